@@ -1,0 +1,106 @@
+# SPDX-License-Identifier: GPL-2.0
+# shellcheck shell=bash disable=SC2034	# variables are for who sources this
+#
+# What every script of the build shares: paths, messages, and the facts about
+# the base. Source it.
+
+set -euo pipefail
+
+TOP=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd -P)
+BUILD=$TOP/build
+BASE=${BASE:-6.1}
+KSRC=${KSRC:-}
+FLAVOUR=${FLAVOUR:-}
+V=${V:-}
+
+PATCHES=$TOP/patches/$BASE
+KTREE=$BUILD/$BASE/linux
+KOBJ=$BUILD/$BASE/kernel${FLAVOUR:+-$FLAVOUR}
+MODULES=$BUILD/$BASE/modules${FLAVOUR:+-$FLAVOUR}
+BZIMAGE=$KOBJ/arch/x86/boot/bzImage
+VMLINUX=$KOBJ/vmlinux
+VMLINUX_H=$BUILD/$BASE/vmlinux.h
+TOOLS_SRC=$BUILD/tools/src
+BPFTOOL=$BUILD/tools/bin/bpftool
+LIBBPF_INCLUDE=$BUILD/tools/include
+LIBBPF_A=$BUILD/tools/lib/libbpf.a
+SAMPLES=$BUILD/$BASE/samples
+SELFTESTS=$BUILD/$BASE/selftests
+
+# Two runs of make in one tree at once would build half of it twice.
+JOBS=${JOBS:-$(nproc)}
+
+note()
+{
+	printf '%s\n' "$*"
+}
+
+warn()
+{
+	printf '%s\n' "${0##*/}: $*" >&2
+}
+
+die()
+{
+	warn "$@"
+	exit 1
+}
+
+# Paths as a person types them: relative to the project where they are in it.
+rel()
+{
+	printf '%s' "${1#"$TOP"/}"
+}
+
+check_base()
+{
+	[[ -r $PATCHES/VERSION ]] && return
+	die "BASE=$BASE: there is no patches/$BASE/VERSION;" \
+	    "bases are: $(bases)"
+}
+
+bases()
+{
+	local version
+
+	for version in "$TOP"/patches/*/VERSION; do
+		[[ -r $version ]] || continue
+		version=${version%/VERSION}
+		printf '%s ' "${version##*/}"
+	done
+}
+
+# first_two 6.1.192 -> 6.1
+first_two()
+{
+	local IFS=.
+	# shellcheck disable=SC2086	# splitting is the point
+	set -- $1
+	printf '%s.%s' "$1" "${2:-0}"
+}
+
+# need_space DIR MEGABYTES WHAT
+need_space()
+{
+	local dir=$1 need=$2 what=$3 have
+
+	while [[ ! -d $dir ]]; do
+		dir=${dir%/*}
+		dir=${dir:-/}
+	done
+	have=$(df -Pm "$dir" | awk 'NR == 2 { print $4 }')
+	((have >= need)) ||
+		die "$dir: $have MB free, $what needs $need MB: make room, or clone to a larger disk"
+}
+
+# One writer at a time: a second make waits for the first, then finds it done.
+take_lock()
+{
+	local name=$1
+
+	mkdir -p "$BUILD"
+	exec {LOCK_FD}> "$BUILD/.lock-$name"
+	flock -n "$LOCK_FD" && return
+	note "waiting for another make in $(rel "$BUILD")"
+	flock "$LOCK_FD"
+}
