@@ -1,0 +1,249 @@
+// SPDX-License-Identifier: GPL-2.0
+#include <arpa/inet.h>
+#include <errno.h>
+#include <net/if.h>
+#include <netinet/in.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <linux/capability.h>
+#include <linux/filter.h>
+
+#include <bpf/bpf.h>
+#include <bpf/btf.h>
+#include <bpf/libbpf.h>
+
+#include "nf_test.h"
+
+int nf_netns_new(void)
+{
+	return unshare(CLONE_NEWNET) ? -errno : 0;
+}
+
+int nf_netns_loopback_up(void)
+{
+	struct ifreq ifr = { .ifr_name = "lo", .ifr_flags = IFF_UP };
+	int fd, err;
+
+	fd = socket(AF_INET, SOCK_DGRAM, 0);
+	if (fd < 0)
+		return -errno;
+	err = ioctl(fd, SIOCSIFFLAGS, &ifr) ? -errno : 0;
+	close(fd);
+	return err;
+}
+
+int nf_load(const struct nf_load *load)
+{
+	LIBBPF_OPTS(bpf_prog_load_opts, opts,
+		.expected_attach_type = load->expected_attach_type,
+		.log_buf = load->log,
+		.log_size = load->log_size,
+		.log_level = load->log ? 1 : 0);
+
+	return bpf_prog_load(load->type, "nf_test", load->license,
+			     load->insns, load->insn_cnt, &opts);
+}
+
+int nf_load_verdict(int verdict)
+{
+	const struct bpf_insn insns[] = {
+		BPF_MOV64_IMM(BPF_REG_0, verdict),
+		BPF_EXIT_INSN(),
+	};
+	const struct nf_load load = {
+		.type = BPF_PROG_TYPE_NETFILTER,
+		.expected_attach_type = BPF_NETFILTER,
+		.license = "GPL",
+		.insns = insns,
+		.insn_cnt = sizeof(insns) / sizeof(insns[0]),
+	};
+
+	return nf_load(&load);
+}
+
+int nf_link(int prog_fd, const struct nf_key *key)
+{
+	LIBBPF_OPTS(bpf_link_create_opts, opts,
+		.netfilter.pf = key->pf,
+		.netfilter.hooknum = key->hooknum,
+		.netfilter.priority = key->priority,
+		.netfilter.flags = key->flags);
+
+	return bpf_link_create(prog_fd, 0, BPF_NETFILTER, &opts);
+}
+
+int nf_link_info(int link_fd, struct bpf_link_info *info)
+{
+	__u32 len = sizeof(*info);
+
+	memset(info, 0, sizeof(*info));
+	return bpf_link_get_info_by_fd(link_fd, info, &len);
+}
+
+/* @old_prog_fd: the program that must be there, -1 for any. */
+int nf_link_update(int link_fd, int prog_fd, int old_prog_fd)
+{
+	LIBBPF_OPTS(bpf_link_update_opts, opts);
+
+	if (old_prog_fd >= 0) {
+		opts.flags = BPF_F_REPLACE;
+		opts.old_prog_fd = old_prog_fd;
+	}
+	return bpf_link_update(link_fd, prog_fd, &opts);
+}
+
+int nf_btf_size(const char *type)
+{
+	struct btf *btf = btf__load_vmlinux_btf();
+	int id, size = -ENOENT;
+
+	if (!btf)
+		return -errno;
+	id = btf__find_by_name_kind(btf, type, BTF_KIND_STRUCT);
+	if (id > 0)
+		size = btf__type_by_id(btf, id)->size;
+	btf__free(btf);
+	return size;
+}
+
+static int member_offset(const struct btf *btf, int id, const char *name)
+{
+	const struct btf_type *type = btf__type_by_id(btf, id);
+	int i, offset;
+
+	for (i = 0; i < btf_vlen(type); i++) {
+		const struct btf_member *member = btf_members(type) + i;
+		const char *this = btf__name_by_offset(btf, member->name_off);
+
+		if (!strcmp(this, name))
+			return btf_member_bit_offset(type, i) / 8;
+		/* sk_buff keeps many members in anonymous unions and structs */
+		if (*this || !btf_is_composite(btf__type_by_id(btf, member->type)))
+			continue;
+		offset = member_offset(btf, member->type, name);
+		if (offset >= 0)
+			return btf_member_bit_offset(type, i) / 8 + offset;
+	}
+	return -ENOENT;
+}
+
+int nf_btf_offset(const char *type, const char *member)
+{
+	struct btf *btf = btf__load_vmlinux_btf();
+	int id, offset = -ENOENT;
+
+	if (!btf)
+		return -errno;
+	id = btf__find_by_name_kind(btf, type, BTF_KIND_STRUCT);
+	if (id > 0)
+		offset = member_offset(btf, id, member);
+	btf__free(btf);
+	return offset;
+}
+
+/* Leave only @caps, and so that an exec() of ours would not bring them back. */
+int nf_set_caps(__u64 caps)
+{
+	struct __user_cap_header_struct header = {
+		.version = _LINUX_CAPABILITY_VERSION_3,
+	};
+	struct __user_cap_data_struct data[2] = {
+		{ .effective = caps, .permitted = caps },
+		{ .effective = caps >> 32, .permitted = caps >> 32 },
+	};
+
+	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0))
+		return -errno;
+	return syscall(SYS_capset, &header, data) ? -errno : 0;
+}
+
+/* Datagrams which pass LOCAL_OUT, POST_ROUTING, PRE_ROUTING and LOCAL_IN. */
+int nf_send_loopback(int count)
+{
+	struct sockaddr_in to = {
+		.sin_family = AF_INET,
+		.sin_addr.s_addr = htonl(INADDR_LOOPBACK),
+	};
+	socklen_t len = sizeof(to);
+	int from, fd, err = 0;
+
+	fd = socket(AF_INET, SOCK_DGRAM, 0);
+	from = socket(AF_INET, SOCK_DGRAM, 0);
+	/* A receiver, or the ICMP errors would be counted too. */
+	if (fd < 0 || from < 0 || bind(fd, (void *)&to, sizeof(to)) ||
+	    getsockname(fd, (void *)&to, &len))
+		err = -errno;
+	while (!err && count--)
+		if (sendto(from, "x", 1, 0, (void *)&to, sizeof(to)) != 1)
+			err = -errno;
+	close(from);
+	close(fd);
+	return err;
+}
+
+/*
+ * The word after @key in what a link adds to /proc/self/fdinfo/@fd: one key a
+ * line, or several as mainline prints them. Every file has a "flags:" as well,
+ * before the link's own keys.
+ */
+int nf_fdinfo(int fd, const char *key, char *value, size_t size)
+{
+	char path[64], word[128];
+	bool of_link = false;
+	int err = -ENOENT;
+	FILE *file;
+
+	snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", fd);
+	file = fopen(path, "r");
+	if (!file)
+		return -errno;
+	while (err && fscanf(file, "%127s", word) == 1) {
+		of_link |= !strcmp(word, "link_type:");
+		if (!of_link || strcmp(word, key) ||
+		    fscanf(file, "%127s", word) != 1)
+			continue;
+		snprintf(value, size, "%s", word);
+		err = 0;
+	}
+	fclose(file);
+	return err;
+}
+
+bool nf_patched(void)
+{
+	const char *value = getenv("NF_BPF_PATCHED");
+
+	return value && !strcmp(value, "1");
+}
+
+bool nf_has_inet(int prog_fd)
+{
+	const struct nf_key key = { .pf = NFPROTO_INET, .priority = 12345 };
+	int fd = nf_link(prog_fd, &key);
+
+	if (fd < 0)
+		return fd != -EAFNOSUPPORT;
+	close(fd);
+	return true;
+}
+
+bool nf_has_update(int prog_fd)
+{
+	const struct nf_key key = { .pf = NFPROTO_IPV4, .priority = 12345 };
+	int fd = nf_link(prog_fd, &key);
+	int err;
+
+	if (fd < 0)
+		return true;
+	err = nf_link_update(fd, prog_fd, -1);
+	close(fd);
+	return err != -EOPNOTSUPP;
+}

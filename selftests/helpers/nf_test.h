@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* What the tests written in C share. */
+#ifndef NF_TEST_H
+#define NF_TEST_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include <linux/bpf.h>
+
+/* <linux/netfilter.h> drags in headers which clash with <netinet/in.h>; these
+ * are the values of its enums that the tests name.
+ */
+enum {
+	NFPROTO_UNSPEC		= 0,
+	NFPROTO_INET		= 1,
+	NFPROTO_IPV4		= 2,
+	NFPROTO_ARP		= 3,
+	NFPROTO_NETDEV		= 5,
+	NFPROTO_BRIDGE		= 7,
+	NFPROTO_IPV6		= 10,
+	NFPROTO_NUMPROTO	= 11,
+};
+
+enum {
+	NF_INET_PRE_ROUTING,
+	NF_INET_LOCAL_IN,
+	NF_INET_FORWARD,
+	NF_INET_LOCAL_OUT,
+	NF_INET_POST_ROUTING,
+	NF_INET_NUMHOOKS,
+};
+
+enum { NF_DROP = 0, NF_ACCEPT = 1 };
+
+enum { NF_IP_PRI_CONNTRACK_DEFRAG = -400 };
+
+/* Where a program is attached: bpf_attr.link_create.netfilter. */
+struct nf_key {
+	__u32 pf;
+	__u32 hooknum;
+	__s32 priority;
+	__u32 flags;
+};
+
+struct nf_load {
+	enum bpf_prog_type type;
+	enum bpf_attach_type expected_attach_type;
+	const char *license;
+	const struct bpf_insn *insns;
+	size_t insn_cnt;
+	char *log;
+	__u32 log_size;
+};
+
+/* All of these return a negative errno on failure. */
+int nf_netns_new(void);
+int nf_netns_loopback_up(void);
+int nf_load(const struct nf_load *load);
+int nf_load_verdict(int verdict);
+int nf_link(int prog_fd, const struct nf_key *key);
+int nf_link_info(int link_fd, struct bpf_link_info *info);
+int nf_link_update(int link_fd, int prog_fd, int old_prog_fd);
+int nf_btf_size(const char *type);
+int nf_btf_offset(const char *type, const char *member);
+int nf_set_caps(__u64 caps);
+int nf_send_loopback(int count);
+int nf_fdinfo(int fd, const char *key, char *value, size_t size);
+
+/* The kernel under test is ours: what it lacks is a failure. */
+bool nf_patched(void);
+bool nf_has_inet(int prog_fd);
+bool nf_has_update(int prog_fd);
+
+/*
+ * To leave a test whose subject this kernel does not have; on our own kernel
+ * nothing may be missing.
+ */
+#define NF_LACKS(statement, fmt, ...) do {				\
+	ASSERT_FALSE(nf_patched()) {					\
+		TH_LOG("missing: " fmt, ##__VA_ARGS__);			\
+	}								\
+	SKIP(statement, fmt, ##__VA_ARGS__);				\
+} while (0)
+
+#endif

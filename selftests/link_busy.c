@@ -1,0 +1,212 @@
+// SPDX-License-Identifier: GPL-2.0
+/* -EBUSY: one program at a family, hook and priority, and what counts as it. */
+#include <linux/filter.h>
+
+#include <bpf/bpf.h>
+
+#include "kselftest_harness.h"
+#include "helpers/nf_test.h"
+
+FIXTURE(busy)
+{
+	int prog_fd;
+	int first;
+};
+
+FIXTURE_VARIANT(busy)
+{
+	struct nf_key first;
+	struct nf_key second;
+	int expected;
+};
+
+#define KEY(_pf, hook, prio) { .pf = _pf, .hooknum = hook, .priority = prio }
+
+#define BUSY_CASE(name, _first, _second, _expected)			\
+	FIXTURE_VARIANT_ADD(busy, name)					\
+	{								\
+		.first = KEY _first,					\
+		.second = KEY _second,					\
+		.expected = _expected,					\
+	}
+
+#define IP	NFPROTO_IPV4
+#define IP6	NFPROTO_IPV6
+#define INET	NFPROTO_INET
+#define FWD	NF_INET_FORWARD
+#define OUT	NF_INET_LOCAL_OUT
+
+BUSY_CASE(ip_taken, (IP, FWD, 0), (IP, FWD, 0), -EBUSY);
+BUSY_CASE(ip_taken_negative, (IP, FWD, -300), (IP, FWD, -300), -EBUSY);
+BUSY_CASE(ip6_taken, (IP6, FWD, 0), (IP6, FWD, 0), -EBUSY);
+BUSY_CASE(inet_taken, (INET, FWD, 0), (INET, FWD, 0), -EBUSY);
+BUSY_CASE(inet_after_ip, (IP, FWD, 0), (INET, FWD, 0), -EBUSY);
+BUSY_CASE(inet_after_ip6, (IP6, FWD, 0), (INET, FWD, 0), -EBUSY);
+BUSY_CASE(ip_after_inet, (INET, FWD, 0), (IP, FWD, 0), -EBUSY);
+BUSY_CASE(ip6_after_inet, (INET, FWD, 0), (IP6, FWD, 0), -EBUSY);
+BUSY_CASE(other_priority, (IP, FWD, 0), (IP, FWD, 1), 0);
+BUSY_CASE(other_hook, (IP, FWD, 0), (IP, OUT, 0), 0);
+BUSY_CASE(other_family, (IP, FWD, 0), (IP6, FWD, 0), 0);
+BUSY_CASE(inet_other_priority, (INET, FWD, 0), (INET, FWD, -1), 0);
+
+FIXTURE_SETUP(busy)
+{
+	ASSERT_EQ(0, nf_netns_new());
+	self->prog_fd = nf_load_verdict(NF_ACCEPT);
+	ASSERT_LE(0, self->prog_fd);
+	if ((variant->first.pf == INET || variant->second.pf == INET) &&
+	    !nf_has_inet(self->prog_fd))
+		NF_LACKS(return, "pf NFPROTO_INET");
+	self->first = nf_link(self->prog_fd, &variant->first);
+	ASSERT_LE(0, self->first);
+}
+
+FIXTURE_TEARDOWN(busy)
+{
+	close(self->first);
+	close(self->prog_fd);
+}
+
+TEST_F(busy, second)
+{
+	int fd = nf_link(self->prog_fd, &variant->second);
+
+	if (!variant->expected) {
+		ASSERT_LE(0, fd);
+		close(fd);
+		return;
+	}
+	ASSERT_EQ(variant->expected, fd);
+
+	close(self->first);
+	self->first = -1;
+	fd = nf_link(self->prog_fd, &variant->second);
+	ASSERT_LE(0, fd) {
+		TH_LOG("still refused once the first is gone");
+	}
+	close(fd);
+}
+
+/* A family that an inet link took before the other refused must be given back. */
+TEST_F(busy, refusal_leaves_nothing)
+{
+	struct nf_key key = variant->second;
+	static const __u32 families[] = { IP, IP6 };
+	int fd, i;
+
+	if (variant->expected)
+		ASSERT_EQ(variant->expected, nf_link(self->prog_fd, &key));
+	close(self->first);
+	self->first = -1;
+	for (i = 0; i < 2; i++) {
+		key.pf = families[i];
+		fd = nf_link(self->prog_fd, &key);
+		ASSERT_LE(0, fd) {
+			TH_LOG("pf %u is taken", families[i]);
+		}
+		close(fd);
+	}
+}
+
+TEST_F(busy, other_namespace)
+{
+	int fd;
+
+	ASSERT_EQ(0, nf_netns_new());
+	fd = nf_link(self->prog_fd, &variant->first);
+	ASSERT_LE(0, fd);
+	EXPECT_EQ(-EBUSY, nf_link(self->prog_fd, &variant->first));
+	close(fd);
+}
+
+FIXTURE(busy_nft)
+{
+	int prog_fd;
+};
+
+FIXTURE_VARIANT(busy_nft)
+{
+	const char *family;
+	__u32 pf;
+};
+
+FIXTURE_VARIANT_ADD(busy_nft, ip)
+{
+	.family = "ip",
+	.pf = NFPROTO_IPV4,
+};
+
+FIXTURE_VARIANT_ADD(busy_nft, ip6)
+{
+	.family = "ip6",
+	.pf = NFPROTO_IPV6,
+};
+
+FIXTURE_VARIANT_ADD(busy_nft, inet_table_ip_program)
+{
+	.family = "inet",
+	.pf = NFPROTO_IPV4,
+};
+
+FIXTURE_VARIANT_ADD(busy_nft, ip6_table_inet_program)
+{
+	.family = "ip6",
+	.pf = NFPROTO_INET,
+};
+
+static int nft(const char *command, const char *family, int priority)
+{
+	char line[256];
+
+	snprintf(line, sizeof(line), command, family, priority);
+	return system(line);
+}
+
+#define NFT_CHAIN \
+	"nft 'table %s t { chain c { type filter hook forward priority %d; }; }'"
+#define NFT_DELETE "nft 'delete table %s t' # %d"
+
+FIXTURE_SETUP(busy_nft)
+{
+	ASSERT_EQ(0, nf_netns_new());
+	self->prog_fd = nf_load_verdict(NF_ACCEPT);
+	ASSERT_LE(0, self->prog_fd);
+	if (variant->pf == NFPROTO_INET && !nf_has_inet(self->prog_fd))
+		NF_LACKS(return, "pf NFPROTO_INET");
+}
+
+FIXTURE_TEARDOWN(busy_nft)
+{
+	close(self->prog_fd);
+}
+
+TEST_F(busy_nft, a_chain_is_there)
+{
+	struct nf_key key = { .pf = variant->pf, .hooknum = FWD };
+	int fd;
+
+	ASSERT_EQ(0, nft(NFT_CHAIN, variant->family, 0));
+	EXPECT_EQ(-EBUSY, nf_link(self->prog_fd, &key));
+	key.priority = 1;
+	fd = nf_link(self->prog_fd, &key);
+	ASSERT_LE(0, fd);
+	close(fd);
+	key.priority = 0;
+	ASSERT_EQ(0, nft(NFT_DELETE, variant->family, 0));
+	fd = nf_link(self->prog_fd, &key);
+	ASSERT_LE(0, fd);
+	close(fd);
+}
+
+/* Firewalls must keep loading whatever programs are attached. */
+TEST_F(busy_nft, a_chain_comes_later)
+{
+	struct nf_key key = { .pf = variant->pf, .hooknum = FWD };
+	int fd = nf_link(self->prog_fd, &key);
+
+	ASSERT_LE(0, fd);
+	EXPECT_EQ(0, nft(NFT_CHAIN, variant->family, 0));
+	close(fd);
+}
+
+TEST_HARNESS_MAIN

@@ -1,0 +1,172 @@
+// SPDX-License-Identifier: GPL-2.0
+/* BPF_LINK_UPDATE: another program in the same place, with tcx's rules. */
+#include <linux/filter.h>
+
+#include <bpf/bpf.h>
+
+#include "kselftest_harness.h"
+#include "helpers/nf_test.h"
+#include "count.skel.h"
+
+FIXTURE(update)
+{
+	struct count *skel;
+	int first;
+	int second;
+	int link_fd;
+};
+
+FIXTURE_VARIANT(update)
+{
+	__u32 pf;
+};
+
+FIXTURE_VARIANT_ADD(update, ip)
+{
+	.pf = NFPROTO_IPV4,
+};
+
+FIXTURE_VARIANT_ADD(update, inet)
+{
+	.pf = NFPROTO_INET,
+};
+
+FIXTURE_SETUP(update)
+{
+	const struct nf_key key = {
+		.pf = variant->pf,
+		.hooknum = NF_INET_LOCAL_OUT,
+	};
+
+	ASSERT_EQ(0, nf_netns_new());
+	ASSERT_EQ(0, nf_netns_loopback_up());
+	self->skel = count__open_and_load();
+	ASSERT_NE(NULL, self->skel);
+	self->first = bpf_program__fd(self->skel->progs.first);
+	self->second = bpf_program__fd(self->skel->progs.second);
+	if (!nf_has_update(self->first))
+		NF_LACKS(return, "BPF_LINK_UPDATE");
+	if (variant->pf == NFPROTO_INET && !nf_has_inet(self->first))
+		NF_LACKS(return, "pf NFPROTO_INET");
+	self->link_fd = nf_link(self->first, &key);
+	ASSERT_LE(0, self->link_fd);
+}
+
+FIXTURE_TEARDOWN(update)
+{
+	close(self->link_fd);
+	count__destroy(self->skel);
+}
+
+#define EXPECT_PACKETS(_first, _second) do {				\
+	ASSERT_EQ(0, nf_send_loopback(1));				\
+	EXPECT_EQ(_first, self->skel->bss->first_packets);		\
+	EXPECT_EQ(_second, self->skel->bss->second_packets);		\
+} while (0)
+
+TEST_F(update, counters_move_to_the_new_program)
+{
+	EXPECT_PACKETS(1, 0);
+	ASSERT_EQ(0, nf_link_update(self->link_fd, self->second, -1));
+	EXPECT_PACKETS(1, 1);
+	ASSERT_EQ(0, nf_link_update(self->link_fd, self->first, -1));
+	EXPECT_PACKETS(2, 1);
+}
+
+TEST_F(update, info_names_the_new_program)
+{
+	struct bpf_link_info before, after;
+
+	ASSERT_EQ(0, nf_link_info(self->link_fd, &before));
+	ASSERT_EQ(0, nf_link_update(self->link_fd, self->second, -1));
+	ASSERT_EQ(0, nf_link_info(self->link_fd, &after));
+	EXPECT_EQ(before.id, after.id);
+	EXPECT_NE(before.prog_id, after.prog_id);
+	EXPECT_EQ(before.netfilter.pf, after.netfilter.pf);
+}
+
+TEST_F(update, right_old_program)
+{
+	ASSERT_EQ(0, nf_link_update(self->link_fd, self->second, self->first));
+	EXPECT_PACKETS(0, 1);
+}
+
+TEST_F(update, wrong_old_program)
+{
+	EXPECT_EQ(-EPERM, nf_link_update(self->link_fd, self->second,
+					 self->second));
+	EXPECT_PACKETS(1, 0);
+}
+
+TEST_F(update, same_program)
+{
+	EXPECT_EQ(0, nf_link_update(self->link_fd, self->first, -1));
+	EXPECT_PACKETS(1, 0);
+	EXPECT_EQ(0, nf_link_update(self->link_fd, self->first, self->first));
+	EXPECT_PACKETS(2, 0);
+}
+
+/* A reference too many or too few would show when the programs go. */
+TEST_F(update, many_times)
+{
+	int i;
+
+	for (i = 0; i < 100; i++) {
+		ASSERT_EQ(0, nf_link_update(self->link_fd, self->second, -1));
+		ASSERT_EQ(0, nf_link_update(self->link_fd, self->second, -1));
+		ASSERT_EQ(0, nf_link_update(self->link_fd, self->first, -1));
+	}
+	EXPECT_PACKETS(1, 0);
+}
+
+TEST_F(update, after_detach)
+{
+	EXPECT_PACKETS(1, 0);
+	ASSERT_EQ(0, bpf_link_detach(self->link_fd));
+	EXPECT_EQ(-ENOLINK, nf_link_update(self->link_fd, self->second, -1));
+	EXPECT_PACKETS(1, 0);
+}
+
+TEST_F(update, program_of_another_type)
+{
+	const struct bpf_insn insns[] = {
+		BPF_MOV64_IMM(BPF_REG_0, 1),
+		BPF_EXIT_INSN(),
+	};
+	const struct nf_load load = {
+		.type = BPF_PROG_TYPE_SOCKET_FILTER,
+		.license = "GPL",
+		.insns = insns,
+		.insn_cnt = ARRAY_SIZE(insns),
+	};
+	int fd = nf_load(&load);
+
+	ASSERT_LE(0, fd);
+	EXPECT_EQ(-EINVAL, nf_link_update(self->link_fd, fd, -1));
+	close(fd);
+	EXPECT_PACKETS(1, 0);
+}
+
+TEST_F(update, unknown_flags)
+{
+	LIBBPF_OPTS(bpf_link_update_opts, opts, .flags = 1U << 31);
+
+	EXPECT_EQ(-EINVAL, bpf_link_update(self->link_fd, self->second, &opts));
+	EXPECT_PACKETS(1, 0);
+}
+
+TEST_F(update, old_program_without_the_flag)
+{
+	LIBBPF_OPTS(bpf_link_update_opts, opts, .old_prog_fd = self->first);
+
+	EXPECT_EQ(-EINVAL, bpf_link_update(self->link_fd, self->second, &opts));
+	EXPECT_PACKETS(1, 0);
+}
+
+TEST_F(update, bad_program_fd)
+{
+	EXPECT_EQ(-EBADF, nf_link_update(self->link_fd, 1000, -1));
+	EXPECT_PACKETS(1, 0);
+}
+
+TEST_HARNESS_MAIN
