@@ -98,6 +98,8 @@ take_lock()
 {
 	local name=$1
 
+	[[ ${LOCKS_HELD:=} = *" $name "* ]] && return
+	LOCKS_HELD+=" $name "
 	mkdir -p "$BUILD"
 	exec {LOCK_FD}> "$BUILD/.lock-$name"
 	flock -n "$LOCK_FD" && return
