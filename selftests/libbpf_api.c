@@ -1,0 +1,176 @@
+// SPDX-License-Identifier: GPL-2.0
+/* libbpf on this kernel: probes and bpf_program__attach_netfilter(). */
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+
+#include "kselftest_harness.h"
+#include "helpers/nf_test.h"
+#include "count.skel.h"
+
+static int silent(enum libbpf_print_level level, const char *format, va_list args)
+{
+	return 0;
+}
+
+FIXTURE(api)
+{
+	struct count *skel;
+};
+
+FIXTURE_SETUP(api)
+{
+	ASSERT_EQ(0, nf_netns_new());
+	ASSERT_EQ(0, nf_netns_loopback_up());
+	libbpf_set_print(silent);
+	self->skel = count__open_and_load();
+	ASSERT_NE(NULL, self->skel);
+}
+
+FIXTURE_TEARDOWN(api)
+{
+	count__destroy(self->skel);
+}
+
+TEST(probe_program_type)
+{
+	EXPECT_EQ(1, libbpf_probe_bpf_prog_type(BPF_PROG_TYPE_NETFILTER, NULL));
+}
+
+TEST(probe_helper)
+{
+	EXPECT_EQ(1, libbpf_probe_bpf_helper(BPF_PROG_TYPE_NETFILTER,
+					     BPF_FUNC_map_lookup_elem, NULL));
+	EXPECT_EQ(0, libbpf_probe_bpf_helper(BPF_PROG_TYPE_NETFILTER,
+					     BPF_FUNC_skb_store_bytes, NULL));
+}
+
+TEST(names)
+{
+	enum bpf_prog_type type;
+	enum bpf_attach_type attach_type;
+
+	EXPECT_STREQ("netfilter", libbpf_bpf_prog_type_str(BPF_PROG_TYPE_NETFILTER));
+	EXPECT_STREQ("netfilter", libbpf_bpf_attach_type_str(BPF_NETFILTER));
+	EXPECT_STREQ("netfilter", libbpf_bpf_link_type_str(BPF_LINK_TYPE_NETFILTER));
+	ASSERT_EQ(0, libbpf_prog_type_by_name("netfilter", &type, &attach_type));
+	EXPECT_EQ(BPF_PROG_TYPE_NETFILTER, type);
+	EXPECT_EQ(BPF_NETFILTER, attach_type);
+}
+
+TEST_F(api, attach)
+{
+	LIBBPF_OPTS(bpf_netfilter_opts, opts,
+		.pf = NFPROTO_IPV4,
+		.hooknum = NF_INET_LOCAL_OUT,
+		.priority = -7,
+		.flags = BPF_F_NETFILTER_IP_DEFRAG);
+	struct bpf_link_info info;
+	struct bpf_link *link;
+
+	link = bpf_program__attach_netfilter(self->skel->progs.first, &opts);
+	ASSERT_NE(NULL, link);
+	ASSERT_EQ(0, nf_link_info(bpf_link__fd(link), &info));
+	EXPECT_EQ(NFPROTO_IPV4, info.netfilter.pf);
+	EXPECT_EQ(NF_INET_LOCAL_OUT, info.netfilter.hooknum);
+	EXPECT_EQ(-7, info.netfilter.priority);
+	EXPECT_EQ(BPF_F_NETFILTER_IP_DEFRAG, info.netfilter.flags);
+
+	ASSERT_EQ(0, nf_send_loopback(1));
+	EXPECT_EQ(1, self->skel->bss->first_packets);
+	EXPECT_EQ(0, bpf_link__destroy(link));
+	ASSERT_EQ(0, nf_send_loopback(1));
+	EXPECT_EQ(1, self->skel->bss->first_packets);
+}
+
+TEST_F(api, update_program)
+{
+	LIBBPF_OPTS(bpf_netfilter_opts, opts,
+		.pf = NFPROTO_IPV4,
+		.hooknum = NF_INET_LOCAL_OUT);
+	struct bpf_link *link;
+
+	if (!nf_has_update(bpf_program__fd(self->skel->progs.first)))
+		NF_LACKS(return, "BPF_LINK_UPDATE");
+	link = bpf_program__attach_netfilter(self->skel->progs.first, &opts);
+	ASSERT_NE(NULL, link);
+	EXPECT_EQ(0, bpf_link__update_program(link, self->skel->progs.second));
+	ASSERT_EQ(0, nf_send_loopback(1));
+	EXPECT_EQ(0, self->skel->bss->first_packets);
+	EXPECT_EQ(1, self->skel->bss->second_packets);
+	bpf_link__destroy(link);
+}
+
+#define EXPECT_ATTACH_ERROR(error, prog, opts) do {			\
+	struct bpf_link *link = bpf_program__attach_netfilter(prog, opts); \
+									\
+	EXPECT_EQ(NULL, link);						\
+	EXPECT_EQ(error, errno);					\
+	if (link)							\
+		bpf_link__destroy(link);				\
+} while (0)
+
+TEST_F(api, no_options)
+{
+	/* pf 0 is no family of ours. */
+	EXPECT_ATTACH_ERROR(EAFNOSUPPORT, self->skel->progs.first, NULL);
+}
+
+TEST_F(api, kernel_error_comes_through)
+{
+	LIBBPF_OPTS(bpf_netfilter_opts, opts,
+		.pf = NFPROTO_IPV4,
+		.hooknum = 42);
+
+	EXPECT_ATTACH_ERROR(EPROTO, self->skel->progs.first, &opts);
+}
+
+TEST_F(api, options_of_a_newer_libbpf)
+{
+	struct {
+		struct bpf_netfilter_opts known;
+		__u64 newer;
+	} opts = {
+		.known.sz = sizeof(opts),
+		.known.pf = NFPROTO_IPV4,
+		.newer = 1,
+	};
+
+	EXPECT_ATTACH_ERROR(EINVAL, self->skel->progs.first,
+			    (struct bpf_netfilter_opts *)&opts);
+}
+
+TEST_F(api, options_without_size)
+{
+	struct bpf_netfilter_opts opts = { .pf = NFPROTO_IPV4 };
+
+	EXPECT_ATTACH_ERROR(EINVAL, self->skel->progs.first, &opts);
+}
+
+TEST_F(api, program_not_loaded)
+{
+	LIBBPF_OPTS(bpf_netfilter_opts, opts, .pf = NFPROTO_IPV4);
+	struct count *skel = count__open();
+
+	ASSERT_NE(NULL, skel);
+	EXPECT_ATTACH_ERROR(EINVAL, skel->progs.first, &opts);
+	count__destroy(skel);
+}
+
+/* SEC("netfilter") says nothing of a hook, so there is nothing to attach to. */
+TEST_F(api, bare_section_does_not_attach_itself)
+{
+	struct bpf_link *link = bpf_program__attach(self->skel->progs.first);
+
+	EXPECT_EQ(NULL, link);
+	EXPECT_EQ(EOPNOTSUPP, errno);
+}
+
+TEST_F(api, skeleton_with_bare_sections)
+{
+	EXPECT_EQ(0, count__attach(self->skel));
+	EXPECT_EQ(NULL, self->skel->links.first);
+	ASSERT_EQ(0, nf_send_loopback(1));
+	EXPECT_EQ(0, self->skel->bss->first_packets);
+}
+
+TEST_HARNESS_MAIN
