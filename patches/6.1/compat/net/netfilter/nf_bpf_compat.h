@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* What nf_bpf_link.c needs to know of a 6.1 kernel. */
+#ifndef _NF_BPF_COMPAT_H
+#define _NF_BPF_COMPAT_H
+
+#include <linux/bpf.h>
+
+/* 6.1 has no PTR_TRUSTED: a plain BTF pointer is what its checks compare with. */
+#define NF_BPF_PTR_FLAGS	0
+
+static inline const struct bpf_func_proto *
+nf_bpf_base_func_proto(enum bpf_func_id func_id, const struct bpf_prog *prog)
+{
+	return bpf_base_func_proto(func_id);
+}
+
+#endif /* _NF_BPF_COMPAT_H */
