@@ -1,0 +1,465 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Sends one UDP datagram, in fragments of chosen sizes and order, from one
+ * network namespace and tells what of it arrives in another: each packet on the
+ * wire, and what its UDP socket gets.
+ *
+ * A second, small datagram (the sentinel) follows the same way. Everything is
+ * sent by one CPU, so veth keeps the order: when the sentinel has been received,
+ * what has not arrived before it never will. Nothing is waited for in vain.
+ */
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <getopt.h>
+#include <linux/if_ether.h>
+#include <linux/if_packet.h>
+#include <net/if.h>
+#include <netinet/ip.h>
+#include <netinet/ip6.h>
+#include <netinet/udp.h>
+#include <poll.h>
+#include <sched.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <linux/types.h>
+
+#include "progs/policy.h"
+
+#define MAX_FRAGMENTS 64
+#define MAX_DATAGRAM 65535
+#define SENTINEL_TIMEOUT_MS 10000
+
+static const char usage[] =
+	"Usage: frag_probe -f NETNS -t NETNS -i DEVICE -s ADDRESS -d ADDRESS\n"
+	"                  [-p PORT] [-z SIZE,...] [-o INDEX,...]\n"
+	"\n"
+	"  -f, -t  send from and receive in these namespaces\n"
+	"  -i      device on which packets are recorded in the receiving one\n"
+	"  -s, -d  source and destination address, both IPv4 or both IPv6\n"
+	"  -p      destination port (9999)\n"
+	"  -z      bytes in each fragment, the UDP header in the first (100)\n"
+	"  -o      fragments to send, in this order (all of them)\n"
+	"\n"
+	"Prints, in the order of arrival and then of what the socket has\n"
+	"  wire OFFSET LENGTH whole|more|last\n"
+	"  delivered LENGTH intact|damaged\n"
+	"  refused          for each fragment that the sending kernel dropped\n"
+	"\n"
+	"Exit status: 0 done, 1 failed, 2 wrong arguments, 3 the sentinel is lost.\n";
+
+struct probe {
+	const char *from, *to, *device;
+	int family;
+	struct sockaddr_storage src, dst;
+	int port;
+	int sizes[MAX_FRAGMENTS], nr_sizes;
+	int order[MAX_FRAGMENTS], nr_order;
+
+	unsigned char datagram[MAX_DATAGRAM];
+	int length;
+	__u32 id;
+
+	int wire, udp, sentinel;
+};
+
+static void die(const char *what, const char *object)
+{
+	fprintf(stderr, "frag_probe: %s: %s: %s\n", what, object, strerror(errno));
+	exit(1);
+}
+
+static void wrong(const char *what)
+{
+	fprintf(stderr, "frag_probe: %s\n\n%s", what, usage);
+	exit(2);
+}
+
+static void enter_netns(const char *name)
+{
+	char path[512];
+	int fd;
+
+	snprintf(path, sizeof(path), "/run/netns/%s", name);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0 || setns(fd, CLONE_NEWNET))
+		die("netns", name);
+	close(fd);
+}
+
+static int parse_list(const char *text, int *list)
+{
+	int nr = 0;
+	char *end;
+
+	do {
+		if (nr == MAX_FRAGMENTS)
+			wrong("too many fragments");
+		list[nr++] = strtol(text, &end, 10);
+		if (end == text || (*end && *end != ','))
+			wrong("a list of numbers is wanted");
+		text = end + 1;
+	} while (*end);
+	return nr;
+}
+
+static int parse_address(const char *text, struct sockaddr_storage *to)
+{
+	struct sockaddr_in6 *sin6 = (void *)to;
+	struct sockaddr_in *sin = (void *)to;
+
+	if (inet_pton(AF_INET, text, &sin->sin_addr) == 1)
+		to->ss_family = AF_INET;
+	else if (inet_pton(AF_INET6, text, &sin6->sin6_addr) == 1)
+		to->ss_family = AF_INET6;
+	else
+		wrong("not an address");
+	return to->ss_family;
+}
+
+static void set_port(struct sockaddr_storage *to, int port)
+{
+	/* sin_port and sin6_port are in the same place. */
+	((struct sockaddr_in *)to)->sin_port = htons(port);
+}
+
+static socklen_t address_length(const struct probe *probe)
+{
+	return probe->family == AF_INET ? sizeof(struct sockaddr_in) :
+					  sizeof(struct sockaddr_in6);
+}
+
+static __u32 sum_words(__u32 sum, const void *data, int length)
+{
+	const unsigned char *byte = data;
+	int i;
+
+	for (i = 0; i < length; i++)
+		sum += i % 2 ? byte[i] : byte[i] << 8;
+	return sum;
+}
+
+static __u16 udp_checksum(struct probe *probe)
+{
+	struct sockaddr_in6 *src6 = (void *)&probe->src, *dst6 = (void *)&probe->dst;
+	struct sockaddr_in *src = (void *)&probe->src, *dst = (void *)&probe->dst;
+	__u32 sum = IPPROTO_UDP + probe->length;
+
+	if (probe->family == AF_INET) {
+		sum = sum_words(sum, &src->sin_addr, 4);
+		sum = sum_words(sum, &dst->sin_addr, 4);
+	} else {
+		sum = sum_words(sum, &src6->sin6_addr, 16);
+		sum = sum_words(sum, &dst6->sin6_addr, 16);
+	}
+	sum = sum_words(sum, probe->datagram, probe->length);
+	while (sum >> 16)
+		sum = (sum & 0xffff) + (sum >> 16);
+	return sum == 0xffff ? 0xffff : ~sum;
+}
+
+static unsigned char pattern(int i)
+{
+	return i * 7 + (i >> 8);
+}
+
+static void build_datagram(struct probe *probe)
+{
+	struct udphdr *udph = (void *)probe->datagram;
+	struct timespec now;
+	int i;
+
+	for (i = 0; i < probe->nr_sizes; i++) {
+		if (probe->sizes[i] <= 0 || probe->sizes[i] > 1480)
+			wrong("a fragment has 1 to 1480 bytes");
+		if (i < probe->nr_sizes - 1 && probe->sizes[i] % 8)
+			wrong("all fragments but the last have a multiple of 8 bytes");
+		probe->length += probe->sizes[i];
+	}
+	if (probe->length < (int)sizeof(*udph) || probe->length > MAX_DATAGRAM)
+		wrong("the sizes make no UDP datagram");
+	for (i = sizeof(*udph); i < probe->length; i++)
+		probe->datagram[i] = pattern(i);
+	udph->uh_sport = htons(40000);
+	udph->uh_dport = htons(probe->port);
+	udph->uh_ulen = htons(probe->length);
+	udph->uh_sum = htons(udp_checksum(probe));
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	probe->id = now.tv_nsec ^ now.tv_sec << 7;
+}
+
+static int bound_udp(struct probe *probe, int port)
+{
+	struct sockaddr_storage local = { .ss_family = probe->family };
+	int fd = socket(probe->family, SOCK_DGRAM | SOCK_NONBLOCK, 0);
+
+	set_port(&local, port);
+	if (fd < 0 || bind(fd, (void *)&local, address_length(probe)))
+		die("bind", probe->to);
+	return fd;
+}
+
+static void open_receivers(struct probe *probe)
+{
+	struct sockaddr_ll link = {
+		.sll_family = AF_PACKET,
+		.sll_protocol = htons(probe->family == AF_INET ? ETH_P_IP : ETH_P_IPV6),
+	};
+
+	enter_netns(probe->to);
+	link.sll_ifindex = if_nametoindex(probe->device);
+	if (!link.sll_ifindex)
+		die("device", probe->device);
+	probe->wire = socket(AF_PACKET, SOCK_DGRAM | SOCK_NONBLOCK, 0);
+	if (probe->wire < 0 || bind(probe->wire, (void *)&link, sizeof(link)))
+		die("capture", probe->device);
+	probe->udp = bound_udp(probe, probe->port);
+	probe->sentinel = bound_udp(probe, SENTINEL_PORT);
+}
+
+static int ipv4_packet(struct probe *probe, int offset, int size, bool more,
+		       unsigned char *packet)
+{
+	struct iphdr iph = {
+		.version = 4,
+		.ihl = 5,
+		.ttl = 64,
+		.protocol = IPPROTO_UDP,
+		.id = htons(probe->id % 65535 + 1),
+		.frag_off = htons(offset / 8 | (more ? IP_MF : 0)),
+		.tot_len = htons(sizeof(iph) + size),
+		.saddr = ((struct sockaddr_in *)&probe->src)->sin_addr.s_addr,
+		.daddr = ((struct sockaddr_in *)&probe->dst)->sin_addr.s_addr,
+	};
+
+	memcpy(packet, &iph, sizeof(iph));
+	return sizeof(iph);
+}
+
+static int ipv6_packet(struct probe *probe, int offset, int size, bool more,
+		       unsigned char *packet)
+{
+	bool whole = !offset && !more;
+	struct ip6_hdr ip6h = {
+		.ip6_flow = htonl(6 << 28),
+		.ip6_plen = htons(size + (whole ? 0 : sizeof(struct ip6_frag))),
+		.ip6_nxt = whole ? IPPROTO_UDP : IPPROTO_FRAGMENT,
+		.ip6_hlim = 64,
+		.ip6_src = ((struct sockaddr_in6 *)&probe->src)->sin6_addr,
+		.ip6_dst = ((struct sockaddr_in6 *)&probe->dst)->sin6_addr,
+	};
+	struct ip6_frag fragment = {
+		.ip6f_nxt = IPPROTO_UDP,
+		.ip6f_offlg = htons(offset) | (more ? IP6F_MORE_FRAG : 0),
+		.ip6f_ident = htonl(probe->id),
+	};
+
+	memcpy(packet, &ip6h, sizeof(ip6h));
+	if (whole)
+		return sizeof(ip6h);
+	memcpy(packet + sizeof(ip6h), &fragment, sizeof(fragment));
+	return sizeof(ip6h) + sizeof(fragment);
+}
+
+static void send_fragment(struct probe *probe, int fd, int index)
+{
+	unsigned char packet[2048];
+	int offset = 0, header, i;
+	bool more;
+
+	if (index < 0 || index >= probe->nr_sizes)
+		wrong("-o names a fragment that -z has not");
+	for (i = 0; i < index; i++)
+		offset += probe->sizes[i];
+	more = index < probe->nr_sizes - 1;
+	if (probe->family == AF_INET)
+		header = ipv4_packet(probe, offset, probe->sizes[index], more, packet);
+	else
+		header = ipv6_packet(probe, offset, probe->sizes[index], more, packet);
+	memcpy(packet + header, probe->datagram + offset, probe->sizes[index]);
+	if (sendto(fd, packet, header + probe->sizes[index], 0,
+		   (void *)&probe->dst, address_length(probe)) >= 0)
+		return;
+	if (errno != EPERM)
+		die("send", probe->from);
+	puts("refused");
+}
+
+static void send_all(struct probe *probe)
+{
+	struct sockaddr_storage to = probe->dst;
+	int fd, i;
+
+	enter_netns(probe->from);
+	fd = socket(probe->family, SOCK_RAW, IPPROTO_RAW);
+	if (fd < 0)
+		die("raw socket", probe->from);
+	for (i = 0; i < probe->nr_order; i++)
+		send_fragment(probe, fd, probe->order[i]);
+	close(fd);
+
+	fd = socket(probe->family, SOCK_DGRAM, 0);
+	set_port(&to, SENTINEL_PORT);
+	if (fd < 0 || sendto(fd, "end", 3, 0, (void *)&to, address_length(probe)) < 0)
+		die("send", "the sentinel");
+	close(fd);
+}
+
+static void wait_for_sentinel(struct probe *probe)
+{
+	struct pollfd poller = { .fd = probe->sentinel, .events = POLLIN };
+
+	if (poll(&poller, 1, SENTINEL_TIMEOUT_MS) != 1) {
+		fprintf(stderr, "frag_probe: sentinel: lost on the way to %s\n",
+			probe->to);
+		exit(3);
+	}
+}
+
+static void print_wire(int offset, int length, bool more)
+{
+	printf("wire %d %d %s\n", offset, length,
+	       more ? "more" : offset ? "last" : "whole");
+}
+
+static bool is_sentinel(const unsigned char *udp)
+{
+	return ntohs(((const struct udphdr *)udp)->uh_dport) == SENTINEL_PORT;
+}
+
+static void show_ipv4(const unsigned char *packet)
+{
+	const struct iphdr *iph = (const void *)packet;
+	int frag_off = ntohs(iph->frag_off);
+	int offset = (frag_off & IP_OFFMASK) * 8;
+
+	if (iph->protocol != IPPROTO_UDP ||
+	    (!offset && is_sentinel(packet + iph->ihl * 4)))
+		return;
+	print_wire(offset, ntohs(iph->tot_len) - iph->ihl * 4, frag_off & IP_MF);
+}
+
+static void show_ipv6(const unsigned char *packet)
+{
+	const struct ip6_frag *fragment = (const void *)(packet + sizeof(struct ip6_hdr));
+	const struct ip6_hdr *ip6h = (const void *)packet;
+	int length = ntohs(ip6h->ip6_plen);
+
+	if (ip6h->ip6_nxt == IPPROTO_UDP && !is_sentinel(packet + sizeof(*ip6h)))
+		print_wire(0, length, false);
+	if (ip6h->ip6_nxt == IPPROTO_FRAGMENT && fragment->ip6f_nxt == IPPROTO_UDP)
+		print_wire(ntohs(fragment->ip6f_offlg & IP6F_OFF_MASK),
+			   length - sizeof(*fragment),
+			   fragment->ip6f_offlg & IP6F_MORE_FRAG);
+}
+
+static void show_wire(const struct probe *probe)
+{
+	unsigned char packet[MAX_DATAGRAM];
+	struct sockaddr_ll link;
+	socklen_t len = sizeof(link);
+
+	while (recvfrom(probe->wire, packet, sizeof(packet), 0, (void *)&link, &len) > 0) {
+		if (link.sll_pkttype == PACKET_OUTGOING)
+			continue;
+		if (probe->family == AF_INET)
+			show_ipv4(packet);
+		else
+			show_ipv6(packet);
+	}
+}
+
+static void show_delivered(const struct probe *probe)
+{
+	unsigned char data[MAX_DATAGRAM];
+	bool intact;
+	int len, i;
+
+	while ((len = recv(probe->udp, data, sizeof(data), 0)) >= 0) {
+		intact = len == probe->length - (int)sizeof(struct udphdr);
+		for (i = 0; intact && i < len; i++)
+			intact = data[i] == pattern(i + sizeof(struct udphdr));
+		printf("delivered %d %s\n", len, intact ? "intact" : "damaged");
+	}
+}
+
+static void stay_on_this_cpu(void)
+{
+	cpu_set_t set;
+
+	CPU_ZERO(&set);
+	CPU_SET(sched_getcpu(), &set);
+	if (sched_setaffinity(0, sizeof(set), &set))
+		die("sched_setaffinity", "self");
+}
+
+static void parse_options(struct probe *probe, int argc, char **argv)
+{
+	int opt, i;
+
+	while ((opt = getopt(argc, argv, "f:t:i:s:d:p:z:o:h")) != -1) {
+		switch (opt) {
+		case 'f':
+			probe->from = optarg;
+			break;
+		case 't':
+			probe->to = optarg;
+			break;
+		case 'i':
+			probe->device = optarg;
+			break;
+		case 's':
+			parse_address(optarg, &probe->src);
+			break;
+		case 'd':
+			probe->family = parse_address(optarg, &probe->dst);
+			break;
+		case 'p':
+			probe->port = atoi(optarg);
+			break;
+		case 'z':
+			probe->nr_sizes = parse_list(optarg, probe->sizes);
+			break;
+		case 'o':
+			probe->nr_order = parse_list(optarg, probe->order);
+			break;
+		case 'h':
+			fputs(usage, stdout);
+			exit(0);
+		default:
+			wrong("unknown option");
+		}
+	}
+	if (!probe->from || !probe->to || !probe->device || !probe->family ||
+	    probe->src.ss_family != probe->family)
+		wrong("-f, -t, -i, -s and -d are wanted");
+	if (!probe->nr_order)
+		for (i = 0; i < probe->nr_sizes; i++)
+			probe->order[probe->nr_order++] = i;
+}
+
+int main(int argc, char **argv)
+{
+	static struct probe probe = {
+		.port = DENIED_PORT,
+		.sizes = { 100 },
+		.nr_sizes = 1,
+	};
+
+	parse_options(&probe, argc, argv);
+	build_datagram(&probe);
+	stay_on_this_cpu();
+	open_receivers(&probe);
+	send_all(&probe);
+	wait_for_sentinel(&probe);
+	show_wire(&probe);
+	show_delivered(&probe);
+	return 0;
+}

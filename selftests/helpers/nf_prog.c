@@ -1,0 +1,303 @@
+// SPDX-License-Identifier: GPL-2.0
+/* Loads, attaches and reads the programs of the tests written in shell. */
+#include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+
+#include "nf_test.h"
+#include "progs/policy.h"
+
+static const char usage[] =
+	"Usage: nf_prog load OBJECT DIR\n"
+	"       nf_prog attach PROG PF HOOK PRIORITY [defrag] [netns NAME] [pin PATH]\n"
+	"       nf_prog stats MAP [reset]\n"
+	"       nf_prog update LINK PROG\n"
+	"       nf_prog detach LINK\n"
+	"       nf_prog info LINK\n"
+	"       nf_prog prog-id PROG\n"
+	"\n"
+	"PROG, MAP and LINK are pins, which \"load\" makes in DIR under the names in\n"
+	"OBJECT. PF is inet, ip or ip6; HOOK is prerouting, input, forward, output or\n"
+	"postrouting. Without \"pin\" attach prints a line and holds the link until it\n"
+	"is killed or its standard input ends.\n"
+	"\n"
+	"Exit status: 0 done, 1 refused, 2 wrong arguments.\n";
+
+static const char * const hooks[] = {
+	[NF_INET_PRE_ROUTING]	= "prerouting",
+	[NF_INET_LOCAL_IN]	= "input",
+	[NF_INET_FORWARD]	= "forward",
+	[NF_INET_LOCAL_OUT]	= "output",
+	[NF_INET_POST_ROUTING]	= "postrouting",
+};
+
+static int refused(const char *what, const char *object, int err)
+{
+	fprintf(stderr, "nf_prog: %s: %s: %s\n", what, object, strerror(-err));
+	return 1;
+}
+
+static int wrong(const char *argument)
+{
+	fprintf(stderr, "nf_prog: %s: unknown argument\n\n%s", argument, usage);
+	return 2;
+}
+
+static int pin_all(struct bpf_object *obj, const char *dir)
+{
+	struct bpf_program *prog;
+	struct bpf_map *map;
+	char path[512];
+	int err;
+
+	bpf_object__for_each_program(prog, obj) {
+		snprintf(path, sizeof(path), "%s/%s", dir, bpf_program__name(prog));
+		err = bpf_program__pin(prog, path);
+		if (err)
+			return refused("pin", path, err);
+	}
+	bpf_object__for_each_map(map, obj) {
+		if (bpf_map__is_internal(map))
+			continue;
+		snprintf(path, sizeof(path), "%s/%s", dir, bpf_map__name(map));
+		err = bpf_map__pin(map, path);
+		if (err)
+			return refused("pin", path, err);
+	}
+	return 0;
+}
+
+static int do_load(char **argv)
+{
+	struct bpf_object *obj;
+	int err;
+
+	if (!argv[0] || !argv[1] || argv[2])
+		return wrong("load");
+	obj = bpf_object__open(argv[0]);
+	if (!obj)
+		return refused("open", argv[0], -errno);
+	err = bpf_object__load(obj);
+	if (err)
+		return refused("load", argv[0], err);
+	if (mkdir(argv[1], 0700) && errno != EEXIST)
+		return refused("mkdir", argv[1], -errno);
+	err = pin_all(obj, argv[1]);
+	bpf_object__close(obj);
+	return err;
+}
+
+static int parse_pf(const char *text, struct nf_key *key)
+{
+	if (!strcmp(text, "ip"))
+		key->pf = NFPROTO_IPV4;
+	else if (!strcmp(text, "ip6"))
+		key->pf = NFPROTO_IPV6;
+	else if (!strcmp(text, "inet"))
+		key->pf = NFPROTO_INET;
+	else
+		return -EINVAL;
+	return 0;
+}
+
+static int parse_hook(const char *text, struct nf_key *key)
+{
+	for (key->hooknum = 0; key->hooknum < NF_INET_NUMHOOKS; key->hooknum++)
+		if (!strcmp(text, hooks[key->hooknum]))
+			return 0;
+	return -EINVAL;
+}
+
+static int enter_netns(const char *name)
+{
+	char path[512];
+	int fd, err;
+
+	snprintf(path, sizeof(path), "/run/netns/%s", name);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	err = setns(fd, CLONE_NEWNET) ? -errno : 0;
+	close(fd);
+	return err;
+}
+
+static int hold(void)
+{
+	char byte;
+
+	puts("attached");
+	fflush(stdout);
+	while (read(STDIN_FILENO, &byte, 1) > 0)
+		;
+	return 0;
+}
+
+static int do_attach(char **argv)
+{
+	const char *netns = NULL, *pin = NULL;
+	struct nf_key key = {};
+	int prog, link, err, i;
+
+	for (i = 0; i < 4; i++)
+		if (!argv[i])
+			return wrong("attach");
+	if (parse_pf(argv[1], &key))
+		return wrong(argv[1]);
+	if (parse_hook(argv[2], &key))
+		return wrong(argv[2]);
+	key.priority = strtol(argv[3], NULL, 0);
+	for (; argv[i]; i++) {
+		if (!strcmp(argv[i], "defrag"))
+			key.flags |= BPF_F_NETFILTER_IP_DEFRAG;
+		else if (!strcmp(argv[i], "netns") && argv[i + 1])
+			netns = argv[++i];
+		else if (!strcmp(argv[i], "pin") && argv[i + 1])
+			pin = argv[++i];
+		else
+			return wrong(argv[i]);
+	}
+
+	prog = bpf_obj_get(argv[0]);
+	if (prog < 0)
+		return refused("open", argv[0], prog);
+	err = netns ? enter_netns(netns) : 0;
+	if (err)
+		return refused("netns", netns, err);
+	link = nf_link(prog, &key);
+	if (link < 0)
+		return refused("attach", argv[0], link);
+	if (!pin)
+		return hold();
+	err = bpf_obj_pin(link, pin);
+	return err ? refused("pin", pin, err) : 0;
+}
+
+static int do_stats(char **argv)
+{
+	struct policy_stats stats = {};
+	__u32 key = 0;
+	int map, err;
+
+	if (!argv[0])
+		return wrong("stats");
+	map = bpf_obj_get(argv[0]);
+	if (map < 0)
+		return refused("open", argv[0], map);
+	if (argv[1]) {
+		if (strcmp(argv[1], "reset"))
+			return wrong(argv[1]);
+		err = bpf_map_update_elem(map, &key, &stats, BPF_ANY);
+		return err ? refused("reset", argv[0], err) : 0;
+	}
+	err = bpf_map_lookup_elem(map, &key, &stats);
+	if (err)
+		return refused("read", argv[0], err);
+#define X(name) printf(#name "=%llu\n", stats.name);
+	POLICY_STATS(X)
+#undef X
+	return 0;
+}
+
+static int do_update(char **argv)
+{
+	int link, prog, err;
+
+	if (!argv[0] || !argv[1])
+		return wrong("update");
+	link = bpf_obj_get(argv[0]);
+	if (link < 0)
+		return refused("open", argv[0], link);
+	prog = bpf_obj_get(argv[1]);
+	if (prog < 0)
+		return refused("open", argv[1], prog);
+	err = nf_link_update(link, prog, -1);
+	return err ? refused("update", argv[0], err) : 0;
+}
+
+static int do_detach(char **argv)
+{
+	int link, err;
+
+	if (!argv[0])
+		return wrong("detach");
+	link = bpf_obj_get(argv[0]);
+	if (link < 0)
+		return refused("open", argv[0], link);
+	err = bpf_link_detach(link);
+	return err ? refused("detach", argv[0], err) : 0;
+}
+
+static int do_info(char **argv)
+{
+	struct bpf_link_info info;
+	int link, err;
+
+	if (!argv[0])
+		return wrong("info");
+	link = bpf_obj_get(argv[0]);
+	if (link < 0)
+		return refused("open", argv[0], link);
+	err = nf_link_info(link, &info);
+	if (err)
+		return refused("info", argv[0], err);
+	printf("id=%u\nprog_id=%u\npf=%u\nhooknum=%u\npriority=%d\nflags=%u\n",
+	       info.id, info.prog_id, info.netfilter.pf, info.netfilter.hooknum,
+	       info.netfilter.priority, info.netfilter.flags);
+	return 0;
+}
+
+static int do_prog_id(char **argv)
+{
+	struct bpf_prog_info info = {};
+	__u32 len = sizeof(info);
+	int prog, err;
+
+	if (!argv[0])
+		return wrong("prog-id");
+	prog = bpf_obj_get(argv[0]);
+	if (prog < 0)
+		return refused("open", argv[0], prog);
+	err = bpf_prog_get_info_by_fd(prog, &info, &len);
+	if (err)
+		return refused("info", argv[0], err);
+	printf("%u\n", info.id);
+	return 0;
+}
+
+static const struct {
+	const char *name;
+	int (*run)(char **argv);
+} commands[] = {
+	{ "load", do_load },
+	{ "attach", do_attach },
+	{ "stats", do_stats },
+	{ "update", do_update },
+	{ "detach", do_detach },
+	{ "info", do_info },
+	{ "prog-id", do_prog_id },
+};
+
+int main(int argc, char **argv)
+{
+	size_t i;
+
+	if (argc < 2)
+		return wrong("(none)");
+	if (!strcmp(argv[1], "--help")) {
+		fputs(usage, stdout);
+		return 0;
+	}
+	for (i = 0; i < sizeof(commands) / sizeof(commands[0]); i++)
+		if (!strcmp(argv[1], commands[i].name))
+			return commands[i].run(argv + 2);
+	return wrong(argv[1]);
+}

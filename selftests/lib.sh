@@ -1,0 +1,353 @@
+# SPDX-License-Identifier: GPL-2.0
+# shellcheck shell=bash
+#
+# What the tests written in shell share. A test file
+#
+#   source "$(dirname "$0")/lib.sh"
+#   needs nft jq                      # tools that it cannot do without
+#   setup() { router_up; load_policy; }   # once, before the first test
+#   test_something() { ...; }         # each is one KTAP result, in this order
+#   run_tests
+#
+# A test is a function in a subshell of its own. It passes when it returns 0 and
+# fails at the first expect_* or command that does not hold. What it attaches by
+# attach() and puts into nft of the router is gone before the next one starts.
+
+set -euo pipefail
+
+SELFTESTS_SRC=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+BUILD=${BUILD:-$SELFTESTS_SRC/../build}
+BASE=${BASE:-6.1}
+SELFTESTS=${SELFTESTS:-$BUILD/$BASE/selftests}
+PATH=$BUILD/tools/bin:$PATH
+
+# shellcheck source=../tools/router/topology.sh
+source "$SELFTESTS_SRC/../tools/router/topology.sh"
+
+readonly KSFT_SKIP=4
+HOOKS=(prerouting input forward output postrouting)
+BPFFS=/sys/fs/bpf
+
+TESTS=()		# names, and TEST_<index> of what they run
+declare -A STATS=()
+WORK=			# files of this run
+PINS=			# programs and maps of this run, links/ in it
+
+# Ends the running test.
+fail()
+{
+	echo "$*"
+	exit 1
+}
+
+skip()
+{
+	echo "$*" > "$WORK/skip"
+	exit $KSFT_SKIP
+}
+
+# For a subject that this kernel has not; ours must have it.
+lacks()
+{
+	[[ ${NF_BPF_PATCHED:-0} != 1 ]] || fail "this kernel lacks $*"
+	skip "this kernel lacks $*"
+}
+
+expect_eq()
+{
+	local what=$1 expected=$2 actual=$3
+
+	[[ $expected == "$actual" ]] || fail "$what: expected '$expected', got '$actual'"
+}
+
+expect_match()
+{
+	local what=$1 pattern=$2 actual=$3
+
+	# shellcheck disable=SC2053 # it is a pattern
+	[[ $actual == $pattern ]] || fail "$what: expected '$pattern', got '$actual'"
+}
+
+# expect_fails [-s STATUS] TEXT COMMAND [ARG...]: COMMAND must fail (with
+# STATUS), and say TEXT.
+expect_fails()
+{
+	local status=0 wanted=
+	local text output
+
+	if [[ $1 == -s ]]; then
+		wanted=$2
+		shift 2
+	fi
+	text=$1
+	shift
+	output=$("$@" 2>&1) || status=$?
+	((status)) || fail "$*: succeeded, expected '$text'"
+	[[ -z $wanted || $status == "$wanted" ]] ||
+		fail "$*: exit status $status, expected $wanted: $output"
+	[[ $output == *"$text"* ]] || fail "$*: expected '$text', got '$output'"
+}
+
+# needs TOOL...: without one of these the file is skipped, on our own kernel (for
+# which everything is installed) it fails.
+needs()
+{
+	local tool
+
+	for tool; do
+		! type -P "$tool" >/dev/null || continue
+		echo "TAP version 13"
+		if [[ ${NF_BPF_PATCHED:-0} == 1 ]]; then
+			echo "1..1"
+			echo "not ok 1 needs $tool"
+			exit 1
+		fi
+		echo "1..0 # SKIP $tool is not installed"
+		exit $KSFT_SKIP
+	done
+}
+
+nf_prog()
+{
+	"$SELFTESTS/nf_prog" "$@"
+}
+
+# Load progs/policy.bpf.c: $PINS/{accept,drop,deny_port,stats}.
+load_policy()
+{
+	nf_prog load "$SELFTESTS/policy.bpf.o" "$PINS"
+}
+
+# attach PROG PF HOOK PRIORITY [defrag]: in the router, for this test.
+attach()
+{
+	local prog=$1 pf=$2 hook=$3 priority=$4
+
+	shift 4
+	nf_prog attach "$PINS/$prog" "$pf" "$hook" "$priority" "$@" \
+		netns "$NS_ROUTER" pin "$PINS/links/$prog-$pf-$hook-$priority"
+}
+
+# The pin that attach() made.
+link_pin()
+{
+	echo "$PINS/links/$1-$2-$3-$4"
+}
+
+# Unpinning alone is not enough: newer kernels free the link a little later.
+detach_all()
+{
+	local pin
+
+	for pin in "$PINS"/links/*; do
+		[[ -e $pin ]] || continue
+		nf_prog detach "$pin"
+		rm "$pin"
+	done
+}
+
+needs_family()
+{
+	local pin=$PINS/links/probe error
+
+	[[ $1 == inet ]] || return 0
+	if ! error=$(nf_prog attach "$PINS/accept" inet forward 12345 \
+			netns "$NS_ROUTER" pin "$pin" 2>&1); then
+		[[ $error == *"Address family not supported"* ]] || fail "$error"
+		lacks "pf NFPROTO_INET"
+	fi
+	detach_all
+}
+
+reset_stats()
+{
+	nf_prog stats "$PINS/stats" reset
+}
+
+# Into STATS, by the names in progs/policy.h.
+read_stats()
+{
+	local line
+
+	while read -r line; do
+		STATS[${line%%=*}]=${line#*=}
+	done < <(nf_prog stats "$PINS/stats")
+}
+
+# expect_stats NAME=VALUE...
+expect_stats()
+{
+	local pair
+
+	read_stats
+	for pair; do
+		expect_eq "${pair%%=*} counted by the program" "${pair#*=}" \
+			"${STATS[${pair%%=*}]}"
+	done
+}
+
+# probe FAMILY PATH [OPTION...]: a datagram from one namespace to another, see
+# helpers/frag_probe.c. FAMILY is 4 or 6, PATH one of the directions below. What
+# was seen is left in WIRE (OFFSET+LENGTH of each packet), DELIVERED (what the
+# socket got) and REFUSED (fragments that the sender could not send).
+probe()
+{
+	local family=$1 path=$2 from to device src dst output
+	local client=CLIENT_IP$1 server=SERVER_IP$1
+	local left=ROUTER_LEFT_IP$1 right=ROUTER_RIGHT_IP$1
+
+	shift 2
+	case $path in
+	client-server)
+		from=$NS_CLIENT to=$NS_SERVER device=$SERVER_DEV
+		src=${!client} dst=${!server}
+		;;
+	server-client)
+		from=$NS_SERVER to=$NS_CLIENT device=$CLIENT_DEV
+		src=${!server} dst=${!client}
+		;;
+	client-router)
+		from=$NS_CLIENT to=$NS_ROUTER device=$ROUTER_LEFT_DEV
+		src=${!client} dst=${!left}
+		;;
+	router-server)
+		from=$NS_ROUTER to=$NS_SERVER device=$SERVER_DEV
+		src=${!right} dst=${!server}
+		;;
+	*)
+		fail "probe: $path: no such path"
+		;;
+	esac
+
+	output=$("$SELFTESTS/frag_probe" -f "$from" -t "$to" -i "$device" \
+		-s "$src" -d "$dst" "$@") || fail "probe IPv$family $path $*: failed"
+	WIRE=$(awk '/^wire/ { printf "%s%s+%s", s, $2, $3; s = " " }' <<< "$output")
+	DELIVERED=$(awk '/^delivered/ { printf "%s%s %s", s, $2, $3; s = ", " }' <<< "$output")
+	REFUSED=$(grep -c '^refused' <<< "$output" || :)
+}
+
+expect_wire()
+{
+	expect_eq "packets at the receiver" "$1" "$WIRE"
+}
+
+expect_delivered()
+{
+	expect_eq "delivered" "$1" "$DELIVERED"
+}
+
+nft_router()
+{
+	in_ns "$NS_ROUTER" nft "$@"
+}
+
+# packets of the counter NAME in TABLE ("ip t") of the router.
+nft_counter()
+{
+	nft_router -j list counter "$1" "$2" "$3" |
+		jq '.nftables[] | .counter? | values | .packets'
+}
+
+add_test()
+{
+	local name=$1
+
+	shift
+	TESTS+=("$name")
+	declare -ga "TEST_$((${#TESTS[@]} - 1))=($(printf '%q ' "$@"))"
+}
+
+add_functions()
+{
+	local name
+
+	while read -r name; do
+		add_test "$name" "$name"
+	done < <(sed -n 's/^\(test_[a-z0-9_]*\)()$/\1/p' "$0")
+}
+
+lib_cleanup()
+{
+	local status=$?
+
+	trap - EXIT
+	! declare -F cleanup >/dev/null || cleanup || :
+	[[ -z $PINS ]] || rm -rf "$PINS"
+	[[ -z $WORK ]] || rm -rf "$WORK"
+	router_down
+	exit "$status"
+}
+
+lib_setup()
+{
+	if ((EUID)); then
+		echo "1..0 # SKIP needs root"
+		exit $KSFT_SKIP
+	fi
+	trap lib_cleanup EXIT
+	trap 'exit 130' INT TERM
+	WORK=$(mktemp -d)
+	[[ $(stat -f -c %T $BPFFS) == bpf_fs ]] || mount -t bpf bpf $BPFFS
+	PINS=$BPFFS/nf_selftests$NS_SUFFIX
+	mkdir -p "$PINS/links"
+	! declare -F setup >/dev/null || setup
+}
+
+between_tests()
+{
+	detach_all
+	rm -f "$WORK/skip"
+	[[ ! -e /run/netns/$NS_ROUTER ]] || ! type -P nft >/dev/null ||
+		nft_router flush ruleset
+	[[ ! -e $PINS/stats ]] || reset_stats
+}
+
+run_one()
+{
+	local -n command="TEST_$1"
+
+	set -euo pipefail
+	trap - EXIT
+	between_tests
+	"${command[@]}"
+}
+
+# setup() failed: none of the results in the plan can be given.
+setup_failed()
+{
+	sed 's/^/# /' "$WORK/log"
+	echo "Bail out! setup failed"
+	exit 1
+}
+
+run_tests()
+{
+	local i status failed=0
+
+	add_functions
+	echo "TAP version 13"
+	echo "1..${#TESTS[@]}"
+	lib_setup > >(sed 's/^/# /') 2>&1
+	for i in "${!TESTS[@]}"; do
+		# Not in a condition: there "set -e" would be without effect.
+		set +e
+		(run_one "$i") > "$WORK/log" 2>&1
+		status=$?
+		set -e
+		case $status in
+		0)
+			echo "ok $((i + 1)) ${TESTS[i]}"
+			;;
+		"$KSFT_SKIP")
+			echo "ok $((i + 1)) ${TESTS[i]} # SKIP $(cat "$WORK/skip")"
+			;;
+		*)
+			sed 's/^/# /' "$WORK/log"
+			echo "# exit status $status"
+			echo "not ok $((i + 1)) ${TESTS[i]}"
+			failed=1
+			;;
+		esac
+	done
+	exit $failed
+}

@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* Shared by progs/policy.bpf.c and helpers/nf_prog.c. */
+#ifndef POLICY_H
+#define POLICY_H
+
+/*
+ * What the programs have seen of UDP. A datagram to SENTINEL_PORT marks the end
+ * of an exchange: it always passes and is not counted.
+ */
+#define POLICY_STATS(X)							\
+	X(packets)	/* UDP packets, whole or not */			\
+	X(fragments)	/* of these, still fragments */			\
+	X(later)	/* of these, not the first */			\
+	X(ports)	/* UDP packets in which the ports could be read */ \
+	X(tracked)	/* UDP packets with a conntrack entry */	\
+	X(dropped)	/* UDP packets which got NF_DROP */		\
+	X(length)	/* skb->len of the last one */			\
+	X(hook)		/* nf_hook_state of the last one */		\
+	X(pf)								\
+	X(in)								\
+	X(out)
+
+enum {
+	DENIED_PORT	= 9999,
+	ALLOWED_PORT	= 53,
+	SENTINEL_PORT	= 9998,
+};
+
+struct policy_stats {
+#define X(name) __u64 name;
+	POLICY_STATS(X)
+#undef X
+};
+
+#endif

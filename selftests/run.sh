@@ -1,0 +1,268 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+
+set -euo pipefail
+
+usage()
+{
+	cat <<-EOF
+	Usage: selftests/run.sh [-l] [-v] [PATTERN]
+
+	Runs the tests whose name PATTERN matches (a shell pattern, anywhere in the
+	name: "link", "frag*4"), all of them without one. A test is one file here;
+	each holds several results.
+
+	  -l  list the tests
+	  -v  print every result, with its time, not just failures
+
+	Environment:
+	  NF_BPF_PATCHED=1  the kernel is this project's: what it lacks is a failure,
+	                    otherwise it is skipped
+	  BUILD, BASE       where the programs were built (build, 6.1)
+	  SELFTESTS         the same, the directory itself
+	  TEST_TIMEOUT      seconds for one file (180)
+
+	The last line is "N passed, N failed, N skipped". Exit status: 0 nothing
+	failed, 1 something did, 2 wrong arguments or nothing to run.
+	EOF
+}
+
+SRC=$(cd "$(dirname "$0")" && pwd)
+export BUILD=${BUILD:-$(cd "$SRC/.." && pwd)/build}
+export BASE=${BASE:-6.1}
+export SELFTESTS=${SELFTESTS:-$BUILD/$BASE/selftests}
+TEST_TIMEOUT=${TEST_TIMEOUT:-180}
+VERBOSE=0
+
+passed=0
+failed=0
+skipped=0
+declare -A skip_reasons=()
+
+die()
+{
+	echo "run.sh: $*" >&2
+	exit 2
+}
+
+all_tests()
+{
+	local file
+
+	for file in "$SRC"/*.c "$SRC"/*.sh; do
+		file=${file##*/}
+		[[ $file == run.sh || $file == lib.sh ]] || echo "${file%.*}"
+	done
+}
+
+matching_tests()
+{
+	local name
+
+	while read -r name; do
+		# shellcheck disable=SC2053 # it is a pattern
+		[[ $name != *$1* ]] || echo "$name"
+	done < <(all_tests)
+}
+
+program_of()
+{
+	if [[ -e $SRC/$1.sh ]]; then
+		echo "$SRC/$1.sh"
+	else
+		echo "$SELFTESTS/$1"
+	fi
+}
+
+# seconds_since EPOCHREALTIME
+seconds_since()
+{
+	local us=$((${EPOCHREALTIME/[.,]/} - ${1/[.,]/}))
+
+	printf '%d.%d' $((us / 1000000)) $((us / 100000 % 10))
+}
+
+# The kernel's own opinion: a warning or worse during a test is its failure.
+tainted()
+{
+	cat /proc/sys/kernel/tainted
+}
+
+file_failed()
+{
+	failed=$((failed + 1))
+	printf '  not ok %s: %s\n' "$1" "$2"
+}
+
+# The program, and then a line of ours with its exit status.
+run_program()
+{
+	local status=0
+
+	timeout --kill-after=10 "$TEST_TIMEOUT" "$1" </dev/null 2>&1 || status=$?
+	echo "exit-status $status"
+}
+
+print_output()
+{
+	local line
+
+	for line in "${output[@]}"; do
+		# What the harness says of each result, passed or not.
+		[[ $line =~ ^#\ +(RUN|OK|FAIL)\  ]] || printf '      %s\n' "$line"
+	done
+}
+
+# One KTAP result. $output: what the program printed since the one before.
+take_result()
+{
+	local name=$1 ok=$2 what=$3 time=$4
+
+	seen=$((seen + 1))
+	if [[ $what =~ (.*)#\ *(SKIP|skip)\ *(.*) ]]; then
+		skipped=$((skipped + 1))
+		skip_reasons[${BASH_REMATCH[3]:-no reason}]+=" $name"
+		((!VERBOSE)) || printf '  skip %6s s  %s\n' "$time" "$what"
+	elif [[ $ok == ok ]]; then
+		passed=$((passed + 1))
+		((!VERBOSE)) || printf '  ok   %6s s  %s\n' "$time" "$what"
+	else
+		failed=$((failed + 1))
+		printf '  not ok %s: %s (%s s)\n' "$name" "$what" "$time"
+		print_output
+	fi
+	output=()
+}
+
+run_file()
+{
+	local name=$1 program seen=0 plan=-1 status=none line start since
+	local failed_before=$failed skipped_before=$skipped taint_before
+	local output=()
+
+	start=$EPOCHREALTIME
+	since=$start
+	taint_before=$(tainted)
+	program=$(program_of "$name")
+	if [[ ! -x $program ]]; then
+		file_failed "$name" "$program is not built: make -C selftests"
+		return
+	fi
+
+	while IFS= read -r line; do
+		if [[ $line =~ ^exit-status\ ([0-9]+)$ ]]; then
+			status=${BASH_REMATCH[1]}
+		elif [[ $line =~ ^1\.\.([0-9]+)(.*)$ && $plan == -1 ]]; then
+			plan=${BASH_REMATCH[1]}
+			[[ $plan != 0 ]] ||
+				take_result "$name" ok "${BASH_REMATCH[2]}" 0.0
+			output=()
+		elif [[ $line =~ ^(ok|not\ ok)\ [0-9]+\ ?-?\ ?(.*)$ ]]; then
+			take_result "$name" "${BASH_REMATCH[1]}" \
+				"${BASH_REMATCH[2]}" "$(seconds_since "$since")"
+			since=$EPOCHREALTIME
+		else
+			output+=("$line")
+		fi
+	done < <(run_program "$program")
+
+	check_file
+	printf '%-6s %-24s %3d results  %6s s\n' "$(file_verdict)" "$name" \
+		"$seen" "$(seconds_since "$start")"
+}
+
+file_verdict()
+{
+	if ((failed > failed_before)); then
+		echo FAILED
+	elif ((skipped - skipped_before == seen)); then
+		echo skip
+	else
+		echo ok
+	fi
+}
+
+# What the results of a file cannot tell.
+check_file()
+{
+	local failures=$((failed - failed_before)) reason=
+
+	if [[ $status == 124 || $status == 137 ]]; then
+		reason="not done after $TEST_TIMEOUT s"
+	elif ((plan == -1)); then
+		reason="printed no plan (exit status $status)"
+	elif ((plan && seen != plan)); then
+		reason="$seen results, $plan planned (exit status $status)"
+	elif ((status != 0 && status != 4 && !failures)); then
+		reason="exit status $status"
+	elif [[ $(tainted) != "$taint_before" ]]; then
+		reason="the kernel is tainted: see dmesg"
+	fi
+	[[ -n $reason ]] || return 0
+	file_failed "$name" "$reason"
+	print_output
+}
+
+print_skips()
+{
+	local reason name
+	local -A names
+
+	for reason in "${!skip_reasons[@]}"; do
+		names=()
+		for name in ${skip_reasons[$reason]}; do
+			names[$name]=$((${names[$name]:-0} + 1))
+		done
+		printf 'skipped: %s:' "$reason"
+		for name in "${!names[@]}"; do
+			printf ' %s (%d)' "$name" "${names[$name]}"
+		done
+		echo
+	done
+}
+
+main()
+{
+	local list=0 pattern='' name mounted=0
+	local tests=()
+
+	while (($#)); do
+		case $1 in
+		-h | --help)
+			usage
+			return 0
+			;;
+		-l) list=1 ;;
+		-v) VERBOSE=1 ;;
+		-*) die "$1: unknown option (see --help)" ;;
+		*)
+			[[ -z $pattern ]] || die "$1: one pattern only"
+			pattern=$1
+			;;
+		esac
+		shift
+	done
+
+	mapfile -t tests < <(matching_tests "$pattern")
+	((${#tests[@]})) || die "$pattern: no test has such a name (see -l)"
+	if ((list)); then
+		printf '%s\n' "${tests[@]}"
+		return 0
+	fi
+	((!EUID)) || die "needs root"
+	if [[ $(stat -f -c %T /sys/fs/bpf) != bpf_fs ]]; then
+		mount -t bpf bpf /sys/fs/bpf
+		mounted=1
+	fi
+
+	for name in "${tests[@]}"; do
+		run_file "$name"
+	done
+	((!mounted)) || umount /sys/fs/bpf || :
+
+	print_skips
+	echo "$passed passed, $failed failed, $skipped skipped"
+	((!failed))
+}
+
+main "$@"
