@@ -46,6 +46,10 @@ die()
 	exit 1
 }
 
+# Neither the kernel's build nor QEMU's options take them.
+[[ $TOP != *[[:space:]:,]* ]] ||
+	die "$TOP: a path with a space, a colon or a comma: clone to another place"
+
 # Paths as a person types them: relative to the project where they are in it.
 rel()
 {
