@@ -1,0 +1,107 @@
+# SPDX-License-Identifier: GPL-2.0
+#
+# What a person types; the work is in scripts/ and in the sub-makefiles.
+
+BASE	?= 6.1
+PREFIX	?= /usr/local
+JOBS	?= $(shell nproc)
+
+TOP	:= $(CURDIR)
+BUILD	:= $(TOP)/build
+VMLINUX_H := $(BUILD)/$(BASE)/vmlinux.h
+SUBMAKE	= $(MAKE) --no-print-directory -j$(JOBS) BUILD=$(BUILD) BASE=$(BASE)
+
+# For `make run': the program, and where on the router to attach it.
+HOOK	?= forward
+PF	?= inet
+PRIORITY ?= filter
+DEFRAG	?= 1
+
+export BASE KSRC FLAVOUR V ACCEL PACKAGES JOBS
+
+ifeq ($(V),)
+MAKEFLAGS += -s
+endif
+
+.NOTPARALLEL:
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+
+.PHONY: help
+help: ## this list
+	awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
+	printf '%s\n' '' \
+	  'Variables: BASE=$(BASE) (a folder of patches/)   KSRC=DIR|TARBALL (another kernel source)' \
+	  '           V=1 (every command)   ACCEL=kvm|tcg (no probe)   PACKAGES=no (no check for packages)' \
+	  'Everything is built below build/, and what this machine lacks is installed through apt.'
+
+.PHONY: demo
+demo: kernel-if-needed tools samples ## a router under four policies, with real fragments (builds what is missing)
+	tools/guest/run -- tools/router/demo.sh
+
+.PHONY: check
+check: kernel-if-needed tools samples selftests ## every test in the guest, then check-patches; TEST=pattern runs some
+	scripts/check.sh $(TEST)
+
+.PHONY: shell
+shell: kernel-if-needed tools samples ## a terminal on the router, its client and its server
+	tools/guest/run --interactive --timeout 0 -- tools/router/shell.sh
+
+.PHONY: run
+run: kernel-if-needed tools samples ## your program on the router: PROG=my.bpf.o [HOOK= PF= PRIORITY= DEFRAG= PCAP=]
+	$(if $(PROG),,$(error run: which program? make run PROG=my.bpf.o [HOOK=forward PF=inet PRIORITY=filter DEFRAG=1] [PCAP=traffic.pcap]))
+	tools/guest/run --env PROG="$(abspath $(PROG))" --env HOOK="$(HOOK)" \
+		--env PF="$(PF)" --env PRIORITY="$(PRIORITY)" --env DEFRAG="$(DEFRAG)" \
+		--env PCAP="$(abspath $(PCAP))" -- tools/router/run-prog.sh
+
+.PHONY: kernel
+kernel: packages ## the patched kernel of BASE= and its modules
+	scripts/kernel.sh
+
+.PHONY: kernel-if-needed
+kernel-if-needed: packages
+	scripts/kernel.sh if-needed
+
+.PHONY: tools
+tools: packages ## libbpf and bpftool that know the type
+	scripts/tree.sh prepare tools
+	$(SUBMAKE) -C tools
+
+.PHONY: headers
+headers: kernel-if-needed tools
+	scripts/headers.sh
+
+.PHONY: samples
+samples: headers ## the example programs
+	$(SUBMAKE) -C samples VMLINUX_H=$(VMLINUX_H)
+
+.PHONY: selftests
+selftests: headers ## the test programs (make check runs them)
+	$(SUBMAKE) -C selftests VMLINUX_H=$(VMLINUX_H)
+
+.PHONY: check-host
+check-host: tools ## the user-space tests on the running kernel (root; Linux 6.4 or later)
+	scripts/headers.sh host
+	$(SUBMAKE) -C samples VMLINUX_H=$$(scripts/headers.sh path)
+	$(SUBMAKE) -C selftests VMLINUX_H=$$(scripts/headers.sh path)
+	selftests/run.sh $(TEST)
+
+.PHONY: check-patches
+check-patches: packages ## the series applies, reverts and builds patch by patch; matrix, W=1, sparse, checkpatch
+	scripts/check-patches.sh
+
+.PHONY: install-tools
+install-tools: tools ## bpftool, libbpf, man pages and completion into PREFIX=/usr/local
+	$(SUBMAKE) -C tools install PREFIX=$(PREFIX)
+
+.PHONY: where
+where: ## KEY=path of what is built, for other runners and scripts
+	scripts/where.sh
+
+.PHONY: packages
+packages:
+	scripts/packages.sh
+
+.PHONY: clean
+clean: ## remove build/
+	rm -rf build

@@ -1,0 +1,43 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# vmlinux.h, the types that BPF programs are compiled against: from our kernel,
+# or for check-host without one, from the running kernel.
+
+. "$(dirname "$0")/lib.sh"
+
+HOST_H=$BUILD/host/vmlinux.h
+HOST_BTF=/sys/kernel/btf/vmlinux
+
+# A file that did not change keeps its time: everything is compiled after it.
+dump()
+{
+	local btf=$1 header=$2
+
+	mkdir -p "${header%/*}"
+	"$BPFTOOL" btf dump file "$btf" format c > "$header.part" ||
+		die "$btf: bpftool cannot read its types"
+	if cmp -s "$header.part" "$header"; then
+		rm "$header.part"
+	else
+		mv "$header.part" "$header"
+	fi
+}
+
+case ${1:-} in
+"")
+	[[ ! $VMLINUX_H -nt $VMLINUX || ! $VMLINUX_H -nt $BPFTOOL ]] || exit 0
+	dump "$VMLINUX" "$VMLINUX_H" ;;
+host)
+	[[ ! -e $VMLINUX_H ]] || exit 0
+	[[ -r $HOST_BTF ]] || die "$HOST_BTF: this kernel has no BTF (CONFIG_DEBUG_INFO_BTF)"
+	dump "$HOST_BTF" "$HOST_H" ;;
+path)
+	if [[ -e $VMLINUX_H ]]; then
+		printf '%s\n' "$VMLINUX_H"
+	else
+		printf '%s\n' "$HOST_H"
+	fi ;;
+*)
+	die "usage: scripts/headers.sh [host | path]" ;;
+esac

@@ -1,0 +1,12 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# KEY=path of what the build makes; what is not there yet is said on stderr.
+
+. "$(dirname "$0")/lib.sh"
+
+for key in BZIMAGE VMLINUX KTREE KOBJ MODULES BPFTOOL LIBBPF_INCLUDE LIBBPF_A \
+	   VMLINUX_H SELFTESTS SAMPLES; do
+	printf '%s=%s\n' "$key" "${!key}"
+	[[ -e ${!key} ]] || warn "$key: not built yet"
+done
