@@ -1,0 +1,145 @@
+# SPDX-License-Identifier: GPL-2.0
+"""Sends frames and records what is on the two wires of the router.
+
+One process does both, so that a record begins before the first frame and ends
+after the last has been dealt with: see Wires.settle().
+"""
+
+import ctypes
+import os
+import select
+import socket
+import struct
+import time
+from dataclasses import dataclass
+
+from packets import arp_request, ethernet, is_arp_reply, parse
+
+ETH_P_ALL = 3
+SOL_PACKET, PACKET_STATISTICS = 263, 6
+SO_RCVBUFFORCE = 33
+CLONE_NEWNET = 0x40000000
+
+libc = ctypes.CDLL(None, use_errno=True)
+
+
+class WireError(Exception):
+    """The measurement failed, as distinct from a packet that was dropped."""
+
+
+def enter_netns(name):
+    path = f"/run/netns/{name}"
+    with open(path, "rb") as handle:
+        if libc.setns(handle.fileno(), CLONE_NEWNET):
+            raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()), path)
+
+
+def bind_udp(netns, address, port):
+    """A socket that takes datagrams, lest the host answers them by ICMP."""
+    enter_netns(netns)
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    sock = socket.socket(family, socket.SOCK_DGRAM)
+    sock.bind((address, port))
+    return sock
+
+
+@dataclass
+class Seen:
+    """A frame on a wire: to_router, or else from it."""
+
+    wire: str
+    to_router: bool
+    frame: bytes
+    packet: object
+
+
+class Wire:
+    """One host's end: its netns, device and addresses, and its router's."""
+
+    def __init__(self, name, netns, device, mac, ip4, router_mac, router_ip4):
+        self.name, self.mac, self.router_mac = name, mac, router_mac
+        self.arp = arp_request(mac, ip4, router_mac, router_ip4)
+        enter_netns(netns)
+        self.tap = socket.socket(socket.AF_PACKET, socket.SOCK_RAW,
+                                 socket.htons(ETH_P_ALL))
+        self.tap.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, 32 << 20)
+        self.tap.bind((device, ETH_P_ALL))
+        self.tap.setblocking(False)
+        # A packet socket does not hear itself; the tap is to hear these too.
+        self.out = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0)
+        self.out.bind((device, 0))
+
+    def send(self, packet):
+        self.out.send(ethernet(self.router_mac, self.mac, packet))
+
+    def drain(self):
+        seen = []
+        while True:
+            try:
+                frame, address = self.tap.recvfrom(1 << 17)
+            except BlockingIOError:
+                break
+            seen.append(Seen(self.name, address[2] == socket.PACKET_OUTGOING,
+                             frame, parse(frame)))
+        stats = self.tap.getsockopt(SOL_PACKET, PACKET_STATISTICS, 8)
+        lost = struct.unpack("II", stats)[1]
+        if lost:
+            raise WireError(f"{self.name} wire: {lost} frames were not recorded")
+        return seen
+
+
+class Wires:
+    """Both wires. Names and addresses come from the variables of topology.sh."""
+
+    def __init__(self, env):
+        # All on one CPU: then the backlogs are one queue, and settle() holds.
+        os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
+        self.client = Wire("client", env["NS_CLIENT"], env["CLIENT_DEV"],
+                           env["CLIENT_MAC"], env["CLIENT_IP4"],
+                           env["ROUTER_LEFT_MAC"], env["ROUTER_LEFT_IP4"])
+        self.server = Wire("server", env["NS_SERVER"], env["SERVER_DEV"],
+                           env["SERVER_MAC"], env["SERVER_IP4"],
+                           env["ROUTER_RIGHT_MAC"], env["ROUTER_RIGHT_IP4"])
+        self.seen = []
+
+    def poll(self):
+        new = self.client.drain() + self.server.drain()
+        self.seen += new
+        return new
+
+    def wait(self, condition, seconds):
+        """Records until condition() is true; returns whether it became so."""
+        end = time.monotonic() + seconds
+        while not condition():
+            left = end - time.monotonic()
+            if left <= 0:
+                return False
+            select.select([self.client.tap, self.server.tap], [], [], left)
+            self.poll()
+        return True
+
+    def settle(self):
+        """Returns once everything sent before has crossed the router or not.
+
+        An ARP request queues up behind it, and no IP policy drops that.
+        """
+        for wire in (self.client, self.server):
+            before = len(self.arp_replies(wire))
+            wire.out.send(wire.arp)
+            if not self.wait(lambda w=wire, n=before: len(self.arp_replies(w)) > n, 20):
+                raise WireError(f"{wire.name} wire: the router does not answer ARP")
+
+    def arp_replies(self, wire):
+        return [s for s in self.seen
+                if s.wire == wire.name and not s.to_router and is_arp_reply(s.frame)]
+
+    def send(self, wire, packets):
+        for packet in packets:
+            wire.send(packet)
+            self.poll()
+
+    def take(self):
+        """What was recorded since the last time, IP only."""
+        self.poll()
+        taken, self.seen = [s for s in self.seen if s.packet], []
+        return taken
