@@ -27,7 +27,9 @@ LIBBPF_A=$BUILD/tools/lib/libbpf.a
 SAMPLES=$BUILD/$BASE/samples
 SELFTESTS=$BUILD/$BASE/selftests
 
-# Two runs of make in one tree at once would build half of it twice.
+# A kernel's make must not take over the flags of ours: -s would hide its steps.
+unset MAKEFLAGS MFLAGS
+
 JOBS=${JOBS:-$(nproc)}
 
 note()

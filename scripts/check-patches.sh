@@ -1,0 +1,326 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# Checks the series and our own files without booting anything: KTAP on stdout,
+# one result for each patch and for each configuration.
+
+. "$(dirname "$0")/tree.sh"
+. "$(dirname "$0")/progress.sh"
+
+CHECK=$BUILD/$BASE/check
+TREE_COPY=$CHECK/linux
+OBJ=$CHECK/obj
+LOG=$CHECK/log
+
+# What checkpatch says that does not apply here:
+IGNORE=(
+	# MAINTAINERS is the kernel's, a series here does not change it
+	FILE_PATH_CHANGES
+	# patches name upstream commits in a line of their own, after the release
+	COMMIT_LOG_LONG_LINE GIT_COMMIT_ID UNKNOWN_COMMIT_ID
+	# the identity is the project's, its address leads nowhere on purpose
+	FROM_SIGN_OFF_MISMATCH BAD_SIGN_OFF
+	# the wiring adds names to tables of the kernel: their style is the table's
+	COMPLEX_MACRO
+)
+
+usage()
+{
+	cat <<USAGE
+Usage: scripts/check-patches.sh [PATTERN]
+
+Checks, of BASE=$BASE, those whose name holds PATTERN:
+
+  revert          each series applies, and reverts to what was there
+  patch NAME      with this patch and those before it the touched files compile
+  config NAME     a kernel links with this choice of reassembly and of IPv6
+  W=1, sparse, header, checkpatch FILE     not a word about our files
+USAGE
+}
+
+# --- fixtures ---------------------------------------------------------------
+
+# A hard-linked copy of the tree costs no space, as long as no file of it is
+# written in place: what we or a patch may write is copied first.
+copy_tree()
+{
+	local path
+
+	"$TOP/scripts/tree.sh" prepare kernel >&2
+	select_tree kernel
+	PRISTINE=$STATE
+	rm -rf "$TREE_COPY"
+	mkdir -p "$CHECK"
+	cp -al "$TREE" "$TREE_COPY"
+	rm -rf "$TREE_COPY"/.pc* "$TREE_COPY/.nf-bpf"
+	TREE=$TREE_COPY
+	while read -r path; do
+		rm -f "$TREE/$path"
+		[[ ! -e $PRISTINE/pristine/$path ]] ||
+			cp -p "$PRISTINE/pristine/$path" "$TREE/$path"
+	done < <(managed_files)
+	copy_files_of_own
+}
+
+copy_files_of_own()
+{
+	local from path
+
+	while IFS=$'\t' read -r from path; do
+		mkdir -p "$TREE/$(dirname "$path")"
+		cp -p "$from" "$TREE/$path"
+	done < <(own_files)
+}
+
+setup_make()
+{
+	local cc=gcc
+
+	if [[ -n $(command -v ccache) ]]; then
+		cc="ccache gcc"
+		export CCACHE_BASEDIR=$BUILD CCACHE_NOHASHDIR=1
+	fi
+	export KBUILD_BUILD_TIMESTAMP=0 KBUILD_BUILD_USER=nf-bpf KBUILD_BUILD_HOST=build
+	MAKE=(make -C "$TREE_COPY" "O=$OBJ" "CC=$cc" "HOSTCC=$cc" "LOCALVERSION=" "-j$JOBS")
+	mkdir -p "$OBJ"
+}
+
+# configure LINE...: kconfig/check-patches.config and these lines.
+configure()
+{
+	{
+		cat "$TOP/kconfig/check-patches.config"
+		printf '%s\n' "$@"
+	} > "$OBJ/fragment"
+	"${MAKE[@]}" -s KCONFIG_ALLCONFIG="$OBJ/fragment" allnoconfig
+}
+
+own_sources()
+{
+	own_files | cut -f 2 | grep '\.c$' || :
+}
+
+# --- the checks -------------------------------------------------------------
+
+# Only the files that a series touches: that is all it could spoil.
+check_revert()
+{
+	local mini=$CHECK/mini number path
+
+	select_tree "$1"
+	"$TOP/scripts/tree.sh" prepare "$1" || return
+	rm -rf "$mini"
+	mkdir -p "$mini/before" "$mini/after"
+	while read -r path; do
+		[[ -e $STATE/pristine/$path ]] || continue
+		mkdir -p "$mini/before/${path%/*}" "$mini/after/${path%/*}"
+		cp "$STATE/pristine/$path" "$mini/before/$path"
+		cp "$STATE/pristine/$path" "$mini/after/$path"
+	done < <(touched_files)
+	cp "$TREE/Makefile" "$mini/after/Makefile"
+	[[ -e $mini/before/Makefile ]] || cp "$TREE/Makefile" "$mini/before/Makefile"
+
+	TREE=$mini/after
+	push_series || return
+	for ((number = ${#SERIES[@]} - 1; number >= 0; number--)); do
+		[[ -d $TREE/.pc${number#0} ]] || continue
+		in_tree "$number" pop -a || return
+	done
+	rm -rf "$TREE"/.pc*
+	find "$TREE" -depth -type d -empty -delete
+	find "$mini/before" -depth -type d -empty -delete
+	diff -r "$mini/before" "$TREE"
+}
+
+# Objects that show whether the wiring so far compiles: of every C file that the
+# series touches anywhere, since a header reaches them all.
+wired_objects()
+{
+	touched_files | grep '\.c$' | grep -v '^tools/' | sed 's/\.c$/.o/'
+}
+
+check_patch()
+{
+	local objects
+
+	TREE=$TREE_COPY
+	in_tree 0 push "$1" || return
+	configure CONFIG_IPV6=y CONFIG_NF_CONNTRACK=y CONFIG_NETFILTER_BPF_LINK=y || return
+	mapfile -t objects < <(wired_objects)
+	# Our own files belong to the last patch, which lets them be built.
+	[[ $1 != "${PATCH_NAMES[-1]}" ]] ||
+		mapfile -t -O "${#objects[@]}" objects < <(own_sources | sed 's/\.c$/.o/')
+	"${MAKE[@]}" "${objects[@]}"
+}
+
+# Kconfig has no prompt for reassembly, and no option selects it for IPv6 alone.
+# A second definition in the copy adds the prompt.
+add_prompts()
+{
+	grep -q 'reassembly for check-patches' "$TREE_COPY/net/netfilter/Kconfig" && return
+	cat >> "$TREE_COPY/net/netfilter/Kconfig" <<-KCONFIG
+
+	config NF_DEFRAG_IPV4
+		tristate "IPv4 reassembly for check-patches"
+
+	config NF_DEFRAG_IPV6
+		tristate "IPv6 reassembly for check-patches"
+		depends on IPV6
+	KCONFIG
+}
+
+# check_config IPV6 DEFRAG4 DEFRAG6
+check_config()
+{
+	local wanted=("CONFIG_IPV6=$1" "CONFIG_NF_DEFRAG_IPV4=$2" "CONFIG_NF_DEFRAG_IPV6=$3"
+		      CONFIG_NETFILTER_BPF_LINK=y)
+	local line
+
+	add_prompts
+	configure "${wanted[@]}" || return
+	for line in "${wanted[@]}"; do
+		if [[ $line = *=n ]]; then
+			! grep "^${line%n}" "$OBJ/.config" || return
+		else
+			grep -qx "$line" "$OBJ/.config" || { echo "$line: not in .config"; return 1; }
+		fi
+	done
+	"${MAKE[@]}" vmlinux modules
+}
+
+# Only what is said of our files counts: the kernel's own have words too.
+silent_about_ours()
+{
+	! grep -E "(^|/)($(own_files | cut -f 2 | paste -s -d '|')):[0-9]+"
+}
+
+check_w1()
+{
+	touch "$TREE_COPY/$1"
+	"${MAKE[@]}" W=1 "${1%.c}.o" > "$LOG.w1" 2>&1 || { cat "$LOG.w1"; return 1; }
+	silent_about_ours < "$LOG.w1"
+}
+
+check_sparse()
+{
+	[[ -n $(command -v sparse) ]] || { echo "sparse: not found"; return 1; }
+	touch "$TREE_COPY/$1"
+	"${MAKE[@]}" C=2 CF=-D__CHECK_ENDIAN__ "${1%.c}.o" > "$LOG.sparse" 2>&1 ||
+		{ cat "$LOG.sparse"; return 1; }
+	silent_about_ours < "$LOG.sparse"
+}
+
+# A user-space program includes it first and alone.
+check_header()
+{
+	gcc -x c -std=c99 -Wall -Wextra -Werror -pedantic -fsyntax-only \
+	    -I"$TOP/include/uapi" - <<< "#include <${1#include/uapi/}>
+int main(void) { return 0; }"
+}
+
+check_checkpatch()
+{
+	local file=() IFS=,
+
+	[[ $1 = *.patch ]] || file=(-f)
+	perl "$TREE_COPY/scripts/checkpatch.pl" --root="$TREE_COPY" --strict --no-summary \
+	     --show-types --quiet --ignore "${IGNORE[*]}" "${file[@]}" "$TOP/$1"
+}
+
+# --- the list, and the run --------------------------------------------------
+
+list_checks()
+{
+	local path patch dir
+
+	printf '%s\n' "revert kernel" "revert tools"
+	for patch in "${PATCH_NAMES[@]}"; do
+		printf 'patch %s\n' "$patch"
+	done
+	# In this order each needs the fewest objects again.
+	printf 'config %s\n' "y y y" "y m m" "y y n" "y n y" "y n n" "n y n"
+	while read -r path; do
+		printf '%s\n' "w1 $path" "sparse $path"
+	done < <(own_sources)
+	while read -r path; do
+		[[ $path != include/uapi/* ]] || printf 'header %s\n' "$path"
+	done < <(own_files | cut -f 2)
+	{
+		cd "$TOP"
+		find net include "patches/$BASE/compat" -name '*.[ch]' | sort
+		for dir in "patches/$BASE" tools/lib/bpf-patch tools/bpf/bpftool-patch; do
+			series_patches "$dir" | sed "s:^:$dir/:"
+		done
+	} | sed 's/^/checkpatch /'
+}
+
+title()
+{
+	local what=$1
+	shift
+
+	case $what in
+	config)
+		local ipv6=${1/y/with IPv6} defrag="reassembly v4=$2 v6=$3"
+		printf 'config: %s, %s' "${ipv6/#n/without IPv6}" "$defrag" ;;
+	w1)
+		printf 'W=1: %s' "$*" ;;
+	*)
+		printf '%s: %s' "$what" "$*" ;;
+	esac
+}
+
+# A check is a process of its own: what it sets does not reach the next.
+run_check()
+{
+	local number=$1 line=$2 name
+	local words
+	read -r -a words <<< "$line"
+
+	name=$(title "${words[@]}")
+	if (set +e; "check_${words[0]}" "${words[@]:1}") > "$LOG" 2>&1 < /dev/null; then
+		printf 'ok %d %s\n' "$number" "$name"
+		passed=$((passed + 1))
+		return
+	fi
+	printf 'not ok %d %s\n' "$number" "$name"
+	failed=$((failed + 1))
+	{
+		first_error "$LOG"
+		[[ -n $(first_error "$LOG") ]] || tail -n 20 "$LOG"
+	} | sed 's/^/# /'
+}
+
+main()
+{
+	local checks pattern=${1:-} number=0 line passed=0 failed=0
+
+	case $pattern in
+	-h|--help)
+		usage
+		return ;;
+	esac
+
+	check_base
+	need_space "$BUILD" 1000 "check-patches"
+	take_lock "check-$BASE"
+	copy_tree
+	setup_make
+	mapfile -t PATCH_NAMES < <(series_patches "$PATCHES")
+	mapfile -t checks < <(list_checks)
+	if [[ -n $pattern ]]; then
+		mapfile -t checks < <(printf '%s\n' "${checks[@]}" | grep -e "$pattern")
+	fi
+	((${#checks[@]})) || die "$pattern: no check has such a name"
+
+	printf 'KTAP version 1\n1..%d\n' "${#checks[@]}"
+	for line in "${checks[@]}"; do
+		number=$((number + 1))
+		run_check "$number" "$line"
+	done
+	rm -rf "$TREE_COPY" "$CHECK/mini"
+	note "$passed passed, $failed failed, 0 skipped"
+	((failed == 0))
+}
+
+main "$@"
