@@ -38,6 +38,7 @@ static struct auto_attach *open_with(const char *name, struct bpf_program **prog
 
 FIXTURE(good)
 {
+	const char *lacks;
 	struct auto_attach *skel;
 	struct bpf_program *prog;
 };
@@ -92,8 +93,10 @@ FIXTURE_SETUP(good)
 		TH_LOG("%s", libbpf_said);
 	}
 	if (variant->key.pf == NFPROTO_INET &&
-	    !nf_has_inet(bpf_program__fd(self->prog)))
-		NF_LACKS(return, "pf NFPROTO_INET");
+	    !nf_has_inet(bpf_program__fd(self->prog))) {
+		self->lacks = "pf NFPROTO_INET";
+		return;
+	}
 }
 
 FIXTURE_TEARDOWN(good)
@@ -101,7 +104,7 @@ FIXTURE_TEARDOWN(good)
 	auto_attach__destroy(self->skel);
 }
 
-TEST_F(good, section)
+NF_TEST_F(good, section)
 {
 	struct bpf_link *link = bpf_program__attach(self->prog);
 	struct bpf_link_info info;

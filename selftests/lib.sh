@@ -32,6 +32,7 @@ TESTS=()		# names, and TEST_<index> of what they run
 declare -A STATS=()
 WORK=			# files of this run
 PINS=			# programs and maps of this run, links/ in it
+LINK=			# what attach() pinned last
 
 # Ends the running test.
 fail()
@@ -50,7 +51,7 @@ skip()
 lacks()
 {
 	[[ ${NF_BPF_PATCHED:-0} != 1 ]] || fail "this kernel lacks $*"
-	skip "this kernel lacks $*"
+	skip "$*"
 }
 
 expect_eq()
@@ -112,26 +113,28 @@ nf_prog()
 	"$SELFTESTS/nf_prog" "$@"
 }
 
-# Load progs/policy.bpf.c: $PINS/{accept,drop,deny_port,stats}.
+# load_policy [DIR]: progs/policy.bpf.c as $PINS/{accept,drop,deny_port,stats}, or
+# another instance with counters of its own in $PINS/DIR.
 load_policy()
 {
-	nf_prog load "$SELFTESTS/policy.bpf.o" "$PINS"
+	nf_prog load "$SELFTESTS/policy.bpf.o" "$PINS/${1-}"
 }
 
-# attach PROG PF HOOK PRIORITY [defrag]: in the router, for this test.
+# attach_in NETNS PROG PF HOOK PRIORITY [defrag]: for this test.
+attach_in()
+{
+	local netns=$1 prog=$2 pf=$3 hook=$4 priority=$5
+
+	shift 5
+	LINK=$PINS/links/${prog//\//-}-$pf-$hook-$priority-$netns
+	nf_prog attach "$PINS/$prog" "$pf" "$hook" "$priority" "$@" \
+		netns "$netns" pin "$LINK"
+}
+
+# attach PROG PF HOOK PRIORITY [defrag]: in the router. The pin is $LINK.
 attach()
 {
-	local prog=$1 pf=$2 hook=$3 priority=$4
-
-	shift 4
-	nf_prog attach "$PINS/$prog" "$pf" "$hook" "$priority" "$@" \
-		netns "$NS_ROUTER" pin "$PINS/links/$prog-$pf-$hook-$priority"
-}
-
-# The pin that attach() made.
-link_pin()
-{
-	echo "$PINS/links/$1-$2-$3-$4"
+	attach_in "$NS_ROUTER" "$@"
 }
 
 # Unpinning alone is not enough: newer kernels free the link a little later.
@@ -161,25 +164,35 @@ needs_family()
 
 reset_stats()
 {
-	nf_prog stats "$PINS/stats" reset
+	local map
+
+	for map in "$PINS"/stats "$PINS"/*/stats; do
+		[[ ! -e $map ]] || nf_prog stats "$map" reset
+	done
 }
 
-# Into STATS, by the names in progs/policy.h.
+# read_stats [DIR]: into STATS, by the names in progs/policy.h.
 read_stats()
 {
 	local line
 
 	while read -r line; do
 		STATS[${line%%=*}]=${line#*=}
-	done < <(nf_prog stats "$PINS/stats")
+	done < <(nf_prog stats "$PINS/${1-}/stats")
 }
 
-# expect_stats NAME=VALUE...
+# expect_stats NAME=VALUE..., expect_stats_of DIR NAME=VALUE...
 expect_stats()
 {
-	local pair
+	expect_stats_of "" "$@"
+}
 
-	read_stats
+expect_stats_of()
+{
+	local dir=$1 pair
+
+	shift
+	read_stats "$dir"
 	for pair; do
 		expect_eq "${pair%%=*} counted by the program" "${pair#*=}" \
 			"${STATS[${pair%%=*}]}"
@@ -241,11 +254,13 @@ nft_router()
 	in_ns "$NS_ROUTER" nft "$@"
 }
 
-# packets of the counter NAME in TABLE ("ip t") of the router.
-nft_counter()
+# expect_nft_counter FAMILY TABLE COUNTER PACKETS: a named counter of the router.
+expect_nft_counter()
 {
-	nft_router -j list counter "$1" "$2" "$3" |
-		jq '.nftables[] | .counter? | values | .packets'
+	local packets
+
+	packets=$(nft_router list counter "$1" "$2" "$3" | awk '/packets/ { print $2 }')
+	expect_eq "packets counted by nft" "$4" "$packets"
 }
 
 add_test()
@@ -299,7 +314,7 @@ between_tests()
 	rm -f "$WORK/skip"
 	[[ ! -e /run/netns/$NS_ROUTER ]] || ! type -P nft >/dev/null ||
 		nft_router flush ruleset
-	[[ ! -e $PINS/stats ]] || reset_stats
+	reset_stats
 }
 
 run_one()

@@ -9,6 +9,7 @@
 
 FIXTURE(busy)
 {
+	const char *lacks;
 	int prog_fd;
 	int first;
 };
@@ -55,8 +56,10 @@ FIXTURE_SETUP(busy)
 	self->prog_fd = nf_load_verdict(NF_ACCEPT);
 	ASSERT_LE(0, self->prog_fd);
 	if ((variant->first.pf == INET || variant->second.pf == INET) &&
-	    !nf_has_inet(self->prog_fd))
-		NF_LACKS(return, "pf NFPROTO_INET");
+	    !nf_has_inet(self->prog_fd)) {
+		self->lacks = "pf NFPROTO_INET";
+		return;
+	}
 	self->first = nf_link(self->prog_fd, &variant->first);
 	ASSERT_LE(0, self->first);
 }
@@ -67,7 +70,7 @@ FIXTURE_TEARDOWN(busy)
 	close(self->prog_fd);
 }
 
-TEST_F(busy, second)
+NF_TEST_F(busy, second)
 {
 	int fd = nf_link(self->prog_fd, &variant->second);
 
@@ -88,7 +91,7 @@ TEST_F(busy, second)
 }
 
 /* A family that an inet link took before the other refused must be given back. */
-TEST_F(busy, refusal_leaves_nothing)
+NF_TEST_F(busy, refusal_leaves_nothing)
 {
 	struct nf_key key = variant->second;
 	static const __u32 families[] = { IP, IP6 };
@@ -108,7 +111,7 @@ TEST_F(busy, refusal_leaves_nothing)
 	}
 }
 
-TEST_F(busy, other_namespace)
+NF_TEST_F(busy, other_namespace)
 {
 	int fd;
 
@@ -121,6 +124,7 @@ TEST_F(busy, other_namespace)
 
 FIXTURE(busy_nft)
 {
+	const char *lacks;
 	int prog_fd;
 };
 
@@ -171,8 +175,10 @@ FIXTURE_SETUP(busy_nft)
 	ASSERT_EQ(0, nf_netns_new());
 	self->prog_fd = nf_load_verdict(NF_ACCEPT);
 	ASSERT_LE(0, self->prog_fd);
-	if (variant->pf == NFPROTO_INET && !nf_has_inet(self->prog_fd))
-		NF_LACKS(return, "pf NFPROTO_INET");
+	if (variant->pf == NFPROTO_INET && !nf_has_inet(self->prog_fd)) {
+		self->lacks = "pf NFPROTO_INET";
+		return;
+	}
 }
 
 FIXTURE_TEARDOWN(busy_nft)
@@ -180,7 +186,7 @@ FIXTURE_TEARDOWN(busy_nft)
 	close(self->prog_fd);
 }
 
-TEST_F(busy_nft, a_chain_is_there)
+NF_TEST_F(busy_nft, a_chain_is_there)
 {
 	struct nf_key key = { .pf = variant->pf, .hooknum = FWD };
 	int fd;
@@ -199,7 +205,7 @@ TEST_F(busy_nft, a_chain_is_there)
 }
 
 /* Firewalls must keep loading whatever programs are attached. */
-TEST_F(busy_nft, a_chain_comes_later)
+NF_TEST_F(busy_nft, a_chain_comes_later)
 {
 	struct nf_key key = { .pf = variant->pf, .hooknum = FWD };
 	int fd = nf_link(self->prog_fd, &key);

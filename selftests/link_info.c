@@ -9,6 +9,7 @@
 
 FIXTURE(info)
 {
+	const char *lacks;
 	int prog_fd;
 	int link_fd;
 };
@@ -42,8 +43,10 @@ FIXTURE_SETUP(info)
 	ASSERT_EQ(0, nf_netns_new());
 	self->prog_fd = nf_load_verdict(NF_ACCEPT);
 	ASSERT_LE(0, self->prog_fd);
-	if (variant->key.pf == NFPROTO_INET && !nf_has_inet(self->prog_fd))
-		NF_LACKS(return, "pf NFPROTO_INET");
+	if (variant->key.pf == NFPROTO_INET && !nf_has_inet(self->prog_fd)) {
+		self->lacks = "pf NFPROTO_INET";
+		return;
+	}
 	self->link_fd = nf_link(self->prog_fd, &variant->key);
 	ASSERT_LE(0, self->link_fd);
 }
@@ -62,7 +65,7 @@ static __u32 prog_id(int fd)
 	return bpf_prog_get_info_by_fd(fd, &info, &len) ? 0 : info.id;
 }
 
-TEST_F(info, link_info)
+NF_TEST_F(info, link_info)
 {
 	struct bpf_link_info info;
 
@@ -76,7 +79,7 @@ TEST_F(info, link_info)
 	EXPECT_EQ(variant->key.flags, info.netfilter.flags);
 }
 
-TEST_F(info, link_info_by_id)
+NF_TEST_F(info, link_info_by_id)
 {
 	struct bpf_link_info info;
 	int fd;
@@ -90,7 +93,7 @@ TEST_F(info, link_info_by_id)
 	close(fd);
 }
 
-TEST_F(info, link_info_after_detach)
+NF_TEST_F(info, link_info_after_detach)
 {
 	struct bpf_link_info info;
 
@@ -104,7 +107,7 @@ TEST_F(info, link_info_after_detach)
 }
 
 /* A tool built before the last fields of the union has a shorter struct. */
-TEST_F(info, link_info_of_an_older_tool)
+NF_TEST_F(info, link_info_of_an_older_tool)
 {
 	struct {
 		struct bpf_link_info info;
@@ -121,7 +124,7 @@ TEST_F(info, link_info_of_an_older_tool)
 	EXPECT_EQ(0x5a, old.canary);
 }
 
-TEST_F(info, fdinfo)
+NF_TEST_F(info, fdinfo)
 {
 	char value[64];
 
@@ -137,7 +140,7 @@ TEST_F(info, fdinfo)
 	EXPECT_EQ(variant->key.priority, atoi(value));
 }
 
-TEST_F(info, fdinfo_flags)
+NF_TEST_F(info, fdinfo_flags)
 {
 	char value[64];
 

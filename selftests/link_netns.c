@@ -21,6 +21,7 @@
 
 FIXTURE(netns)
 {
+	const char *lacks;
 	int prog_fd;
 	int link_fd;
 	struct nf_key key;
@@ -91,8 +92,10 @@ FIXTURE_SETUP(netns)
 	ASSERT_EQ(0, nf_netns_new());
 	self->prog_fd = nf_load_verdict(NF_ACCEPT);
 	ASSERT_LE(0, self->prog_fd);
-	if (link_keeps_namespace(self->prog_fd))
-		NF_LACKS(return, "links which do not keep their namespace");
+	if (link_keeps_namespace(self->prog_fd)) {
+		self->lacks = "links which do not keep their namespace";
+		return;
+	}
 
 	self->outside = open("/proc/self/ns/net", O_RDONLY);
 	ASSERT_LE(0, self->outside);
@@ -116,13 +119,13 @@ FIXTURE_TEARDOWN(netns)
 	close(self->prog_fd);
 }
 
-TEST_F(netns, link_does_not_keep_it)
+NF_TEST_F(netns, link_does_not_keep_it)
 {
 	ASSERT_EQ(0, setns(self->outside, CLONE_NEWNET));
 	EXPECT_TRUE(namespace_is_freed());
 }
 
-TEST_F(netns, defunct_link)
+NF_TEST_F(netns, defunct_link)
 {
 	struct bpf_link_info info;
 
@@ -139,7 +142,7 @@ TEST_F(netns, defunct_link)
 	EXPECT_EQ(0, bpf_link_detach(self->link_fd));
 }
 
-TEST_F(netns, inode)
+NF_TEST_F(netns, inode)
 {
 	char value[32];
 
@@ -152,7 +155,7 @@ TEST_F(netns, inode)
 	EXPECT_STREQ("0", value);
 }
 
-TEST_F(netns, inode_after_detach)
+NF_TEST_F(netns, inode_after_detach)
 {
 	char value[32];
 
@@ -162,7 +165,7 @@ TEST_F(netns, inode_after_detach)
 }
 
 /* Three links, of which one is detached before, go with the namespace. */
-TEST_F(netns, several_links)
+NF_TEST_F(netns, several_links)
 {
 	struct nf_key key = self->key;
 	int second, third;
@@ -185,7 +188,7 @@ TEST_F(netns, several_links)
 }
 
 /* A link may be made while other namespaces of links are on their way out. */
-TEST_F(netns, new_link_elsewhere)
+NF_TEST_F(netns, new_link_elsewhere)
 {
 	int fd;
 

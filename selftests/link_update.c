@@ -10,6 +10,7 @@
 
 FIXTURE(update)
 {
+	const char *lacks;
 	struct count *skel;
 	int first;
 	int second;
@@ -44,10 +45,14 @@ FIXTURE_SETUP(update)
 	ASSERT_NE(NULL, self->skel);
 	self->first = bpf_program__fd(self->skel->progs.first);
 	self->second = bpf_program__fd(self->skel->progs.second);
-	if (!nf_has_update(self->first))
-		NF_LACKS(return, "BPF_LINK_UPDATE");
-	if (variant->pf == NFPROTO_INET && !nf_has_inet(self->first))
-		NF_LACKS(return, "pf NFPROTO_INET");
+	if (!nf_has_update(self->first)) {
+		self->lacks = "BPF_LINK_UPDATE";
+		return;
+	}
+	if (variant->pf == NFPROTO_INET && !nf_has_inet(self->first)) {
+		self->lacks = "pf NFPROTO_INET";
+		return;
+	}
 	self->link_fd = nf_link(self->first, &key);
 	ASSERT_LE(0, self->link_fd);
 }
@@ -64,7 +69,7 @@ FIXTURE_TEARDOWN(update)
 	EXPECT_EQ(_second, self->skel->bss->second_packets);		\
 } while (0)
 
-TEST_F(update, counters_move_to_the_new_program)
+NF_TEST_F(update, counters_move_to_the_new_program)
 {
 	EXPECT_PACKETS(1, 0);
 	ASSERT_EQ(0, nf_link_update(self->link_fd, self->second, -1));
@@ -73,7 +78,7 @@ TEST_F(update, counters_move_to_the_new_program)
 	EXPECT_PACKETS(2, 1);
 }
 
-TEST_F(update, info_names_the_new_program)
+NF_TEST_F(update, info_names_the_new_program)
 {
 	struct bpf_link_info before, after;
 
@@ -85,20 +90,20 @@ TEST_F(update, info_names_the_new_program)
 	EXPECT_EQ(before.netfilter.pf, after.netfilter.pf);
 }
 
-TEST_F(update, right_old_program)
+NF_TEST_F(update, right_old_program)
 {
 	ASSERT_EQ(0, nf_link_update(self->link_fd, self->second, self->first));
 	EXPECT_PACKETS(0, 1);
 }
 
-TEST_F(update, wrong_old_program)
+NF_TEST_F(update, wrong_old_program)
 {
 	EXPECT_EQ(-EPERM, nf_link_update(self->link_fd, self->second,
 					 self->second));
 	EXPECT_PACKETS(1, 0);
 }
 
-TEST_F(update, same_program)
+NF_TEST_F(update, same_program)
 {
 	EXPECT_EQ(0, nf_link_update(self->link_fd, self->first, -1));
 	EXPECT_PACKETS(1, 0);
@@ -107,7 +112,7 @@ TEST_F(update, same_program)
 }
 
 /* A reference too many or too few would show when the programs go. */
-TEST_F(update, many_times)
+NF_TEST_F(update, many_times)
 {
 	int i;
 
@@ -119,7 +124,7 @@ TEST_F(update, many_times)
 	EXPECT_PACKETS(1, 0);
 }
 
-TEST_F(update, after_detach)
+NF_TEST_F(update, after_detach)
 {
 	EXPECT_PACKETS(1, 0);
 	ASSERT_EQ(0, bpf_link_detach(self->link_fd));
@@ -127,7 +132,7 @@ TEST_F(update, after_detach)
 	EXPECT_PACKETS(1, 0);
 }
 
-TEST_F(update, program_of_another_type)
+NF_TEST_F(update, program_of_another_type)
 {
 	const struct bpf_insn insns[] = {
 		BPF_MOV64_IMM(BPF_REG_0, 1),
@@ -147,7 +152,7 @@ TEST_F(update, program_of_another_type)
 	EXPECT_PACKETS(1, 0);
 }
 
-TEST_F(update, unknown_flags)
+NF_TEST_F(update, unknown_flags)
 {
 	LIBBPF_OPTS(bpf_link_update_opts, opts, .flags = 1U << 31);
 
@@ -155,7 +160,7 @@ TEST_F(update, unknown_flags)
 	EXPECT_PACKETS(1, 0);
 }
 
-TEST_F(update, old_program_without_the_flag)
+NF_TEST_F(update, old_program_without_the_flag)
 {
 	LIBBPF_OPTS(bpf_link_update_opts, opts, .old_prog_fd = self->first);
 
@@ -163,7 +168,7 @@ TEST_F(update, old_program_without_the_flag)
 	EXPECT_PACKETS(1, 0);
 }
 
-TEST_F(update, bad_program_fd)
+NF_TEST_F(update, bad_program_fd)
 {
 	EXPECT_EQ(-EBADF, nf_link_update(self->link_fd, 1000, -1));
 	EXPECT_PACKETS(1, 0);

@@ -83,4 +83,26 @@ bool nf_has_update(int prog_fd);
 	SKIP(statement, fmt, ##__VA_ARGS__);				\
 } while (0)
 
+/*
+ * A test whose fixture may find that its subject is missing, and then says so in
+ * self->lacks: 6.1's harness runs the test all the same after a SKIP() in setup.
+ */
+#define NF_TEST_F(fixture, test)					\
+	static void nf_##fixture##_##test(				\
+		struct __test_metadata *_metadata,			\
+		FIXTURE_DATA(fixture) *self,				\
+		const FIXTURE_VARIANT(fixture) *variant);		\
+									\
+	TEST_F(fixture, test)						\
+	{								\
+		if (self->lacks)					\
+			NF_LACKS(return, "%s", self->lacks);		\
+		nf_##fixture##_##test(_metadata, self, variant);	\
+	}								\
+									\
+	static void nf_##fixture##_##test(				\
+		struct __test_metadata *_metadata,			\
+		FIXTURE_DATA(fixture) *self,				\
+		const FIXTURE_VARIANT(fixture) *variant)
+
 #endif
