@@ -6,6 +6,7 @@ after the last has been dealt with: see Wires.settle().
 """
 
 import ctypes
+import mmap
 import os
 import select
 import socket
@@ -16,8 +17,9 @@ from dataclasses import dataclass
 from packets import arp_request, ethernet, is_arp_reply, parse
 
 ETH_P_ALL = 3
-SOL_PACKET, PACKET_STATISTICS = 263, 6
-SO_RCVBUFFORCE = 33
+SOL_PACKET, PACKET_RX_RING, PACKET_STATISTICS, PACKET_VERSION = 263, 5, 6, 10
+TPACKET_V2, TP_STATUS_KERNEL, TP_STATUS_USER = 1, 0, 1
+TPACKET2_HDRLEN = 32    # TPACKET_ALIGN(sizeof(struct tpacket2_hdr)); a sockaddr_ll follows
 CLONE_NEWNET = 0x40000000
 
 libc = ctypes.CDLL(None, use_errno=True)
@@ -43,6 +45,46 @@ def bind_udp(netns, address, port):
     return sock
 
 
+class Tap:
+    """Records a device, both ways, in a ring: the kernel copies a frame into that
+    as it passes. What recv() returns is shared with the packet on its way, and
+    where the router cuts fragments again it writes new headers into it.
+    """
+
+    FRAME, FRAMES, BLOCK = 4096, 4096, 1 << 16
+
+    def __init__(self, device):
+        self.sock = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0)
+        self.sock.setsockopt(SOL_PACKET, PACKET_VERSION, TPACKET_V2)
+        size = self.FRAME * self.FRAMES
+        self.sock.setsockopt(SOL_PACKET, PACKET_RX_RING, struct.pack(
+            "IIII", self.BLOCK, size // self.BLOCK, self.FRAME, self.FRAMES))
+        self.ring = mmap.mmap(self.sock.fileno(), size)
+        self.next = 0
+        self.sock.bind((device, ETH_P_ALL))
+
+    def fileno(self):
+        return self.sock.fileno()
+
+    def read(self):
+        """The next frame and whether it went out of the device, or None."""
+        base = self.next * self.FRAME
+        status, length, captured, start = struct.unpack_from("IIIH", self.ring, base)
+        if not status & TP_STATUS_USER:
+            return None
+        if captured < length:
+            raise WireError(f"a frame of {length} bytes does not fit the ring")
+        frame = self.ring[base + start:base + start + length]
+        pkttype = self.ring[base + TPACKET2_HDRLEN + 10]
+        struct.pack_into("I", self.ring, base, TP_STATUS_KERNEL)
+        self.next = (self.next + 1) % self.FRAMES
+        return frame, pkttype == socket.PACKET_OUTGOING
+
+    def lost(self):
+        stats = self.sock.getsockopt(SOL_PACKET, PACKET_STATISTICS, 8)
+        return struct.unpack("II", stats)[1]
+
+
 @dataclass
 class Seen:
     """A frame on a wire: to_router, or else from it."""
@@ -60,11 +102,7 @@ class Wire:
         self.name, self.mac, self.router_mac = name, mac, router_mac
         self.arp = arp_request(mac, ip4, router_mac, router_ip4)
         enter_netns(netns)
-        self.tap = socket.socket(socket.AF_PACKET, socket.SOCK_RAW,
-                                 socket.htons(ETH_P_ALL))
-        self.tap.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, 32 << 20)
-        self.tap.bind((device, ETH_P_ALL))
-        self.tap.setblocking(False)
+        self.tap = Tap(device)
         # A packet socket does not hear itself; the tap is to hear these too.
         self.out = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0)
         self.out.bind((device, 0))
@@ -74,15 +112,10 @@ class Wire:
 
     def drain(self):
         seen = []
-        while True:
-            try:
-                frame, address = self.tap.recvfrom(1 << 17)
-            except BlockingIOError:
-                break
-            seen.append(Seen(self.name, address[2] == socket.PACKET_OUTGOING,
-                             frame, parse(frame)))
-        stats = self.tap.getsockopt(SOL_PACKET, PACKET_STATISTICS, 8)
-        lost = struct.unpack("II", stats)[1]
+        while (read := self.tap.read()) is not None:
+            frame, outgoing = read
+            seen.append(Seen(self.name, outgoing, frame, parse(frame)))
+        lost = self.tap.lost()
         if lost:
             raise WireError(f"{self.name} wire: {lost} frames were not recorded")
         return seen
@@ -114,8 +147,8 @@ class Wires:
             left = end - time.monotonic()
             if left <= 0:
                 return False
-            select.select([self.client.tap, self.server.tap], [], [], left)
-            self.poll()
+            if not self.poll():
+                select.select([self.client.tap, self.server.tap], [], [], left)
         return True
 
     def settle(self):

@@ -1,0 +1,189 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# Four routers, one policy, real fragments: see usage().
+
+set -euo pipefail
+
+usage()
+{
+	cat <<-'EOF_USAGE'
+	Usage: demo.sh [--json]
+
+	Sends large DNS answers and exfiltration, in fragments, over IPv4 and IPv6
+	through a router with no policy, with the policy "UDP port 53 and ICMP pass,
+	other UDP does not" at tc in two ways, and with the same policy as a netfilter
+	BPF program; prints what got through, measured on the wires.
+
+	Run it by "make demo", or as root on a kernel with CONFIG_NETFILTER_BPF_LINK.
+
+	Exit status: 0 all as expected, 1 something was not (named on stderr), 2 wrong use.
+	EOF_USAGE
+}
+
+# shellcheck source=env.sh
+source "$(dirname "${BASH_SOURCE[0]}")/env.sh"
+# shellcheck source=dns.sh
+source "$ROUTER_DIR/dns.sh"
+
+JSON=
+case ${1-} in
+--help)	usage; exit 0 ;;
+--json)	JSON=--json ;;
+'')	;;
+*)	usage >&2; exit 2 ;;
+esac
+
+say()
+{
+	[[ $JSON ]] || printf '%s\n' "$*"
+}
+
+# Shows a command as the router's administrator would type it, and runs it.
+run()
+{
+	say "  # $*"
+	"$@"
+}
+
+clean_up()
+{
+	local status=$?
+
+	dns_down
+	router_down
+	rm -rf "$PINS" "$DIR"
+	exit "$status"
+}
+
+STATUS=0
+LINKS=0
+DIR=$(mktemp -d)
+PINS=$BPFFS/demo$NS_SUFFIX
+trap clean_up EXIT
+
+measure()
+{
+	python "$ROUTER_DIR/measure.py" "$@" >>"$DIR/results"
+}
+
+tc_policy()
+{
+	local program=$1 device
+
+	for device in "$ROUTER_LEFT_DEV" "$ROUTER_RIGHT_DEV"; do
+		in_ns "$NS_ROUTER" tc qdisc replace dev "$device" clsact
+		say "  # tc filter add dev $device ingress bpf direct-action object-pinned $PINS/tc/$program"
+		in_ns "$NS_ROUTER" tc filter add dev "$device" ingress \
+			bpf direct-action object-pinned "$PINS/tc/$program"
+	done
+}
+
+tc_clear()
+{
+	local device
+
+	for device in "$ROUTER_LEFT_DEV" "$ROUTER_RIGHT_DEV"; do
+		in_ns "$NS_ROUTER" tc qdisc delete dev "$device" clsact
+	done
+}
+
+netfilter_policy()
+{
+	local family families
+
+	families=$(attach_families "$PINS/nf/udp_policy_netfilter" inet)
+	for family in $families; do
+		run bpftool net attach netfilter \
+			pinned "$PINS/nf/udp_policy_netfilter" "$family" hook forward \
+			defrag netns "$NS_ROUTER" pin "$PINS/link-$family"
+		LINKS=$((LINKS + 1))
+	done
+}
+
+load()
+{
+	mkdir -p "$PINS"
+	bpftool prog loadall "$SAMPLES/udp_policy_tc.bpf.o" "$PINS/tc" pinmaps "$PINS/tc"
+	bpftool prog loadall "$SAMPLES/udp_policy_netfilter.bpf.o" "$PINS/nf" pinmaps "$PINS/nf"
+}
+
+check_shown()
+{
+	local id shown
+
+	id=$(bpftool -j prog show pinned "$PINS/nf/udp_policy_netfilter" | jq .id)
+	shown=$(bpftool -j net show netns "$NS_ROUTER" |
+		jq --argjson id "$id" '[.[].netfilter[]? | select(.prog_id == $id)] | length')
+	if [[ $shown != "$LINKS" ]]; then
+		warn "bpftool net show: expected $LINKS links of program $id, it has $shown"
+		return 1
+	fi
+}
+
+show_router()
+{
+	say "What the router says of itself:"
+	run bpftool net show netns "$NS_ROUTER"
+	say
+	check_shown || STATUS=1
+	say "  # nft list hooks"
+	if ! in_ns "$NS_ROUTER" nft list hooks >"$DIR/hooks" 2>&1; then
+		[[ ! ${NF_BPF_PATCHED-} ]] || STATUS=1
+		warn "nft list hooks: this kernel cannot: it needs CONFIG_NETFILTER_NETLINK_HOOK"
+	fi
+	cat "$DIR/hooks"
+	say
+}
+
+where_next()
+{
+	say "Where to go next:"
+	say "  make shell                      this router at a prompt"
+	say "  make run PROG=my.bpf.o          your own program on it, verdicts by flow"
+	say "  samples/minimal                 a program in 15 lines"
+	say "  samples/udp-policy              the policy of this demo"
+	say "  Documentation/bpf/              the reference"
+}
+
+main()
+{
+	((EUID == 0)) || die "needs root: make demo runs it in a guest"
+	need_tools bpftool dig ip jq nft tc
+	need_bpffs
+	need_samples
+	say "client $CLIENT_IP4 $CLIENT_IP6  --  router  --  server $SERVER_IP4 $SERVER_IP6"
+	router_up
+	dns_up "$DIR"
+	load
+
+	say "1. no policy"
+	measure none
+
+	say "2. tc, later fragments accepted"
+	tc_policy udp_policy_accept_later
+	measure tc-accept "$PINS/tc/verdicts"
+	tc_clear
+
+	say "3. tc, later fragments dropped"
+	tc_policy udp_policy_drop_later
+	measure tc-drop "$PINS/tc/verdicts"
+	tc_clear
+
+	say "4. netfilter BPF with defrag"
+	netfilter_policy
+	measure netfilter "$PINS/nf/verdicts"
+
+	say
+	say "What reached the server, as bytes of data / fragments:"
+	say
+	python "$ROUTER_DIR/report.py" $JSON "$DIR/results" || STATUS=1
+	if [[ ! $JSON ]]; then
+		show_router
+		where_next
+	fi
+	((STATUS == 0)) || warn "not all is as it should be: see above"
+	return "$STATUS"
+}
+
+main

@@ -1,0 +1,75 @@
+# SPDX-License-Identifier: GPL-2.0
+# shellcheck shell=bash disable=SC2034	# variables are for who sources this
+#
+# What demo.sh, run-prog.sh and shell.sh share, with topology.sh: source it.
+
+ROUTER_DIR=$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")
+# Nobody else's namespaces can be in the guest, so the names are the short ones.
+[[ ! ${NF_BPF_PATCHED-} ]] || : "${NS_SUFFIX=}"
+# shellcheck source=topology.sh
+source "$ROUTER_DIR/topology.sh"
+# The Python programs find the topology in the environment.
+export "${!NS_@}" "${!CLIENT_@}" "${!ROUTER_@}" "${!SERVER_@}"
+
+PROJECT=$(readlink -f "$ROUTER_DIR/../..")
+BUILD=${BUILD:-$PROJECT/build}
+BASE=${BASE:-6.1}
+SAMPLES=$BUILD/$BASE/samples
+BPFFS=/sys/fs/bpf
+export PATH=$BUILD/tools/bin:$PATH:/usr/sbin:/sbin
+
+warn()
+{
+	printf '%s\n' "${0##*/}: $*" >&2
+}
+
+die()
+{
+	warn "$@"
+	exit 1
+}
+
+# The system's, whatever else PATH has; it is to write no cache into the tree.
+python()
+{
+	/usr/bin/python3 -B "$@"
+}
+
+need_tools()
+{
+	local tool
+
+	for tool; do
+		[[ $(command -v "$tool") ]] ||
+			die "$tool: not found: run scripts/packages.sh, or make tools for bpftool"
+	done
+}
+
+need_bpffs()
+{
+	[[ $(stat -f -c %T "$BPFFS") == bpf_fs ]] ||
+		die "$BPFFS: not a bpffs: mount -t bpf bpf $BPFFS"
+}
+
+need_samples()
+{
+	[[ -d $SAMPLES ]] || die "$SAMPLES: is not there: run make samples"
+}
+
+# attach_families PROG FAMILY: prints FAMILY, or ip and ip6 in place of an inet that
+# the kernel has not got: mainline's program type has one family a link. On a
+# kernel of ours there is no second try.
+attach_families()
+{
+	local program=$1 family=$2 pin=$BPFFS/probe$NS_SUFFIX
+
+	if [[ $family == inet && ! ${NF_BPF_PATCHED-} ]]; then
+		if bpftool net attach netfilter pinned "$program" inet hook input \
+			netns "$NS_ROUTER" pin "$pin" >/dev/null 2>&1; then
+			rm -f "$pin"
+		else
+			family='ip ip6'
+		fi
+	fi
+	printf '%s\n' "$family"
+}
