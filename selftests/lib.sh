@@ -137,6 +137,20 @@ attach()
 	attach_in "$NS_ROUTER" "$@"
 }
 
+# hold PROG PF HOOK PRIORITY [defrag]: as attach(), but by a process, $HELD, and
+# without a pin.
+hold()
+{
+	local prog=$1
+
+	shift
+	: > "$WORK/held"
+	"$SELFTESTS/nf_prog" attach "$PINS/$prog" "$@" netns "$NS_ROUTER" \
+		> "$WORK/held" &
+	HELD=$!
+	wait_for grep -q attached "$WORK/held"
+}
+
 # Unpinning alone is not enough: newer kernels free the link a little later.
 detach_all()
 {

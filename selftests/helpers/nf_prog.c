@@ -3,9 +3,11 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <sched.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -21,13 +23,14 @@ static const char usage[] =
 	"       nf_prog stats MAP [reset]\n"
 	"       nf_prog update LINK PROG\n"
 	"       nf_prog detach LINK\n"
+	"       nf_prog pin LINK PATH\n"
 	"       nf_prog info LINK\n"
 	"       nf_prog prog-id PROG\n"
 	"\n"
 	"PROG, MAP and LINK are pins, which \"load\" makes in DIR under the names in\n"
 	"OBJECT. PF is inet, ip or ip6; HOOK is prerouting, input, forward, output or\n"
 	"postrouting. Without \"pin\" attach prints a line and holds the link until it\n"
-	"is killed or its standard input ends.\n"
+	"is killed.\n"
 	"\n"
 	"Exit status: 0 done, 1 refused, 2 wrong arguments.\n";
 
@@ -130,14 +133,13 @@ static int enter_netns(const char *name)
 	return err;
 }
 
+/* Until it is killed, at the latest with the test. */
 static int hold(void)
 {
-	char byte;
-
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	puts("attached");
 	fflush(stdout);
-	while (read(STDIN_FILENO, &byte, 1) > 0)
-		;
+	pause();
 	return 0;
 }
 
@@ -236,9 +238,23 @@ static int do_detach(char **argv)
 	return err ? refused("detach", argv[0], err) : 0;
 }
 
+static int do_pin(char **argv)
+{
+	int link, err;
+
+	if (!argv[0] || !argv[1])
+		return wrong("pin");
+	link = bpf_obj_get(argv[0]);
+	if (link < 0)
+		return refused("open", argv[0], link);
+	err = bpf_obj_pin(link, argv[1]);
+	return err ? refused("pin", argv[1], err) : 0;
+}
+
 static int do_info(char **argv)
 {
 	struct bpf_link_info info;
+	char netns[32];
 	int link, err;
 
 	if (!argv[0])
@@ -252,6 +268,8 @@ static int do_info(char **argv)
 	printf("id=%u\nprog_id=%u\npf=%u\nhooknum=%u\npriority=%d\nflags=%u\n",
 	       info.id, info.prog_id, info.netfilter.pf, info.netfilter.hooknum,
 	       info.netfilter.priority, info.netfilter.flags);
+	if (!nf_fdinfo(link, "netns_ino:", netns, sizeof(netns)))
+		printf("netns=%s\n", netns);
 	return 0;
 }
 
@@ -282,6 +300,7 @@ static const struct {
 	{ "stats", do_stats },
 	{ "update", do_update },
 	{ "detach", do_detach },
+	{ "pin", do_pin },
 	{ "info", do_info },
 	{ "prog-id", do_prog_id },
 };

@@ -1,0 +1,166 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# A program belongs to the network namespace it was attached in: it sees no
+# other's packets, and ends with it.
+
+source "$(dirname "$0")/lib.sh"
+
+setup()
+{
+	router_up
+	load_policy
+	load_policy second
+}
+
+check_isolation()
+{
+	local pf=$1 family=$2
+
+	attach_in "$NS_CLIENT" drop "$pf" forward 0
+	attach_in "$NS_SERVER" drop "$pf" forward 0
+	probe "$family" client-server
+	expect_delivered "92 intact"
+	expect_stats packets=0
+
+	attach drop "$pf" forward 0
+	probe "$family" client-server
+	expect_delivered ""
+	expect_stats packets=1
+}
+
+# The initial namespace has the program too, and no part in this.
+check_initial_namespace()
+{
+	local pf=$1 family=$2
+
+	LINK=$PINS/links/initial
+	nf_prog attach "$PINS/drop" "$pf" forward 31000 pin "$LINK"
+	probe "$family" client-server
+	expect_delivered "92 intact"
+	expect_stats packets=0
+}
+
+# One program, two links: each where its namespace's packets are.
+check_same_program_twice()
+{
+	local pf=$1 family=$2
+
+	attach accept "$pf" prerouting 0
+	attach_in "$NS_SERVER" accept "$pf" prerouting 0
+	probe "$family" client-server
+	expect_delivered "92 intact"
+	expect_stats packets=2
+}
+
+check_detach_in_one()
+{
+	local pf=$1 family=$2
+
+	attach_in "$NS_SERVER" second/accept "$pf" prerouting 0
+	attach accept "$pf" prerouting 0
+	nf_prog detach "$LINK"
+	probe "$family" client-server
+	expect_stats packets=0
+	expect_stats_of second packets=1
+}
+
+# Traffic through a namespace that comes and goes: none of it is left behind.
+router_is_freed()
+{
+	! ip -n "$NS_CLIENT" link show dev "$CLIENT_DEV" >/dev/null 2>&1
+}
+
+# Delete the router's namespace; what is pinned must not keep it.
+delete_router()
+{
+	ip netns delete "$NS_ROUTER"
+	wait_for router_is_freed
+}
+
+restore_router()
+{
+	router_down
+	router_up
+}
+
+needs_defunct_links()
+{
+	attach accept ip forward 12345
+	"$SELFTESTS/nf_prog" info "$LINK" | grep -q '^netns=' ||
+		lacks "links which do not keep their namespace"
+	nf_prog detach "$LINK"
+	rm "$LINK"
+}
+
+check_exit()
+{
+	local pf=$1 family=$2 flags=$3 id
+
+	needs_defunct_links
+	# shellcheck disable=SC2086 # none or one
+	attach accept "$pf" forward 0 $flags
+	probe "$family" client-server -z 1400,480,912
+	expect_delivered "2784 intact"
+	id=$(nf_prog info "$LINK" | grep '^id=')
+
+	delete_router
+	expect_match "the defunct link" "*$id
+*priority=0
+*netns=0*" "$(nf_prog info "$LINK")"
+	expect_fails "Link has been severed" nf_prog update "$LINK" "$PINS/drop"
+	nf_prog detach "$LINK"
+	restore_router
+}
+
+# Half a datagram waits for the rest when its namespace goes.
+check_exit_with_queue()
+{
+	local pf=$1 family=$2
+
+	needs_defunct_links
+	attach accept "$pf" forward 0 defrag
+	probe "$family" client-server -z 1400,480,912 -o 0,1
+	expect_wire ""
+	expect_stats packets=0
+	delete_router
+	restore_router
+}
+
+# The same with conntrack, whose entries queued fragments may refer to.
+check_exit_with_queue_and_conntrack()
+{
+	local pf=$1 family=$2
+
+	type -P nft >/dev/null || skip "nft is not installed"
+	needs_defunct_links
+	nft_router 'table inet t { chain c { type filter hook forward priority 10; ct state new; }; }'
+	attach accept "$pf" forward 0 defrag
+	probe "$family" client-server -z 1400,480,912
+	expect_delivered "2784 intact"
+	probe "$family" client-server -z 1400,480,912 -o 0,1
+	expect_wire ""
+	delete_router
+	restore_router
+}
+
+with_family()
+{
+	needs_family "$2"
+	"$@"
+}
+
+for family in 4 6; do
+	pf=$( ((family == 4)) && echo ip || echo ip6)
+	for check in isolation initial_namespace same_program_twice detach_in_one; do
+		add_test "${check}_ipv$family" check_$check "$pf" $family
+	done
+	add_test "exit_ipv$family" check_exit "$pf" $family ""
+	add_test "exit_with_defrag_ipv$family" check_exit "$pf" $family defrag
+	add_test "exit_of_inet_ipv$family" with_family check_exit inet $family defrag
+	add_test "exit_with_queue_ipv$family" check_exit_with_queue "$pf" $family
+	add_test "exit_with_queue_and_conntrack_ipv$family" \
+		check_exit_with_queue_and_conntrack "$pf" $family
+done
+
+run_tests
