@@ -14,21 +14,29 @@ setup()
 	load_policy
 }
 
-# hooks FAMILY HOOK: PRIORITY FUNCTION MODULE TYPE ID of each, in the router.
-hooks()
+hook_number()
 {
 	local i
 
 	for i in "${!HOOKS[@]}"; do
-		[[ ${HOOKS[i]} != "$2" ]] ||
-			in_ns "$NS_ROUTER" "$SELFTESTS/nf_hooks" "$1" "$i"
+		[[ ${HOOKS[i]} != "$1" ]] || echo "$i"
 	done
 }
 
-# TYPE and ID of the hook at PRIORITY.
-hook_at()
+# hooks FAMILY HOOK: PRIORITY FUNCTION MODULE TYPE ID of each, in the router.
+hooks()
 {
-	hooks "$1" "$2" | awk -v priority="$3" '$1 == priority { print $4, $5 }'
+	in_ns "$NS_ROUTER" "$SELFTESTS/nf_hooks" "$1" "$(hook_number "$2")"
+}
+
+# expect_hook FAMILY HOOK PRIORITY EXPECTED: TYPE and ID of the hook there.
+expect_hook()
+{
+	local listing
+
+	listing=$(hooks "$1" "$2")
+	expect_eq "type and program of the $1 $2 hook at $3" "$4" \
+		"$(awk -v priority="$3" '$1 == priority { print $4, $5 }' <<< "$listing")"
 }
 
 needs_hook_dump()
@@ -41,45 +49,46 @@ needs_hook_dump()
 	}
 }
 
+bpf_hook()
+{
+	echo "$NFNL_HOOK_TYPE_BPF $(nf_prog prog-id "$PINS/$1")"
+}
+
 check_dump()
 {
 	local pf=$1 family=$2 hook=$3 priority=$4
 
 	needs_hook_dump
 	needs_family "$pf"
-	expect_eq "hook before attaching" "" "$(hook_at "$family" "$hook" "$priority")"
+	expect_hook "$family" "$hook" "$priority" ""
 	attach accept "$pf" "$hook" "$priority"
-	expect_eq "hook type and program" \
-		"$NFNL_HOOK_TYPE_BPF $(nf_prog prog-id "$PINS/accept")" \
-		"$(hook_at "$family" "$hook" "$priority")"
+	expect_hook "$family" "$hook" "$priority" "$(bpf_hook accept)"
 	nf_prog detach "$LINK"
-	expect_eq "hook after detaching" "" "$(hook_at "$family" "$hook" "$priority")"
+	expect_hook "$family" "$hook" "$priority" ""
 }
 
 test_other_family_is_not_told()
 {
 	needs_hook_dump
 	attach accept ip forward 3
-	expect_eq "hook of ip6" "" "$(hook_at ip6 forward 3)"
+	expect_hook ip forward 3 "$(bpf_hook accept)"
+	expect_hook ip6 forward 3 ""
 }
 
 test_other_namespace_is_not_told()
 {
 	needs_hook_dump
 	attach_in "$NS_SERVER" accept ip forward 3
-	expect_eq "hook of the router" "" "$(hook_at ip forward 3)"
+	expect_hook ip forward 3 ""
 }
 
 test_two_programs_in_order()
 {
-	local accept drop
-
 	needs_hook_dump
-	accept=$(nf_prog prog-id "$PINS/accept")
-	drop=$(nf_prog prog-id "$PINS/drop")
 	attach accept ip forward 20
 	attach drop ip forward -20
-	expect_eq "hooks in order" "-20 2 $drop, 20 2 $accept" \
+	expect_eq "hooks in order" \
+		"-20 $(bpf_hook drop), 20 $(bpf_hook accept)" \
 		"$(hooks ip forward | awk '{ printf "%s%s %s %s", s, $1, $4, $5; s = ", " }')"
 }
 
@@ -87,10 +96,9 @@ test_update_changes_the_program()
 {
 	needs_hook_dump
 	attach accept ip forward 3
+	expect_hook ip forward 3 "$(bpf_hook accept)"
 	nf_prog update "$LINK" "$PINS/drop" 2>/dev/null || lacks "BPF_LINK_UPDATE"
-	expect_eq "hook type and program" \
-		"$NFNL_HOOK_TYPE_BPF $(nf_prog prog-id "$PINS/drop")" \
-		"$(hook_at ip forward 3)"
+	expect_hook ip forward 3 "$(bpf_hook drop)"
 }
 
 test_function_is_named()
@@ -107,10 +115,8 @@ test_beside_an_nft_chain()
 	type -P nft >/dev/null || skip "nft is not installed"
 	nft_router 'table ip t { chain c { type filter hook forward priority 0; }; }'
 	attach accept ip forward 1
-	expect_eq "nft's hook" "1 -" "$(hook_at ip forward 0)"
-	expect_eq "the program's hook" \
-		"$NFNL_HOOK_TYPE_BPF $(nf_prog prog-id "$PINS/accept")" \
-		"$(hook_at ip forward 1)"
+	expect_hook ip forward 0 "1 -"
+	expect_hook ip forward 1 "$(bpf_hook accept)"
 }
 
 test_nft_list_hooks()

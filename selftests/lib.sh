@@ -291,7 +291,7 @@ add_functions()
 	local name
 
 	while read -r name; do
-		add_test "$name" "$name"
+		add_test "${name#test_}" "$name"
 	done < <(sed -n 's/^\(test_[a-z0-9_]*\)()$/\1/p' "$0")
 }
 
