@@ -114,7 +114,7 @@ check_shown()
 
 	id=$(bpftool -j prog show pinned "$PINS/nf/udp_policy_netfilter" | jq .id)
 	shown=$(bpftool -j net show netns "$NS_ROUTER" |
-		jq --argjson id "$id" '[.[].netfilter[]? | select(.prog_id == $id)] | length')
+		jq --argjson id "$id" '[.[].netfilter[]? | select((.prog_id // .id) == $id)] | length')
 	if [[ $shown != "$LINKS" ]]; then
 		warn "bpftool net show: expected $LINKS links of program $id, it has $shown"
 		return 1

@@ -77,6 +77,13 @@ class Flow:
         return "accepted" if self.out.covered >= self.into.covered else "partial"
 
     @property
+    def label(self):
+        """For people: that there are only later fragments must not be overlooked."""
+        datagrams = list((self.into if self.into.packets else self.out).datagrams.values())
+        headless = all(0 not in d.pieces for d in datagrams)
+        return self.name + (" (no first fragment)" if headless else "")
+
+    @property
     def name(self):
         proto = PROTO_NAMES.get(self.proto, f"proto {self.proto}")
         if self.sport is not None:

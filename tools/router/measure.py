@@ -54,6 +54,7 @@ def exfiltrated(seen, shape):
 def measure(wires, router, family, pin):
     traffic = Traffic(wires, os.environ, family)
     before = read_verdicts(pin)
+    ping = traffic.ping()
     answer = traffic.large_dns()
     sizes = dns_sizes(wires.take())
     traffic.padded_query()
@@ -61,7 +62,7 @@ def measure(wires, router, family, pin):
     traffic.exfiltrate()
     seen = wires.take()
     after = read_verdicts(pin)
-    return {"router": router, "family": family, "dns": answer, "sizes": sizes,
+    return {"router": router, "family": family, "ping": ping, "dns": answer, "sizes": sizes,
             "exfiltration": {shape: exfiltrated(seen, shape) for shape in SHAPES},
             "verdicts": after and {k: after[k] - before[k] for k in after}}
 

@@ -13,6 +13,7 @@ ETH_P_IP = 0x0800
 ETH_P_ARP = 0x0806
 ETH_P_IPV6 = 0x86DD
 
+ECHO_REPLY = {1: 0, 58: 129}     # its type, by protocol
 ICMP, TCP, UDP, ICMPV6, SCTP, UDPLITE = 1, 6, 17, 58, 132, 136
 PROTO_NAMES = {ICMP: "icmp", TCP: "tcp", UDP: "udp", ICMPV6: "icmp6",
                SCTP: "sctp", UDPLITE: "udplite"}
@@ -29,14 +30,28 @@ def checksum(data):
     return ~total & 0xFFFF
 
 
+def pseudo_header(src, dst, proto, length):
+    return (ipaddress.ip_address(src).packed + ipaddress.ip_address(dst).packed
+            + struct.pack("!IHBB", length, 0, 0, proto))
+
+
 def udp(src, dst, sport, dport, payload):
     """A UDP datagram with its checksum, without the IP header."""
     length = 8 + len(payload)
-    pseudo = (ipaddress.ip_address(src).packed + ipaddress.ip_address(dst).packed
-              + struct.pack("!IHBB", length, 0, 0, UDP))
     header = struct.pack("!HHHH", sport, dport, length, 0)
-    value = checksum(pseudo + header + payload) or 0xFFFF
+    value = checksum(pseudo_header(src, dst, UDP, length) + header + payload) or 0xFFFF
     return header[:6] + struct.pack("!H", value) + payload
+
+
+def echo_request(src, dst, ident):
+    """A ping, as an IP packet."""
+    if ":" not in src:
+        header = struct.pack("!BBHHH", 8, 0, 0, ident, 1)
+        value = checksum(header)
+        return ipv4(src, dst, ICMP, header[:2] + struct.pack("!H", value) + header[4:])
+    header = struct.pack("!BBHHH", 128, 0, 0, ident, 1)
+    value = checksum(pseudo_header(src, dst, ICMPV6, len(header)) + header)
+    return ipv6(src, dst, ICMPV6, header[:2] + struct.pack("!H", value) + header[4:])
 
 
 def ipv4(src, dst, proto, data, ident=0, offset=0, more=False):

@@ -86,6 +86,7 @@ def expectations(r):
     # In order and reversed have a first fragment each, bare later has none.
     later = total(r, "sent", "fragments") - 2
     later_bytes = sum(exfiltration["bare later"]["sent"]["bytes"] for _ in SHAPES)
+    yield ("a ping answered", True, r["ping"], None)
     yield ("sent in order", EXFILTRATION_BYTES, exfiltration["in order"]["sent"]["bytes"], None)
     yield ("sent reversed", EXFILTRATION_BYTES, exfiltration["reversed"]["sent"]["bytes"], None)
     yield ("sent fragments", "more than 6", total(r, "sent", "fragments"), lambda n: n > 6)

@@ -12,7 +12,7 @@
 #   in_ns "$NS_CLIENT" ping -c 1 "$SERVER_IP4"
 #
 # Everything is static (neighbours, routes, no DAD, no link-local addresses), so
-# the only packets on the wires are the ones that somebody sends on purpose.
+# what is on the wires was sent on purpose, but for MLD reports as they come up.
 # Set NS_SUFFIX (it may be empty) before sourcing to have names of your choice.
 
 : "${NS_SUFFIX=-$(printf '%04x%04x' $((RANDOM)) $((RANDOM)))}"

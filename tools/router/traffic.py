@@ -7,7 +7,7 @@ import struct
 import subprocess
 
 from flows import fold
-from packets import UDP, fragments, udp
+from packets import ECHO_REPLY, UDP, echo_request, fragments, udp
 from wire import bind_udp, enter_netns
 
 DNS_PORT, EXFILTRATION_PORT = 53, 9999
@@ -52,6 +52,15 @@ class Traffic:
             raise RuntimeError(f"dig: @{self.server}: exit status {dig.returncode}: "
                                + (dig.stdout + dig.stderr).strip())
         return None
+
+    def ping(self):
+        """Whether the server's answer to an ICMP echo request came back."""
+        request = echo_request(self.client, self.server, random.randrange(1 << 16))
+        self.wires.send(self.wires.client, [request])
+        self.wires.settle()
+        return any(s.wire == "client" and not s.to_router and s.packet
+                   and ECHO_REPLY.get(s.packet.proto) == s.packet.data[0]
+                   for s in self.wires.seen)
 
     def padded_query(self):
         """Asks in uneven fragments, by a query with padding (RFC 7830)."""

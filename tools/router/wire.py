@@ -14,7 +14,7 @@ import struct
 import time
 from dataclasses import dataclass
 
-from packets import arp_request, ethernet, is_arp_reply, parse
+from packets import ICMPV6, arp_request, ethernet, is_arp_reply, parse
 
 ETH_P_ALL = 3
 SOL_PACKET, PACKET_RX_RING, PACKET_STATISTICS, PACKET_VERSION = 263, 5, 6, 10
@@ -174,5 +174,11 @@ class Wires:
     def take(self):
         """What was recorded since the last time, IP only."""
         self.poll()
-        taken, self.seen = [s for s in self.seen if s.packet], []
+        taken = [s for s in self.seen if s.packet and not is_mld_report(s.packet)]
+        self.seen = []
         return taken
+
+
+def is_mld_report(packet):
+    """The one thing that the hosts send of themselves, when a device comes up."""
+    return packet.proto == ICMPV6 and packet.data[:1] == b"\x8f"
