@@ -50,6 +50,7 @@ all_tests()
 	local file
 
 	for file in "$SRC"/*.c "$SRC"/*.sh; do
+		[[ -e $file ]] || continue
 		file=${file##*/}
 		[[ $file == run.sh || $file == lib.sh ]] || echo "${file%.*}"
 	done
