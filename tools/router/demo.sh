@@ -128,12 +128,21 @@ show_router()
 	say
 	check_shown || STATUS=1
 	say "  # nft list hooks"
-	if ! in_ns "$NS_ROUTER" nft list hooks >"$DIR/hooks" 2>&1; then
-		[[ ! ${NF_BPF_PATCHED-} ]] || STATUS=1
-		warn "nft list hooks: this kernel cannot: it needs CONFIG_NETFILTER_NETLINK_HOOK"
-	fi
-	cat "$DIR/hooks"
+	in_ns "$NS_ROUTER" nft list hooks | tee "$DIR/hooks" || STATUS=1
 	say
+	check_hooks || STATUS=1
+}
+
+# nft of Debian 12 prints the function's name, not yet the program. A stock kernel
+# may have no CONFIG_NETFILTER_NETLINK_HOOK, and then lists nothing.
+check_hooks()
+{
+	if [[ ! -s $DIR/hooks && ! ${NF_BPF_PATCHED-} ]]; then
+		warn "nft list hooks: nothing: this kernel has no CONFIG_NETFILTER_NETLINK_HOOK"
+	elif (($(grep -c bpf "$DIR/hooks") != 2)); then
+		warn "nft list hooks: expected a BPF hook in each family"
+		return 1
+	fi
 }
 
 where_next()

@@ -116,6 +116,7 @@ class Packet:
     ident: object = None  # None: not a fragment
     offset: int = 0
     more: bool = False
+    upper: object = None  # the protocol behind extension headers, where it can be told
     sport: object = None
     dport: object = None
 
@@ -125,7 +126,7 @@ class Packet:
 
     @property
     def endpoints(self):
-        return (self.proto, self.src, self.sport, self.dst, self.dport)
+        return (self.upper or self.proto, self.src, self.sport, self.dst, self.dport)
 
 
 def parse(frame):
@@ -180,5 +181,6 @@ def parse_ports(packet):
     proto, data = packet.proto, packet.data
     while proto == DESTINATION and len(data) >= 8:
         proto, data = data[0], data[8 + data[1] * 8:]
+    packet.upper = proto
     if proto in (TCP, UDP, SCTP, UDPLITE) and len(data) >= 4:
         packet.sport, packet.dport = struct.unpack_from("!HH", data)
