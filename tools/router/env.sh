@@ -29,10 +29,11 @@ die()
 	exit 1
 }
 
-# The system's, whatever else PATH has; it is to write no cache into the tree.
+# The system's, whatever else PATH has; without a cache in the tree, nor what site
+# packages load at each start.
 python()
 {
-	/usr/bin/python3 -B "$@"
+	/usr/bin/python3 -BS "$@"
 }
 
 need_tools()

@@ -65,6 +65,11 @@ capture()
 	EOF2
 }
 
+setup()
+{
+	capture "$WORK/capture"
+}
+
 test_demo_traffic()
 {
 	run_prog PROG="$NETFILTER" "$ROUTER_DIR/run-prog.sh" > "$WORK/flows"
@@ -77,7 +82,6 @@ test_demo_traffic()
 
 test_capture()
 {
-	capture "$WORK/capture"
 	run_prog PROG="$NETFILTER" PCAP="$WORK/capture" "$ROUTER_DIR/run-prog.sh" > "$WORK/flows"
 	expect_flow '10.1.1.1:7 > 10.2.2.2:53 ' accepted
 	expect_flow '10.1.1.1:7 > 10.2.2.2:9999 ' dropped
@@ -89,7 +93,6 @@ test_capture()
 # Without it the program sees fragments and drops them, port 53 or not.
 test_no_defrag()
 {
-	capture "$WORK/capture"
 	run_prog PROG="$NETFILTER" PCAP="$WORK/capture" DEFRAG=0 \
 		"$ROUTER_DIR/run-prog.sh" > "$WORK/flows"
 	expect_flow '10.1.1.1:7 > 10.2.2.2:53 ' dropped
@@ -98,7 +101,6 @@ test_no_defrag()
 # Nothing that is forwarded passes there.
 test_other_hook_and_priority()
 {
-	capture "$WORK/capture"
 	run_prog PROG="$NETFILTER" PCAP="$WORK/capture" HOOK=output PF=ip PRIORITY=-10 \
 		"$ROUTER_DIR/run-prog.sh" > "$WORK/flows"
 	expect_match "attached" "*ip hook output priority -10 defrag*" "$(grep '^#' "$WORK/flows")"
@@ -124,8 +126,9 @@ test_several_programs()
 {
 	expect_refusal "udp_policy_accept_later udp_policy_drop_later" PROG="$TC"
 	expect_refusal "no program nope in it" PROG="$TC:nope"
-	run_prog PROG="$NETFILTER:udp_policy_netfilter" "$ROUTER_DIR/run-prog.sh" > "$WORK/flows"
-	expect_flow '> .*:9999 ' dropped dropped dropped dropped
+	run_prog PROG="$NETFILTER:udp_policy_netfilter" PCAP="$WORK/capture" \
+		"$ROUTER_DIR/run-prog.sh" > "$WORK/flows"
+	expect_flow ':9999 ' dropped
 }
 
 test_other_type()
@@ -155,7 +158,7 @@ test_leaves_nothing()
 {
 	local left
 
-	run_prog PROG="$NETFILTER" "$ROUTER_DIR/run-prog.sh" > "$WORK/flows"
+	run_prog PROG="$NETFILTER" PCAP="$WORK/capture" "$ROUTER_DIR/run-prog.sh" > "$WORK/flows"
 	left=$(find /run/netns "$BPFFS" -name "*$RUN_SUFFIX")
 	[[ -z $left ]] || fail "still there: $left"
 }

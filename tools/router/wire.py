@@ -12,7 +12,6 @@ import select
 import socket
 import struct
 import time
-from dataclasses import dataclass
 
 from packets import ICMPV6, arp_request, ethernet, is_arp_reply, parse
 
@@ -85,14 +84,12 @@ class Tap:
         return struct.unpack("II", stats)[1]
 
 
-@dataclass
 class Seen:
-    """A frame on a wire: to_router, or else from it."""
+    """A frame on a wire: to_router, or else from it. packet is None unless IP."""
 
-    wire: str
-    to_router: bool
-    frame: bytes
-    packet: object
+    def __init__(self, wire, to_router, frame):
+        self.wire, self.to_router, self.frame = wire, to_router, frame
+        self.packet = parse(frame)
 
 
 class Wire:
@@ -114,7 +111,7 @@ class Wire:
         seen = []
         while (read := self.tap.read()) is not None:
             frame, outgoing = read
-            seen.append(Seen(self.name, outgoing, frame, parse(frame)))
+            seen.append(Seen(self.name, outgoing, frame))
         lost = self.tap.lost()
         if lost:
             raise WireError(f"{self.name} wire: {lost} frames were not recorded")
