@@ -12,16 +12,17 @@ passed=0
 failed=0
 skipped=0
 
-# Reads along and adds up the last "N passed, N failed, N skipped" of a part.
-# A part that fails without saying what counts as one failure of its own.
+COUNTS='^[0-9]+ passed, [0-9]+ failed, [0-9]+ skipped$'
+
+# Takes the counts of a part out of its output, and adds them up. A part that
+# fails without saying what counts as one failure of its own.
 run_part()
 {
-	local name=$1 rc=0 counts
+	local name=$1 rc=0 counts _passed _failed _skipped
 	shift
 
-	"$@" 2>&1 | tee "$BUILD/$name.log" || rc=$?
-	counts=$(grep -E '^[0-9]+ passed, [0-9]+ failed(, [0-9]+ skipped)?$' \
-		 "$BUILD/$name.log" | tail -n 1 || :)
+	"$@" 2>&1 | tee "$BUILD/$name.log" | sed -u -E "/$COUNTS/d" || rc=$?
+	counts=$(grep -E "$COUNTS" "$BUILD/$name.log" | tail -n 1 || :)
 	read -r _passed _ _failed _ _skipped _ <<< "${counts:-0 passed, 0 failed, 0 skipped}"
 	passed=$((passed + _passed))
 	failed=$((failed + _failed))
