@@ -75,22 +75,27 @@ progress()
 	[[ ! -t 1 ]] || printf '\r\033[K'
 }
 
-# The first thing that went wrong, with the lines that belong to it.
+# The first thing that went wrong, with the lines that belong to it; when no line
+# looks like an error, what was said just before make gave up.
 first_error()
 {
 	awk '
-	/^make(\[[0-9]+\])?: / && !found { if (/\*\*\*/ && !last) last = $0; context = ""; next }
-	/^In file included from|: In function |^                 from / && !found {
+	found && (/^make(\[[0-9]+\])?: / || /^  [A-Z]+ / || NR > found + 12) { exit }
+	found { print; next }
+	/(: |^)(fatal |internal compiler )?error: |undefined reference|^ERROR: |^FAILED|No space left on device|No rule to make target|^Error: / {
+		found = NR
+		printf "%s", context
+		print
+		next
+	}
+	/^In file included from|: In function |^                 from / {
 		context = context $0 "\n"
 		next
 	}
-	/(: |^)(fatal |internal compiler )?error: |undefined reference|^ERROR: |^FAILED|No space left on device|No rule to make target|^Error: / && !found {
-		found = NR
-		printf "%s", context
-	}
-	found && (/^make(\[[0-9]+\])?: / || /^  [A-Z]+ / || NR > found + 12) { exit }
-	found { print }
-	!found { context = "" }
+	{ context = "" }
+	/^make(\[[0-9]+\])?: .*\*\*\*/ && !last { last = said $0 }
+	/^  [A-Z]+ / { said = "" }
+	!/^  [A-Z]+ |^make/ { said = said $0 "\n" }
 	END { if (!found && last) print last }' "$1"
 }
 
