@@ -19,10 +19,9 @@ track()
 {
 	nft_router -f - <<-'EOF2'
 	table inet t {
-		counter tracked { }
 		chain c {
 			type filter hook forward priority 10;
-			ct state new udp dport { 53, 9999 } counter name tracked
+			ct state new udp dport { 53, 9999 } counter
 		}
 	}
 	EOF2
@@ -51,7 +50,7 @@ check_after()
 	track
 	probe "$family" client-server
 	expect_stats packets=2 tracked=1
-	expect_nft_counter inet t tracked 1
+	expect_nft_counter "inet t c" 1
 }
 
 # The verdict comes before conntrack has seen anything of the packet.
@@ -64,11 +63,11 @@ check_drop_before()
 	probe "$family" client-server
 	expect_delivered ""
 	expect_stats packets=1 dropped=1 tracked=0
-	expect_nft_counter inet t tracked 0
+	expect_nft_counter "inet t c" 0
 
 	detach_all
 	probe "$family" client-server
-	expect_nft_counter inet t tracked 1
+	expect_nft_counter "inet t c" 1
 }
 
 # Between defragmentation and conntrack packets are whole and not yet tracked.

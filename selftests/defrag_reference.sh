@@ -153,6 +153,7 @@ test_inet_given_back_when_ip6_is_busy()
 		nf_prog attach "$PINS/drop" inet forward 0 defrag netns "$NS_ROUTER"
 	expect_defrag 4 untouched
 	expect_defrag 6 untouched
+	nf_prog clean "$PINS"
 	probe 4 client-server
 	expect_delivered "92 intact"
 	expect_stats packets=0

@@ -26,7 +26,7 @@ hook_number()
 # hooks FAMILY HOOK: PRIORITY FUNCTION MODULE TYPE ID of each, in the router.
 hooks()
 {
-	in_ns "$NS_ROUTER" "$SELFTESTS/nf_hooks" "$1" "$(hook_number "$2")"
+	nf_prog exec "$NS_ROUTER" "$HELPERS/nf_hooks" "$1" "$(hook_number "$2")"
 }
 
 # expect_hook FAMILY HOOK PRIORITY EXPECTED: TYPE and ID of the hook there.
@@ -105,7 +105,7 @@ test_function_is_named()
 {
 	needs_hook_dump
 	attach accept ip forward 3
-	expect_match "the hook" "3 *nf*bpf* - 2 *" "$(hooks ip forward)"
+	expect_match "the hook" "3 *nf* - 2 *" "$(hooks ip forward)"
 }
 
 # A program among hooks of other kinds does not change what is told of them.

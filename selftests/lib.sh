@@ -31,8 +31,11 @@ BPFFS=/sys/fs/bpf
 TESTS=()		# names, and TEST_<index> of what they run
 declare -A STATS=()
 WORK=			# files of this run
+HELPERS=		# the programs in helpers/, where starting them is cheap
 PINS=			# programs and maps of this run, links/ in it
+PIN_DIRS=()		# all of its directories
 LINK=			# what attach() pinned last
+INET=			# whether links may be of NFPROTO_INET
 
 # Ends the running test.
 fail()
@@ -110,7 +113,7 @@ needs()
 
 nf_prog()
 {
-	"$SELFTESTS/nf_prog" "$@"
+	"$HELPERS/nf_prog" "$@"
 }
 
 # load_policy [DIR]: progs/policy.bpf.c as $PINS/{accept,drop,deny_port,stats}, or
@@ -118,6 +121,8 @@ nf_prog()
 load_policy()
 {
 	nf_prog load "$SELFTESTS/policy.bpf.o" "$PINS/${1-}"
+	PIN_DIRS+=("$PINS/${1-}")
+	[[ -n $INET ]] || find_families
 }
 
 # attach_in NETNS PROG PF HOOK PRIORITY [defrag]: for this test.
@@ -145,44 +150,34 @@ hold()
 
 	shift
 	: > "$WORK/held"
-	"$SELFTESTS/nf_prog" attach "$PINS/$prog" "$@" netns "$NS_ROUTER" \
+	"$HELPERS/nf_prog" attach "$PINS/$prog" "$@" netns "$NS_ROUTER" \
 		> "$WORK/held" &
 	HELD=$!
 	wait_for grep -q attached "$WORK/held"
 }
 
-# Unpinning alone is not enough: newer kernels free the link a little later.
 detach_all()
 {
-	local pin
+	nf_prog clean "$PINS/links"
+}
 
-	for pin in "$PINS"/links/*; do
-		[[ -e $pin ]] || continue
-		nf_prog detach "$pin"
-		rm "$pin"
-	done
+# Asked once, in setup: load_policy() does.
+find_families()
+{
+	local error
+
+	INET=1
+	error=$(nf_prog attach "$PINS/accept" inet forward 12345 \
+		netns "$NS_ROUTER" pin "$PINS/links/probe" 2>&1) || {
+		expect_match "refusal of inet" "*Address family not supported*" "$error"
+		INET=0
+	}
+	detach_all
 }
 
 needs_family()
 {
-	local pin=$PINS/links/probe error
-
-	[[ $1 == inet ]] || return 0
-	if ! error=$(nf_prog attach "$PINS/accept" inet forward 12345 \
-			netns "$NS_ROUTER" pin "$pin" 2>&1); then
-		[[ $error == *"Address family not supported"* ]] || fail "$error"
-		lacks "pf NFPROTO_INET"
-	fi
-	detach_all
-}
-
-reset_stats()
-{
-	local map
-
-	for map in "$PINS"/stats "$PINS"/*/stats; do
-		[[ ! -e $map ]] || nf_prog stats "$map" reset
-	done
+	[[ $1 != inet ]] || ((INET)) || lacks "pf NFPROTO_INET"
 }
 
 # read_stats [DIR]: into STATS, by the names in progs/policy.h.
@@ -246,11 +241,23 @@ probe()
 		;;
 	esac
 
-	output=$("$SELFTESTS/frag_probe" -f "$from" -t "$to" -i "$device" \
+	output=$("$HELPERS/frag_probe" -f "$from" -t "$to" -i "$device" \
 		-s "$src" -d "$dst" "$@") || fail "probe IPv$family $path $*: failed"
-	WIRE=$(awk '/^wire/ { printf "%s%s+%s", s, $2, $3; s = " " }' <<< "$output")
-	DELIVERED=$(awk '/^delivered/ { printf "%s%s %s", s, $2, $3; s = ", " }' <<< "$output")
-	REFUSED=$(grep -c '^refused' <<< "$output" || :)
+	read_probe <<< "$output"
+}
+
+read_probe()
+{
+	local what first second rest
+
+	WIRE='' DELIVERED='' REFUSED=0
+	while read -r what first second rest; do
+		case $what in
+		wire) WIRE+=${WIRE:+ }$first+$second ;;
+		delivered) DELIVERED+=${DELIVERED:+, }"$first $second" ;;
+		refused) REFUSED=$((REFUSED + 1)) ;;
+		esac
+	done
 }
 
 expect_wire()
@@ -263,18 +270,23 @@ expect_delivered()
 	expect_eq "delivered" "$1" "$DELIVERED"
 }
 
+# nft in the router; what it loads is flushed after the test.
 nft_router()
 {
-	in_ns "$NS_ROUTER" nft "$@"
+	: > "$WORK/nft"
+	nf_prog exec "$NS_ROUTER" nft "$@"
 }
 
-# expect_nft_counter FAMILY TABLE COUNTER PACKETS: a named counter of the router.
+# expect_nft_counter CHAIN PACKETS: of the only counter in a chain of the router,
+# as in "ip t c".
 expect_nft_counter()
 {
-	local packets
+	local listing
 
-	packets=$(nft_router list counter "$1" "$2" "$3" | awk '/packets/ { print $2 }')
-	expect_eq "packets counted by nft" "$4" "$packets"
+	# shellcheck disable=SC2086 # family, table and chain
+	listing=$(nft_router list chain $1)
+	[[ $listing =~ counter\ packets\ ([0-9]+) ]] || fail "no counter: $listing"
+	expect_eq "packets counted by nft" "$2" "${BASH_REMATCH[1]}"
 }
 
 add_test()
@@ -316,6 +328,8 @@ lib_setup()
 	trap lib_cleanup EXIT
 	trap 'exit 130' INT TERM
 	WORK=$(mktemp -d)
+	HELPERS=$WORK
+	cp "$SELFTESTS"/{nf_prog,nf_hooks,frag_probe} "$HELPERS"
 	[[ $(stat -f -c %T $BPFFS) == bpf_fs ]] || mount -t bpf bpf $BPFFS
 	PINS=$BPFFS/nf_selftests$NS_SUFFIX
 	mkdir -p "$PINS/links"
@@ -324,11 +338,12 @@ lib_setup()
 
 between_tests()
 {
-	detach_all
 	rm -f "$WORK/skip"
-	[[ ! -e /run/netns/$NS_ROUTER ]] || ! type -P nft >/dev/null ||
+	((!${#PIN_DIRS[@]})) || nf_prog clean "$PINS/links" "${PIN_DIRS[@]}"
+	if [[ -e $WORK/nft ]]; then
 		nft_router flush ruleset
-	reset_stats
+		rm "$WORK/nft"
+	fi
 }
 
 run_one()

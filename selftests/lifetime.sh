@@ -122,7 +122,7 @@ test_pin_in_a_private_mount_namespace()
 		mount -t bpf bpf "$1"
 		shift
 		"$@"
-	' -- "$bpffs" "$SELFTESTS/nf_prog" attach "$PINS/drop" ip forward 0 \
+	' -- "$bpffs" "$HELPERS/nf_prog" attach "$PINS/drop" ip forward 0 \
 		netns "$NS_ROUTER" pin "$bpffs/link"
 	wait_for passes
 }
@@ -141,7 +141,7 @@ test_pin_in_a_mount_namespace_that_lives()
 		"$@"
 		: > "$ready"
 		exec sleep 60
-	' -- "$bpffs" "$ready" "$SELFTESTS/nf_prog" attach "$PINS/drop" ip forward 0 \
+	' -- "$bpffs" "$ready" "$HELPERS/nf_prog" attach "$PINS/drop" ip forward 0 \
 		netns "$NS_ROUTER" pin "$bpffs/link" &
 	HELD=$!
 	wait_for test -e "$ready"

@@ -194,10 +194,13 @@ TEST_F(attach_attr, bytes_behind_the_fields_are_refused)
 		.link_create.attach_type = BPF_NETFILTER,
 		.link_create.netfilter.pf = NFPROTO_IPV4,
 	};
-	int fd;
+	int fd, err;
 
+	/* -E2BIG when these bytes are behind the kernel's whole attr. */
 	((char *)&attr)[sizeof(attr) - 1] = 1;
-	EXPECT_EQ(-EINVAL, link_create_attr(&attr, sizeof(attr)));
+	err = link_create_attr(&attr, sizeof(attr));
+	EXPECT_TRUE(err == -EINVAL || err == -E2BIG)
+		TH_LOG("%d", err);
 	fd = link_create_attr(&attr, end);
 	ASSERT_LE(0, fd);
 	close(fd);

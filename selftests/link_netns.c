@@ -40,12 +40,6 @@ FIXTURE_VARIANT_ADD(netns, ip)
 	.pf = NFPROTO_IPV4,
 };
 
-FIXTURE_VARIANT_ADD(netns, ip_defrag)
-{
-	.pf = NFPROTO_IPV4,
-	.flags = BPF_F_NETFILTER_IP_DEFRAG,
-};
-
 FIXTURE_VARIANT_ADD(netns, ip6_defrag)
 {
 	.pf = NFPROTO_IPV6,

@@ -87,7 +87,7 @@ restore_router()
 needs_defunct_links()
 {
 	attach accept ip forward 12345
-	"$SELFTESTS/nf_prog" info "$LINK" | grep -q '^netns=' ||
+	"$HELPERS/nf_prog" info "$LINK" | grep -q '^netns=' ||
 		lacks "links which do not keep their namespace"
 	nf_prog detach "$LINK"
 	rm "$LINK"

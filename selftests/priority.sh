@@ -18,10 +18,9 @@ chain()
 {
 	nft_router -f - <<-EOF2
 	table $1 t {
-		counter seen { }
 		chain c {
 			type filter hook forward priority $2;
-			udp dport 9999 counter name seen $3
+			udp dport 9999 counter $3
 		}
 	}
 	EOF2
@@ -36,12 +35,12 @@ check_before_chain()
 	probe "$family" client-server
 	expect_delivered ""
 	expect_stats packets=1 dropped=1
-	expect_nft_counter "$table" t seen 0
+	expect_nft_counter "$table t c" 0
 
 	detach_all
 	probe "$family" client-server
 	expect_delivered "92 intact"
-	expect_nft_counter "$table" t seen 1
+	expect_nft_counter "$table t c" 1
 }
 
 check_after_chain()
@@ -53,7 +52,7 @@ check_after_chain()
 	probe "$family" client-server
 	expect_delivered ""
 	expect_stats packets=1 dropped=1
-	expect_nft_counter "$table" t seen 1
+	expect_nft_counter "$table t c" 1
 }
 
 check_chain_drops_first()
@@ -65,7 +64,7 @@ check_chain_drops_first()
 	probe "$family" client-server
 	expect_delivered ""
 	expect_stats packets=0
-	expect_nft_counter "$table" t seen 1
+	expect_nft_counter "$table t c" 1
 
 	nft_router flush ruleset
 	probe "$family" client-server
@@ -83,7 +82,7 @@ check_chain_drops_after()
 	probe "$family" client-server
 	expect_delivered ""
 	expect_stats packets=1 dropped=0
-	expect_nft_counter "$table" t seen 1
+	expect_nft_counter "$table t c" 1
 }
 
 check_two_programs()

@@ -17,23 +17,35 @@ FIXTURE(verifier)
 {
 	char log[65536];
 	int ctx_state, ctx_skb, ctx_size;
-	int skb_len, state_in, state_pf;
+	int skb_len, skb_size, state_in, state_pf, dev_ifindex;
 };
+
+static FIXTURE_DATA(verifier) offsets;
+
+__attribute__((constructor))
+static void find_offsets(void)
+{
+	offsets.ctx_state = nf_btf_offset("bpf_nf_ctx", "state");
+	offsets.ctx_skb = nf_btf_offset("bpf_nf_ctx", "skb");
+	offsets.ctx_size = nf_btf_size("bpf_nf_ctx");
+	offsets.skb_len = nf_btf_offset("sk_buff", "len");
+	offsets.skb_size = nf_btf_size("sk_buff");
+	offsets.state_in = nf_btf_offset("nf_hook_state", "in");
+	offsets.state_pf = nf_btf_offset("nf_hook_state", "pf");
+	offsets.dev_ifindex = nf_btf_offset("net_device", "ifindex");
+}
 
 FIXTURE_SETUP(verifier)
 {
-	self->ctx_state = nf_btf_offset("bpf_nf_ctx", "state");
-	self->ctx_skb = nf_btf_offset("bpf_nf_ctx", "skb");
-	self->ctx_size = nf_btf_size("bpf_nf_ctx");
-	self->skb_len = nf_btf_offset("sk_buff", "len");
-	self->state_in = nf_btf_offset("nf_hook_state", "in");
-	self->state_pf = nf_btf_offset("nf_hook_state", "pf");
+	*self = offsets;
 	ASSERT_EQ(0, self->ctx_state);
 	ASSERT_EQ(8, self->ctx_skb);
 	ASSERT_LE(16, self->ctx_size);
 	ASSERT_LT(0, self->skb_len);
+	ASSERT_LT(0, self->skb_size);
 	ASSERT_LT(0, self->state_in);
-	ASSERT_LT(0, self->state_pf);
+	ASSERT_LE(0, self->state_pf);
+	ASSERT_LT(0, self->dev_ifindex);
 }
 
 FIXTURE_TEARDOWN(verifier)
@@ -285,14 +297,11 @@ TEST_F(verifier, walk_state)
 /* state->in->ifindex: a second pointer of a known type. */
 TEST_F(verifier, walk_state_to_device)
 {
-	int ifindex = nf_btf_offset("net_device", "ifindex");
-
-	ASSERT_LT(0, ifindex);
 	EXPECT_LOADS(
 		BPF_LDX_MEM(BPF_DW, BPF_REG_2, BPF_REG_1, self->ctx_state),
 		BPF_LDX_MEM(BPF_DW, BPF_REG_2, BPF_REG_2, self->state_in),
 		BPF_JMP_IMM(BPF_JEQ, BPF_REG_2, 0, 1),
-		BPF_LDX_MEM(BPF_W, BPF_REG_2, BPF_REG_2, ifindex),
+		BPF_LDX_MEM(BPF_W, BPF_REG_2, BPF_REG_2, self->dev_ifindex),
 		RETURN(NF_ACCEPT));
 }
 
@@ -300,7 +309,7 @@ TEST_F(verifier, walk_beyond_skb)
 {
 	EXPECT_REFUSED(EACCES, "access beyond struct sk_buff",
 		BPF_LDX_MEM(BPF_DW, BPF_REG_2, BPF_REG_1, self->ctx_skb),
-		BPF_LDX_MEM(BPF_DW, BPF_REG_2, BPF_REG_2, nf_btf_size("sk_buff") + 4096),
+		BPF_LDX_MEM(BPF_DW, BPF_REG_2, BPF_REG_2, self->skb_size + 4096),
 		RETURN(NF_ACCEPT));
 }
 
@@ -328,7 +337,7 @@ TEST_F(verifier, walk_by_a_non_gpl_program)
 
 	EXPECT_LE(0, fd);
 	close(fd);
-	EXPECT_REFUSED_AS("Proprietary", EINVAL, "non-GPL compatible program",
+	EXPECT_REFUSED_AS("Proprietary", EINVAL, "GPL compatible program",
 		BPF_LDX_MEM(BPF_DW, BPF_REG_2, BPF_REG_1, self->ctx_skb),
 		BPF_LDX_MEM(BPF_W, BPF_REG_2, BPF_REG_2, self->skb_len),
 		RETURN(NF_ACCEPT));
@@ -344,7 +353,7 @@ TEST_F(verifier, walk_without_cap_perfmon)
 	fd = LOAD_AS("GPL", RETURN(NF_ACCEPT));
 	EXPECT_LE(0, fd);
 	close(fd);
-	EXPECT_REFUSED(EPERM, "is allowed only to CAP_PERFMON",
+	EXPECT_REFUSED(EPERM, "CAP_PERFMON",
 		BPF_LDX_MEM(BPF_DW, BPF_REG_2, BPF_REG_1, self->ctx_skb),
 		BPF_LDX_MEM(BPF_W, BPF_REG_2, BPF_REG_2, self->skb_len),
 		RETURN(NF_ACCEPT));

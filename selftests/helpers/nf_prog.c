@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /* Loads, attaches and reads the programs of the tests written in shell. */
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <sched.h>
@@ -20,7 +21,9 @@
 static const char usage[] =
 	"Usage: nf_prog load OBJECT DIR\n"
 	"       nf_prog attach PROG PF HOOK PRIORITY [defrag] [netns NAME] [pin PATH]\n"
-	"       nf_prog stats MAP [reset]\n"
+	"       nf_prog stats MAP\n"
+	"       nf_prog clean DIR...\n"
+	"       nf_prog exec NETNS COMMAND [ARGUMENT]...\n"
 	"       nf_prog update LINK PROG\n"
 	"       nf_prog detach LINK\n"
 	"       nf_prog pin LINK PATH\n"
@@ -28,7 +31,8 @@ static const char usage[] =
 	"       nf_prog prog-id PROG\n"
 	"\n"
 	"PROG, MAP and LINK are pins, which \"load\" makes in DIR under the names in\n"
-	"OBJECT. PF is inet, ip or ip6; HOOK is prerouting, input, forward, output or\n"
+	"OBJECT. \"clean\" detaches and removes all links in a DIR, and sets the map\n"
+	"\"stats\" there to zero. PF is inet, ip or ip6; HOOK is prerouting, input, forward, output or\n"
 	"postrouting. Without \"pin\" attach prints a line and holds the link until it\n"
 	"is killed.\n"
 	"\n"
@@ -194,12 +198,6 @@ static int do_stats(char **argv)
 	map = bpf_obj_get(argv[0]);
 	if (map < 0)
 		return refused("open", argv[0], map);
-	if (argv[1]) {
-		if (strcmp(argv[1], "reset"))
-			return wrong(argv[1]);
-		err = bpf_map_update_elem(map, &key, &stats, BPF_ANY);
-		return err ? refused("reset", argv[0], err) : 0;
-	}
 	err = bpf_map_lookup_elem(map, &key, &stats);
 	if (err)
 		return refused("read", argv[0], err);
@@ -207,6 +205,63 @@ static int do_stats(char **argv)
 	POLICY_STATS(X)
 #undef X
 	return 0;
+}
+
+static int clean_pin(const char *path)
+{
+	struct policy_stats stats = {};
+	struct bpf_link_info info;
+	struct stat file;
+	__u32 key = 0;
+	int fd, err = 0;
+
+	if (stat(path, &file))
+		return refused("stat", path, -errno);
+	fd = S_ISREG(file.st_mode) ? bpf_obj_get(path) : -1;
+	if (fd < 0)
+		return 0;
+	if (!strcmp(basename(path), "stats")) {
+		err = bpf_map_update_elem(fd, &key, &stats, BPF_ANY);
+	} else if (!nf_link_info(fd, &info) && info.type == BPF_LINK_TYPE_NETFILTER) {
+		/* Unpinning alone would detach it a little later only. */
+		err = bpf_link_detach(fd);
+		unlink(path);
+	}
+	close(fd);
+	return err ? refused("clean", path, err) : 0;
+}
+
+static int do_clean(char **argv)
+{
+	struct dirent *entry;
+	char path[1024];
+	int err = 0;
+	DIR *dir;
+
+	for (; *argv; argv++) {
+		dir = opendir(*argv);
+		if (!dir)
+			return refused("open", *argv, -errno);
+		while ((entry = readdir(dir))) {
+			snprintf(path, sizeof(path), "%s/%s", *argv, entry->d_name);
+			err |= clean_pin(path);
+		}
+		closedir(dir);
+	}
+	return err;
+}
+
+static int do_exec(char **argv)
+{
+	int err;
+
+	if (!argv[0] || !argv[1])
+		return wrong("exec");
+	err = enter_netns(argv[0]);
+	if (err)
+		return refused("netns", argv[0], err);
+	execvp(argv[1], argv + 1);
+	return refused("exec", argv[1], -errno);
 }
 
 static int do_update(char **argv)
@@ -298,6 +353,8 @@ static const struct {
 	{ "load", do_load },
 	{ "attach", do_attach },
 	{ "stats", do_stats },
+	{ "clean", do_clean },
+	{ "exec", do_exec },
 	{ "update", do_update },
 	{ "detach", do_detach },
 	{ "pin", do_pin },

@@ -100,18 +100,25 @@ int nf_link_update(int link_fd, int prog_fd, int old_prog_fd)
 	return bpf_link_update(link_fd, prog_fd, &opts);
 }
 
+/* Parsed once: tests are forked, so a constructor should call this first. */
+static struct btf *vmlinux_btf(void)
+{
+	static struct btf *btf;
+
+	if (!btf)
+		btf = btf__load_vmlinux_btf();
+	return btf;
+}
+
 int nf_btf_size(const char *type)
 {
-	struct btf *btf = btf__load_vmlinux_btf();
-	int id, size = -ENOENT;
+	struct btf *btf = vmlinux_btf();
+	int id;
 
 	if (!btf)
 		return -errno;
 	id = btf__find_by_name_kind(btf, type, BTF_KIND_STRUCT);
-	if (id > 0)
-		size = btf__type_by_id(btf, id)->size;
-	btf__free(btf);
-	return size;
+	return id > 0 ? (int)btf__type_by_id(btf, id)->size : -ENOENT;
 }
 
 static int member_offset(const struct btf *btf, int id, const char *name)
@@ -137,16 +144,13 @@ static int member_offset(const struct btf *btf, int id, const char *name)
 
 int nf_btf_offset(const char *type, const char *member)
 {
-	struct btf *btf = btf__load_vmlinux_btf();
-	int id, offset = -ENOENT;
+	struct btf *btf = vmlinux_btf();
+	int id;
 
 	if (!btf)
 		return -errno;
 	id = btf__find_by_name_kind(btf, type, BTF_KIND_STRUCT);
-	if (id > 0)
-		offset = member_offset(btf, id, member);
-	btf__free(btf);
-	return offset;
+	return id > 0 ? member_offset(btf, id, member) : -ENOENT;
 }
 
 /* Leave only @caps, and so that an exec() of ours would not bring them back. */
