@@ -50,7 +50,8 @@ setup_env()
 		export CCACHE_MAXSIZE=${CCACHE_MAXSIZE:-5G}
 	fi
 	export KBUILD_BUILD_USER=nf-bpf KBUILD_BUILD_HOST=build KBUILD_BUILD_VERSION=1
-	KBUILD_BUILD_TIMESTAMP=$(date -u -r "$KTREE/COPYING")
+	# The age of the source, which is part of what the tree remembers of it.
+	KBUILD_BUILD_TIMESTAMP=$(date -u -d "@$(awk '{ print $3; exit }' "$KTREE/.nf-bpf/source")")
 	export KBUILD_BUILD_TIMESTAMP
 	MAKE=(-C "$KTREE" "O=$KOBJ" "CC=$cc" "HOSTCC=$cc" "LOCALVERSION=" "-j$JOBS")
 }

@@ -81,13 +81,14 @@ source_id()
 	stat -c "%n %s %Y$version" "$(realpath "$SOURCE")"
 }
 
+# Files get the time of now: an object of another source must not look newer.
 unpack()
 {
 	local into=$1 members=()
 
 	if [[ -d $SOURCE ]]; then
 		# A tree that was built in place refuses an O= build.
-		rsync -a --exclude=.git --exclude='*.o' --exclude='.*.cmd' \
+		rsync -rlp --exclude=.git --exclude='*.o' --exclude='.*.cmd' \
 		      --exclude=/.config --exclude=/include/config \
 		      --exclude='/arch/*/include/generated' \
 		      --exclude=/include/generated "$SOURCE/" "$into/"
@@ -96,7 +97,7 @@ unpack()
 	((${#MEMBERS[@]} == 0)) || members=(--no-wildcards-match-slash --wildcards
 				       "${MEMBERS[@]/#/*/}")
 	# Half of the files below tools/, and no part of what is built here.
-	tar -x -f "$SOURCE" -C "$into" --strip-components=1 "${members[@]}" \
+	tar -x -m -f "$SOURCE" -C "$into" --strip-components=1 "${members[@]}" \
 	    --exclude='tools/testing' --exclude='tools/perf'
 }
 
@@ -109,14 +110,17 @@ ensure_source()
 
 	need_space "$BUILD" "$SPACE" "the source of Linux $(first_two "$WANTED")"
 	note "Unpacking $SOURCE"
-	rm -rf "$TREE" "$TREE.part"
+	rm -rf "$TREE.part"
 	mkdir -p "$TREE.part/.nf-bpf"
 	unpack "$TREE.part"
 
 	version=$(tree_version "$TREE.part")
-	[[ $(first_two "$version") = "$(first_two "$WANTED")" ]] ||
+	[[ $(first_two "$version") = "$(first_two "$WANTED")" ]] || {
+		rm -rf "$TREE.part"
 		die "$SOURCE: is Linux $version, $(rel "${SERIES[0]}") is for $(first_two "$WANTED").y"
+	}
 	printf '%s\n' "$id" > "$TREE.part/.nf-bpf/source"
+	rm -rf "$TREE"
 	mv "$TREE.part" "$TREE"
 }
 
