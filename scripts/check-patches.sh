@@ -34,7 +34,8 @@ Checks, of BASE=$BASE, those whose name holds PATTERN:
   revert          each series applies, and reverts to what was there
   patch NAME      with this patch and those before it the touched files compile
   config NAME     a kernel links with this choice of reassembly and of IPv6
-  W=1, sparse, header, checkpatch FILE     not a word about our files
+  w1, sparse, header, checkpatch FILE     not a word about our files
+  sync            bpftool's help, man page and completion agree with its source
 USAGE
 }
 
@@ -227,6 +228,12 @@ check_checkpatch()
 	     --show-types --quiet --ignore "${IGNORE[*]}" "${file[@]}" "$TOP/$1"
 }
 
+# Needs no kernel: bpftool's own places that say what it takes.
+check_sync()
+{
+	make -C "$TOP/tools" --no-print-directory BUILD="$BUILD" BASE="$BASE" check
+}
+
 # --- the list, and the run --------------------------------------------------
 
 list_checks()
@@ -252,6 +259,7 @@ list_checks()
 			series_patches "$dir" | sed "s:^:$dir/:"
 		done
 	} | sed 's/^/checkpatch /'
+	printf 'sync bpftool: help, man page, completion and source agree\n'
 }
 
 title()
