@@ -108,41 +108,48 @@ load()
 	bpftool prog loadall "$SAMPLES/udp_policy_netfilter.bpf.o" "$PINS/nf" pinmaps "$PINS/nf"
 }
 
-check_shown()
+check_links()
 {
 	local id shown
 
 	id=$(bpftool -j prog show pinned "$PINS/nf/udp_policy_netfilter" | jq .id)
-	shown=$(bpftool -j net show netns "$NS_ROUTER" |
-		jq --argjson id "$id" '[.[].netfilter[]? | select((.prog_id // .id) == $id)] | length')
+	shown=$(bpftool -j net show "$@" |
+		jq --argjson id "$id" '[.[].netfilter[]? | select(.prog_id == $id)] | length')
 	if [[ $shown != "$LINKS" ]]; then
 		warn "bpftool net show: expected $LINKS links of program $id, it has $shown"
 		return 1
 	fi
 }
 
-show_router()
-{
-	say "What the router says of itself:"
-	run bpftool net show netns "$NS_ROUTER"
-	say
-	check_shown || STATUS=1
-	say "  # nft list hooks"
-	in_ns "$NS_ROUTER" nft list hooks | tee "$DIR/hooks" || STATUS=1
-	say
-	check_hooks || STATUS=1
-}
-
-# nft of Debian 12 prints the function's name, not yet the program. A stock kernel
-# may have no CONFIG_NETFILTER_NETLINK_HOOK, and then lists nothing.
+# nft of Debian 12 prints the name of the function, not yet the program.
 check_hooks()
 {
-	if [[ ! -s $DIR/hooks && ! ${NF_BPF_PATCHED-} ]]; then
-		warn "nft list hooks: nothing: this kernel has no CONFIG_NETFILTER_NETLINK_HOOK"
-	elif (($(grep -c bpf "$DIR/hooks") != 2)); then
+	if (($(grep -c bpf "$DIR/hooks") != 2)); then
 		warn "nft list hooks: expected a BPF hook in each family"
 		return 1
 	fi
+}
+
+show_router()
+{
+	local -a netns=(netns "$NS_ROUTER")
+
+	in_ns "$NS_ROUTER" nft list hooks >"$DIR/hooks" || STATUS=1
+	# Such a kernel doesn't tell either in which namespace a link is.
+	if [[ ! -s $DIR/hooks && ! ${NF_BPF_PATCHED-} ]]; then
+		echo "(nothing: this kernel has no CONFIG_NETFILTER_NETLINK_HOOK)" >"$DIR/hooks"
+		netns=()
+	else
+		check_hooks || STATUS=1
+	fi
+	check_links "${netns[@]}" || STATUS=1
+
+	say "What the router says of itself:"
+	run bpftool net show "${netns[@]}"
+	say
+	say "  # nft list hooks"
+	cat "$DIR/hooks"
+	say
 }
 
 where_next()
