@@ -7,11 +7,17 @@
 source "$(dirname "$0")/lib.sh"
 
 NFNL_HOOK_TYPE_BPF=2
+declare -A IDS
 
 setup()
 {
+	local prog
+
 	router_up
 	load_policy
+	for prog in accept drop; do
+		IDS[$prog]=$(nf_prog prog-id "$PINS/$prog")
+	done
 }
 
 hook_number()
@@ -32,18 +38,20 @@ hooks()
 # expect_hook FAMILY HOOK PRIORITY EXPECTED: TYPE and ID of the hook there.
 expect_hook()
 {
-	local listing
+	local listing priority function module info found=
 
 	listing=$(hooks "$1" "$2")
-	expect_eq "type and program of the $1 $2 hook at $3" "$4" \
-		"$(awk -v priority="$3" '$1 == priority { print $4, $5 }' <<< "$listing")"
+	while read -r priority function module info; do
+		[[ $priority != "$3" ]] || found=$info
+	done <<< "$listing"
+	expect_eq "type and program of the $1 $2 hook at $3" "$4" "$found"
 }
 
 needs_hook_dump()
 {
 	local error
 
-	error=$(hooks ip forward 2>&1 >/dev/null) || {
+		error=$(hooks ip forward 2>&1 >/dev/null) || {
 		expect_match "error of the dump" "*Invalid argument" "$error"
 		lacks "CONFIG_NETFILTER_NETLINK_HOOK"
 	}
@@ -51,7 +59,7 @@ needs_hook_dump()
 
 bpf_hook()
 {
-	echo "$NFNL_HOOK_TYPE_BPF $(nf_prog prog-id "$PINS/$1")"
+	echo "$NFNL_HOOK_TYPE_BPF ${IDS[$1]}"
 }
 
 check_dump()
@@ -60,7 +68,6 @@ check_dump()
 
 	needs_hook_dump
 	needs_family "$pf"
-	expect_hook "$family" "$hook" "$priority" ""
 	attach accept "$pf" "$hook" "$priority"
 	expect_hook "$family" "$hook" "$priority" "$(bpf_hook accept)"
 	nf_prog detach "$LINK"

@@ -270,6 +270,76 @@ expect_delivered()
 	expect_eq "delivered" "$1" "$DELIVERED"
 }
 
+# --- bpftool -------------------------------------------------------------------
+
+# For tests of it: the router, its programs, its namespace's inode, and FAMILY,
+# one that this kernel takes.
+setup_bpftool()
+{
+	router_up
+	load_policy
+	ROUTER_INO=$(stat -L -c %i "/run/netns/$NS_ROUTER")
+	FAMILY=$( ((INET)) && echo inet || echo ip)
+}
+
+# A place in the router that most tests use, and its default pin.
+HERE=(hook forward priority 7)
+here_pin()
+{
+	echo "$BPFFS/netfilter/${ROUTER_INO}_${1:-$FAMILY}_forward_${2:-7}"
+}
+
+# attach_here ARG...: of bpftool, "accept" to HERE in the router.
+attach_here()
+{
+	bpftool net attach netfilter pinned "$PINS/accept" "$FAMILY" "${HERE[@]}" \
+		netns "$NS_ROUTER" "$@"
+}
+
+# expect_link PIN NAME=VALUE...: what the kernel says of the link.
+expect_link()
+{
+	local pin=$1 info pair
+
+	shift
+	[[ -e $pin ]] || fail "$pin: no such pin: $(ls "$BPFFS/netfilter" "$PINS/links" 2>&1)"
+	info=$(nf_prog info "$pin")
+	for pair; do
+		[[ $'\n'$info$'\n' == *$'\n'"$pair"$'\n'* ]] ||
+			fail "$pin: expected $pair, got $info"
+	done
+}
+
+expect_program()
+{
+	expect_link "$1" "prog_id=$(nf_prog prog-id "$PINS/$2")"
+}
+
+# Nothing of a refused command may be left in the router.
+expect_nothing_attached()
+{
+	local pins=("$BPFFS/netfilter/${ROUTER_INO}"_*)
+
+	[[ ! -e ${pins[0]} ]] || fail "pinned: ${pins[*]}"
+	probe 4 client-server
+	expect_delivered "92 intact"
+	expect_stats packets=0
+}
+
+# expect_json TEXT FILTER...: jq finds each true of TEXT.
+expect_json()
+{
+	local text=$1 filter
+
+	shift
+	jq . <<< "$text" > /dev/null || fail "no JSON: $text"
+	for filter; do
+		jq -e "$filter" <<< "$text" > /dev/null || fail "not $filter: $text"
+	done
+}
+
+# --- nft -----------------------------------------------------------------------
+
 # nft in the router; what it loads is flushed after the test.
 nft_router()
 {
@@ -338,7 +408,10 @@ lib_setup()
 
 between_tests()
 {
+	local pins=("$BPFFS/netfilter/${ROUTER_INO:-none}"_*)
+
 	rm -f "$WORK/skip"
+	[[ ! -e ${pins[0]} ]] || nf_prog clean "${pins[@]}"
 	((!${#PIN_DIRS[@]})) || nf_prog clean "$PINS/links" "${PIN_DIRS[@]}"
 	if [[ -e $WORK/nft ]]; then
 		nft_router flush ruleset

@@ -155,12 +155,12 @@ for family in 4 6; do
 	for check in isolation initial_namespace same_program_twice detach_in_one; do
 		add_test "${check}_ipv$family" check_$check "$pf" $family
 	done
-	add_test "exit_ipv$family" check_exit "$pf" $family ""
-	add_test "exit_with_defrag_ipv$family" check_exit "$pf" $family defrag
-	add_test "exit_of_inet_ipv$family" with_family check_exit inet $family defrag
 	add_test "exit_with_queue_ipv$family" check_exit_with_queue "$pf" $family
 	add_test "exit_with_queue_and_conntrack_ipv$family" \
 		check_exit_with_queue_and_conntrack "$pf" $family
 done
+add_test exit check_exit ip 4 ""
+add_test exit_with_defrag check_exit ip6 6 defrag
+add_test exit_of_inet with_family check_exit inet 6 defrag
 
 run_tests

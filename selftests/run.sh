@@ -20,7 +20,7 @@ usage()
 	                    otherwise it is skipped
 	  BUILD, BASE       where the programs were built (build, 6.1)
 	  SELFTESTS         the same, the directory itself
-	  TEST_TIMEOUT      seconds for one file (180)
+	  TEST_TIMEOUT      seconds for one file (300)
 
 	The last line is "N passed, N failed, N skipped". Exit status: 0 nothing
 	failed, 1 something did, 2 wrong arguments or nothing to run.
@@ -31,7 +31,7 @@ SRC=$(cd "$(dirname "$0")" && pwd)
 export BUILD=${BUILD:-$(cd "$SRC/.." && pwd)/build}
 export BASE=${BASE:-6.1}
 export SELFTESTS=${SELFTESTS:-$BUILD/$BASE/selftests}
-TEST_TIMEOUT=${TEST_TIMEOUT:-180}
+TEST_TIMEOUT=${TEST_TIMEOUT:-300}
 VERBOSE=0
 
 passed=0
@@ -86,7 +86,7 @@ seconds_since()
 # The kernel's own opinion: a warning or worse during a test is its failure.
 tainted()
 {
-	cat /proc/sys/kernel/tainted
+	echo "$(< /proc/sys/kernel/tainted)"
 }
 
 file_failed()

@@ -24,7 +24,7 @@ expect_run()
 {
 	local status=0 output
 
-	output=$(TEST_TIMEOUT=2 "$FAKE/run.sh" 2>&1) || status=$?
+	output=$(TEST_TIMEOUT=1 "$FAKE/run.sh" 2>&1) || status=$?
 	expect_eq "last line" "$2" "${output##*$'\n'}"
 	expect_eq "exit status" "$1" "$status"
 	[[ -z ${3-} || $output == *"$3"* ]] || fail "no '$3' in: $output"
@@ -138,7 +138,7 @@ test_timeout()
 	printf '%s\n' 1..2 "ok 1 a"
 	exec sleep 30
 	EOF2
-	expect_run 1 "1 passed, 1 failed, 0 skipped" "not done after 2 s"
+	expect_run 1 "1 passed, 1 failed, 0 skipped" "not done after 1 s"
 }
 
 test_bail_out()

@@ -12,6 +12,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <linux/filter.h>
+
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 
@@ -20,9 +22,10 @@
 
 static const char usage[] =
 	"Usage: nf_prog load OBJECT DIR\n"
+	"       nf_prog load-xdp PATH\n"
 	"       nf_prog attach PROG PF HOOK PRIORITY [defrag] [netns NAME] [pin PATH]\n"
 	"       nf_prog stats MAP\n"
-	"       nf_prog clean DIR...\n"
+	"       nf_prog clean PIN|DIR...\n"
 	"       nf_prog exec NETNS COMMAND [ARGUMENT]...\n"
 	"       nf_prog update LINK PROG\n"
 	"       nf_prog detach LINK\n"
@@ -31,8 +34,9 @@ static const char usage[] =
 	"       nf_prog prog-id PROG\n"
 	"\n"
 	"PROG, MAP and LINK are pins, which \"load\" makes in DIR under the names in\n"
-	"OBJECT. \"clean\" detaches and removes all links in a DIR, and sets the map\n"
-	"\"stats\" there to zero. PF is inet, ip or ip6; HOOK is prerouting, input, forward, output or\n"
+	"OBJECT. \"clean\" detaches and removes links, all in a DIR, and sets the\n"
+	"map \"stats\" there to zero.\n"
+	"PF is inet, ip or ip6; HOOK is prerouting, input, forward, output or\n"
 	"postrouting. Without \"pin\" attach prints a line and holds the link until it\n"
 	"is killed.\n"
 	"\n"
@@ -100,6 +104,30 @@ static int do_load(char **argv)
 	err = pin_all(obj, argv[1]);
 	bpf_object__close(obj);
 	return err;
+}
+
+/* A program that is of no use here: of another type. */
+static int do_load_xdp(char **argv)
+{
+	const struct bpf_insn insns[] = {
+		BPF_MOV64_IMM(BPF_REG_0, 1),
+		BPF_EXIT_INSN(),
+	};
+	const struct nf_load load = {
+		.type = BPF_PROG_TYPE_XDP,
+		.license = "GPL",
+		.insns = insns,
+		.insn_cnt = sizeof(insns) / sizeof(insns[0]),
+	};
+	int prog, err;
+
+	if (!argv[0])
+		return wrong("load-xdp");
+	prog = nf_load(&load);
+	if (prog < 0)
+		return refused("load", "xdp", prog);
+	err = bpf_obj_pin(prog, argv[0]);
+	return err ? refused("pin", argv[0], err) : 0;
 }
 
 static int parse_pf(const char *text, struct nf_key *key)
@@ -240,6 +268,10 @@ static int do_clean(char **argv)
 
 	for (; *argv; argv++) {
 		dir = opendir(*argv);
+		if (!dir && errno == ENOTDIR) {
+			err |= clean_pin(*argv);
+			continue;
+		}
 		if (!dir)
 			return refused("open", *argv, -errno);
 		while ((entry = readdir(dir))) {
@@ -351,6 +383,7 @@ static const struct {
 	int (*run)(char **argv);
 } commands[] = {
 	{ "load", do_load },
+	{ "load-xdp", do_load_xdp },
 	{ "attach", do_attach },
 	{ "stats", do_stats },
 	{ "clean", do_clean },

@@ -1,0 +1,1 @@
+../tools/router/test-demo.sh
