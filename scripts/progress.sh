@@ -110,8 +110,11 @@ run_make()
 		make V=1 "$@" 2>&1 | tee "$log" || rc=$?
 		STEPS=0
 	else
-		# The log is complete when the pipe closes; progress only reads along.
-		progress "$total" < <(make "$@" 2>&1 | tee "$log"; printf '%s' "${PIPESTATUS[0]}" > "$log.rc")
+		# Written before the pipe closes, which is when progress is done.
+		progress "$total" < <({
+			make "$@" 2>&1 || rc=$?
+			printf '%s' "$rc" > "$log.rc"
+		} | tee "$log")
 		rc=$(< "$log.rc")
 		rm -f "$log.rc"
 	fi
