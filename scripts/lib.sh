@@ -27,6 +27,9 @@ LIBBPF_A=$BUILD/tools/lib/libbpf.a
 SAMPLES=$BUILD/$BASE/samples
 SELFTESTS=$BUILD/$BASE/selftests
 
+# depmod and others are not where a user's PATH looks.
+export PATH=$PATH:/usr/sbin:/sbin
+
 # A kernel's make must not take over the flags of ours: -s would hide its steps.
 unset MAKEFLAGS MFLAGS
 
