@@ -75,14 +75,9 @@ copy_files_of_own()
 
 setup_make()
 {
-	local cc=gcc
-
-	if [[ -n $(command -v ccache) ]]; then
-		cc="ccache gcc"
-		export CCACHE_BASEDIR=$BUILD CCACHE_NOHASHDIR=1
-	fi
-	export KBUILD_BUILD_TIMESTAMP=0 KBUILD_BUILD_USER=nf-bpf KBUILD_BUILD_HOST=build
-	MAKE=(make -C "$TREE_COPY" "O=$OBJ" "CC=$cc" "HOSTCC=$cc" "LOCALVERSION=" "-j$JOBS")
+	setup_compiler
+	export KBUILD_BUILD_TIMESTAMP=0
+	MAKE=(make -C "$TREE_COPY" "O=$OBJ" "CC=$CC" "HOSTCC=$CC" "LOCALVERSION=" "-j$JOBS")
 	mkdir -p "$OBJ"
 }
 

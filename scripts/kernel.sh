@@ -38,22 +38,13 @@ check_tools()
 	[[ -e $VMLINUX ]] || need_space "$BUILD" 2200 "a kernel build"
 }
 
-# Nothing of this machine, user or path may reach the compiler's input, or the
-# compiler cache of one clone would be of no use to the next.
 setup_env()
 {
-	local cc=gcc
-
-	if [[ -n $(command -v ccache) ]]; then
-		cc="ccache gcc"
-		export CCACHE_BASEDIR=$BUILD CCACHE_NOHASHDIR=1
-		export CCACHE_MAXSIZE=${CCACHE_MAXSIZE:-5G}
-	fi
-	export KBUILD_BUILD_USER=nf-bpf KBUILD_BUILD_HOST=build KBUILD_BUILD_VERSION=1
+	setup_compiler
 	# The age of the source, which is part of what the tree remembers of it.
 	KBUILD_BUILD_TIMESTAMP=$(date -u -d "@$(awk '{ print $3; exit }' "$KTREE/.nf-bpf/source")")
 	export KBUILD_BUILD_TIMESTAMP
-	MAKE=(-C "$KTREE" "O=$KOBJ" "CC=$cc" "HOSTCC=$cc" "LOCALVERSION=" "-j$JOBS")
+	MAKE=(-C "$KTREE" "O=$KOBJ" "CC=$CC" "HOSTCC=$CC" "LOCALVERSION=" "-j$JOBS")
 }
 
 # --- configuration ----------------------------------------------------------
@@ -146,7 +137,7 @@ build()
 	total=$(known_steps)
 	[[ -e $VMLINUX ]] || fresh=1
 	note "Building Linux $(make -s "${MAKE[@]}" kernelrelease | tail -n 1)$(
-		[[ -z ${CCACHE_BASEDIR:-} ]] || printf ' with ccache')"
+		[[ $CC = gcc ]] || printf ' with ccache')"
 	run_make "$LOG" "${total:-0}" "${MAKE[@]}" bzImage modules ||
 		die "the kernel build failed (log: $(rel "$LOG"))"
 	[[ -z $fresh ]] || ((STEPS == 0)) || printf '%s\n' "$STEPS" > "$KOBJ.steps"

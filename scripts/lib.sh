@@ -102,6 +102,21 @@ need_space()
 		die "$dir: $have MB free, $what needs $need MB: make room, or clone to a larger disk"
 }
 
+# Sets CC. Nothing of this machine, user or path may reach the compiler's input,
+# or the compiler cache of one clone would be of no use to the next.
+setup_compiler()
+{
+	local cache
+
+	CC=gcc
+	export KBUILD_BUILD_USER=nf-bpf KBUILD_BUILD_HOST=build KBUILD_BUILD_VERSION=1
+	[[ -n $(command -v ccache) ]] || return 0
+	cache=$(ccache -k cache_dir 2> /dev/null) && mkdir -p "$cache" 2> /dev/null &&
+		[[ -w $cache ]] || return 0
+	CC="ccache gcc"
+	export CCACHE_BASEDIR=$BUILD CCACHE_NOHASHDIR=1
+}
+
 # One writer at a time: a second make waits for the first, then finds it done.
 take_lock()
 {
