@@ -59,7 +59,9 @@ dns_up()
 
 	dns_config "$dir" >"$dir/nsd.conf"
 	dns_zone >"$dir/example.zone"
-	in_ns "$NS_SERVER" /usr/sbin/nsd -d -c "$dir/nsd.conf" >"$dir/out" 2>&1 &
+	# Not by in_ns: $! would be a shell's, which can be killed without nsd.
+	nsenter --net="/run/netns/$NS_SERVER" -- \
+		/usr/sbin/nsd -d -c "$dir/nsd.conf" >"$dir/out" 2>&1 &
 	DNS_PID=$!
 	if ! wait_for -t 30 dns_answers; then
 		echo "dns_up: nsd: does not answer:" >&2

@@ -20,7 +20,8 @@ report()
 
 setup()
 {
-	NS_SUFFIX=$DEMO_SUFFIX "$ROUTER_DIR/demo.sh" --json > "$WORK/demo" || :
+	mkdir "$WORK/tmp"
+	TMPDIR=$WORK/tmp NS_SUFFIX=$DEMO_SUFFIX "$ROUTER_DIR/demo.sh" --json > "$WORK/demo" || :
 	jq -c '.results[]' "$WORK/demo" > "$WORK/results"
 }
 
@@ -121,10 +122,10 @@ test_usage()
 
 test_leaves_nothing()
 {
-	local left
-
-	left=$(find /run/netns "$BPFFS" -name "*$DEMO_SUFFIX")
-	[[ -z $left ]] || fail "still there: $left"
+	expect_eq "namespaces and pins left" "" \
+		"$(find /run/netns "$BPFFS" -name "*$DEMO_SUFFIX")"
+	expect_eq "files left" "" "$(ls "$WORK/tmp")"
+	expect_eq "processes left" "" "$(pgrep -f "nsd -d -c $WORK/tmp" || :)"
 }
 
 run_tests

@@ -17,7 +17,8 @@ TC=$BUILD/$BASE/samples/udp_policy_tc.bpf.o
 
 run_prog()
 {
-	env -u PROG -u HOOK -u PF -u PRIORITY -u DEFRAG -u PCAP NS_SUFFIX="$RUN_SUFFIX" "$@"
+	env -u PROG -u HOOK -u PF -u PRIORITY -u DEFRAG -u PCAP \
+		NS_SUFFIX="$RUN_SUFFIX" TMPDIR="$WORK/tmp" "$@"
 }
 
 # expect_flow PATTERN VERDICT...: flows of these verdicts in $WORK/flows.
@@ -67,6 +68,7 @@ capture()
 
 setup()
 {
+	mkdir "$WORK/tmp"
 	capture "$WORK/capture"
 }
 
@@ -155,11 +157,11 @@ test_usage()
 # What ran before, that is: each run here is seconds in a guest without KVM.
 test_leaves_nothing()
 {
-	local left
-
 	expect_match "the last run" "*flows: *" "$(<"$WORK/flows")"
-	left=$(find /run/netns "$BPFFS" -name "*$RUN_SUFFIX")
-	[[ -z $left ]] || fail "still there: $left"
+	expect_eq "namespaces and pins left" "" \
+		"$(find /run/netns "$BPFFS" -name "*$RUN_SUFFIX")"
+	expect_eq "files left" "" "$(ls "$WORK/tmp")"
+	expect_eq "processes left" "" "$(pgrep -f "nsd -d -c $WORK/tmp" || :)"
 }
 
 run_tests

@@ -69,7 +69,8 @@ wait_for()
 
 # in_ns NETNS COMMAND [ARG...]: unlike "ip netns exec" it enters the network
 # namespace only. That one also mounts a private /sys, in which a bpffs and its
-# pins die with the command.
+# pins die with the command. In the background write out the nsenter: of a function
+# $! is a shell, and what that runs survives it.
 in_ns()
 {
 	local netns=$1
