@@ -120,7 +120,7 @@ test_ordered()
 	local priority
 
 	for priority in 30013 30011 30012; do
-		attach_unique forward $priority
+		attach_unique forward "$priority"
 	done
 	expect_eq "order of priorities" "30011 30012 30013" \
 		"$(bpftool -j net show | jq -r '[.[].netfilter[].priority | select(. > 30010 and . < 30020)] | join(" ")')"

@@ -153,6 +153,9 @@ run_file()
 	while IFS= read -r line; do
 		if [[ $line =~ ^exit-status\ ([0-9]+)$ ]]; then
 			status=${BASH_REMATCH[1]}
+			# Not until its end: a process that was left behind
+			# may hold the pipe.
+			break
 		elif [[ $line =~ ^1\.\.([0-9]+)(.*)$ && $plan == -1 ]]; then
 			plan=${BASH_REMATCH[1]}
 			[[ $plan != 0 ]] ||

@@ -141,6 +141,19 @@ test_timeout()
 	expect_run 1 "1 passed, 1 failed, 0 skipped" "not done after 1 s"
 }
 
+# A daemon that a test leaves behind must not keep the next ones waiting.
+test_process_left_behind()
+{
+	local start=$SECONDS
+
+	fake daemon <<-'EOF2'
+	printf '%s\n' 1..1 "ok 1 a"
+	setsid sleep 20 &
+	EOF2
+	expect_run 0 "1 passed, 0 failed, 0 skipped"
+	((SECONDS - start < 10)) || fail "took $((SECONDS - start)) s"
+}
+
 test_bail_out()
 {
 	fake bailing <<-'EOF2'
