@@ -16,12 +16,17 @@ LOG=$CHECK/log
 IGNORE=(
 	# MAINTAINERS is the kernel's, a series here does not change it
 	FILE_PATH_CHANGES
-	# patches name upstream commits in a line of their own, after the release
-	COMMIT_LOG_LONG_LINE GIT_COMMIT_ID UNKNOWN_COMMIT_ID
-	# the identity is the project's, its address leads nowhere on purpose
-	FROM_SIGN_OFF_MISMATCH BAD_SIGN_OFF
-	# the wiring adds names to tables of the kernel: their style is the table's
-	COMPLEX_MACRO
+	# uapi headers cannot have BIT(): checkpatch knows, but not of their copies
+	# below tools/
+	BIT_MACRO
+)
+IGNORE_TOOLS=(
+	# a message to the user stays on one line, to be found by what it says
+	LONG_LINE LONG_LINE_STRING
+	# "size_t :0;" ends every options struct of libbpf
+	SPACING
+	# LIBBPF_OPTS() declares a variable
+	LINE_SPACING
 )
 
 usage()
@@ -149,6 +154,14 @@ check_patch()
 	"${MAKE[@]}" "${objects[@]}"
 }
 
+# With a pattern the checks of the patches may not have run before.
+apply_rest()
+{
+	TREE=$TREE_COPY
+	[[ -z $(series_patches "$PATCHES") || -z $(in_tree 0 unapplied 2> /dev/null) ]] ||
+		in_tree 0 push -a
+}
+
 # Kconfig has no prompt for reassembly, and no option selects it for IPv6 alone.
 # A second definition in the copy adds the prompt.
 add_prompts()
@@ -172,6 +185,7 @@ check_config()
 		      CONFIG_NETFILTER_BPF_LINK=y)
 	local line
 
+	apply_rest || return
 	add_prompts
 	configure "${wanted[@]}" || return
 	for line in "${wanted[@]}"; do
@@ -190,9 +204,16 @@ silent_about_ours()
 	! grep -E "(^|/)($(own_files | cut -f 2 | paste -s -d '|')):[0-9]+"
 }
 
+prepare_object()
+{
+	apply_rest || return
+	configure CONFIG_IPV6=y CONFIG_NF_CONNTRACK=y CONFIG_NETFILTER_BPF_LINK=y || return
+	touch "$TREE_COPY/$1"
+}
+
 check_w1()
 {
-	touch "$TREE_COPY/$1"
+	prepare_object "$1" || return
 	"${MAKE[@]}" W=1 "${1%.c}.o" > "$LOG.w1" 2>&1 || { cat "$LOG.w1"; return 1; }
 	silent_about_ours < "$LOG.w1"
 }
@@ -200,7 +221,7 @@ check_w1()
 check_sparse()
 {
 	[[ -n $(command -v sparse) ]] || { echo "sparse: not found"; return 1; }
-	touch "$TREE_COPY/$1"
+	prepare_object "$1" || return
 	"${MAKE[@]}" C=2 CF=-D__CHECK_ENDIAN__ "${1%.c}.o" > "$LOG.sparse" 2>&1 ||
 		{ cat "$LOG.sparse"; return 1; }
 	silent_about_ours < "$LOG.sparse"
@@ -214,13 +235,17 @@ check_header()
 int main(void) { return 0; }"
 }
 
+# In the tree, which is no git repository: in one, checkpatch takes a patch that
+# is under version control for a source file.
 check_checkpatch()
 {
-	local file=() IFS=,
+	local file=() ignore=("${IGNORE[@]}") IFS=,
 
 	[[ $1 = *.patch ]] || file=(-f)
-	perl "$TREE_COPY/scripts/checkpatch.pl" --root="$TREE_COPY" --strict --no-summary \
-	     --show-types --quiet --ignore "${IGNORE[*]}" "${file[@]}" "$TOP/$1"
+	[[ $1 != tools/* ]] || ignore+=("${IGNORE_TOOLS[@]}")
+	cd "$TREE_COPY" || return
+	perl scripts/checkpatch.pl --strict --no-summary --show-types --quiet \
+	     --ignore "${ignore[*]}" "${file[@]}" "$TOP/$1"
 }
 
 # Needs no kernel: bpftool's own places that say what it takes.
