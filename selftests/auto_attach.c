@@ -144,7 +144,8 @@ FIXTURE_VARIANT(bad)
 BAD_CASE(no_family, EINVAL, "bad family ''");
 BAD_CASE(bad_family, EINVAL, "bad family 'arp': expected inet, ip or ip6");
 BAD_CASE(family_in_capitals, EINVAL, "bad family 'IP'");
-BAD_CASE(no_hook, EINVAL, "hook missing: expected prerouting, input, forward, output or postrouting");
+BAD_CASE(no_hook, EINVAL,
+	 "hook missing: expected prerouting, input, forward, output or postrouting");
 BAD_CASE(empty_hook, EINVAL, "bad hook ''");
 BAD_CASE(bad_hook, EINVAL, "bad hook 'ingress'");
 BAD_CASE(hook_number, EINVAL, "bad hook '2'");

@@ -227,10 +227,16 @@ test_mount_namespace_with_the_common_bpffs()
 	expect_stats packets=1
 }
 
-test_inet_on_mainline()
+# Mainline's link is of one family: the advice is what works there.
+test_one_family_a_link()
 {
-	((!INET)) || skip "this kernel takes pf inet"
-	check_refused "attach to ip and to ip6" inet "${HERE[@]}" netns "$NS_ROUTER"
+	if ((INET)); then
+		bpftool net attach netfilter pinned "$PINS/drop" inet "${HERE[@]}" \
+			netns "$NS_ROUTER" pin "$PINS/links/both"
+		expect_link "$PINS/links/both" pf=1
+	else
+		check_refused "attach to ip and to ip6" inet "${HERE[@]}" netns "$NS_ROUTER"
+	fi
 }
 
 add_test no_program expect_error "expected 'id', 'tag', 'name' or 'pinned'" \

@@ -138,24 +138,32 @@ NF_TEST_F(netns, defunct_link)
 
 NF_TEST_F(netns, inode)
 {
+	struct bpf_link_info info;
 	char value[32];
 
 	ASSERT_EQ(0, nf_fdinfo(self->link_fd, "netns_ino:", value, sizeof(value)));
 	EXPECT_EQ(self->inside_ino, strtoul(value, NULL, 10));
+	ASSERT_EQ(0, nf_link_info(self->link_fd, &info));
+	EXPECT_EQ(self->inside_ino, info.netfilter.netns_ino);
 
 	ASSERT_EQ(0, setns(self->outside, CLONE_NEWNET));
 	ASSERT_TRUE(namespace_is_freed());
 	ASSERT_EQ(0, nf_fdinfo(self->link_fd, "netns_ino:", value, sizeof(value)));
 	EXPECT_STREQ("0", value);
+	ASSERT_EQ(0, nf_link_info(self->link_fd, &info));
+	EXPECT_EQ(0, info.netfilter.netns_ino);
 }
 
 NF_TEST_F(netns, inode_after_detach)
 {
+	struct bpf_link_info info;
 	char value[32];
 
 	ASSERT_EQ(0, bpf_link_detach(self->link_fd));
 	ASSERT_EQ(0, nf_fdinfo(self->link_fd, "netns_ino:", value, sizeof(value)));
 	EXPECT_STREQ("0", value);
+	ASSERT_EQ(0, nf_link_info(self->link_fd, &info));
+	EXPECT_EQ(0, info.netfilter.netns_ino);
 }
 
 /* Three links, of which one is detached before, go with the namespace. */

@@ -19,6 +19,7 @@
 
 /* From nfnetlink.h and nfnetlink_hook.h, which clash with the headers above. */
 enum { NFNL_SUBSYS_HOOK = 12, NFNL_MSG_HOOK_GET = 0 };
+
 enum {
 	NFNLA_HOOK_HOOKNUM = 1,
 	NFNLA_HOOK_PRIORITY,
