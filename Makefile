@@ -52,7 +52,7 @@ run: kernel-if-needed tools samples ## your program on the router: PROG=my.bpf.o
 	$(if $(PROG),,$(error run: which program? make run PROG=my.bpf.o [HOOK=forward PF=inet PRIORITY=filter DEFRAG=1] [PCAP=traffic.pcap]))
 	tools/guest/run --env PROG="$(abspath $(PROG))" --env HOOK="$(HOOK)" \
 		--env PF="$(PF)" --env PRIORITY="$(PRIORITY)" --env DEFRAG="$(DEFRAG)" \
-		--env PCAP="$(abspath $(PCAP))" -- tools/router/run-prog.sh
+		--env PCAP="$(abspath $(PCAP))" --env V="$(V)" -- tools/router/run-prog.sh
 
 .PHONY: kernel
 kernel: packages ## the patched kernel of BASE= and its modules

@@ -41,6 +41,7 @@ Checks, of BASE=$BASE, those whose name holds PATTERN:
   config NAME     a kernel links with this choice of reassembly and of IPv6
   w1, sparse, header, checkpatch FILE     not a word about our files
   sync            bpftool's help, man page and completion agree with its source
+  bases           README.md lists the bases, and what they were made for
 USAGE
 }
 
@@ -254,6 +255,19 @@ check_sync()
 	make -C "$TOP/tools" --no-print-directory BUILD="$BUILD" BASE="$BASE" check
 }
 
+# What README says of bases is what the series were made for.
+check_bases()
+{
+	local version said
+
+	for version in "$TOP"/patches/*/VERSION; do
+		version=${version#"$TOP/"}
+		printf '%s %s\n' "$(basename "${version%/VERSION}")" "$(< "$TOP/$version")"
+	done > "$LOG.bases"
+	said=$(sed -n 's/^| \([0-9.]*\) | .* | \([0-9.]*\) |$/\1 \2/p' "$TOP/README.md")
+	diff -u --label 'patches/*/VERSION' --label README.md "$LOG.bases" - <<< "$said"
+}
+
 # --- the list, and the run --------------------------------------------------
 
 list_checks()
@@ -280,6 +294,7 @@ list_checks()
 		done
 	} | sed 's/^/checkpatch /'
 	printf 'sync bpftool: help, man page, completion and source agree\n'
+	printf 'bases README.md lists what there are patches for\n'
 }
 
 title()
