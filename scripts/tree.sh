@@ -403,7 +403,7 @@ prepare()
 	fi
 
 	version=$(tree_version "$TREE")
-	note "Applying $(rel "${SERIES[*]}") to Linux $version"
+	note "Applying ${SERIES[*]#"$TOP"/} to Linux $version"
 	apply
 	write_sums
 	printf '%s\n' "$stamp" > "$STATE/stamp"
