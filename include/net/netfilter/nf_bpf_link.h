@@ -2,6 +2,7 @@
 #ifndef _NF_BPF_LINK_H
 #define _NF_BPF_LINK_H
 
+#include <linux/compiler.h>
 #include <linux/errno.h>
 #include <linux/types.h>
 
@@ -9,6 +10,7 @@ struct bpf_prog;
 struct nf_hook_ops;
 struct nf_hook_state;
 struct sk_buff;
+struct skb_shared_info;
 union bpf_attr;
 
 /**
@@ -27,6 +29,8 @@ struct bpf_nf_ctx {
 #if IS_ENABLED(CONFIG_NETFILTER_BPF_LINK)
 int bpf_nf_link_attach(const union bpf_attr *attr, struct bpf_prog *prog);
 u32 bpf_nf_hook_prog_id(const struct nf_hook_ops *ops);
+int bpf_prog_test_run_nf(struct bpf_prog *prog, const union bpf_attr *kattr,
+			 union bpf_attr __user *uattr);
 #else
 static inline int bpf_nf_link_attach(const union bpf_attr *attr,
 				     struct bpf_prog *prog)
@@ -39,5 +43,15 @@ static inline u32 bpf_nf_hook_prog_id(const struct nf_hook_ops *ops)
 	return 0;
 }
 #endif /* CONFIG_NETFILTER_BPF_LINK */
+
+/* What all kinds of BPF_PROG_TEST_RUN share, in net/bpf/test_run.c. */
+void *bpf_ctx_init(const union bpf_attr *kattr, u32 max_size);
+void *bpf_test_init(const union bpf_attr *kattr, u32 user_size, u32 size,
+		    u32 headroom, u32 tailroom);
+int bpf_test_run(struct bpf_prog *prog, void *ctx, u32 repeat, u32 *retval,
+		 u32 *time, bool xdp);
+int bpf_test_finish(const union bpf_attr *kattr, union bpf_attr __user *uattr,
+		    const void *data, struct skb_shared_info *sinfo, u32 size,
+		    u32 retval, u32 duration);
 
 #endif /* _NF_BPF_LINK_H */

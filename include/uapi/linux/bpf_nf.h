@@ -12,8 +12,11 @@
  * BPF_LINK_CREATE with a program of BPF_PROG_TYPE_NETFILTER fails with
  *
  * -EPERM		the caller lacks CAP_NET_ADMIN in its network namespace
- * -EINVAL		link_create.flags is not 0, or attach_type is not
- *			BPF_NETFILTER
+ * -EINVAL		link_create.flags is not 0, attach_type is not
+ *			BPF_NETFILTER, strict without
+ *			BPF_F_NETFILTER_IP_DEFRAG, a place that is neither or
+ *			both of before and after, or that comes with a priority,
+ *			or a relative link that is not a netfilter link
  * -EAFNOSUPPORT	pf is not NFPROTO_IPV4, NFPROTO_IPV6 or NFPROTO_INET, or
  *			defragmentation is asked for and not built for pf
  * -EPROTO		hooknum is not one of the five of enum nf_inet_hooks
@@ -21,7 +24,11 @@
  * -ERANGE		priority is INT_MIN or INT_MAX, or, with
  *			BPF_F_NETFILTER_IP_DEFRAG, not after
  *			NF_IP_PRI_CONNTRACK_DEFRAG (-400)
- * -EBUSY		another hook has this pf, hooknum and priority
+ * -EBUSY		another hook has this pf, hooknum and priority, also
+ *			when that is the one next to a relative program
+ * -ESRCH		the relative link or program is not at this hook of this
+ *			network namespace
+ * -EBADF, -ENOENT	no such relative link or program
  * -ENOENT		the module for defragmentation could not be loaded
  * -EOVERFLOW		too many users of defragmentation in this namespace
  * -E2BIG		the hook has its maximum of 1024 entries
@@ -37,6 +44,28 @@
  */
 
 /**
+ * enum bpf_nf_link_flags - link_create.netfilter.flags of this kernel's own
+ *
+ * @BPF_F_NETFILTER_DEFRAG_STRICT: with BPF_F_NETFILTER_IP_DEFRAG: what still is
+ *	a fragment at the hook is dropped and counted; the program never sees one
+ * @BPF_F_NETFILTER_BEFORE: at the priority before another program's;
+ *	link_create.netfilter.priority is 0
+ * @BPF_F_NETFILTER_AFTER: at the priority after another program's
+ * @BPF_F_NETFILTER_LINK: relative_fd is a link; without it, a program
+ * @BPF_F_NETFILTER_ID: relative_id holds an id, not a file descriptor
+ *
+ * bpf_link_info.netfilter has the priority that was chosen, and of the flags
+ * those for defragmentation.
+ */
+enum bpf_nf_link_flags {
+	BPF_F_NETFILTER_DEFRAG_STRICT	= 1U << 16,
+	BPF_F_NETFILTER_BEFORE		= 1U << 17,
+	BPF_F_NETFILTER_AFTER		= 1U << 18,
+	BPF_F_NETFILTER_LINK		= 1U << 19,
+	BPF_F_NETFILTER_ID		= 1U << 20,
+};
+
+/**
  * enum bpf_nf_link_feature - what a netfilter link of this kernel can do
  *
  * A kernel with mainline's link has none of these: the enum is absent from its
@@ -48,11 +77,13 @@
  * @BPF_NF_LINK_NETNS: a link does not keep its network namespace alive, and
  *	bpf_link_info.netfilter.netns_ino says which one it is attached in, 0
  *	once it is detached
+ * @BPF_NF_LINK_STATS: bpf_link_info.netfilter counts packets
  */
 enum bpf_nf_link_feature {
 	BPF_NF_LINK_INET	= 1,
 	BPF_NF_LINK_UPDATE	= 2,
 	BPF_NF_LINK_NETNS	= 3,
+	BPF_NF_LINK_STATS	= 4,
 };
 
 #endif /* _UAPI_LINUX_BPF_NF_H */

@@ -4,6 +4,7 @@
 #define _NF_BPF_COMPAT_H
 
 #include <linux/bpf.h>
+#include <linux/skbuff.h>
 
 /* 6.1 has no PTR_TRUSTED: a plain BTF pointer is what its checks compare with. */
 #define NF_BPF_PTR_FLAGS	0
@@ -12,6 +13,12 @@ static inline const struct bpf_func_proto *
 nf_bpf_base_func_proto(enum bpf_func_id func_id, const struct bpf_prog *prog)
 {
 	return bpf_base_func_proto(func_id);
+}
+
+/* Of a buffer that kmalloc() made. */
+static inline struct sk_buff *nf_bpf_build_skb(void *data)
+{
+	return build_skb(data, 0);
 }
 
 #endif /* _NF_BPF_COMPAT_H */
