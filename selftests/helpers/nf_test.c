@@ -80,12 +80,42 @@ int nf_link(int prog_fd, const struct nf_key *key)
 	return bpf_link_create(prog_fd, 0, BPF_NETFILTER, &opts);
 }
 
+/* @relative: the fd or id of what the flags in @key place the link next to. */
+int nf_link_at(int prog_fd, const struct nf_key *key, __u32 relative)
+{
+	/* The beginning of bpf_attr.link_create. */
+	const struct {
+		__u32 prog_fd;
+		__u32 target_fd;
+		__u32 attach_type;
+		__u32 flags;
+		struct nf_key netfilter;
+		__u32 relative;
+	} attr = {
+		.prog_fd = prog_fd,
+		.attach_type = BPF_NETFILTER,
+		.netfilter = *key,
+		.relative = relative,
+	};
+	int fd = syscall(__NR_bpf, BPF_LINK_CREATE, &attr, sizeof(attr));
+
+	return fd < 0 ? -errno : fd;
+}
+
 int nf_link_info(int link_fd, struct bpf_link_info *info)
 {
 	__u32 len = sizeof(*info);
 
 	memset(info, 0, sizeof(*info));
 	return bpf_link_get_info_by_fd(link_fd, info, &len);
+}
+
+int nf_link_stats(int link_fd, struct nf_link_info *info)
+{
+	__u32 len = sizeof(*info);
+
+	memset(info, 0, sizeof(*info));
+	return bpf_link_get_info_by_fd(link_fd, (void *)info, &len);
 }
 
 /* @old_prog_fd: the program that must be there, -1 for any. */
@@ -250,4 +280,11 @@ bool nf_has_update(int prog_fd)
 	err = nf_link_update(fd, prog_fd, -1);
 	close(fd);
 	return err != -EOPNOTSUPP;
+}
+
+bool nf_has_stats(int link_fd)
+{
+	char value[32];
+
+	return !nf_fdinfo(link_fd, "accepted:", value, sizeof(value));
 }

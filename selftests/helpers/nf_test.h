@@ -7,6 +7,7 @@
 #include <stddef.h>
 
 #include <linux/bpf.h>
+#include <linux/bpf_nf.h>
 
 /* <linux/netfilter.h> drags in headers which clash with <netinet/in.h>; these
  * are the values of its enums that the tests name.
@@ -43,6 +44,25 @@ struct nf_key {
 	__u32 flags;
 };
 
+/* bpf_link_info of a netfilter link as our kernel has it: the <linux/bpf.h> that
+ * the tests are built with may be mainline's, which ends with flags.
+ */
+struct nf_link_info {
+	__u32 type;
+	__u32 id;
+	__u32 prog_id;
+	__u32 hole;
+	__u32 pf;
+	__u32 hooknum;
+	__s32 priority;
+	__u32 flags;
+	__u32 netns_ino;
+	__u32 reserved;
+	__u64 accepted;
+	__u64 dropped;
+	__u64 dropped_fragments;
+};
+
 struct nf_load {
 	enum bpf_prog_type type;
 	enum bpf_attach_type expected_attach_type;
@@ -59,7 +79,9 @@ int nf_netns_loopback_up(void);
 int nf_load(const struct nf_load *load);
 int nf_load_verdict(int verdict);
 int nf_link(int prog_fd, const struct nf_key *key);
+int nf_link_at(int prog_fd, const struct nf_key *key, __u32 relative);
 int nf_link_info(int link_fd, struct bpf_link_info *info);
+int nf_link_stats(int link_fd, struct nf_link_info *info);
 int nf_link_update(int link_fd, int prog_fd, int old_prog_fd);
 int nf_btf_size(const char *type);
 int nf_btf_offset(const char *type, const char *member);
@@ -71,6 +93,7 @@ int nf_fdinfo(int fd, const char *key, char *value, size_t size);
 bool nf_patched(void);
 bool nf_has_inet(int prog_fd);
 bool nf_has_update(int prog_fd);
+bool nf_has_stats(int link_fd);
 
 /*
  * To leave a test whose subject this kernel does not have; on our own kernel

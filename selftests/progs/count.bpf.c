@@ -6,6 +6,7 @@ char _license[] SEC("license") = "GPL";
 
 __u64 first_packets;
 __u64 second_packets;
+__u64 dropping_packets;
 
 SEC("netfilter")
 int first(struct bpf_nf_ctx *ctx)
@@ -19,4 +20,11 @@ int second(struct bpf_nf_ctx *ctx)
 {
 	__sync_fetch_and_add(&second_packets, 1);
 	return 1;
+}
+
+SEC("netfilter")
+int dropping(struct bpf_nf_ctx *ctx)
+{
+	__sync_fetch_and_add(&dropping_packets, 1);
+	return 0;
 }

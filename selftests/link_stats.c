@@ -1,0 +1,257 @@
+// SPDX-License-Identifier: GPL-2.0
+/* What a link counts: exactly its packets, whatever happens to its program. */
+#include <sched.h>
+#include <sys/stat.h>
+
+#include <linux/filter.h>
+
+#include <bpf/bpf.h>
+
+#include "kselftest_harness.h"
+#include "helpers/nf_test.h"
+#include "count.skel.h"
+
+/* Where mainline's struct ends. */
+#define MAINLINE_LEN offsetof(struct nf_link_info, netns_ino)
+
+FIXTURE(stats)
+{
+	const char *lacks;
+	struct count *skel;
+	int first;
+	int second;
+	int dropping;
+	int link_fd;
+};
+
+FIXTURE_VARIANT(stats)
+{
+	__u32 pf;
+};
+
+FIXTURE_VARIANT_ADD(stats, ip)
+{
+	.pf = NFPROTO_IPV4,
+};
+
+FIXTURE_VARIANT_ADD(stats, inet)
+{
+	.pf = NFPROTO_INET,
+};
+
+FIXTURE_SETUP(stats)
+{
+	const struct nf_key key = {
+		.pf = variant->pf,
+		.hooknum = NF_INET_LOCAL_OUT,
+	};
+
+	ASSERT_EQ(0, nf_netns_new());
+	ASSERT_EQ(0, nf_netns_loopback_up());
+	self->skel = count__open_and_load();
+	ASSERT_NE(NULL, self->skel);
+	self->first = bpf_program__fd(self->skel->progs.first);
+	self->second = bpf_program__fd(self->skel->progs.second);
+	self->dropping = bpf_program__fd(self->skel->progs.dropping);
+	if (variant->pf == NFPROTO_INET && !nf_has_inet(self->first)) {
+		self->lacks = "pf NFPROTO_INET";
+		return;
+	}
+	self->link_fd = nf_link(self->first, &key);
+	ASSERT_LE(0, self->link_fd);
+	if (!nf_has_stats(self->link_fd))
+		self->lacks = "counters of a link";
+}
+
+FIXTURE_TEARDOWN(stats)
+{
+	close(self->link_fd);
+	count__destroy(self->skel);
+}
+
+#define EXPECT_STATS(link_fd, _accepted, _dropped) do {			\
+	struct nf_link_info _info;					\
+									\
+	ASSERT_EQ(0, nf_link_stats(link_fd, &_info));			\
+	EXPECT_EQ(_accepted, _info.accepted);				\
+	EXPECT_EQ(_dropped, _info.dropped);				\
+	EXPECT_EQ(0, _info.dropped_fragments);				\
+	EXPECT_EQ(0, _info.reserved);					\
+} while (0)
+
+/* The sender is told of a verdict at LOCAL_OUT. */
+#define SEND_REFUSED(count) do {					\
+	int _i;								\
+									\
+	for (_i = 0; _i < (count); _i++)				\
+		ASSERT_EQ(-EPERM, nf_send_loopback(1));			\
+} while (0)
+
+static __u64 netns_ino(void)
+{
+	struct stat ns;
+
+	return stat("/proc/self/ns/net", &ns) ? 0 : ns.st_ino;
+}
+
+static long long fdinfo_number(int fd, const char *key)
+{
+	char value[64];
+
+	return nf_fdinfo(fd, key, value, sizeof(value)) ? -1 : atoll(value);
+}
+
+NF_TEST_F(stats, accepted)
+{
+	EXPECT_STATS(self->link_fd, 0, 0);
+	ASSERT_EQ(0, nf_send_loopback(5));
+	EXPECT_STATS(self->link_fd, 5, 0);
+	EXPECT_EQ(5, self->skel->bss->first_packets);
+}
+
+NF_TEST_F(stats, dropped)
+{
+	ASSERT_EQ(0, nf_link_update(self->link_fd, self->dropping, -1));
+	SEND_REFUSED(3);
+	EXPECT_STATS(self->link_fd, 0, 3);
+	EXPECT_EQ(3, self->skel->bss->dropping_packets);
+}
+
+NF_TEST_F(stats, kept_over_update)
+{
+	ASSERT_EQ(0, nf_send_loopback(2));
+	ASSERT_EQ(0, nf_link_update(self->link_fd, self->second, -1));
+	EXPECT_STATS(self->link_fd, 2, 0);
+	ASSERT_EQ(0, nf_send_loopback(3));
+	ASSERT_EQ(0, nf_link_update(self->link_fd, self->dropping, self->second));
+	SEND_REFUSED(4);
+	EXPECT_STATS(self->link_fd, 5, 4);
+
+	/* Together the programs have seen just these packets. */
+	EXPECT_EQ(2, self->skel->bss->first_packets);
+	EXPECT_EQ(3, self->skel->bss->second_packets);
+	EXPECT_EQ(4, self->skel->bss->dropping_packets);
+}
+
+NF_TEST_F(stats, on_every_cpu)
+{
+	int cpu, used = 0;
+	cpu_set_t all, one;
+
+	ASSERT_EQ(0, sched_getaffinity(0, sizeof(all), &all));
+	for (cpu = 0; cpu < CPU_SETSIZE; cpu++) {
+		if (!CPU_ISSET(cpu, &all))
+			continue;
+		CPU_ZERO(&one);
+		CPU_SET(cpu, &one);
+		ASSERT_EQ(0, sched_setaffinity(0, sizeof(one), &one));
+		ASSERT_EQ(0, nf_send_loopback(2));
+		used++;
+	}
+	EXPECT_STATS(self->link_fd, 2 * used, 0);
+}
+
+NF_TEST_F(stats, links_count_apart)
+{
+	const struct nf_key key = {
+		.pf = variant->pf,
+		.hooknum = NF_INET_LOCAL_OUT,
+		.priority = 1,
+	};
+	int fd;
+
+	ASSERT_EQ(0, nf_send_loopback(1));
+	fd = nf_link(self->dropping, &key);
+	ASSERT_LE(0, fd);
+	SEND_REFUSED(2);
+	EXPECT_STATS(self->link_fd, 3, 0);
+	EXPECT_STATS(fd, 0, 2);
+	close(fd);
+}
+
+NF_TEST_F(stats, of_its_namespace_only)
+{
+	ASSERT_EQ(0, nf_send_loopback(1));
+	ASSERT_EQ(0, nf_netns_new());
+	ASSERT_EQ(0, nf_netns_loopback_up());
+	ASSERT_EQ(0, nf_send_loopback(1));
+	EXPECT_STATS(self->link_fd, 1, 0);
+}
+
+NF_TEST_F(stats, fdinfo)
+{
+	ASSERT_EQ(0, nf_send_loopback(2));
+	ASSERT_EQ(0, nf_link_update(self->link_fd, self->dropping, -1));
+	SEND_REFUSED(1);
+	EXPECT_EQ(2, fdinfo_number(self->link_fd, "accepted:"));
+	EXPECT_EQ(1, fdinfo_number(self->link_fd, "dropped:"));
+	EXPECT_EQ(0, fdinfo_number(self->link_fd, "dropped_fragments:"));
+	EXPECT_EQ(netns_ino(), fdinfo_number(self->link_fd, "netns_ino:"));
+}
+
+NF_TEST_F(stats, netns)
+{
+	struct nf_link_info info;
+
+	ASSERT_EQ(0, nf_link_stats(self->link_fd, &info));
+	EXPECT_EQ(netns_ino(), info.netns_ino);
+}
+
+NF_TEST_F(stats, after_detach)
+{
+	struct nf_link_info info;
+
+	ASSERT_EQ(0, nf_send_loopback(2));
+	ASSERT_EQ(0, nf_link_update(self->link_fd, self->dropping, -1));
+	SEND_REFUSED(1);
+	ASSERT_EQ(0, bpf_link_detach(self->link_fd));
+	ASSERT_EQ(0, nf_send_loopback(1));
+	EXPECT_STATS(self->link_fd, 2, 1);
+	EXPECT_EQ(2, fdinfo_number(self->link_fd, "accepted:"));
+	ASSERT_EQ(0, nf_link_stats(self->link_fd, &info));
+	EXPECT_EQ(0, info.netns_ino);
+	EXPECT_EQ(0, fdinfo_number(self->link_fd, "netns_ino:"));
+}
+
+/* A tool that knows mainline's struct. */
+NF_TEST_F(stats, info_of_an_old_caller)
+{
+	struct nf_link_info old;
+	__u32 len = MAINLINE_LEN;
+
+	ASSERT_EQ(32, MAINLINE_LEN);
+	ASSERT_EQ(0, nf_send_loopback(1));
+	memset(&old, 0x5a, sizeof(old));
+	memset(&old, 0, len);
+	ASSERT_EQ(0, bpf_link_get_info_by_fd(self->link_fd, (void *)&old, &len));
+	EXPECT_EQ(MAINLINE_LEN, len);
+	EXPECT_EQ(BPF_LINK_TYPE_NETFILTER, old.type);
+	EXPECT_EQ(variant->pf, old.pf);
+	EXPECT_EQ(NF_INET_LOCAL_OUT, old.hooknum);
+	EXPECT_EQ(0x5a5a5a5a, old.netns_ino);
+	EXPECT_EQ(0x5a5a5a5a5a5a5a5a, old.accepted);
+	EXPECT_EQ(0x5a5a5a5a5a5a5a5a, old.dropped_fragments);
+}
+
+/* Nor does any other length let the kernel write behind it. */
+NF_TEST_F(stats, info_of_any_length)
+{
+	unsigned char info[sizeof(struct nf_link_info)];
+	size_t size, i;
+	__u32 len;
+
+	for (size = 0; size <= sizeof(info); size++) {
+		memset(info, 0x5a, sizeof(info));
+		memset(info, 0, size);
+		len = size;
+		ASSERT_EQ(0, bpf_link_get_info_by_fd(self->link_fd, (void *)info, &len)) {
+			TH_LOG("length %zu", size);
+		}
+		for (i = size; i < sizeof(info); i++)
+			ASSERT_EQ(0x5a, info[i]) {
+				TH_LOG("length %zu: byte %zu written", size, i);
+			}
+	}
+}
+
+TEST_HARNESS_MAIN
