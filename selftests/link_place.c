@@ -1,0 +1,491 @@
+// SPDX-License-Identifier: GPL-2.0
+/* A place before or after another program, without knowing its priority. */
+#include <fcntl.h>
+#include <limits.h>
+
+#include <linux/filter.h>
+
+#include <bpf/bpf.h>
+
+#include "kselftest_harness.h"
+#include "helpers/nf_test.h"
+#include "count.skel.h"
+
+#define DEFRAG	BPF_F_NETFILTER_IP_DEFRAG
+#define STRICT	BPF_F_NETFILTER_DEFRAG_STRICT
+#define BEFORE	BPF_F_NETFILTER_BEFORE
+#define AFTER	BPF_F_NETFILTER_AFTER
+#define LINK	BPF_F_NETFILTER_LINK
+#define ID	BPF_F_NETFILTER_ID
+
+#define IP	NFPROTO_IPV4
+#define IP6	NFPROTO_IPV6
+#define INET	NFPROTO_INET
+#define IN	NF_INET_LOCAL_IN
+#define OUT	NF_INET_LOCAL_OUT
+
+enum { ANCHOR_PRIORITY = 100 };
+
+static struct nf_key at(__u32 pf, __u32 hooknum, __s32 priority, __u32 flags)
+{
+	return (struct nf_key) {
+		.pf = pf,
+		.hooknum = hooknum,
+		.priority = priority,
+		.flags = flags,
+	};
+}
+
+static __u32 prog_id(int fd)
+{
+	struct bpf_prog_info info = {};
+	__u32 len = sizeof(info);
+
+	return bpf_prog_get_info_by_fd(fd, &info, &len) ? 0 : info.id;
+}
+
+static __u32 link_id(int fd)
+{
+	struct bpf_link_info info;
+
+	return nf_link_info(fd, &info) ? 0 : info.id;
+}
+
+/* How the flags name the anchor. */
+static __u32 relative(__u32 flags, int link_fd, int prog_fd)
+{
+	if (flags & LINK)
+		return flags & ID ? link_id(link_fd) : link_fd;
+	return flags & ID ? prog_id(prog_fd) : prog_fd;
+}
+
+static bool has_places(int prog_fd)
+{
+	const struct nf_key key = at(IP, IN, 0, BEFORE);
+
+	return nf_link_at(prog_fd, &key, prog_fd) != -EOPNOTSUPP;
+}
+
+#define EXPECT_PRIORITY(expected, link_fd) do {				\
+	struct bpf_link_info _info;					\
+									\
+	ASSERT_EQ(0, nf_link_info(link_fd, &_info));			\
+	EXPECT_EQ(expected, _info.netfilter.priority);			\
+} while (0)
+
+FIXTURE(place)
+{
+	const char *lacks;
+	struct count *skel;
+	int first;
+	int second;
+	int dropping;
+	int anchor;
+};
+
+FIXTURE_VARIANT(place)
+{
+	__u32 flags;
+};
+
+#define PLACE_CASE(name, _flags)					\
+	FIXTURE_VARIANT_ADD(place, name)				\
+	{								\
+		.flags = _flags,					\
+	}
+
+PLACE_CASE(before_link_fd, BEFORE | LINK);
+PLACE_CASE(before_link_id, BEFORE | LINK | ID);
+PLACE_CASE(before_prog_fd, BEFORE);
+PLACE_CASE(before_prog_id, BEFORE | ID);
+PLACE_CASE(after_link_fd, AFTER | LINK);
+PLACE_CASE(after_link_id, AFTER | LINK | ID);
+PLACE_CASE(after_prog_fd, AFTER);
+PLACE_CASE(after_prog_id, AFTER | ID);
+
+FIXTURE_SETUP(place)
+{
+	const struct nf_key key = at(IP, OUT, ANCHOR_PRIORITY, 0);
+
+	ASSERT_EQ(0, nf_netns_new());
+	ASSERT_EQ(0, nf_netns_loopback_up());
+	self->skel = count__open_and_load();
+	ASSERT_NE(NULL, self->skel);
+	self->first = bpf_program__fd(self->skel->progs.first);
+	self->second = bpf_program__fd(self->skel->progs.second);
+	self->dropping = bpf_program__fd(self->skel->progs.dropping);
+	self->anchor = nf_link(self->first, &key);
+	ASSERT_LE(0, self->anchor);
+	if (!has_places(self->first))
+		self->lacks = "places relative to another program";
+}
+
+FIXTURE_TEARDOWN(place)
+{
+	close(self->anchor);
+	count__destroy(self->skel);
+}
+
+#define PLACE(prog_fd, _pf, _hook, _flags) ({				\
+	const struct nf_key _key = at(_pf, _hook, 0, _flags);		\
+									\
+	nf_link_at(prog_fd, &_key,					\
+		   relative(_flags, self->anchor, self->first));	\
+})
+
+#define NEIGHBOUR(flags) (ANCHOR_PRIORITY + ((flags) & BEFORE ? -1 : 1))
+
+NF_TEST_F(place, priority)
+{
+	struct bpf_link_info info;
+	int fd = PLACE(self->second, IP, OUT, variant->flags);
+
+	ASSERT_LE(0, fd);
+	ASSERT_EQ(0, nf_link_info(fd, &info));
+	EXPECT_EQ(NEIGHBOUR(variant->flags), info.netfilter.priority);
+	EXPECT_EQ(0, info.netfilter.flags);
+	EXPECT_PRIORITY(ANCHOR_PRIORITY, self->anchor);
+	close(fd);
+}
+
+NF_TEST_F(place, order_of_execution)
+{
+	int fd = PLACE(self->dropping, IP, OUT, variant->flags);
+
+	ASSERT_LE(0, fd);
+	ASSERT_EQ(-EPERM, nf_send_loopback(1));
+	EXPECT_EQ(1, self->skel->bss->dropping_packets);
+	EXPECT_EQ(!(variant->flags & BEFORE), self->skel->bss->first_packets);
+	close(fd);
+
+	ASSERT_EQ(0, nf_send_loopback(1));
+	EXPECT_EQ(1, self->skel->bss->dropping_packets);
+}
+
+/* Behind a neighbour's neighbour there is room again. */
+NF_TEST_F(place, in_a_row)
+{
+	const __u32 side = variant->flags & (BEFORE | AFTER);
+	const struct nf_key key = at(IP, OUT, 0, side | LINK);
+	int fd = PLACE(self->second, IP, OUT, variant->flags), next;
+
+	ASSERT_LE(0, fd);
+	next = nf_link_at(self->dropping, &key, fd);
+	ASSERT_LE(0, next);
+	EXPECT_PRIORITY(ANCHOR_PRIORITY + 2 * (side == BEFORE ? -1 : 1), next);
+	close(next);
+	close(fd);
+}
+
+NF_TEST_F(place, taken)
+{
+	int fd = PLACE(self->second, IP, OUT, variant->flags);
+
+	ASSERT_LE(0, fd);
+	EXPECT_EQ(-EBUSY, PLACE(self->dropping, IP, OUT, variant->flags));
+	close(fd);
+	fd = PLACE(self->dropping, IP, OUT, variant->flags);
+	ASSERT_LE(0, fd);
+	close(fd);
+}
+
+NF_TEST_F(place, inet_next_to_ip)
+{
+	int fd = PLACE(self->second, INET, OUT, variant->flags);
+
+	ASSERT_LE(0, fd);
+	EXPECT_PRIORITY(NEIGHBOUR(variant->flags), fd);
+	close(fd);
+}
+
+NF_TEST_F(place, next_to_inet)
+{
+	const struct nf_key key = at(INET, OUT, ANCHOR_PRIORITY, 0);
+	static const __u32 families[] = { IP, IP6, INET };
+	size_t i;
+	int fd;
+
+	close(self->anchor);
+	self->anchor = nf_link(self->first, &key);
+	ASSERT_LE(0, self->anchor);
+	for (i = 0; i < ARRAY_SIZE(families); i++) {
+		fd = PLACE(self->second, families[i], OUT, variant->flags);
+		ASSERT_LE(0, fd) {
+			TH_LOG("pf %u", families[i]);
+		}
+		EXPECT_PRIORITY(NEIGHBOUR(variant->flags), fd);
+		close(fd);
+	}
+}
+
+NF_TEST_F(place, defrag_flags_are_kept)
+{
+	struct bpf_link_info info;
+	int fd = PLACE(self->second, IP, OUT, variant->flags | DEFRAG | STRICT);
+
+	ASSERT_LE(0, fd);
+	ASSERT_EQ(0, nf_link_info(fd, &info));
+	EXPECT_EQ(DEFRAG | STRICT, info.netfilter.flags);
+	close(fd);
+}
+
+/* The place is its own from then on. */
+NF_TEST_F(place, anchor_goes)
+{
+	int fd = PLACE(self->second, IP, OUT, variant->flags);
+
+	ASSERT_LE(0, fd);
+	ASSERT_EQ(0, bpf_link_detach(self->anchor));
+	EXPECT_PRIORITY(NEIGHBOUR(variant->flags), fd);
+	ASSERT_EQ(0, nf_send_loopback(1));
+	EXPECT_EQ(0, self->skel->bss->first_packets);
+	EXPECT_EQ(1, self->skel->bss->second_packets);
+	close(fd);
+}
+
+NF_TEST_F(place, anchor_at_another_hook)
+{
+	int fd;
+
+	EXPECT_EQ(-ESRCH, PLACE(self->second, IP, IN, variant->flags));
+	fd = PLACE(self->second, IP, OUT, variant->flags);
+	ASSERT_LE(0, fd);
+	close(fd);
+}
+
+NF_TEST_F(place, anchor_of_another_family)
+{
+	EXPECT_EQ(-ESRCH, PLACE(self->second, IP6, OUT, variant->flags));
+}
+
+NF_TEST_F(place, anchor_in_another_namespace)
+{
+	ASSERT_EQ(0, nf_netns_new());
+	EXPECT_EQ(-ESRCH, PLACE(self->second, IP, OUT, variant->flags));
+}
+
+NF_TEST_F(place, anchor_detached)
+{
+	ASSERT_EQ(0, bpf_link_detach(self->anchor));
+	EXPECT_EQ(-ESRCH, PLACE(self->second, IP, OUT, variant->flags));
+}
+
+NF_TEST_F(place, both_sides)
+{
+	EXPECT_EQ(-EINVAL, PLACE(self->second, IP, OUT,
+				 variant->flags | BEFORE | AFTER));
+}
+
+NF_TEST_F(place, no_side)
+{
+	const __u32 flags = variant->flags & ~(BEFORE | AFTER);
+
+	EXPECT_EQ(-EINVAL, PLACE(self->second, IP, OUT, flags));
+}
+
+NF_TEST_F(place, priority_given)
+{
+	struct nf_key key = at(IP, OUT, 1, variant->flags);
+	__u32 anchor = relative(variant->flags, self->anchor, self->first);
+
+	EXPECT_EQ(-EINVAL, nf_link_at(self->second, &key, anchor));
+	key.priority = NEIGHBOUR(variant->flags);
+	EXPECT_EQ(-EINVAL, nf_link_at(self->second, &key, anchor));
+}
+
+NF_TEST_F(place, no_such_anchor)
+{
+	const struct nf_key key = at(IP, OUT, 0, variant->flags);
+	int expected = variant->flags & ID ? -ENOENT : -EBADF;
+
+	EXPECT_EQ(expected, nf_link_at(self->second, &key, INT_MAX));
+}
+
+/* A link where a program is announced, and the other way round. */
+NF_TEST_F(place, fd_of_the_other_kind)
+{
+	const struct nf_key key = at(IP, OUT, 0, variant->flags);
+	int other = variant->flags & LINK ? self->first : self->anchor;
+
+	if (variant->flags & ID)
+		return;
+	EXPECT_EQ(-EINVAL, nf_link_at(self->second, &key, other));
+}
+
+NF_TEST_F(place, link_of_another_type)
+{
+	const struct bpf_insn insns[] = {
+		BPF_MOV64_IMM(BPF_REG_0, 1),
+		BPF_EXIT_INSN(),
+	};
+	const struct nf_load load = {
+		.type = BPF_PROG_TYPE_SK_LOOKUP,
+		.expected_attach_type = BPF_SK_LOOKUP,
+		.license = "GPL",
+		.insns = insns,
+		.insn_cnt = ARRAY_SIZE(insns),
+	};
+	const struct nf_key key = at(IP, OUT, 0, variant->flags);
+	int prog, netns, link;
+
+	prog = nf_load(&load);
+	ASSERT_LE(0, prog);
+	netns = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
+	ASSERT_LE(0, netns);
+	link = bpf_link_create(prog, netns, BPF_SK_LOOKUP, NULL);
+	ASSERT_LE(0, link);
+	/* A program of another type is at no hook. */
+	EXPECT_EQ(variant->flags & LINK ? -EINVAL : -ESRCH,
+		  nf_link_at(self->second, &key,
+			     relative(variant->flags, link, prog)));
+	close(link);
+	close(netns);
+	close(prog);
+}
+
+FIXTURE(place_edge)
+{
+	const char *lacks;
+	int prog_fd;
+	int other_fd;
+	int anchor;
+};
+
+FIXTURE_VARIANT(place_edge)
+{
+	__s32 priority;
+	__u32 flags;
+	int expected;
+};
+
+#define EDGE_CASE(name, _priority, _flags, _expected)			\
+	FIXTURE_VARIANT_ADD(place_edge, name)				\
+	{								\
+		.priority = _priority,					\
+		.flags = _flags,					\
+		.expected = _expected,					\
+	}
+
+EDGE_CASE(before_the_first, INT_MIN + 1, BEFORE, -ERANGE);
+EDGE_CASE(after_the_first, INT_MIN + 1, AFTER, 0);
+EDGE_CASE(before_the_second, INT_MIN + 2, BEFORE, 0);
+EDGE_CASE(after_the_last, INT_MAX - 1, AFTER, -ERANGE);
+EDGE_CASE(before_the_last, INT_MAX - 1, BEFORE, 0);
+EDGE_CASE(after_the_last_but_one, INT_MAX - 2, AFTER, 0);
+EDGE_CASE(defrag_before_minus_399, -399, BEFORE | DEFRAG, -ERANGE);
+EDGE_CASE(defrag_before_minus_398, -398, BEFORE | DEFRAG, 0);
+EDGE_CASE(defrag_after_minus_399, -399, AFTER | DEFRAG, 0);
+EDGE_CASE(defrag_after_minus_401, -401, AFTER | DEFRAG, -ERANGE);
+EDGE_CASE(strict_before_minus_399, -399, BEFORE | DEFRAG | STRICT, -ERANGE);
+EDGE_CASE(before_minus_399, -399, BEFORE, 0);
+
+FIXTURE_SETUP(place_edge)
+{
+	const struct nf_key key = at(IP, OUT, variant->priority, 0);
+
+	ASSERT_EQ(0, nf_netns_new());
+	self->prog_fd = nf_load_verdict(NF_ACCEPT);
+	self->other_fd = nf_load_verdict(NF_ACCEPT);
+	ASSERT_LE(0, self->prog_fd);
+	ASSERT_LE(0, self->other_fd);
+	self->anchor = nf_link(self->prog_fd, &key);
+	ASSERT_LE(0, self->anchor);
+	if (!has_places(self->prog_fd))
+		self->lacks = "places relative to another program";
+}
+
+FIXTURE_TEARDOWN(place_edge)
+{
+	close(self->anchor);
+	close(self->other_fd);
+	close(self->prog_fd);
+}
+
+NF_TEST_F(place_edge, of_the_priorities)
+{
+	const struct nf_key key = at(IP, OUT, 0, variant->flags | LINK);
+	int fd = nf_link_at(self->other_fd, &key, self->anchor);
+
+	if (variant->expected) {
+		ASSERT_EQ(variant->expected, fd);
+		return;
+	}
+	ASSERT_LE(0, fd);
+	EXPECT_PRIORITY(variant->priority + (variant->flags & BEFORE ? -1 : 1), fd);
+	close(fd);
+}
+
+FIXTURE(place_many)
+{
+	const char *lacks;
+	int prog_fd;
+	int other_fd;
+	int links[3];
+};
+
+FIXTURE_SETUP(place_many)
+{
+	static const __s32 priorities[] = { 20, 30, 10 };
+	struct nf_key key;
+	int i;
+
+	ASSERT_EQ(0, nf_netns_new());
+	self->prog_fd = nf_load_verdict(NF_ACCEPT);
+	self->other_fd = nf_load_verdict(NF_ACCEPT);
+	ASSERT_LE(0, self->prog_fd);
+	ASSERT_LE(0, self->other_fd);
+	for (i = 0; i < 3; i++) {
+		key = at(IP, OUT, priorities[i], 0);
+		self->links[i] = nf_link(self->prog_fd, &key);
+		ASSERT_LE(0, self->links[i]);
+	}
+	if (!has_places(self->prog_fd))
+		self->lacks = "places relative to another program";
+}
+
+FIXTURE_TEARDOWN(place_many)
+{
+	int i;
+
+	for (i = 0; i < 3; i++)
+		close(self->links[i]);
+	close(self->other_fd);
+	close(self->prog_fd);
+}
+
+/* Of a program that is at the hook several times. */
+NF_TEST_F(place_many, before_is_before_the_first)
+{
+	const struct nf_key key = at(IP, OUT, 0, BEFORE);
+	int fd = nf_link_at(self->other_fd, &key, self->prog_fd);
+
+	ASSERT_LE(0, fd);
+	EXPECT_PRIORITY(9, fd);
+	close(fd);
+}
+
+NF_TEST_F(place_many, after_is_after_the_last)
+{
+	const struct nf_key key = at(IP, OUT, 0, AFTER);
+	int fd = nf_link_at(self->other_fd, &key, self->prog_fd);
+
+	ASSERT_LE(0, fd);
+	EXPECT_PRIORITY(31, fd);
+	close(fd);
+}
+
+/* After an update the link's new program is the one to ask for. */
+NF_TEST_F(place_many, of_the_program_after_an_update)
+{
+	const struct nf_key key = at(IP, OUT, 0, AFTER);
+	int fd;
+
+	EXPECT_EQ(-ESRCH, nf_link_at(self->prog_fd, &key, self->other_fd));
+	ASSERT_EQ(0, nf_link_update(self->links[0], self->other_fd, -1));
+	fd = nf_link_at(self->prog_fd, &key, self->other_fd);
+	ASSERT_LE(0, fd);
+	EXPECT_PRIORITY(21, fd);
+	close(fd);
+}
+
+TEST_HARNESS_MAIN
