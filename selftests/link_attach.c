@@ -11,6 +11,7 @@
 #include "helpers/nf_test.h"
 
 #define DEFRAG BPF_F_NETFILTER_IP_DEFRAG
+#define STRICT BPF_F_NETFILTER_DEFRAG_STRICT
 
 FIXTURE(attach)
 {
@@ -107,6 +108,17 @@ ATTACH_CASE(ip6_defrag_after, NFPROTO_IPV6, 0, -399, DEFRAG, 0);
 ATTACH_CASE(inet_defrag_same, NFPROTO_INET, 0, -400, DEFRAG, -ERANGE);
 ATTACH_CASE(inet_defrag_after, NFPROTO_INET, 0, -399, DEFRAG, 0);
 
+ATTACH_CASE(ip_strict, NFPROTO_IPV4, NF_INET_FORWARD, 0, DEFRAG | STRICT, 0);
+ATTACH_CASE(ip6_strict, NFPROTO_IPV6, NF_INET_FORWARD, 0, DEFRAG | STRICT, 0);
+ATTACH_CASE(inet_strict, NFPROTO_INET, NF_INET_FORWARD, 0, DEFRAG | STRICT, 0);
+ATTACH_CASE(ip_strict_alone, NFPROTO_IPV4, NF_INET_FORWARD, 0, STRICT, -EINVAL);
+ATTACH_CASE(ip6_strict_alone, NFPROTO_IPV6, NF_INET_FORWARD, 0, STRICT, -EINVAL);
+ATTACH_CASE(inet_strict_alone, NFPROTO_INET, NF_INET_FORWARD, 0, STRICT, -EINVAL);
+ATTACH_CASE(ip_strict_same, NFPROTO_IPV4, 0, -400, DEFRAG | STRICT, -ERANGE);
+ATTACH_CASE(ip6_strict_after, NFPROTO_IPV6, 0, -399, DEFRAG | STRICT, 0);
+ATTACH_CASE(flag_unknown_with_strict, NFPROTO_IPV4, 0, 0, DEFRAG | STRICT | 1U << 31,
+	    -EOPNOTSUPP);
+
 FIXTURE_SETUP(attach)
 {
 	ASSERT_EQ(0, nf_netns_new());
@@ -128,6 +140,9 @@ TEST_F(attach, expect)
 		NF_LACKS(return, "pf NFPROTO_INET");
 
 	fd = nf_link(self->prog_fd, &variant->key);
+	if (fd == -EOPNOTSUPP && variant->expected != fd &&
+	    variant->key.flags & STRICT)
+		NF_LACKS(return, "BPF_F_NETFILTER_DEFRAG_STRICT");
 	if (!variant->expected) {
 		ASSERT_LE(0, fd);
 		close(fd);
@@ -202,6 +217,21 @@ TEST_F(attach_attr, bytes_behind_the_fields_are_refused)
 	EXPECT_TRUE(err == -EINVAL || err == -E2BIG)
 		TH_LOG("%d", err);
 	fd = link_create_attr(&attr, end);
+	ASSERT_LE(0, fd);
+	close(fd);
+}
+
+/* Only a flag gives it a meaning. */
+TEST_F(attach_attr, relative_without_a_place)
+{
+	const struct nf_key key = { .pf = NFPROTO_IPV4 };
+	int fd = nf_link_at(self->prog_fd, &key, 1);
+
+	/* Mainline's members end before it. */
+	if (fd >= 0)
+		NF_LACKS(return, "places relative to another program");
+	EXPECT_EQ(-EINVAL, fd);
+	fd = nf_link_at(self->prog_fd, &key, 0);
 	ASSERT_LE(0, fd);
 	close(fd);
 }
