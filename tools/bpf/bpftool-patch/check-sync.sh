@@ -198,12 +198,17 @@ check_names()
 
 check_keywords()
 {
-	local attach detach
+	local attach anchor detach word
 
 	attach=$(keyword_set KW_ATTACH)
+	anchor=$(keyword_set KW_ANCHOR)
 	detach=$(keyword_set KW_DETACH)
-	same 'attach keywords' "$attach" help "$(help_keywords 'attach netfilter')"
-	same 'attach keywords' "$attach" 'man page' "$(man_keywords 'attach netfilter')"
+	same 'attach keywords' "$attach $anchor" help "$(help_keywords 'attach netfilter')"
+	same 'attach keywords' "$attach $anchor" 'man page' "$(man_keywords 'attach netfilter')"
+	for word in $(keyword_set KW_RELATIVE); do
+		same "keywords behind $word" "$anchor" completion \
+			"$(complete_words attach netfilter id 1 "$word")"
+	done
 	same 'attach keywords' "$attach" completion "$(complete_words attach netfilter id 1)"
 	same 'detach keywords' "$detach" help "$(help_keywords 'detach netfilter')"
 	same 'detach keywords' "$detach" 'man page' "$(man_keywords 'detach netfilter')"
@@ -245,9 +250,9 @@ FAMILIES=$(table "$NF_UTIL_C" libbpf_nf_families)
 HOOKS=$(table "$NF_UTIL_C" libbpf_nf_hooks)
 PRIORITIES=$(table "$NF_UTIL_C" libbpf_nf_priorities)
 
-printf 'KTAP version 1\n1..20\n'
+printf 'KTAP version 1\n1..22\n'
 check_names
 check_keywords
 check_types
-[[ $N = 20 ]] || die "the plan says 20 tests, there were $N"
+[[ $N = 22 ]] || die "the plan says 22 tests, there were $N"
 exit $((FAILED > 0))
