@@ -302,6 +302,7 @@ in_tree()
 	shift
 
 	(cd "$TREE" && LC_ALL=C QUILT_PATCHES=${SERIES[number]} QUILT_SERIES=series \
+		QUILT_DIFF_OPTS=-p \
 		QUILT_PC=.pc${number#0} QUILT_REFRESH_ARGS="-p ab --no-timestamps --no-index" \
 		quilt --quiltrc - "$@")
 }
