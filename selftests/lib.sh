@@ -136,7 +136,7 @@ attach_in()
 		netns "$netns" pin "$LINK"
 }
 
-# attach PROG PF HOOK PRIORITY [defrag]: in the router. The pin is $LINK.
+# attach PROG PF HOOK PRIORITY [defrag|strict]: in the router. The pin is $LINK.
 attach()
 {
 	attach_in "$NS_ROUTER" "$@"
@@ -210,8 +210,9 @@ expect_stats_of()
 
 # probe FAMILY PATH [OPTION...]: a datagram from one namespace to another, see
 # helpers/frag_probe.c. FAMILY is 4 or 6, PATH one of the directions below. What
-# was seen is left in WIRE (OFFSET+LENGTH of each packet), DELIVERED (what the
-# socket got) and REFUSED (fragments that the sender could not send).
+# was seen is left in WIRE (OFFSET+LENGTH of each packet), OTHER (NEXTHDR:LENGTH
+# of those that are not UDP), DELIVERED (what the socket got) and REFUSED
+# (fragments that the sender could not send).
 probe()
 {
 	local family=$1 path=$2 from to device src dst output
@@ -250,10 +251,11 @@ read_probe()
 {
 	local what first second rest
 
-	WIRE='' DELIVERED='' REFUSED=0
+	WIRE='' OTHER='' DELIVERED='' REFUSED=0
 	while read -r what first second rest; do
 		case $what in
 		wire) WIRE+=${WIRE:+ }$first+$second ;;
+		other) OTHER+=${OTHER:+ }$first:$second ;;
 		delivered) DELIVERED+=${DELIVERED:+, }"$first $second" ;;
 		refused) REFUSED=$((REFUSED + 1)) ;;
 		esac
@@ -280,6 +282,18 @@ setup_bpftool()
 	load_policy
 	ROUTER_INO=$(stat -L -c %i "/run/netns/$NS_ROUTER")
 	FAMILY=$( ((INET)) && echo inet || echo ip)
+}
+
+# needs_own NAME: something of linux/bpf_nf.h, which mainline has not.
+needs_own()
+{
+	grep -qa "$1" /sys/kernel/btf/vmlinux || lacks "$1"
+}
+
+# The id of the link that is pinned there.
+link_id()
+{
+	nf_prog info "$1" | sed -n 's/^id=//p'
 }
 
 # A place in the router that most tests use, and its default pin.
@@ -399,7 +413,7 @@ lib_setup()
 	trap 'exit 130' INT TERM
 	WORK=$(mktemp -d)
 	HELPERS=$WORK
-	cp "$SELFTESTS"/{nf_prog,nf_hooks,frag_probe} "$HELPERS"
+	cp "$SELFTESTS"/{nf_prog,nf_hooks,frag_probe,flood} "$HELPERS"
 	[[ $(stat -f -c %T $BPFFS) == bpf_fs ]] || mount -t bpf bpf $BPFFS
 	PINS=$BPFFS/nf_selftests$NS_SUFFIX
 	mkdir -p "$PINS/links"

@@ -33,12 +33,15 @@
 #include "progs/policy.h"
 
 #define MAX_FRAGMENTS 64
+#define MAX_RAW 8
+#define MAX_RAW_LENGTH 256
 #define MAX_DATAGRAM 65535
 #define SENTINEL_TIMEOUT_MS 10000
 
 static const char usage[] =
 	"Usage: frag_probe -f NETNS -t NETNS -i DEVICE -s ADDRESS -d ADDRESS\n"
-	"                  [-p PORT] [-z SIZE,...] [-o INDEX,...]\n"
+	"                  [-p PORT] [-z SIZE,...] [-o INDEX,...] [-n]\n"
+	"                  [-x NEXTHDR:HEX]...\n"
 	"\n"
 	"  -f, -t  send from and receive in these namespaces\n"
 	"  -i      device on which packets are recorded in the receiving one\n"
@@ -46,13 +49,21 @@ static const char usage[] =
 	"  -p      destination port (9999)\n"
 	"  -z      bytes in each fragment, the UDP header in the first (100)\n"
 	"  -o      fragments to send, in this order (all of them)\n"
+	"  -n      send with IP_NODEFRAG\n"
+	"  -x      send no datagram but IPv6 packets of these bytes\n"
 	"\n"
 	"Prints, in the order of arrival and then of what the socket has\n"
 	"  wire OFFSET LENGTH whole|more|last\n"
+	"  other NEXTHDR LENGTH        of a packet of the sender that is not UDP\n"
 	"  delivered LENGTH intact|damaged\n"
 	"  refused          for each fragment that the sending kernel dropped\n"
 	"\n"
 	"Exit status: 0 done, 1 failed, 2 wrong arguments, 3 the sentinel is lost.\n";
+
+struct raw {
+	unsigned char bytes[MAX_RAW_LENGTH];
+	int nexthdr, length;
+};
 
 struct probe {
 	const char *from, *to, *device;
@@ -61,6 +72,9 @@ struct probe {
 	int port;
 	int sizes[MAX_FRAGMENTS], nr_sizes;
 	int order[MAX_FRAGMENTS], nr_order;
+	struct raw raw[MAX_RAW];
+	int nr_raw;
+	int nodefrag;
 
 	unsigned char datagram[MAX_DATAGRAM];
 	int length;
@@ -107,6 +121,19 @@ static int parse_list(const char *text, int *list)
 		text = end + 1;
 	} while (*end);
 	return nr;
+}
+
+static void parse_raw(const char *text, struct raw *raw)
+{
+	int used;
+
+	if (sscanf(text, "%d:%n", &raw->nexthdr, &used) != 1)
+		wrong("-x wants NEXTHDR:HEX");
+	for (text += used; *text; text += 2, raw->length++)
+		if (raw->length == MAX_RAW_LENGTH ||
+		    sscanf(text, "%2hhx%n", raw->bytes + raw->length, &used) != 1 ||
+		    used != 2)
+			wrong("-x wants whole bytes in hexadecimal, not too many");
 }
 
 static int parse_address(const char *text, struct sockaddr_storage *to)
@@ -268,6 +295,33 @@ static int ipv6_packet(struct probe *probe, int offset, int size, bool more,
 	return sizeof(ip6h) + sizeof(fragment);
 }
 
+static void send_packet(struct probe *probe, int fd, const void *packet, int length)
+{
+	if (sendto(fd, packet, length, 0, (void *)&probe->dst,
+		   address_length(probe)) >= 0)
+		return;
+	if (errno != EPERM)
+		die("send", probe->from);
+	puts("refused");
+}
+
+static void send_raw(struct probe *probe, int fd, const struct raw *raw)
+{
+	unsigned char packet[sizeof(struct ip6_hdr) + MAX_RAW_LENGTH];
+	struct ip6_hdr ip6h = {
+		.ip6_flow = htonl(6 << 28),
+		.ip6_plen = htons(raw->length),
+		.ip6_nxt = raw->nexthdr,
+		.ip6_hlim = 64,
+		.ip6_src = ((struct sockaddr_in6 *)&probe->src)->sin6_addr,
+		.ip6_dst = ((struct sockaddr_in6 *)&probe->dst)->sin6_addr,
+	};
+
+	memcpy(packet, &ip6h, sizeof(ip6h));
+	memcpy(packet + sizeof(ip6h), raw->bytes, raw->length);
+	send_packet(probe, fd, packet, sizeof(ip6h) + raw->length);
+}
+
 static void send_fragment(struct probe *probe, int fd, int index)
 {
 	unsigned char packet[2048];
@@ -284,24 +338,24 @@ static void send_fragment(struct probe *probe, int fd, int index)
 	else
 		header = ipv6_packet(probe, offset, probe->sizes[index], more, packet);
 	memcpy(packet + header, probe->datagram + offset, probe->sizes[index]);
-	if (sendto(fd, packet, header + probe->sizes[index], 0,
-		   (void *)&probe->dst, address_length(probe)) >= 0)
-		return;
-	if (errno != EPERM)
-		die("send", probe->from);
-	puts("refused");
+	send_packet(probe, fd, packet, header + probe->sizes[index]);
 }
 
 static void send_all(struct probe *probe)
 {
 	struct sockaddr_storage to = probe->dst;
-	int fd, i;
+	int one = 1, fd, i;
 
 	enter_netns(probe->from);
 	fd = socket(probe->family, SOCK_RAW, IPPROTO_RAW);
 	if (fd < 0)
 		die("raw socket", probe->from);
-	for (i = 0; i < probe->nr_order; i++)
+	if (probe->nodefrag &&
+	    setsockopt(fd, IPPROTO_IP, IP_NODEFRAG, &one, sizeof(one)))
+		die("IP_NODEFRAG", probe->from);
+	for (i = 0; i < probe->nr_raw; i++)
+		send_raw(probe, fd, &probe->raw[i]);
+	for (i = 0; !probe->nr_raw && i < probe->nr_order; i++)
 		send_fragment(probe, fd, probe->order[i]);
 	close(fd);
 
@@ -346,18 +400,27 @@ static void show_ipv4(const unsigned char *packet)
 	print_wire(offset, ntohs(iph->tot_len) - iph->ihl * 4, frag_off & IP_MF);
 }
 
-static void show_ipv6(const unsigned char *packet)
+static void show_ipv6(const struct probe *probe, const unsigned char *packet)
 {
+	const struct sockaddr_in6 *src = (const void *)&probe->src;
 	const struct ip6_frag *fragment = (const void *)(packet + sizeof(struct ip6_hdr));
 	const struct ip6_hdr *ip6h = (const void *)packet;
 	int length = ntohs(ip6h->ip6_plen);
 
-	if (ip6h->ip6_nxt == IPPROTO_UDP && !is_sentinel(packet + sizeof(*ip6h)))
-		print_wire(0, length, false);
-	if (ip6h->ip6_nxt == IPPROTO_FRAGMENT && fragment->ip6f_nxt == IPPROTO_UDP)
+	if (memcmp(&ip6h->ip6_src, &src->sin6_addr, sizeof(src->sin6_addr)))
+		return;
+	if (ip6h->ip6_nxt == IPPROTO_UDP) {
+		if (!is_sentinel(packet + sizeof(*ip6h)))
+			print_wire(0, length, false);
+	} else if (ip6h->ip6_nxt == IPPROTO_FRAGMENT &&
+		   length >= (int)sizeof(*fragment) &&
+		   fragment->ip6f_nxt == IPPROTO_UDP) {
 		print_wire(ntohs(fragment->ip6f_offlg & IP6F_OFF_MASK),
 			   length - sizeof(*fragment),
 			   fragment->ip6f_offlg & IP6F_MORE_FRAG);
+	} else {
+		printf("other %d %d\n", ip6h->ip6_nxt, length);
+	}
 }
 
 static void show_wire(const struct probe *probe)
@@ -372,7 +435,7 @@ static void show_wire(const struct probe *probe)
 		if (probe->family == AF_INET)
 			show_ipv4(packet);
 		else
-			show_ipv6(packet);
+			show_ipv6(probe, packet);
 	}
 }
 
@@ -404,7 +467,7 @@ static void parse_options(struct probe *probe, int argc, char **argv)
 {
 	int opt, i;
 
-	while ((opt = getopt(argc, argv, "f:t:i:s:d:p:z:o:h")) != -1) {
+	while ((opt = getopt(argc, argv, "f:t:i:s:d:p:z:o:nx:h")) != -1) {
 		switch (opt) {
 		case 'f':
 			probe->from = optarg;
@@ -430,6 +493,14 @@ static void parse_options(struct probe *probe, int argc, char **argv)
 		case 'o':
 			probe->nr_order = parse_list(optarg, probe->order);
 			break;
+		case 'n':
+			probe->nodefrag = 1;
+			break;
+		case 'x':
+			if (probe->nr_raw == MAX_RAW)
+				wrong("too many -x");
+			parse_raw(optarg, &probe->raw[probe->nr_raw++]);
+			break;
 		case 'h':
 			fputs(usage, stdout);
 			exit(0);
@@ -440,6 +511,8 @@ static void parse_options(struct probe *probe, int argc, char **argv)
 	if (!probe->from || !probe->to || !probe->device || !probe->family ||
 	    probe->src.ss_family != probe->family)
 		wrong("-f, -t, -i, -s and -d are wanted");
+	if (probe->nr_raw && probe->family != AF_INET6)
+		wrong("-x is of IPv6");
 	if (!probe->nr_order)
 		for (i = 0; i < probe->nr_sizes; i++)
 			probe->order[probe->nr_order++] = i;

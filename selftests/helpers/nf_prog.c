@@ -10,6 +10,7 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <linux/filter.h>
@@ -23,11 +24,12 @@
 static const char usage[] =
 	"Usage: nf_prog load OBJECT DIR\n"
 	"       nf_prog load-xdp PATH\n"
-	"       nf_prog attach PROG PF HOOK PRIORITY [defrag] [netns NAME] [pin PATH]\n"
+	"       nf_prog attach PROG PF HOOK PRIORITY [defrag|strict] [netns NAME] [pin PATH]\n"
 	"       nf_prog stats MAP\n"
 	"       nf_prog clean PIN|DIR...\n"
 	"       nf_prog exec NETNS COMMAND [ARGUMENT]...\n"
 	"       nf_prog update LINK PROG\n"
+	"       nf_prog alternate LINK PROG PROG TIMES\n"
 	"       nf_prog detach LINK\n"
 	"       nf_prog pin LINK PATH\n"
 	"       nf_prog info LINK\n"
@@ -36,6 +38,8 @@ static const char usage[] =
 	"PROG, MAP and LINK are pins, which \"load\" makes in DIR under the names in\n"
 	"OBJECT. \"clean\" detaches and removes links, all in a DIR, and sets the\n"
 	"map \"stats\" there to zero.\n"
+	"\"alternate\" updates the link TIMES times, to each program in turn, and each\n"
+	"time once the one there has had a packet.\n"
 	"PF is inet, ip or ip6; HOOK is prerouting, input, forward, output or\n"
 	"postrouting. Without \"pin\" attach prints a line and holds the link until it\n"
 	"is killed.\n"
@@ -192,6 +196,9 @@ static int do_attach(char **argv)
 	for (; argv[i]; i++) {
 		if (!strcmp(argv[i], "defrag"))
 			key.flags |= BPF_F_NETFILTER_IP_DEFRAG;
+		else if (!strcmp(argv[i], "strict"))
+			key.flags |= BPF_F_NETFILTER_IP_DEFRAG |
+				     BPF_F_NETFILTER_DEFRAG_STRICT;
 		else if (!strcmp(argv[i], "netns") && argv[i + 1])
 			netns = argv[++i];
 		else if (!strcmp(argv[i], "pin") && argv[i + 1])
@@ -312,6 +319,54 @@ static int do_update(char **argv)
 	return err ? refused("update", argv[0], err) : 0;
 }
 
+static __u64 packets_of(int link)
+{
+	struct nf_link_info info;
+
+	return nf_link_stats(link, &info) ? 0 : info.accepted + info.dropped;
+}
+
+static int wait_for_packets(int link, __u64 more_than)
+{
+	time_t limit = time(NULL) + 10;
+
+	while (packets_of(link) <= more_than) {
+		if (time(NULL) > limit)
+			return -ETIMEDOUT;
+		sched_yield();
+	}
+	return 0;
+}
+
+static int do_alternate(char **argv)
+{
+	int link, progs[2], times, err, i;
+	__u64 packets;
+
+	for (i = 0; i < 4; i++)
+		if (!argv[i])
+			return wrong("alternate");
+	link = bpf_obj_get(argv[0]);
+	if (link < 0)
+		return refused("open", argv[0], link);
+	for (i = 0; i < 2; i++) {
+		progs[i] = bpf_obj_get(argv[1 + i]);
+		if (progs[i] < 0)
+			return refused("open", argv[1 + i], progs[i]);
+	}
+	times = atoi(argv[3]);
+	for (i = 0; i < times; i++) {
+		packets = packets_of(link);
+		err = nf_link_update(link, progs[i % 2], -1);
+		if (err)
+			return refused("update", argv[0], err);
+		err = wait_for_packets(link, packets);
+		if (err)
+			return refused("wait for packets", argv[0], err);
+	}
+	return 0;
+}
+
 static int do_detach(char **argv)
 {
 	int link, err;
@@ -340,9 +395,13 @@ static int do_pin(char **argv)
 
 static int do_info(char **argv)
 {
+	static const char * const counters[] = {
+		"accepted", "dropped", "dropped_fragments",
+	};
 	struct bpf_link_info info;
-	char netns[32];
+	char value[32], key[32];
 	int link, err;
+	size_t i;
 
 	if (!argv[0])
 		return wrong("info");
@@ -355,8 +414,13 @@ static int do_info(char **argv)
 	printf("id=%u\nprog_id=%u\npf=%u\nhooknum=%u\npriority=%d\nflags=%u\n",
 	       info.id, info.prog_id, info.netfilter.pf, info.netfilter.hooknum,
 	       info.netfilter.priority, info.netfilter.flags);
-	if (!nf_fdinfo(link, "netns_ino:", netns, sizeof(netns)))
-		printf("netns=%s\n", netns);
+	if (!nf_fdinfo(link, "netns_ino:", value, sizeof(value)))
+		printf("netns=%s\n", value);
+	for (i = 0; i < sizeof(counters) / sizeof(counters[0]); i++) {
+		snprintf(key, sizeof(key), "%s:", counters[i]);
+		if (!nf_fdinfo(link, key, value, sizeof(value)))
+			printf("%s=%s\n", counters[i], value);
+	}
 	return 0;
 }
 
@@ -389,6 +453,7 @@ static const struct {
 	{ "clean", do_clean },
 	{ "exec", do_exec },
 	{ "update", do_update },
+	{ "alternate", do_alternate },
 	{ "detach", do_detach },
 	{ "pin", do_pin },
 	{ "info", do_info },

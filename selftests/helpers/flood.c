@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Sends UDP datagrams, every other one of them so large that the kernel cuts it,
+ * until it is told to stop.
+ */
+#include <arpa/inet.h>
+#include <errno.h>
+#include <netinet/in.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#define SMALL 100
+#define LARGE 2800
+/* Then the receiving side gets its turn: nothing may be lost for lack of room
+ * in the queue of a processor, which holds 1000 packets.
+ */
+#define BURST 16
+#define PAUSE_US 300
+
+static const char usage[] =
+	"Usage: flood ADDRESS PORT MAX\n"
+	"\n"
+	"Sends MAX datagrams at most. On SIGTERM, or when it has sent them, it prints\n"
+	"how many there were.\n"
+	"\n"
+	"Exit status: 0 done, 1 failed, 2 wrong arguments.\n";
+
+static volatile sig_atomic_t stop;
+
+static void on_signal(int signal)
+{
+	stop = 1;
+}
+
+static int connected(const char *address, int port)
+{
+	struct sockaddr_in6 sin6 = { .sin6_family = AF_INET6, .sin6_port = htons(port) };
+	struct sockaddr_in sin = { .sin_family = AF_INET, .sin_port = htons(port) };
+	bool ipv6 = inet_pton(AF_INET6, address, &sin6.sin6_addr) == 1;
+	int fd, err;
+
+	if (!ipv6 && inet_pton(AF_INET, address, &sin.sin_addr) != 1) {
+		fprintf(stderr, "flood: %s: not an address\n", address);
+		exit(2);
+	}
+	fd = socket(ipv6 ? AF_INET6 : AF_INET, SOCK_DGRAM, 0);
+	if (fd < 0)
+		return fd;
+	if (ipv6)
+		err = connect(fd, (void *)&sin6, sizeof(sin6));
+	else
+		err = connect(fd, (void *)&sin, sizeof(sin));
+	return err ? -1 : fd;
+}
+
+int main(int argc, char **argv)
+{
+	struct sigaction action = { .sa_handler = on_signal };
+	char data[LARGE] = "";
+	long sent = 0, max;
+	int fd;
+
+	if (argc == 2 && !strcmp(argv[1], "--help")) {
+		fputs(usage, stdout);
+		return 0;
+	}
+	if (argc != 4) {
+		fputs(usage, stderr);
+		return 2;
+	}
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	sigaction(SIGTERM, &action, NULL);
+	max = atol(argv[3]);
+	fd = connected(argv[1], atoi(argv[2]));
+	if (fd < 0) {
+		fprintf(stderr, "flood: connect: %s: %s\n", argv[1], strerror(errno));
+		return 1;
+	}
+	while (!stop && sent < max) {
+		if (send(fd, data, sent % 2 ? LARGE : SMALL, 0) < 0) {
+			fprintf(stderr, "flood: send: %s: %s\n", argv[1],
+				strerror(errno));
+			return 1;
+		}
+		if (++sent % BURST == 0)
+			usleep(PAUSE_US);
+	}
+	printf("%ld\n", sent);
+	return 0;
+}
