@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
-/* SEC("netfilter/FAMILY/HOOK[/PRIORITY[/defrag]]") attaches by itself. */
+/* SEC("netfilter/FAMILY/HOOK[/PRIORITY[/defrag|/strict]]") attaches by itself. */
 #include <limits.h>
 #include <stdarg.h>
+
+#include <linux/bpf_nf.h>
 
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
@@ -62,6 +64,7 @@ FIXTURE_VARIANT(good)
 	}
 
 #define DEFRAG BPF_F_NETFILTER_IP_DEFRAG
+#define STRICT BPF_F_NETFILTER_DEFRAG_STRICT
 
 GOOD_CASE(ip_prerouting, NFPROTO_IPV4, NF_INET_PRE_ROUTING, 0, 0);
 GOOD_CASE(ip_input, NFPROTO_IPV4, NF_INET_LOCAL_IN, 0, 0);
@@ -83,6 +86,7 @@ GOOD_CASE(name_minus, NFPROTO_IPV4, NF_INET_LOCAL_OUT, -151, 0);
 GOOD_CASE(ip_defrag, NFPROTO_IPV4, NF_INET_FORWARD, 0, DEFRAG);
 GOOD_CASE(ip6_defrag, NFPROTO_IPV6, NF_INET_FORWARD, -399, DEFRAG);
 GOOD_CASE(inet_defrag, NFPROTO_INET, NF_INET_FORWARD, 0, DEFRAG);
+GOOD_CASE(inet_strict, NFPROTO_INET, NF_INET_FORWARD, 0, DEFRAG | STRICT);
 
 FIXTURE_SETUP(good)
 {
@@ -157,9 +161,10 @@ BAD_CASE(two_offsets, EINVAL, "bad priority 'filter+1+1'");
 BAD_CASE(name_in_part, EINVAL, "bad priority 'filt'");
 BAD_CASE(huge_priority, EINVAL, "bad priority '99999999999'");
 BAD_CASE(sum_too_large, EINVAL, "bad priority 'srcnat+2147483647'");
-BAD_CASE(bad_flag, EINVAL, "bad flag 'reassemble': expected defrag");
+BAD_CASE(bad_flag, EINVAL, "bad flag 'reassemble': expected defrag or strict");
 BAD_CASE(empty_flag, EINVAL, "bad flag ''");
 BAD_CASE(more_behind_defrag, EINVAL, "bad flag 'defrag/x'");
+BAD_CASE(more_behind_strict, EINVAL, "bad flag 'strict/x'");
 BAD_CASE(defrag_too_early, ERANGE, "-399");
 BAD_CASE(priority_min, ERANGE, "failed to attach");
 

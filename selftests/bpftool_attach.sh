@@ -107,6 +107,125 @@ test_without_defrag()
 	expect_stats packets=3 fragments=3
 }
 
+test_strict()
+{
+	needs_own BPF_F_NETFILTER_DEFRAG_STRICT
+	attach_here strict
+	expect_link "$(here_pin)" flags=65537
+}
+
+test_defrag_and_strict()
+{
+	needs_own BPF_F_NETFILTER_DEFRAG_STRICT
+	attach_here strict defrag
+	expect_link "$(here_pin)" flags=65537
+}
+
+# attach_drop ARG...: next to what attach_here attached.
+attach_drop()
+{
+	bpftool net attach netfilter pinned "$PINS/drop" "$FAMILY" hook forward \
+		netns "$NS_ROUTER" "$@"
+}
+
+# What comes first is told by whether the packet gets to both.
+test_before()
+{
+	needs_own BPF_F_NETFILTER_BEFORE
+	attach_here
+	attach_drop before link "$(link_id "$(here_pin)")"
+	expect_link "$(here_pin "$FAMILY" 6)" priority=6 flags=0
+	expect_program "$(here_pin "$FAMILY" 6)" drop
+	probe 4 client-server
+	expect_delivered ""
+	expect_stats packets=1 dropped=1
+}
+
+test_after()
+{
+	needs_own BPF_F_NETFILTER_AFTER
+	attach_here
+	attach_drop after link "$(link_id "$(here_pin)")"
+	expect_link "$(here_pin "$FAMILY" 8)" priority=8 flags=0
+	expect_program "$(here_pin "$FAMILY" 8)" drop
+	probe 4 client-server
+	expect_delivered ""
+	expect_stats packets=2 dropped=1
+}
+
+# The new place is one to be next to, like any other.
+test_before_one_after_another()
+{
+	local priority
+
+	needs_own BPF_F_NETFILTER_BEFORE
+	attach_here
+	for priority in 7 6 5; do
+		attach_drop before link "$(link_id "$(here_pin "$FAMILY" "$priority")")"
+	done
+	expect_link "$(here_pin "$FAMILY" 4)" priority=4
+}
+
+test_before_with_pin_and_flags()
+{
+	needs_own BPF_F_NETFILTER_BEFORE
+	attach_here
+	attach_drop before link "$(link_id "$(here_pin)")" strict pin "$PINS/links/mine"
+	expect_link "$PINS/links/mine" priority=6 flags=65537
+	[[ ! -e $(here_pin "$FAMILY" 6) ]] || fail "the default pin is there too"
+}
+
+test_after_in_short()
+{
+	needs_own BPF_F_NETFILTER_AFTER
+	attach_here
+	attach_drop af li "$(link_id "$(here_pin)")"
+	expect_link "$(here_pin "$FAMILY" 8)" priority=8
+}
+
+# A link of both families is met by one of each.
+test_after_a_link_of_both_families()
+{
+	needs_own BPF_F_NETFILTER_AFTER
+	attach_here
+	bpftool net attach netfilter pinned "$PINS/drop" ip6 hook forward \
+		after link "$(link_id "$(here_pin)")" netns "$NS_ROUTER"
+	expect_link "$(here_pin ip6 8)" priority=8 pf=10
+}
+
+test_before_json()
+{
+	local output
+
+	needs_own BPF_F_NETFILTER_BEFORE
+	attach_here
+	output=$(bpftool -j net attach netfilter pinned "$PINS/drop" "$FAMILY" hook forward \
+		before link "$(link_id "$(here_pin)")" netns "$NS_ROUTER")
+	expect_json "$output" '.priority == 6 and .priority_name == "filter + 6"' \
+		'.flags == 0 and .flag_names == []' \
+		".pinned == [\"$(here_pin "$FAMILY" 6)\"]"
+}
+
+# It does not follow the one that it was put next to.
+test_before_stays()
+{
+	needs_own BPF_F_NETFILTER_BEFORE
+	attach_here
+	attach_drop before link "$(link_id "$(here_pin)")"
+	bpftool net detach netfilter "$FAMILY" "${HERE[@]}" netns "$NS_ROUTER"
+	expect_link "$(here_pin "$FAMILY" 6)" priority=6 "netns=$ROUTER_INO"
+}
+
+test_before_default_pin_of_a_detached_link()
+{
+	needs_own BPF_F_NETFILTER_BEFORE
+	attach_here
+	attach_drop priority 6
+	nf_prog detach "$(here_pin "$FAMILY" 6)"
+	attach_drop before link "$(link_id "$(here_pin)")"
+	expect_link "$(here_pin "$FAMILY" 6)" "netns=$ROUTER_INO"
+}
+
 expect_in_router()
 {
 	expect_program "$(here_pin)" accept

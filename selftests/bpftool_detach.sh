@@ -24,11 +24,6 @@ expect_detached()
 	expect_nothing_attached
 }
 
-link_id()
-{
-	nf_prog info "$1" | sed -n 's/^id=//p'
-}
-
 test_by_place()
 {
 	attach_here

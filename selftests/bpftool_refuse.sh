@@ -197,6 +197,158 @@ test_overwrite_with_other_flags()
 	expect_link "$(here_pin)" flags=0
 }
 
+test_overwrite_with_strict()
+{
+	needs_own BPF_F_NETFILTER_DEFRAG_STRICT
+	attach_here defrag
+	expect_error "was attached with defrag, which 'overwrite' does not change" \
+		BPFTOOL net attach netfilter pinned "$PINS/drop" "$FAMILY" "${HERE[@]}" \
+		netns "$NS_ROUTER" strict overwrite
+	expect_link "$(here_pin)" flags=1
+	attach_here defrag overwrite
+}
+
+# expect_no_place TEXT ARG...: next to a link; what is attached stays alone.
+expect_no_place()
+{
+	expect_error "$1" BPFTOOL net attach netfilter pinned "$PINS/drop" "$FAMILY" \
+		hook forward netns "$NS_ROUTER" "${@:2}"
+	probe 4 client-server
+	expect_delivered "92 intact"
+}
+
+# take PRIORITY: with a program that is no obstacle to packets.
+take()
+{
+	bpftool net attach netfilter pinned "$PINS/accept" "$FAMILY" hook forward \
+		priority "$1" netns "$NS_ROUTER"
+}
+
+test_before_is_taken()
+{
+	local id
+
+	needs_own BPF_F_NETFILTER_BEFORE
+	attach_here
+	take 6
+	take 5
+	id=$(link_id "$(here_pin)")
+	expect_no_place "6 (filter + 6) is taken by BPF program 'accept' (id $(nf_prog prog-id "$PINS/accept"), link $(link_id "$(here_pin "$FAMILY" 6)"), pinned" \
+		before link "$id"
+	expect_no_place "the nearest before link $id that is free is 4 (filter + 4)" \
+		before link "$id"
+	expect_stats packets=6 dropped=0
+}
+
+test_after_is_taken()
+{
+	local id
+
+	needs_own BPF_F_NETFILTER_AFTER
+	attach_here
+	take 8
+	id=$(link_id "$(here_pin)")
+	expect_no_place "the nearest after link $id that is free is 9 (filter + 9)" \
+		after link "$id"
+	expect_stats packets=2 dropped=0
+}
+
+test_before_is_taken_by_an_nft_chain()
+{
+	needs_own BPF_F_NETFILTER_BEFORE
+	type -P nft >/dev/null || skip "nft is not installed"
+	needs_listed_hooks
+	attach_here
+	nft_router 'table ip fw { chain guard { type filter hook forward priority 6; }; }'
+	expect_no_place "6 (filter + 6) is taken by nft chain ip fw guard" \
+		before link "$(link_id "$(here_pin)")"
+}
+
+test_before_with_defrag_is_taken_to_the_end()
+{
+	needs_own BPF_F_NETFILTER_BEFORE
+	take -398
+	take -399
+	expect_no_place "and so is all that is before it" \
+		before link "$(link_id "$(here_pin "$FAMILY" -398)")" defrag
+}
+
+test_before_the_lowest()
+{
+	needs_own BPF_F_NETFILTER_BEFORE
+	take -2147483647
+	expect_no_place "there is no priority before that one" \
+		before link "$(link_id "$(here_pin "$FAMILY" -2147483647)")"
+}
+
+test_before_the_lowest_with_defrag()
+{
+	needs_own BPF_F_NETFILTER_BEFORE
+	take -399
+	expect_no_place "there is no priority before that one" \
+		before link "$(link_id "$(here_pin "$FAMILY" -399)")" defrag
+}
+
+test_after_the_highest()
+{
+	needs_own BPF_F_NETFILTER_AFTER
+	take 2147483646
+	expect_no_place "there is no priority after that one" \
+		after link "$(link_id "$(here_pin "$FAMILY" 2147483646)")"
+}
+
+# check_elsewhere TEXT NETNS FAMILY HOOK: the other link, and what is said of it.
+check_elsewhere()
+{
+	local text=$1 netns=$2 family=$3 hook=$4 id
+
+	needs_own BPF_F_NETFILTER_BEFORE
+	netns=${!netns}
+	bpftool net attach netfilter pinned "$PINS/accept" "$family" hook "$hook" \
+		priority 7 netns "$netns" pin "$PINS/links/anchor"
+	id=$(link_id "$PINS/links/anchor")
+	expect_error "link $id is not at this hook of this network namespace: it is at $text in netns $netns" \
+		BPFTOOL net attach netfilter pinned "$PINS/drop" ip hook forward \
+		netns "$NS_ROUTER" before link "$id"
+	nf_prog detach "$PINS/links/anchor"
+	expect_nothing_attached
+}
+
+test_before_a_detached_link()
+{
+	local id
+
+	needs_own BPF_F_NETFILTER_BEFORE
+	attach_here pin "$PINS/links/anchor"
+	id=$(link_id "$PINS/links/anchor")
+	nf_prog detach "$PINS/links/anchor"
+	expect_no_place "link $id is detached" before link "$id"
+	expect_nothing_attached
+}
+
+test_before_with_a_pin_that_exists()
+{
+	needs_own BPF_F_NETFILTER_BEFORE
+	attach_here
+	expect_no_place "exists already and holds link" \
+		before link "$(link_id "$(here_pin)")" pin "$(here_pin)"
+	expect_program "$(here_pin)" accept
+}
+
+# check_lacks WORD: of mainline's kernel, whose links take none of these.
+check_lacks()
+{
+	local word=$1 place=()
+
+	attach_here
+	case $word in
+	strict) place=(strict) ;;
+	*) place=("$word" link "$(link_id "$(here_pin)")") ;;
+	esac
+	expect_no_place "this kernel's netfilter links have no '$word'" "${place[@]}"
+	expect_stats packets=1
+}
+
 # The trap of "ip netns exec": the pin would end with the command.
 test_private_mount_namespace()
 {
@@ -266,6 +418,24 @@ add_test priority_sum_too_large check_arguments "out of range" hook forward prio
 add_test priority_min check_arguments "the lowest priority is -2147483647" hook forward priority -2147483648
 add_test priority_max check_arguments "the highest 2147483646" hook forward priority 2147483647
 add_test defrag_too_early check_arguments "the lowest priority is -399" hook forward priority -400 defrag
+add_test before_without_value check_refused "'before' needs a value" ip hook forward before
+add_test before_what check_arguments "unknown '5': expected one of 'link'" hook forward before 5
+add_test before_link_without_value check_refused "'link' needs a value" ip hook forward before link
+add_test before_bad_link_id check_arguments "can't parse '12x' as link ID" hook forward before link 12x
+add_test before_no_such_link check_arguments "link 4000000000: no such link" hook forward before link 4000000000
+add_test before_and_priority check_arguments "'before': give one of 'priority', 'before' and 'after'" "${HERE[@]}" before link 1
+add_test after_and_priority check_arguments "'priority': give one of 'priority', 'before' and 'after'" hook forward after link 1 priority 7
+add_test before_and_after check_arguments "'after': give one of 'priority', 'before' and 'after'" hook forward before link 1 after link 1
+add_test before_and_overwrite check_arguments "'overwrite': 'before' and 'after' choose a place that is free" hook forward before link 1 overwrite
+add_test overwrite_and_after check_arguments "'after': 'before' and 'after' choose a place that is free" hook forward overwrite after link 1
+add_test before_a_link_of_another_hook check_elsewhere "ip input priority 7 (filter + 7)" NS_ROUTER ip input
+add_test before_a_link_of_another_netns check_elsewhere "ip forward priority 7 (filter + 7)" NS_SERVER ip forward
+add_test before_a_link_of_another_family check_elsewhere "ip6 forward priority 7 (filter + 7)" NS_ROUTER ip6 forward
+if ! grep -qa BPF_F_NETFILTER_BEFORE /sys/kernel/btf/vmlinux; then
+	for word in strict before after; do
+		add_test "kernel_without_$word" check_lacks $word
+	done
+fi
 add_test no_such_netns check_refused "nonesuch" ip "${HERE[@]}" netns nonesuch
 add_test no_such_process check_refused "4000000" ip "${HERE[@]}" netns 4000000
 add_test netns_is_no_namespace check_refused "/etc/passwd" ip "${HERE[@]}" netns /etc/passwd

@@ -87,6 +87,83 @@ test_priority_without_a_name()
 	expect_priority_name -200 null
 }
 
+test_strict()
+{
+	needs_own BPF_F_NETFILTER_DEFRAG_STRICT
+	attach_unique forward 30018 strict
+	expect_json "$(shown 30018)" '.flags == 65537' '.flag_names == ["defrag", "strict"]'
+	expect_match "the listing" "*prio 30018 flags 0x10001 (defrag, strict) prog_id*" \
+		"$(bpftool net show)"
+}
+
+# attach_deny PRIORITY: and have it drop one packet and accept another.
+attach_deny()
+{
+	bpftool net attach netfilter pinned "$PINS/deny_port" "$FAMILY" hook forward \
+		priority "$1" netns "$NS_ROUTER"
+	probe 4 client-server
+	probe 4 client-server -p 53
+	expect_stats packets=2 dropped=1
+}
+
+# The sentinel of each probe is no packet of the policy, but one of the link.
+COUNTED=('.accepted == 3' '.dropped == 1' '.dropped_fragments == 0')
+
+test_counters()
+{
+	needs_own BPF_NF_LINK_STATS
+	attach_deny 30019
+	expect_json "$(shown 30019)" "${COUNTED[@]}"
+	expect_match "the listing" \
+		"*prio 30019 *"$'\n\t\t'"accepted 3 dropped 1 dropped_fragments 0"$'\n'"*" \
+		"$(bpftool net show)"
+}
+
+test_counters_of_link_show()
+{
+	local pin
+
+	needs_own BPF_NF_LINK_STATS
+	attach_deny 30020
+	pin=$(here_pin "$FAMILY" 30020)
+	expect_json "$(bpftool -j link show pinned "$pin")" "${COUNTED[@]}"
+	expect_match "plain" "*accepted 3 dropped 1 dropped_fragments 0*" \
+		"$(bpftool link show pinned "$pin")"
+}
+
+test_counters_go_on_when_overwritten()
+{
+	needs_own BPF_NF_LINK_STATS
+	attach_deny 30021
+	attach_unique forward 30021 overwrite
+	probe 4 client-server
+	expect_json "$(shown 30021)" '.prog_name == "accept"' '.accepted == 5' '.dropped == 1'
+}
+
+# What conntrack leaves alone is not reassembled.
+test_counter_of_fragments()
+{
+	needs_own BPF_NF_LINK_STATS
+	type -P nft >/dev/null || skip "nft is not installed"
+	attach_unique forward 30022 strict
+	probe 4 client-server -z 1400,480,912
+	expect_json "$(shown 30022)" '.accepted == 2' '.dropped_fragments == 0'
+	nft_router 'table ip t { chain c { type filter hook prerouting priority -450; notrack; }; }'
+	probe 4 client-server -z 1400,480,912
+	expect_delivered ""
+	expect_json "$(shown 30022)" '.accepted == 3' '.dropped == 0' '.dropped_fragments == 3'
+	expect_stats packets=1
+}
+
+# Zeroes would look like a program that no packet comes to.
+check_no_counters()
+{
+	attach_deny 30023
+	expect_json "$(shown 30023)" 'has("accepted") | not' 'has("dropped") | not' \
+		'has("dropped_fragments") | not'
+	[[ $(bpftool net show) != *accepted* ]] || fail "counters in plain output"
+}
+
 test_no_flags()
 {
 	attach_unique forward 30004
@@ -197,5 +274,8 @@ test_help()
 {
 	expect_match "help" "*attach netfilter*detach netfilter*" "$(bpftool net help 2>&1)"
 }
+
+grep -qa BPF_NF_LINK_STATS /sys/kernel/btf/vmlinux ||
+	add_test no_counters_where_nothing_counts check_no_counters
 
 run_tests
