@@ -144,6 +144,58 @@ check_exit_with_queue_and_conntrack()
 	restore_router
 }
 
+# A queue of fragments which have their conntrack entry already, as they left the
+# router tracked and came back over its loopback device: reassembly, in the hook
+# or in local delivery, has them wait with it. The last of them is dropped before.
+queue_tracked_fragments()
+{
+	local family=$1 address=ROUTER_LEFT_IP$1 header
+
+	if ((family == 4)); then
+		header="ip frag-off & 0x1fff != 0"
+	else
+		header="frag frag-off != 0"
+	fi
+	nft_router -f - <<-EOF2
+	table inet t {
+		chain early {
+			type filter hook prerouting priority -450
+			iif lo $header counter drop
+		}
+		chain track {
+			type filter hook output priority 10
+			ct state new counter
+		}
+	}
+	EOF2
+	ip -n "$NS_ROUTER" link set lo mtu 1500
+	# shellcheck disable=SC2016 # the inner shell expands it
+	in_ns "$NS_ROUTER" bash -c 'printf %02000d 0 > "/dev/udp/$1/9999"' -- "${!address}"
+	expect_nft_counter "inet t early" 1
+	expect_nft_counter "inet t track" 1
+}
+
+# CVE-2025-68768: conntrack's exit waited for an entry in a queue that only a
+# later exit frees. Of a namespace that hangs so the devices go all the same, but
+# those of the next one do not.
+check_exit_with_tracked_queue()
+{
+	local pf=$1 family=$2 flags=$3
+
+	type -P nft >/dev/null || skip "nft is not installed"
+	needs_defunct_links
+	# shellcheck disable=SC2086 # none or one
+	attach accept "$pf" input 0 $flags
+	queue_tracked_fragments "$family"
+	# IPv4's local delivery reassembles before the input hook, IPv6's after.
+	expect_stats packets=$((family == 6)) fragments=$((family == 6))
+	delete_router
+	expect_link "$LINK" netns=0
+	restore_router
+	delete_router
+	restore_router
+}
+
 with_family()
 {
 	needs_family "$2"
@@ -158,6 +210,10 @@ for family in 4 6; do
 	add_test "exit_with_queue_ipv$family" check_exit_with_queue "$pf" $family
 	add_test "exit_with_queue_and_conntrack_ipv$family" \
 		check_exit_with_queue_and_conntrack "$pf" $family
+	add_test "exit_with_tracked_queue_ipv$family" \
+		check_exit_with_tracked_queue "$pf" $family ""
+	add_test "exit_with_tracked_queue_and_defrag_ipv$family" \
+		check_exit_with_tracked_queue "$pf" $family defrag
 done
 add_test exit check_exit ip 4 ""
 add_test exit_with_defrag check_exit ip6 6 defrag
