@@ -142,6 +142,29 @@ check_nodefrag_socket()
 	expect_delivered "$((TOTAL - 8)) intact"
 }
 
+# Fragments of a tracked packet that come back over the loopback device have their
+# conntrack entry already. IPv6's reassembly leaves them alone; IPv4's does not
+# where NAT is built.
+check_tracked_fragments()
+{
+	local mode=$1 pf=$2 family=$3 address=ROUTER_LEFT_IP$3
+
+	nft_router 'table inet t { chain c { type filter hook output priority 10; ct state new counter; }; }'
+	ip -n "$NS_ROUTER" link set lo mtu 1500
+	watch "$mode" "$pf" prerouting
+	# shellcheck disable=SC2016 # the inner shell expands it
+	in_ns "$NS_ROUTER" bash -c 'printf %02000d 0 > "/dev/udp/$1/9999"' -- "${!address}"
+	ip -n "$NS_ROUTER" link set lo mtu 65536
+	expect_nft_counter "inet t c" 1
+	if ((family == 4)); then
+		expect_seen 1 0 0
+	elif [[ $mode == strict ]]; then
+		expect_seen 0 0 2
+	else
+		expect_seen 2 2 0
+	fi
+}
+
 # fragment_header NEXTHDR OFFSET MORE, dstopts NEXTHDR: in hexadecimal.
 fragment_header()
 {
@@ -249,6 +272,8 @@ for mode in defrag strict; do
 				with_family check_untracked $mode "$pf" $family
 		done
 		pf=$(pf_of $family)
+		add_test "tracked_fragments_${mode}_ipv$family" \
+			check_tracked_fragments $mode "$pf" $family
 		add_test "part_${mode}_ipv$family" check_part $mode "$pf" $family
 	done
 	add_test "cut_in_the_fragment_header_$mode" check_half_a_header $mode ip6
