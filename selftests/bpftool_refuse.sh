@@ -30,9 +30,9 @@ expect_error()
 			json+=("$word")
 		fi
 	done
-	expect_fails "$text" "${plain[@]}"
+	expect_fails -s 255 "$text" "${plain[@]}"
 	output=$("${json[@]}" 2> "$WORK/stderr") || status=$?
-	((status)) || fail "${json[*]}: succeeded"
+	expect_eq "exit status of ${json[*]}" 255 "$status"
 	expect_json "$output" ".error | contains(\"${text//\"/\\\"}\")"
 }
 
