@@ -296,18 +296,6 @@ link_id()
 	nf_prog info "$1" | sed -n 's/^id=//p'
 }
 
-# needs_own NAME: something of linux/bpf_nf.h, which mainline has not.
-needs_own()
-{
-	grep -qa "$1" /sys/kernel/btf/vmlinux || lacks "$1"
-}
-
-# The id of the link that is pinned there.
-link_id()
-{
-	nf_prog info "$1" | sed -n 's/^id=//p'
-}
-
 # A place in the router that most tests use, and its default pin.
 HERE=(hook forward priority 7)
 here_pin()
