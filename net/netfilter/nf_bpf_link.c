@@ -2,7 +2,7 @@
 /* BPF programs on netfilter hooks, attached through bpf_link. */
 #include <linux/bpf.h>
 #include <linux/bpf_nf.h>
-#include <linux/btf_ids.h>
+#include <linux/btf.h>
 #include <linux/capability.h>
 #include <linux/filter.h>
 #include <linux/kmod.h>
@@ -100,11 +100,12 @@ static unsigned int bpf_nf_run(void *priv, struct sk_buff *skb,
 			       const struct nf_hook_state *state)
 {
 	const struct bpf_nf_link *nf_link = priv;
-	struct bpf_nf_ctx ctx = {
-		.state = state,
-		.skb = skb,
-	};
+	struct bpf_nf_ctx ctx;
 	u32 verdict;
+
+	/* The rest is not there to be read: see bpf_nf_convert_ctx_access(). */
+	ctx.state = state;
+	ctx.skb = skb;
 
 	/* LOCAL_OUT and POST_ROUTING also run in process context. */
 	verdict = bpf_prog_run_pin_on_cpu(rcu_dereference(nf_link->prog), &ctx);
@@ -668,61 +669,6 @@ int bpf_nf_link_attach(const union bpf_attr *attr, struct bpf_prog *prog)
 	}
 	return bpf_link_settle(&link_primer);
 }
-
-const struct bpf_prog_ops netfilter_prog_ops = {
-	.test_run	= bpf_prog_test_run_nf,
-};
-
-BTF_ID_LIST(bpf_nf_ctx_btf_ids)
-BTF_ID(struct, nf_hook_state)
-BTF_ID(struct, sk_buff)
-
-enum {
-	BPF_NF_CTX_STATE,
-	BPF_NF_CTX_SKB,
-};
-
-static bool bpf_nf_ctx_btf_ptr(struct bpf_insn_access_aux *info, u32 btf_id)
-{
-	struct btf *btf = bpf_get_btf_vmlinux();
-
-	/* The ids are 0 in a kernel that was built without BTF. */
-	if (IS_ERR_OR_NULL(btf) || !btf_id)
-		return false;
-
-	info->reg_type = PTR_TO_BTF_ID | NF_BPF_PTR_FLAGS;
-	info->btf = btf;
-	info->btf_id = btf_id;
-	return true;
-}
-
-static bool bpf_nf_is_valid_access(int off, int size, enum bpf_access_type type,
-				   const struct bpf_prog *prog,
-				   struct bpf_insn_access_aux *info)
-{
-	if (type != BPF_READ || size != sizeof(void *))
-		return false;
-
-	switch (off) {
-	case offsetof(struct bpf_nf_ctx, state):
-		return bpf_nf_ctx_btf_ptr(info, bpf_nf_ctx_btf_ids[BPF_NF_CTX_STATE]);
-	case offsetof(struct bpf_nf_ctx, skb):
-		return bpf_nf_ctx_btf_ptr(info, bpf_nf_ctx_btf_ids[BPF_NF_CTX_SKB]);
-	default:
-		return false;
-	}
-}
-
-static const struct bpf_func_proto *
-bpf_nf_func_proto(enum bpf_func_id func_id, const struct bpf_prog *prog)
-{
-	return nf_bpf_base_func_proto(func_id, prog);
-}
-
-const struct bpf_verifier_ops netfilter_verifier_ops = {
-	.is_valid_access	= bpf_nf_is_valid_access,
-	.get_func_proto		= bpf_nf_func_proto,
-};
 
 static int __net_init bpf_nf_net_init(struct net *net)
 {

@@ -17,13 +17,22 @@ union bpf_attr;
  * struct bpf_nf_ctx - context of a BPF_PROG_TYPE_NETFILTER program
  * @state: the hook's state: number, family, devices, namespace
  * @skb: the packet, its data at the network header
+ * @data: first byte of the network header
+ * @data_end: first byte behind the linear part
+ * @mark: skb->mark, to read and to set
+ * @priority: skb->priority, to read and to set
  *
- * Programs find this struct by BTF and read each member whole. Members are only
- * ever added at the end: the first two are mainline's.
+ * Programs find this struct by BTF and read each pointer whole. Members are only
+ * ever added at the end: the first two are mainline's, and all that is filled
+ * in. An access to any other becomes one to the skb when the program is loaded.
  */
 struct bpf_nf_ctx {
 	const struct nf_hook_state *state;
 	struct sk_buff *skb;
+	void *data;
+	void *data_end;
+	__u32 mark;
+	__u32 priority;
 };
 
 #if IS_ENABLED(CONFIG_NETFILTER_BPF_LINK)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* What nf_bpf_link.c needs to know of a 6.1 kernel. */
+/* What nf_bpf_*.c need to know of a 6.1 kernel. */
 #ifndef _NF_BPF_COMPAT_H
 #define _NF_BPF_COMPAT_H
 
