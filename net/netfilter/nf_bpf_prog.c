@@ -26,6 +26,481 @@ enum {
 	BPF_NF_CTX_SKB,
 };
 
+/* Receive, forward and send paths have pulled, checked and parsed the IP header
+ * before a hook sees the packet, and go by what they found: the offsets of IPv4
+ * options, and the room that is left behind them. What they rely on stays.
+ */
+static bool bpf_nf_has_shape_v4(const struct iphdr *iph, u32 offset)
+{
+	return offset == 0 || offset == 2 || offset == 3 ||
+	       (offset >= sizeof(*iph) && offset < iph->ihl * 4);
+}
+
+static bool bpf_nf_keeps_shape_v4(const struct sk_buff *skb, u32 offset,
+				  const u8 *from, u32 len)
+{
+	const struct iphdr *iph = ip_hdr(skb);
+	u32 end = min_t(u32, offset + len, iph->ihl * 4);
+	const u8 *old = (const u8 *)iph;
+	u32 i;
+
+	for (i = offset; i < end; i++) {
+		if (bpf_nf_has_shape_v4(iph, i) && from[i - offset] != old[i])
+			return false;
+	}
+	return true;
+}
+
+static bool bpf_nf_keeps_shape_v6(const struct sk_buff *skb, u32 offset,
+				  const u8 *from, u32 len)
+{
+	const u8 *old = skb_network_header(skb);
+	u32 i, end = min_t(u32, offset + len, 6);
+
+	for (i = offset; i < end; i++) {
+		u8 changed = from[i - offset] ^ old[i];
+
+		/* The version shares its byte with the traffic class. */
+		if ((i == 0 && changed & 0xf0) || (i >= 4 && changed))
+			return false;
+	}
+	return true;
+}
+
+static bool bpf_nf_keeps_shape(const struct bpf_nf_ctx *ctx, u32 offset,
+			       const void *from, u32 len)
+{
+	if (ctx->state->pf == NFPROTO_IPV6)
+		return bpf_nf_keeps_shape_v6(ctx->skb, offset, from, len);
+	return bpf_nf_keeps_shape_v4(ctx->skb, offset, from, len);
+}
+
+/* Of the checksums' even offsets, those that are none. */
+static bool bpf_nf_may_be_csum(const struct bpf_nf_ctx *ctx, u32 offset)
+{
+	if (ctx->state->pf == NFPROTO_IPV6)
+		return offset >= sizeof(struct ipv6hdr);
+	return !bpf_nf_has_shape_v4(ip_hdr(ctx->skb), offset);
+}
+
+static int bpf_nf_load(const struct sk_buff *skb, u32 offset, void *to, u32 len)
+{
+	const void *ptr;
+
+	ptr = offset <= INT_MAX ? skb_header_pointer(skb, offset, len, to) : NULL;
+	if (unlikely(!ptr)) {
+		memset(to, 0, len);
+		return -EFAULT;
+	}
+	if (ptr != to)
+		memcpy(to, ptr, len);
+	return 0;
+}
+
+BPF_CALL_4(bpf_nf_skb_load_bytes, const struct bpf_nf_ctx *, ctx, u32, offset,
+	   void *, to, u32, len)
+{
+	return bpf_nf_load(ctx->skb, offset, to, len);
+}
+
+static const struct bpf_func_proto bpf_nf_skb_load_bytes_proto = {
+	.func		= bpf_nf_skb_load_bytes,
+	.ret_type	= RET_INTEGER,
+	.arg1_type	= ARG_PTR_TO_CTX,
+	.arg2_type	= ARG_ANYTHING,
+	.arg3_type	= ARG_PTR_TO_UNINIT_MEM,
+	.arg4_type	= ARG_CONST_SIZE,
+};
+
+static int bpf_nf_load_mac(const struct sk_buff *skb, u32 offset, void *to,
+			   u32 len)
+{
+	/* What was received is linear up to its network header; what was made
+	 * here has no link layer header yet.
+	 */
+	if (unlikely(!skb_mac_header_was_set(skb) ||
+		     (u64)offset + len > skb_tail_pointer(skb) -
+					 skb_mac_header(skb))) {
+		memset(to, 0, len);
+		return -EFAULT;
+	}
+	memcpy(to, skb_mac_header(skb) + offset, len);
+	return 0;
+}
+
+BPF_CALL_5(bpf_nf_skb_load_bytes_relative, const struct bpf_nf_ctx *, ctx,
+	   u32, offset, void *, to, u32, len, u32, start_header)
+{
+	switch (start_header) {
+	case BPF_HDR_START_MAC:
+		return bpf_nf_load_mac(ctx->skb, offset, to, len);
+	case BPF_HDR_START_NET:
+		return bpf_nf_load(ctx->skb, offset, to, len);
+	default:
+		memset(to, 0, len);
+		return -EFAULT;
+	}
+}
+
+static const struct bpf_func_proto bpf_nf_skb_load_bytes_relative_proto = {
+	.func		= bpf_nf_skb_load_bytes_relative,
+	.ret_type	= RET_INTEGER,
+	.arg1_type	= ARG_PTR_TO_CTX,
+	.arg2_type	= ARG_ANYTHING,
+	.arg3_type	= ARG_PTR_TO_UNINIT_MEM,
+	.arg4_type	= ARG_CONST_SIZE,
+	.arg5_type	= ARG_ANYTHING,
+};
+
+BPF_CALL_2(bpf_nf_skb_pull_data, struct bpf_nf_ctx *, ctx, u32, len)
+{
+	/* Not bpf_compute_data_pointers(): that writes to skb->cb, which is the
+	 * IP layer's here. Loads of data and data_end ask the skb each time.
+	 */
+	return skb_ensure_writable(ctx->skb, len ?: skb_headlen(ctx->skb));
+}
+
+static const struct bpf_func_proto bpf_nf_skb_pull_data_proto = {
+	.func		= bpf_nf_skb_pull_data,
+	.ret_type	= RET_INTEGER,
+	.arg1_type	= ARG_PTR_TO_CTX,
+	.arg2_type	= ARG_ANYTHING,
+};
+
+BPF_CALL_5(bpf_nf_skb_store_bytes, struct bpf_nf_ctx *, ctx, u32, offset,
+	   const void *, from, u32, len, u64, flags)
+{
+	struct sk_buff *skb = ctx->skb;
+	void *ptr;
+
+	if (unlikely(flags & ~(BPF_F_RECOMPUTE_CSUM | BPF_F_INVALIDATE_HASH)))
+		return -EINVAL;
+	if (unlikely(offset > INT_MAX ||
+		     skb_ensure_writable(skb, offset + len)))
+		return -EFAULT;
+	if (unlikely(!bpf_nf_keeps_shape(ctx, offset, from, len)))
+		return -EPERM;
+
+	ptr = skb->data + offset;
+	if (flags & BPF_F_RECOMPUTE_CSUM)
+		__skb_postpull_rcsum(skb, ptr, len, offset);
+	memcpy(ptr, from, len);
+	if (flags & BPF_F_RECOMPUTE_CSUM)
+		__skb_postpush_rcsum(skb, ptr, len, offset);
+	if (flags & BPF_F_INVALIDATE_HASH)
+		skb_clear_hash(skb);
+	return 0;
+}
+
+static const struct bpf_func_proto bpf_nf_skb_store_bytes_proto = {
+	.func		= bpf_nf_skb_store_bytes,
+	.ret_type	= RET_INTEGER,
+	.arg1_type	= ARG_PTR_TO_CTX,
+	.arg2_type	= ARG_ANYTHING,
+	.arg3_type	= ARG_PTR_TO_MEM | MEM_RDONLY,
+	.arg4_type	= ARG_CONST_SIZE,
+	.arg5_type	= ARG_ANYTHING,
+};
+
+/* Return: the checksum at @offset, writable, or an error pointer */
+static __sum16 *bpf_nf_csum(const struct bpf_nf_ctx *ctx, u32 offset)
+{
+	if (unlikely(offset > 0xffff || offset & 1 ||
+		     skb_ensure_writable(ctx->skb, offset + sizeof(__sum16))))
+		return ERR_PTR(-EFAULT);
+	if (unlikely(!bpf_nf_may_be_csum(ctx, offset)))
+		return ERR_PTR(-EPERM);
+	return (__sum16 *)(ctx->skb->data + offset);
+}
+
+BPF_CALL_5(bpf_nf_l3_csum_replace, struct bpf_nf_ctx *, ctx, u32, offset,
+	   u64, from, u64, to, u64, flags)
+{
+	__sum16 *sum;
+
+	if (unlikely(flags & ~BPF_F_HDR_FIELD_MASK))
+		return -EINVAL;
+	sum = bpf_nf_csum(ctx, offset);
+	if (IS_ERR(sum))
+		return PTR_ERR(sum);
+
+	switch (flags & BPF_F_HDR_FIELD_MASK) {
+	case 0:
+		if (unlikely(from))
+			return -EINVAL;
+		csum_replace_by_diff(sum, (__force __wsum)to);
+		return 0;
+	case sizeof(u16):
+		csum_replace2(sum, (__force __be16)from, (__force __be16)to);
+		return 0;
+	case sizeof(u32):
+		csum_replace4(sum, (__force __be32)from, (__force __be32)to);
+		return 0;
+	default:
+		return -EINVAL;
+	}
+}
+
+static const struct bpf_func_proto bpf_nf_l3_csum_replace_proto = {
+	.func		= bpf_nf_l3_csum_replace,
+	.ret_type	= RET_INTEGER,
+	.arg1_type	= ARG_PTR_TO_CTX,
+	.arg2_type	= ARG_ANYTHING,
+	.arg3_type	= ARG_ANYTHING,
+	.arg4_type	= ARG_ANYTHING,
+	.arg5_type	= ARG_ANYTHING,
+};
+
+BPF_CALL_5(bpf_nf_l4_csum_replace, struct bpf_nf_ctx *, ctx, u32, offset,
+	   u64, from, u64, to, u64, flags)
+{
+	bool pseudo = flags & BPF_F_PSEUDO_HDR;
+	bool ipv6 = flags & BPF_F_IPV6;
+	__sum16 *sum;
+
+	if (unlikely(flags & ~(BPF_F_MARK_MANGLED_0 | BPF_F_MARK_ENFORCE |
+			       BPF_F_PSEUDO_HDR | BPF_F_HDR_FIELD_MASK |
+			       BPF_F_IPV6)))
+		return -EINVAL;
+	sum = bpf_nf_csum(ctx, offset);
+	if (IS_ERR(sum))
+		return PTR_ERR(sum);
+	/* A UDP checksum of 0 says that there is none. */
+	if ((flags & BPF_F_MARK_MANGLED_0) && !(flags & BPF_F_MARK_ENFORCE) &&
+	    !*sum)
+		return 0;
+
+	switch (flags & BPF_F_HDR_FIELD_MASK) {
+	case 0:
+		if (unlikely(from))
+			return -EINVAL;
+		inet_proto_csum_replace_by_diff(sum, ctx->skb,
+						(__force __wsum)to, pseudo, ipv6);
+		break;
+	case sizeof(u16):
+		inet_proto_csum_replace2(sum, ctx->skb, (__force __be16)from,
+					 (__force __be16)to, pseudo);
+		break;
+	case sizeof(u32):
+		inet_proto_csum_replace4(sum, ctx->skb, (__force __be32)from,
+					 (__force __be32)to, pseudo);
+		break;
+	default:
+		return -EINVAL;
+	}
+
+	if ((flags & BPF_F_MARK_MANGLED_0) && !*sum)
+		*sum = CSUM_MANGLED_0;
+	return 0;
+}
+
+static const struct bpf_func_proto bpf_nf_l4_csum_replace_proto = {
+	.func		= bpf_nf_l4_csum_replace,
+	.ret_type	= RET_INTEGER,
+	.arg1_type	= ARG_PTR_TO_CTX,
+	.arg2_type	= ARG_ANYTHING,
+	.arg3_type	= ARG_ANYTHING,
+	.arg4_type	= ARG_ANYTHING,
+	.arg5_type	= ARG_ANYTHING,
+};
+
+/* The kernel's own one has a buffer per CPU, which is safe where softirqs are
+ * off: not at LOCAL_OUT. Sums need none.
+ */
+BPF_CALL_5(bpf_nf_csum_diff, const void *, from, u32, from_size,
+	   const void *, to, u32, to_size, u32, seed)
+{
+	__wsum sum = (__force __wsum)seed;
+
+	if (unlikely((from_size | to_size) % sizeof(u32) ||
+		     (u64)from_size + to_size > MAX_BPF_STACK))
+		return -EINVAL;
+
+	if (to_size)
+		sum = csum_partial(to, to_size, sum);
+	if (from_size)
+		sum = csum_sub(sum, csum_partial(from, from_size, 0));
+	return (__force u32)sum;
+}
+
+static const struct bpf_func_proto bpf_nf_csum_diff_proto = {
+	.func		= bpf_nf_csum_diff,
+	.pkt_access	= true,
+	.ret_type	= RET_INTEGER,
+	.arg1_type	= ARG_PTR_TO_MEM | PTR_MAYBE_NULL | MEM_RDONLY,
+	.arg2_type	= ARG_CONST_SIZE_OR_ZERO,
+	.arg3_type	= ARG_PTR_TO_MEM | PTR_MAYBE_NULL | MEM_RDONLY,
+	.arg4_type	= ARG_CONST_SIZE_OR_ZERO,
+	.arg5_type	= ARG_ANYTHING,
+};
+
+static u32 bpf_nf_frag_max_size(const struct bpf_nf_ctx *ctx)
+{
+	if (ctx->state->pf == NFPROTO_IPV6)
+		return IP6CB(ctx->skb)->frag_max_size;
+	return IPCB(ctx->skb)->frag_max_size;
+}
+
+/* A reassembled packet leaves in pieces no larger than those that came. */
+static bool bpf_nf_fits(const struct bpf_nf_ctx *ctx, u32 mtu)
+{
+	const struct sk_buff *skb = ctx->skb;
+	u32 frag_max_size = bpf_nf_frag_max_size(ctx);
+
+	if (frag_max_size)
+		return frag_max_size <= mtu;
+	return skb->len <= mtu ||
+	       (skb_is_gso(skb) && skb_gso_validate_network_len(skb, mtu));
+}
+
+/* What the caller left to us: whether this very packet fits. */
+static int bpf_nf_fib_check_mtu(const struct bpf_nf_ctx *ctx,
+				struct bpf_fib_lookup *params)
+{
+	struct net_device *dev;
+	u32 mtu;
+
+	dev = dev_get_by_index_rcu(ctx->state->net, params->ifindex);
+	if (unlikely(!dev || !(dev->flags & IFF_UP)))
+		return BPF_FIB_LKUP_RET_FRAG_NEEDED;
+	mtu = READ_ONCE(dev->mtu);
+	params->mtu_result = min_t(u32, mtu, U16_MAX);
+	return bpf_nf_fits(ctx, mtu) ? BPF_FIB_LKUP_RET_SUCCESS :
+				       BPF_FIB_LKUP_RET_FRAG_NEEDED;
+}
+
+BPF_CALL_4(bpf_nf_fib_lookup, const struct bpf_nf_ctx *, ctx,
+	   struct bpf_fib_lookup *, params, u32, plen, u32, flags)
+{
+	struct net *net = ctx->state->net;
+	bool check_mtu;
+	int ret;
+
+	if (plen < sizeof(*params) || flags & ~NF_BPF_FIB_LOOKUP_FLAGS)
+		return -EINVAL;
+
+	check_mtu = params->tot_len;
+	/* In process context the neighbours' tables want what softirqs have. */
+	local_bh_disable();
+	if (IS_ENABLED(CONFIG_INET) && params->family == AF_INET)
+		ret = bpf_ipv4_fib_lookup(net, params, flags, check_mtu);
+	else if (IS_ENABLED(CONFIG_IPV6) && params->family == AF_INET6)
+		ret = bpf_ipv6_fib_lookup(net, params, flags, check_mtu);
+	else
+		ret = -EAFNOSUPPORT;
+	if (ret == BPF_FIB_LKUP_RET_SUCCESS && !check_mtu)
+		ret = bpf_nf_fib_check_mtu(ctx, params);
+	local_bh_enable();
+	return ret;
+}
+
+static const struct bpf_func_proto bpf_nf_fib_lookup_proto = {
+	.func		= bpf_nf_fib_lookup,
+	.gpl_only	= true,
+	.ret_type	= RET_INTEGER,
+	.arg1_type	= ARG_PTR_TO_CTX,
+	.arg2_type	= ARG_PTR_TO_MEM,
+	.arg3_type	= ARG_CONST_SIZE,
+	.arg4_type	= ARG_ANYTHING,
+};
+
+static unsigned long bpf_nf_copy_packet(void *to, const void *skb,
+					unsigned long offset, unsigned long len)
+{
+	return bpf_nf_load(skb, offset, to, len) ? len : 0;
+}
+
+BPF_CALL_5(bpf_nf_perf_event_output, struct bpf_nf_ctx *, ctx,
+	   struct bpf_map *, map, u64, flags, void *, data, u64, size)
+{
+	u64 packet_size = (flags & BPF_F_CTXLEN_MASK) >> 32;
+
+	if (unlikely(flags & ~(BPF_F_CTXLEN_MASK | BPF_F_INDEX_MASK)))
+		return -EINVAL;
+	if (unlikely(packet_size > ctx->skb->len))
+		return -EFAULT;
+	return bpf_event_output(map, flags, data, size, ctx->skb, packet_size,
+				bpf_nf_copy_packet);
+}
+
+static const struct bpf_func_proto bpf_nf_perf_event_output_proto = {
+	.func		= bpf_nf_perf_event_output,
+	.gpl_only	= true,
+	.ret_type	= RET_INTEGER,
+	.arg1_type	= ARG_PTR_TO_CTX,
+	.arg2_type	= ARG_CONST_MAP_PTR,
+	.arg3_type	= ARG_ANYTHING,
+	.arg4_type	= ARG_PTR_TO_MEM | MEM_RDONLY,
+	.arg5_type	= ARG_CONST_SIZE_OR_ZERO,
+};
+
+BPF_CALL_1(bpf_nf_get_hash_recalc, struct bpf_nf_ctx *, ctx)
+{
+	return skb_get_hash(ctx->skb);
+}
+
+static const struct bpf_func_proto bpf_nf_get_hash_recalc_proto = {
+	.func		= bpf_nf_get_hash_recalc,
+	.ret_type	= RET_INTEGER,
+	.arg1_type	= ARG_PTR_TO_CTX,
+};
+
+BPF_CALL_1(bpf_nf_get_netns_cookie, const struct bpf_nf_ctx *, ctx)
+{
+	return ctx ? ctx->state->net->net_cookie : init_net.net_cookie;
+}
+
+static const struct bpf_func_proto bpf_nf_get_netns_cookie_proto = {
+	.func		= bpf_nf_get_netns_cookie,
+	.ret_type	= RET_INTEGER,
+	.arg1_type	= ARG_PTR_TO_CTX_OR_NULL,
+};
+
+/**
+ * bpf_nf_changes_pkt_data - may this helper move what packet pointers point to?
+ * @func: the helper's function
+ *
+ * Return: true if the verifier has to forget all packet pointers at the call
+ */
+bool bpf_nf_changes_pkt_data(const void *func)
+{
+	return func == bpf_nf_skb_pull_data ||
+	       func == bpf_nf_skb_store_bytes ||
+	       func == bpf_nf_l3_csum_replace ||
+	       func == bpf_nf_l4_csum_replace;
+}
+
+static const struct bpf_func_proto *
+bpf_nf_func_proto(enum bpf_func_id func_id, const struct bpf_prog *prog)
+{
+	switch (func_id) {
+	case BPF_FUNC_skb_load_bytes:
+		return &bpf_nf_skb_load_bytes_proto;
+	case BPF_FUNC_skb_load_bytes_relative:
+		return &bpf_nf_skb_load_bytes_relative_proto;
+	case BPF_FUNC_skb_pull_data:
+		return &bpf_nf_skb_pull_data_proto;
+	case BPF_FUNC_skb_store_bytes:
+		return &bpf_nf_skb_store_bytes_proto;
+	case BPF_FUNC_l3_csum_replace:
+		return &bpf_nf_l3_csum_replace_proto;
+	case BPF_FUNC_l4_csum_replace:
+		return &bpf_nf_l4_csum_replace_proto;
+	case BPF_FUNC_csum_diff:
+		return &bpf_nf_csum_diff_proto;
+	case BPF_FUNC_fib_lookup:
+		return &bpf_nf_fib_lookup_proto;
+	case BPF_FUNC_perf_event_output:
+		return &bpf_nf_perf_event_output_proto;
+	case BPF_FUNC_get_hash_recalc:
+		return &bpf_nf_get_hash_recalc_proto;
+	case BPF_FUNC_get_netns_cookie:
+		return &bpf_nf_get_netns_cookie_proto;
+	default:
+		return nf_bpf_base_func_proto(func_id, prog);
+	}
+}
+
 static bool bpf_nf_ctx_btf_ptr(struct bpf_insn_access_aux *info, u32 btf_id)
 {
 	struct btf *btf = bpf_get_btf_vmlinux();
@@ -165,5 +640,5 @@ const struct bpf_prog_ops netfilter_prog_ops = {
 const struct bpf_verifier_ops netfilter_verifier_ops = {
 	.is_valid_access	= bpf_nf_is_valid_access,
 	.convert_ctx_access	= bpf_nf_convert_ctx_access,
-	.get_func_proto		= nf_bpf_base_func_proto,
+	.get_func_proto		= bpf_nf_func_proto,
 };

@@ -6,7 +6,9 @@
 #include <linux/errno.h>
 #include <linux/types.h>
 
+struct bpf_fib_lookup;
 struct bpf_prog;
+struct net;
 struct nf_hook_ops;
 struct nf_hook_state;
 struct sk_buff;
@@ -38,6 +40,7 @@ struct bpf_nf_ctx {
 #if IS_ENABLED(CONFIG_NETFILTER_BPF_LINK)
 int bpf_nf_link_attach(const union bpf_attr *attr, struct bpf_prog *prog);
 u32 bpf_nf_hook_prog_id(const struct nf_hook_ops *ops);
+bool bpf_nf_changes_pkt_data(const void *func);
 int bpf_prog_test_run_nf(struct bpf_prog *prog, const union bpf_attr *kattr,
 			 union bpf_attr __user *uattr);
 #else
@@ -51,7 +54,18 @@ static inline u32 bpf_nf_hook_prog_id(const struct nf_hook_ops *ops)
 {
 	return 0;
 }
+
+static inline bool bpf_nf_changes_pkt_data(const void *func)
+{
+	return false;
+}
 #endif /* CONFIG_NETFILTER_BPF_LINK */
+
+/* What bpf_fib_lookup() is for every type of program, in net/core/filter.c. */
+int bpf_ipv4_fib_lookup(struct net *net, struct bpf_fib_lookup *params,
+			u32 flags, bool check_mtu);
+int bpf_ipv6_fib_lookup(struct net *net, struct bpf_fib_lookup *params,
+			u32 flags, bool check_mtu);
 
 /* What all kinds of BPF_PROG_TEST_RUN share, in net/bpf/test_run.c. */
 void *bpf_ctx_init(const union bpf_attr *kattr, u32 max_size);

@@ -9,6 +9,10 @@
 /* 6.1 has no PTR_TRUSTED: a plain BTF pointer is what its checks compare with. */
 #define NF_BPF_PTR_FLAGS	0
 
+#define NF_BPF_FIB_LOOKUP_FLAGS						\
+	(BPF_FIB_LOOKUP_DIRECT | BPF_FIB_LOOKUP_OUTPUT |		\
+	 BPF_FIB_LOOKUP_SKIP_NEIGH | BPF_FIB_LOOKUP_TBID | BPF_FIB_LOOKUP_SRC)
+
 static inline const struct bpf_func_proto *
 nf_bpf_base_func_proto(enum bpf_func_id func_id, const struct bpf_prog *prog)
 {
