@@ -122,7 +122,14 @@ static unsigned int bpf_nf_run(void *priv, struct sk_buff *skb,
 	return NF_ACCEPT;
 }
 
-static bool bpf_nf_is_fragment(const struct sk_buff *skb, u8 pf)
+/**
+ * bpf_nf_is_fragment - is this packet a fragment, or can that not be ruled out?
+ * @skb: the packet, its data at the network header
+ * @pf: NFPROTO_IPV4 or NFPROTO_IPV6
+ *
+ * Return: true for a fragment, and for an IPv6 header chain that is cut
+ */
+bool bpf_nf_is_fragment(const struct sk_buff *skb, u8 pf)
 {
 	unsigned int offset = 0;
 	u8 nexthdr;

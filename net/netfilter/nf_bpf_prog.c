@@ -642,3 +642,99 @@ const struct bpf_verifier_ops netfilter_verifier_ops = {
 	.convert_ctx_access	= bpf_nf_convert_ctx_access,
 	.get_func_proto		= bpf_nf_func_proto,
 };
+
+/* The pieces after the first hang in the frag_list, each with its own headers in
+ * front of its data, until something pulls them into the linear part.
+ */
+static u32 bpf_nf_count_pieces(const struct sk_buff *skb, u32 hdrlen, u32 *flags)
+{
+	const struct sk_buff *piece;
+	u32 pieces = 1;
+
+	skb_walk_frags(skb, piece) {
+		/* Pages of the first piece are in a list entry without headers. */
+		if (skb_network_offset(piece) > -(int)hdrlen)
+			continue;
+		if (hdrlen == sizeof(struct iphdr) &&
+		    ip_hdr(piece)->frag_off & htons(IP_DF))
+			*flags |= BPF_NF_FRAG_DF;
+		pieces++;
+	}
+	return pieces;
+}
+
+/* What a fragment's header added to the size, in the only datagram that is one
+ * piece: the atomic fragment of IPv6.
+ */
+static bool bpf_nf_is_atomic(const struct bpf_nf_ctx *ctx, u32 max_size)
+{
+	return ctx->state->pf == NFPROTO_IPV6 &&
+	       max_size == ctx->skb->len + sizeof(struct frag_hdr);
+}
+
+static void bpf_nf_fill_frag_info(const struct bpf_nf_ctx *ctx,
+				  struct bpf_nf_frag_info *info)
+{
+	u32 max_size = bpf_nf_frag_max_size(ctx);
+	const struct sk_buff *skb = ctx->skb;
+	u32 hdrlen = sizeof(struct ipv6hdr);
+	u32 flags = 0, pieces = 0;
+
+	if (bpf_nf_is_fragment(skb, ctx->state->pf))
+		flags |= BPF_NF_FRAG_IS_FRAGMENT;
+	if (max_size) {
+		flags |= BPF_NF_FRAG_REASSEMBLED;
+		if (ctx->state->pf == NFPROTO_IPV4) {
+			hdrlen = sizeof(struct iphdr);
+			if (IPCB(skb)->flags & IPSKB_FRAG_PMTU)
+				flags |= BPF_NF_FRAG_DF;
+		}
+		/* A head that outgrew every piece has swallowed some. */
+		if (bpf_nf_is_atomic(ctx, max_size) ||
+		    (skb_has_frag_list(skb) && skb_headlen(skb) <= max_size))
+			pieces = bpf_nf_count_pieces(skb, hdrlen, &flags);
+	}
+
+	info->flags = flags;
+	info->pieces = pieces;
+	info->max_size = max_size;
+}
+
+__bpf_kfunc_start_defs();
+
+/**
+ * bpf_nf_frag_info - what reassembly knows of the packet
+ * @ctx: the program's context
+ * @info: filled in
+ * @info__sz: bytes of @info, sizeof(struct bpf_nf_frag_info)
+ *
+ * Return: 0, or -EINVAL for another size
+ */
+__bpf_kfunc int bpf_nf_frag_info(struct bpf_nf_ctx *ctx,
+				 struct bpf_nf_frag_info *info, u32 info__sz)
+{
+	if (info__sz != sizeof(*info))
+		return -EINVAL;
+
+	bpf_nf_fill_frag_info(ctx, info);
+	return 0;
+}
+
+__bpf_kfunc_end_defs();
+
+BTF_KFUNCS_START(bpf_nf_kfunc_ids)
+BTF_ID_FLAGS(func, bpf_nf_frag_info)
+BTF_KFUNCS_END(bpf_nf_kfunc_ids)
+
+static const struct btf_kfunc_id_set bpf_nf_kfunc_set = {
+	.owner	= THIS_MODULE,
+	.set	= &bpf_nf_kfunc_ids,
+};
+
+static int __init bpf_nf_prog_init(void)
+{
+	BTF_TYPE_EMIT_ENUM(BPF_NF_FRAG_REASSEMBLED);
+	return register_btf_kfunc_id_set(BPF_PROG_TYPE_NETFILTER,
+					 &bpf_nf_kfunc_set);
+}
+late_initcall(bpf_nf_prog_init);

@@ -2,6 +2,8 @@
 #ifndef _UAPI_LINUX_BPF_NF_H
 #define _UAPI_LINUX_BPF_NF_H
 
+#include <linux/types.h>
+
 /**
  * DOC: BPF programs on netfilter hooks, beyond linux/bpf.h
  *
@@ -84,6 +86,35 @@ enum bpf_nf_link_feature {
 	BPF_NF_LINK_UPDATE	= 2,
 	BPF_NF_LINK_NETNS	= 3,
 	BPF_NF_LINK_STATS	= 4,
+};
+
+/**
+ * enum bpf_nf_frag_flags - bits of bpf_nf_frag_info.flags
+ *
+ * @BPF_NF_FRAG_REASSEMBLED: the packet came in pieces and is whole now
+ * @BPF_NF_FRAG_DF: the largest piece of an IPv4 datagram, or any after the
+ *	first, had Don't Fragment set; of a first one that is not the largest
+ *	reassembly does not keep it
+ * @BPF_NF_FRAG_IS_FRAGMENT: it still is a fragment, or the IPv6 header chain is
+ *	cut so that it cannot be told
+ */
+enum bpf_nf_frag_flags {
+	BPF_NF_FRAG_REASSEMBLED	= 1U << 0,
+	BPF_NF_FRAG_DF		= 1U << 1,
+	BPF_NF_FRAG_IS_FRAGMENT	= 1U << 2,
+};
+
+/**
+ * struct bpf_nf_frag_info - what bpf_nf_frag_info() tells of a packet
+ * @flags: enum bpf_nf_frag_flags
+ * @pieces: how many fragments a reassembled packet came in; 0 when it is none,
+ *	or when a pull or a write has joined them
+ * @max_size: bytes of the largest one, with its IP header; 0 when it is none
+ */
+struct bpf_nf_frag_info {
+	__u32 flags;
+	__u32 pieces;
+	__u32 max_size;
 };
 
 #endif /* _UAPI_LINUX_BPF_NF_H */
