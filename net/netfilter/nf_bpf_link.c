@@ -100,12 +100,11 @@ static unsigned int bpf_nf_run(void *priv, struct sk_buff *skb,
 			       const struct nf_hook_state *state)
 {
 	const struct bpf_nf_link *nf_link = priv;
-	struct bpf_nf_ctx ctx;
+	struct bpf_nf_ctx_kern ctx = {
+		.state = state,
+		.skb = skb,
+	};
 	u32 verdict;
-
-	/* The rest is not there to be read: see bpf_nf_convert_ctx_access(). */
-	ctx.state = state;
-	ctx.skb = skb;
 
 	/* LOCAL_OUT and POST_ROUTING also run in process context. */
 	verdict = bpf_prog_run_pin_on_cpu(rcu_dereference(nf_link->prog), &ctx);

@@ -67,7 +67,7 @@ static bool bpf_nf_keeps_shape_v6(const struct sk_buff *skb, u32 offset,
 	return true;
 }
 
-static bool bpf_nf_keeps_shape(const struct bpf_nf_ctx *ctx, u32 offset,
+static bool bpf_nf_keeps_shape(const struct bpf_nf_ctx_kern *ctx, u32 offset,
 			       const void *from, u32 len)
 {
 	if (ctx->state->pf == NFPROTO_IPV6)
@@ -76,7 +76,7 @@ static bool bpf_nf_keeps_shape(const struct bpf_nf_ctx *ctx, u32 offset,
 }
 
 /* Of the checksums' even offsets, those that are none. */
-static bool bpf_nf_may_be_csum(const struct bpf_nf_ctx *ctx, u32 offset)
+static bool bpf_nf_may_be_csum(const struct bpf_nf_ctx_kern *ctx, u32 offset)
 {
 	if (ctx->state->pf == NFPROTO_IPV6)
 		return offset >= sizeof(struct ipv6hdr);
@@ -97,7 +97,7 @@ static int bpf_nf_load(const struct sk_buff *skb, u32 offset, void *to, u32 len)
 	return 0;
 }
 
-BPF_CALL_4(bpf_nf_skb_load_bytes, const struct bpf_nf_ctx *, ctx, u32, offset,
+BPF_CALL_4(bpf_nf_skb_load_bytes, const struct bpf_nf_ctx_kern *, ctx, u32, offset,
 	   void *, to, u32, len)
 {
 	return bpf_nf_load(ctx->skb, offset, to, len);
@@ -128,7 +128,7 @@ static int bpf_nf_load_mac(const struct sk_buff *skb, u32 offset, void *to,
 	return 0;
 }
 
-BPF_CALL_5(bpf_nf_skb_load_bytes_relative, const struct bpf_nf_ctx *, ctx,
+BPF_CALL_5(bpf_nf_skb_load_bytes_relative, const struct bpf_nf_ctx_kern *, ctx,
 	   u32, offset, void *, to, u32, len, u32, start_header)
 {
 	switch (start_header) {
@@ -152,7 +152,7 @@ static const struct bpf_func_proto bpf_nf_skb_load_bytes_relative_proto = {
 	.arg5_type	= ARG_ANYTHING,
 };
 
-BPF_CALL_2(bpf_nf_skb_pull_data, struct bpf_nf_ctx *, ctx, u32, len)
+BPF_CALL_2(bpf_nf_skb_pull_data, struct bpf_nf_ctx_kern *, ctx, u32, len)
 {
 	/* Not bpf_compute_data_pointers(): that writes to skb->cb, which is the
 	 * IP layer's here. Loads of data and data_end ask the skb each time.
@@ -167,7 +167,7 @@ static const struct bpf_func_proto bpf_nf_skb_pull_data_proto = {
 	.arg2_type	= ARG_ANYTHING,
 };
 
-BPF_CALL_5(bpf_nf_skb_store_bytes, struct bpf_nf_ctx *, ctx, u32, offset,
+BPF_CALL_5(bpf_nf_skb_store_bytes, struct bpf_nf_ctx_kern *, ctx, u32, offset,
 	   const void *, from, u32, len, u64, flags)
 {
 	struct sk_buff *skb = ctx->skb;
@@ -203,7 +203,7 @@ static const struct bpf_func_proto bpf_nf_skb_store_bytes_proto = {
 };
 
 /* Return: the checksum at @offset, writable, or an error pointer */
-static __sum16 *bpf_nf_csum(const struct bpf_nf_ctx *ctx, u32 offset)
+static __sum16 *bpf_nf_csum(const struct bpf_nf_ctx_kern *ctx, u32 offset)
 {
 	if (unlikely(offset > 0xffff || offset & 1 ||
 		     skb_ensure_writable(ctx->skb, offset + sizeof(__sum16))))
@@ -213,7 +213,7 @@ static __sum16 *bpf_nf_csum(const struct bpf_nf_ctx *ctx, u32 offset)
 	return (__sum16 *)(ctx->skb->data + offset);
 }
 
-BPF_CALL_5(bpf_nf_l3_csum_replace, struct bpf_nf_ctx *, ctx, u32, offset,
+BPF_CALL_5(bpf_nf_l3_csum_replace, struct bpf_nf_ctx_kern *, ctx, u32, offset,
 	   u64, from, u64, to, u64, flags)
 {
 	__sum16 *sum;
@@ -251,7 +251,7 @@ static const struct bpf_func_proto bpf_nf_l3_csum_replace_proto = {
 	.arg5_type	= ARG_ANYTHING,
 };
 
-BPF_CALL_5(bpf_nf_l4_csum_replace, struct bpf_nf_ctx *, ctx, u32, offset,
+BPF_CALL_5(bpf_nf_l4_csum_replace, struct bpf_nf_ctx_kern *, ctx, u32, offset,
 	   u64, from, u64, to, u64, flags)
 {
 	bool pseudo = flags & BPF_F_PSEUDO_HDR;
@@ -334,7 +334,7 @@ static const struct bpf_func_proto bpf_nf_csum_diff_proto = {
 	.arg5_type	= ARG_ANYTHING,
 };
 
-static u32 bpf_nf_frag_max_size(const struct bpf_nf_ctx *ctx)
+static u32 bpf_nf_frag_max_size(const struct bpf_nf_ctx_kern *ctx)
 {
 	if (ctx->state->pf == NFPROTO_IPV6)
 		return IP6CB(ctx->skb)->frag_max_size;
@@ -342,7 +342,7 @@ static u32 bpf_nf_frag_max_size(const struct bpf_nf_ctx *ctx)
 }
 
 /* A reassembled packet leaves in pieces no larger than those that came. */
-static bool bpf_nf_fits(const struct bpf_nf_ctx *ctx, u32 mtu)
+static bool bpf_nf_fits(const struct bpf_nf_ctx_kern *ctx, u32 mtu)
 {
 	const struct sk_buff *skb = ctx->skb;
 	u32 frag_max_size = bpf_nf_frag_max_size(ctx);
@@ -354,7 +354,7 @@ static bool bpf_nf_fits(const struct bpf_nf_ctx *ctx, u32 mtu)
 }
 
 /* What the caller left to us: whether this very packet fits. */
-static int bpf_nf_fib_check_mtu(const struct bpf_nf_ctx *ctx,
+static int bpf_nf_fib_check_mtu(const struct bpf_nf_ctx_kern *ctx,
 				struct bpf_fib_lookup *params)
 {
 	struct net_device *dev;
@@ -369,7 +369,7 @@ static int bpf_nf_fib_check_mtu(const struct bpf_nf_ctx *ctx,
 				       BPF_FIB_LKUP_RET_FRAG_NEEDED;
 }
 
-BPF_CALL_4(bpf_nf_fib_lookup, const struct bpf_nf_ctx *, ctx,
+BPF_CALL_4(bpf_nf_fib_lookup, const struct bpf_nf_ctx_kern *, ctx,
 	   struct bpf_fib_lookup *, params, u32, plen, u32, flags)
 {
 	struct net *net = ctx->state->net;
@@ -410,7 +410,7 @@ static unsigned long bpf_nf_copy_packet(void *to, const void *skb,
 	return bpf_nf_load(skb, offset, to, len) ? len : 0;
 }
 
-BPF_CALL_5(bpf_nf_perf_event_output, struct bpf_nf_ctx *, ctx,
+BPF_CALL_5(bpf_nf_perf_event_output, struct bpf_nf_ctx_kern *, ctx,
 	   struct bpf_map *, map, u64, flags, void *, data, u64, size)
 {
 	u64 packet_size = (flags & BPF_F_CTXLEN_MASK) >> 32;
@@ -434,7 +434,7 @@ static const struct bpf_func_proto bpf_nf_perf_event_output_proto = {
 	.arg5_type	= ARG_CONST_SIZE_OR_ZERO,
 };
 
-BPF_CALL_1(bpf_nf_get_hash_recalc, struct bpf_nf_ctx *, ctx)
+BPF_CALL_1(bpf_nf_get_hash_recalc, struct bpf_nf_ctx_kern *, ctx)
 {
 	return skb_get_hash(ctx->skb);
 }
@@ -445,7 +445,7 @@ static const struct bpf_func_proto bpf_nf_get_hash_recalc_proto = {
 	.arg1_type	= ARG_PTR_TO_CTX,
 };
 
-BPF_CALL_1(bpf_nf_get_netns_cookie, const struct bpf_nf_ctx *, ctx)
+BPF_CALL_1(bpf_nf_get_netns_cookie, const struct bpf_nf_ctx_kern *, ctx)
 {
 	return ctx ? ctx->state->net->net_cookie : init_net.net_cookie;
 }
@@ -595,7 +595,7 @@ static struct bpf_insn *bpf_nf_convert_u32(enum bpf_access_type type,
 	return insn;
 }
 
-/* Loads of what bpf_nf_run() does not fill in become loads from the skb: they
+/* Loads of what is not in struct bpf_nf_ctx_kern become loads from the skb: they
  * cost a program that has none of them nothing, and are right after a helper
  * has moved the data.
  */
@@ -666,13 +666,13 @@ static u32 bpf_nf_count_pieces(const struct sk_buff *skb, u32 hdrlen, u32 *flags
 /* What a fragment's header added to the size, in the only datagram that is one
  * piece: the atomic fragment of IPv6.
  */
-static bool bpf_nf_is_atomic(const struct bpf_nf_ctx *ctx, u32 max_size)
+static bool bpf_nf_is_atomic(const struct bpf_nf_ctx_kern *ctx, u32 max_size)
 {
 	return ctx->state->pf == NFPROTO_IPV6 &&
 	       max_size == ctx->skb->len + sizeof(struct frag_hdr);
 }
 
-static void bpf_nf_fill_frag_info(const struct bpf_nf_ctx *ctx,
+static void bpf_nf_fill_frag_info(const struct bpf_nf_ctx_kern *ctx,
 				  struct bpf_nf_frag_info *info)
 {
 	u32 max_size = bpf_nf_frag_max_size(ctx);
@@ -716,7 +716,7 @@ __bpf_kfunc int bpf_nf_frag_info(struct bpf_nf_ctx *ctx,
 	if (info__sz != sizeof(*info))
 		return -EINVAL;
 
-	bpf_nf_fill_frag_info(ctx, info);
+	bpf_nf_fill_frag_info(bpf_nf_ctx_kern(ctx), info);
 	return 0;
 }
 

@@ -139,7 +139,7 @@ int bpf_prog_test_run_nf(struct bpf_prog *prog, const union bpf_attr *kattr,
 	struct nf_hook_state *user, state = {};
 	u32 size = kattr->test.data_size_in;
 	u32 repeat = kattr->test.repeat ?: 1;
-	struct bpf_nf_ctx ctx = { .state = &state };
+	struct bpf_nf_ctx_kern ctx = { .state = &state };
 	struct sk_buff *skb;
 	u32 retval, duration;
 	void *data;

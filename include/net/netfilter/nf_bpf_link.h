@@ -2,8 +2,10 @@
 #ifndef _NF_BPF_LINK_H
 #define _NF_BPF_LINK_H
 
+#include <linux/build_bug.h>
 #include <linux/compiler.h>
 #include <linux/errno.h>
+#include <linux/stddef.h>
 #include <linux/types.h>
 
 struct bpf_fib_lookup;
@@ -25,8 +27,8 @@ union bpf_attr;
  * @priority: skb->priority, to read and to set
  *
  * Programs find this struct by BTF and read each pointer whole. Members are only
- * ever added at the end: the first two are mainline's, and all that is filled
- * in. An access to any other becomes one to the skb when the program is loaded.
+ * ever added at the end: the first two are mainline's. An access to any other
+ * becomes one to the skb when the program is loaded: see struct bpf_nf_ctx_kern.
  */
 struct bpf_nf_ctx {
 	const struct nf_hook_state *state;
@@ -36,6 +38,28 @@ struct bpf_nf_ctx {
 	__u32 mark;
 	__u32 priority;
 };
+
+/**
+ * struct bpf_nf_ctx_kern - what of struct bpf_nf_ctx is there at run time
+ * @state: as there
+ * @skb: as there
+ */
+struct bpf_nf_ctx_kern {
+	const struct nf_hook_state *state;
+	struct sk_buff *skb;
+};
+
+static_assert(offsetof(struct bpf_nf_ctx_kern, state) ==
+	      offsetof(struct bpf_nf_ctx, state));
+static_assert(offsetof(struct bpf_nf_ctx_kern, skb) ==
+	      offsetof(struct bpf_nf_ctx, skb));
+
+/* A kfunc has the program's type as its parameter's, and gets this one. */
+static inline const struct bpf_nf_ctx_kern *
+bpf_nf_ctx_kern(const struct bpf_nf_ctx *ctx)
+{
+	return (const struct bpf_nf_ctx_kern *)ctx;
+}
 
 #if IS_ENABLED(CONFIG_NETFILTER_BPF_LINK)
 int bpf_nf_link_attach(const union bpf_attr *attr, struct bpf_prog *prog);
