@@ -436,7 +436,8 @@ static const struct bpf_func_proto bpf_nf_perf_event_output_proto = {
 
 BPF_CALL_1(bpf_nf_get_hash_recalc, struct bpf_nf_ctx_kern *, ctx)
 {
-	return skb_get_hash(ctx->skb);
+	/* What the kernel itself sends can have neither device nor socket. */
+	return skb_get_hash_net(ctx->state->net, ctx->skb);
 }
 
 static const struct bpf_func_proto bpf_nf_get_hash_recalc_proto = {
@@ -700,8 +701,6 @@ static void bpf_nf_fill_frag_info(const struct bpf_nf_ctx_kern *ctx,
 	info->max_size = max_size;
 }
 
-__bpf_kfunc_start_defs();
-
 /**
  * bpf_nf_frag_info - what reassembly knows of the packet
  * @ctx: the program's context
@@ -719,8 +718,6 @@ __bpf_kfunc int bpf_nf_frag_info(struct bpf_nf_ctx *ctx,
 	bpf_nf_fill_frag_info(bpf_nf_ctx_kern(ctx), info);
 	return 0;
 }
-
-__bpf_kfunc_end_defs();
 
 BTF_KFUNCS_START(bpf_nf_kfunc_ids)
 BTF_ID_FLAGS(func, bpf_nf_frag_info)

@@ -9,6 +9,7 @@
 #include <linux/types.h>
 
 struct bpf_fib_lookup;
+struct bpf_nf_frag_info;
 struct bpf_prog;
 struct net;
 struct nf_hook_ops;
@@ -85,6 +86,10 @@ static inline bool bpf_nf_changes_pkt_data(const void *func)
 	return false;
 }
 #endif /* CONFIG_NETFILTER_BPF_LINK */
+
+/* kfuncs: programs call them, not the kernel. */
+int bpf_nf_frag_info(struct bpf_nf_ctx *ctx, struct bpf_nf_frag_info *info,
+		     u32 info__sz);
 
 /* What bpf_fib_lookup() is for every type of program, in net/core/filter.c. */
 int bpf_ipv4_fib_lookup(struct net *net, struct bpf_fib_lookup *params,

@@ -13,11 +13,7 @@
 	(BPF_FIB_LOOKUP_DIRECT | BPF_FIB_LOOKUP_OUTPUT |		\
 	 BPF_FIB_LOOKUP_SKIP_NEIGH | BPF_FIB_LOOKUP_TBID | BPF_FIB_LOOKUP_SRC)
 
-#define __bpf_kfunc		__used noinline
-#define __bpf_kfunc_start_defs()					\
-	__diag_push();							\
-	__diag_ignore_all("-Wmissing-prototypes", "BTF declares kfuncs")
-#define __bpf_kfunc_end_defs()	__diag_pop()
+#define __bpf_kfunc		noinline
 #define BTF_KFUNCS_START	BTF_SET8_START
 #define BTF_KFUNCS_END		BTF_SET8_END
 
