@@ -100,6 +100,159 @@ TEST_F(api, update_program)
 	bpf_link__destroy(link);
 }
 
+TEST_F(api, update_program_of_another_type)
+{
+	LIBBPF_OPTS(bpf_netfilter_opts, opts,
+		.pf = NFPROTO_IPV4,
+		.hooknum = NF_INET_LOCAL_OUT);
+	struct bpf_program *other;
+	struct bpf_object *object;
+	struct bpf_link *link;
+
+	if (!nf_has_update(bpf_program__fd(self->skel->progs.first)))
+		NF_LACKS(return, "BPF_LINK_UPDATE");
+	object = bpf_object__open_mem(self->skel->skeleton->data,
+				      self->skel->skeleton->data_sz, NULL);
+	ASSERT_NE(NULL, object);
+	other = bpf_object__find_program_by_name(object, "second");
+	ASSERT_NE(NULL, other);
+	ASSERT_EQ(0, bpf_program__set_type(other, BPF_PROG_TYPE_SOCKET_FILTER));
+	ASSERT_EQ(0, bpf_program__set_expected_attach_type(other, 0));
+	ASSERT_EQ(0, bpf_object__load(object));
+
+	link = bpf_program__attach_netfilter(self->skel->progs.first, &opts);
+	ASSERT_NE(NULL, link);
+	EXPECT_EQ(-EINVAL, bpf_link__update_program(link, other));
+	ASSERT_EQ(0, nf_send_loopback(1));
+	EXPECT_EQ(1, self->skel->bss->first_packets);
+	EXPECT_EQ(0, bpf_link__update_program(link, self->skel->progs.second));
+	ASSERT_EQ(0, nf_send_loopback(1));
+	EXPECT_EQ(1, self->skel->bss->first_packets);
+	EXPECT_EQ(1, self->skel->bss->second_packets);
+	bpf_link__destroy(link);
+	bpf_object__close(object);
+}
+
+TEST_F(api, update_program_of_a_detached_link)
+{
+	LIBBPF_OPTS(bpf_netfilter_opts, opts,
+		.pf = NFPROTO_IPV4,
+		.hooknum = NF_INET_LOCAL_OUT);
+	struct bpf_link *link;
+
+	if (!nf_has_update(bpf_program__fd(self->skel->progs.first)))
+		NF_LACKS(return, "BPF_LINK_UPDATE");
+	link = bpf_program__attach_netfilter(self->skel->progs.first, &opts);
+	ASSERT_NE(NULL, link);
+	ASSERT_EQ(0, bpf_link__detach(link));
+	EXPECT_EQ(-ENOLINK, bpf_link__update_program(link, self->skel->progs.second));
+	bpf_link__destroy(link);
+}
+
+FIXTURE(api_place)
+{
+	const char *lacks;
+	struct count *skel;
+	struct bpf_link *anchor;
+};
+
+FIXTURE_SETUP(api_place)
+{
+	LIBBPF_OPTS(bpf_netfilter_opts, opts,
+		.pf = NFPROTO_IPV4,
+		.hooknum = NF_INET_LOCAL_OUT,
+		.priority = 10);
+	const struct nf_key key = { .pf = NFPROTO_IPV4, .flags = BPF_F_NETFILTER_BEFORE };
+	int prog_fd;
+
+	ASSERT_EQ(0, nf_netns_new());
+	ASSERT_EQ(0, nf_netns_loopback_up());
+	libbpf_set_print(silent);
+	self->skel = count__open_and_load();
+	ASSERT_NE(NULL, self->skel);
+	self->anchor = bpf_program__attach_netfilter(self->skel->progs.first, &opts);
+	ASSERT_NE(NULL, self->anchor);
+	prog_fd = bpf_program__fd(self->skel->progs.first);
+	if (nf_link_at(prog_fd, &key, prog_fd) == -EOPNOTSUPP)
+		self->lacks = "places relative to another program";
+}
+
+FIXTURE_TEARDOWN(api_place)
+{
+	bpf_link__destroy(self->anchor);
+	count__destroy(self->skel);
+}
+
+/* The program that drops, next to the one that is there. */
+#define ATTACH_NEXT_TO(_flags, _relative) ({				\
+	LIBBPF_OPTS(bpf_netfilter_opts, _opts,				\
+		.pf = NFPROTO_IPV4,					\
+		.hooknum = NF_INET_LOCAL_OUT,				\
+		.flags = _flags,					\
+		.relative_fd = _relative);				\
+									\
+	bpf_program__attach_netfilter(self->skel->progs.dropping, &_opts); \
+})
+
+NF_TEST_F(api_place, before_a_link)
+{
+	struct bpf_link_info info;
+	struct bpf_link *link;
+
+	link = ATTACH_NEXT_TO(BPF_F_NETFILTER_BEFORE | BPF_F_NETFILTER_LINK,
+			      bpf_link__fd(self->anchor));
+	ASSERT_NE(NULL, link);
+	ASSERT_EQ(0, nf_link_info(bpf_link__fd(link), &info));
+	EXPECT_EQ(9, info.netfilter.priority);
+	ASSERT_EQ(-EPERM, nf_send_loopback(1));
+	EXPECT_EQ(1, self->skel->bss->dropping_packets);
+	EXPECT_EQ(0, self->skel->bss->first_packets);
+	bpf_link__destroy(link);
+}
+
+NF_TEST_F(api_place, after_a_program)
+{
+	struct bpf_link_info info;
+	struct bpf_link *link;
+
+	link = ATTACH_NEXT_TO(BPF_F_NETFILTER_AFTER,
+			      bpf_program__fd(self->skel->progs.first));
+	ASSERT_NE(NULL, link);
+	ASSERT_EQ(0, nf_link_info(bpf_link__fd(link), &info));
+	EXPECT_EQ(11, info.netfilter.priority);
+	ASSERT_EQ(-EPERM, nf_send_loopback(1));
+	EXPECT_EQ(1, self->skel->bss->dropping_packets);
+	EXPECT_EQ(1, self->skel->bss->first_packets);
+	bpf_link__destroy(link);
+}
+
+/* Refusals for the field alone: it has arrived. */
+NF_TEST_F(api_place, next_to_nothing)
+{
+	EXPECT_EQ(NULL, ATTACH_NEXT_TO(0, bpf_link__fd(self->anchor)));
+	EXPECT_EQ(EINVAL, errno);
+	EXPECT_EQ(NULL, ATTACH_NEXT_TO(BPF_F_NETFILTER_BEFORE | BPF_F_NETFILTER_LINK, 1 << 20));
+	EXPECT_EQ(EBADF, errno);
+}
+
+/* Options of a libbpf that did not have the field yet: what is behind their end
+ * is not read.
+ */
+NF_TEST_F(api_place, shorter_options)
+{
+	struct bpf_netfilter_opts opts = {
+		.sz = offsetof(struct bpf_netfilter_opts, relative_fd),
+		.pf = NFPROTO_IPV4,
+		.hooknum = NF_INET_LOCAL_OUT,
+		.relative_fd = 1 << 20,
+	};
+	struct bpf_link *link;
+
+	link = bpf_program__attach_netfilter(self->skel->progs.dropping, &opts);
+	ASSERT_NE(NULL, link);
+	bpf_link__destroy(link);
+}
+
 #define EXPECT_ATTACH_ERROR(error, prog, opts) do {			\
 	struct bpf_link *link = bpf_program__attach_netfilter(prog, opts); \
 									\
