@@ -326,6 +326,19 @@ test_before_a_detached_link()
 	expect_nothing_attached
 }
 
+# check_other_type WORD: next to a link that is at no hook at all.
+check_other_type()
+{
+	local word=$1 id
+
+	needs_own BPF_F_NETFILTER_BEFORE
+	nf_prog link-lookup "$PINS/lookup"
+	id=$(link_id "$PINS/lookup")
+	expect_no_place "link $id: its type is netns, not netfilter" "$word" link "$id"
+	rm "$PINS/lookup"
+	expect_nothing_attached
+}
+
 test_before_with_a_pin_that_exists()
 {
 	needs_own BPF_F_NETFILTER_BEFORE
@@ -428,6 +441,8 @@ add_test after_and_priority check_arguments "'priority': give one of 'priority',
 add_test before_and_after check_arguments "'after': give one of 'priority', 'before' and 'after'" hook forward before link 1 after link 1
 add_test before_and_overwrite check_arguments "'overwrite': 'before' and 'after' choose a place that is free" hook forward before link 1 overwrite
 add_test overwrite_and_after check_arguments "'after': 'before' and 'after' choose a place that is free" hook forward overwrite after link 1
+add_test before_a_link_of_another_type check_other_type before
+add_test after_a_link_of_another_type check_other_type after
 add_test before_a_link_of_another_hook check_elsewhere "ip input priority 7 (filter + 7)" NS_ROUTER ip input
 add_test before_a_link_of_another_netns check_elsewhere "ip forward priority 7 (filter + 7)" NS_SERVER ip forward
 add_test before_a_link_of_another_family check_elsewhere "ip6 forward priority 7 (filter + 7)" NS_ROUTER ip6 forward

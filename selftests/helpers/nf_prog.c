@@ -24,6 +24,7 @@
 static const char usage[] =
 	"Usage: nf_prog load OBJECT DIR\n"
 	"       nf_prog load-xdp PATH\n"
+	"       nf_prog link-lookup PATH\n"
 	"       nf_prog attach PROG PF HOOK PRIORITY [defrag|strict] [netns NAME] [pin PATH]\n"
 	"       nf_prog stats MAP\n"
 	"       nf_prog clean PIN|DIR...\n"
@@ -131,6 +132,35 @@ static int do_load_xdp(char **argv)
 	if (prog < 0)
 		return refused("load", "xdp", prog);
 	err = bpf_obj_pin(prog, argv[0]);
+	return err ? refused("pin", argv[0], err) : 0;
+}
+
+/* A link that is of no use here: to the network namespace, but of another type. */
+static int do_link_lookup(char **argv)
+{
+	const struct bpf_insn insns[] = {
+		BPF_MOV64_IMM(BPF_REG_0, 1),
+		BPF_EXIT_INSN(),
+	};
+	const struct nf_load load = {
+		.type = BPF_PROG_TYPE_SK_LOOKUP,
+		.expected_attach_type = BPF_SK_LOOKUP,
+		.license = "GPL",
+		.insns = insns,
+		.insn_cnt = sizeof(insns) / sizeof(insns[0]),
+	};
+	int prog, netns, link, err;
+
+	if (!argv[0])
+		return wrong("link-lookup");
+	prog = nf_load(&load);
+	if (prog < 0)
+		return refused("load", "sk_lookup", prog);
+	netns = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
+	link = bpf_link_create(prog, netns, BPF_SK_LOOKUP, NULL);
+	if (link < 0)
+		return refused("attach", "sk_lookup", link);
+	err = bpf_obj_pin(link, argv[0]);
 	return err ? refused("pin", argv[0], err) : 0;
 }
 
@@ -448,6 +478,7 @@ static const struct {
 } commands[] = {
 	{ "load", do_load },
 	{ "load-xdp", do_load_xdp },
+	{ "link-lookup", do_link_lookup },
 	{ "attach", do_attach },
 	{ "stats", do_stats },
 	{ "clean", do_clean },
