@@ -15,6 +15,7 @@
 
 #include <linux/capability.h>
 #include <linux/filter.h>
+#include <linux/netlink.h>
 
 #include <bpf/bpf.h>
 #include <bpf/btf.h>
@@ -249,6 +250,149 @@ int nf_fdinfo(int fd, const char *key, char *value, size_t size)
 	}
 	fclose(file);
 	return err;
+}
+
+/* From nfnetlink.h and nfnetlink_hook.h, which clash with the headers above. */
+enum { NFNL_SUBSYS_HOOK = 12, NFNL_MSG_HOOK_GET = 0 };
+
+enum {
+	NFNLA_HOOK_HOOKNUM = 1,
+	NFNLA_HOOK_PRIORITY,
+	NFNLA_HOOK_DEV,
+	NFNLA_HOOK_FUNCTION_NAME,
+	NFNLA_HOOK_MODULE_NAME,
+	NFNLA_HOOK_CHAIN_INFO,
+	NFNLA_HOOK_MAX,
+};
+enum { NFNLA_HOOK_INFO_DESC = 1, NFNLA_HOOK_INFO_TYPE, NFNLA_HOOK_INFO_MAX };
+enum { NFNLA_HOOK_BPF_ID = 1, NFNLA_HOOK_BPF_MAX };
+
+struct nfgenmsg {
+	__u8 nfgen_family;
+	__u8 version;
+	__be16 res_id;
+};
+
+struct hook_request {
+	struct nlmsghdr nlh;
+	struct nfgenmsg nfg;
+	struct nlattr attr;
+	__be32 hooknum;
+};
+
+static void parse_attrs(const struct nlattr **table, int size, const void *data, int len)
+{
+	const struct nlattr *attr = data;
+	int type;
+
+	memset(table, 0, size * sizeof(*table));
+	while (len >= NLA_HDRLEN && attr->nla_len >= NLA_HDRLEN && attr->nla_len <= len) {
+		type = attr->nla_type & NLA_TYPE_MASK;
+		if (type < size)
+			table[type] = attr;
+		len -= NLA_ALIGN(attr->nla_len);
+		attr = (const void *)attr + NLA_ALIGN(attr->nla_len);
+	}
+}
+
+static const void *attr_data(const struct nlattr *attr)
+{
+	return (const void *)attr + NLA_HDRLEN;
+}
+
+static __u32 attr_number(const struct nlattr *attr)
+{
+	__be32 value;
+
+	memcpy(&value, attr_data(attr), sizeof(value));
+	return ntohl(value);
+}
+
+static void parse_nested(const struct nlattr **table, int size, const struct nlattr *attr)
+{
+	parse_attrs(table, size, attr_data(attr), attr->nla_len - NLA_HDRLEN);
+}
+
+static void parse_chain_info(const struct nlattr *attr, struct nf_hook *hook)
+{
+	const struct nlattr *info[NFNLA_HOOK_INFO_MAX], *bpf[NFNLA_HOOK_BPF_MAX];
+
+	parse_nested(info, NFNLA_HOOK_INFO_MAX, attr);
+	if (!info[NFNLA_HOOK_INFO_TYPE])
+		return;
+	hook->type = attr_number(info[NFNLA_HOOK_INFO_TYPE]);
+	if (hook->type != NF_HOOK_TYPE_BPF || !info[NFNLA_HOOK_INFO_DESC])
+		return;
+	parse_nested(bpf, NFNLA_HOOK_BPF_MAX, info[NFNLA_HOOK_INFO_DESC]);
+	if (bpf[NFNLA_HOOK_BPF_ID])
+		hook->prog_id = attr_number(bpf[NFNLA_HOOK_BPF_ID]);
+}
+
+static void parse_hook(const struct nlmsghdr *nlh, struct nf_hook *hook)
+{
+	const struct nlattr *attrs[NFNLA_HOOK_MAX];
+	const int header = NLMSG_ALIGN(sizeof(struct nfgenmsg));
+
+	*hook = (struct nf_hook) { .type = -1, .prog_id = -1 };
+	parse_attrs(attrs, NFNLA_HOOK_MAX, NLMSG_DATA(nlh) + header,
+		    nlh->nlmsg_len - NLMSG_LENGTH(header));
+	if (attrs[NFNLA_HOOK_PRIORITY])
+		hook->priority = attr_number(attrs[NFNLA_HOOK_PRIORITY]);
+	if (attrs[NFNLA_HOOK_FUNCTION_NAME])
+		hook->function = attr_data(attrs[NFNLA_HOOK_FUNCTION_NAME]);
+	if (attrs[NFNLA_HOOK_MODULE_NAME])
+		hook->module = attr_data(attrs[NFNLA_HOOK_MODULE_NAME]);
+	if (attrs[NFNLA_HOOK_CHAIN_INFO])
+		parse_chain_info(attrs[NFNLA_HOOK_CHAIN_INFO], hook);
+}
+
+static int receive_hooks(int fd, void (*take)(const struct nf_hook *, void *), void *arg)
+{
+	const struct nlmsgerr *error;
+	struct nlmsghdr *nlh;
+	struct nf_hook hook;
+	char buf[65536];
+	int len, nr = 0;
+
+	while ((len = recv(fd, buf, sizeof(buf), 0)) > 0) {
+		for (nlh = (void *)buf; NLMSG_OK(nlh, len); nlh = NLMSG_NEXT(nlh, len)) {
+			if (nlh->nlmsg_type == NLMSG_DONE)
+				return nr;
+			error = NLMSG_DATA(nlh);
+			if (nlh->nlmsg_type == NLMSG_ERROR)
+				return error->error;
+			parse_hook(nlh, &hook);
+			take(&hook, arg);
+			nr++;
+		}
+	}
+	return -errno;
+}
+
+/* The hooks of @pf at @hooknum, as nfnetlink tells them; how many there were. */
+int nf_dump_hooks(int pf, int hooknum, void (*take)(const struct nf_hook *, void *),
+		  void *arg)
+{
+	const struct hook_request request = {
+		.nlh.nlmsg_len = sizeof(request),
+		.nlh.nlmsg_type = NFNL_SUBSYS_HOOK << 8 | NFNL_MSG_HOOK_GET,
+		.nlh.nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP,
+		.nfg.nfgen_family = pf,
+		.attr.nla_len = NLA_HDRLEN + sizeof(__be32),
+		.attr.nla_type = NFNLA_HOOK_HOOKNUM,
+		.hooknum = htonl(hooknum),
+	};
+	int fd, nr;
+
+	fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_NETFILTER);
+	if (fd < 0)
+		return -errno;
+	if (send(fd, &request, sizeof(request), 0) < 0)
+		nr = -errno;
+	else
+		nr = receive_hooks(fd, take, arg);
+	close(fd);
+	return nr;
 }
 
 bool nf_patched(void)

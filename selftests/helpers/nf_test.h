@@ -63,6 +63,17 @@ struct nf_link_info {
 	__u64 dropped_fragments;
 };
 
+/* What nfnetlink_hook tells of a hook; type and prog_id are -1 where it does not. */
+struct nf_hook {
+	__s32 priority;
+	const char *function;
+	const char *module;
+	int type;
+	__s64 prog_id;
+};
+
+enum { NF_HOOK_TYPE_NFTABLES = 1, NF_HOOK_TYPE_BPF };
+
 struct nf_load {
 	enum bpf_prog_type type;
 	enum bpf_attach_type expected_attach_type;
@@ -87,6 +98,8 @@ int nf_btf_size(const char *type);
 int nf_btf_offset(const char *type, const char *member);
 int nf_set_caps(__u64 caps);
 int nf_send_loopback(int count);
+int nf_dump_hooks(int pf, int hooknum, void (*take)(const struct nf_hook *, void *),
+		  void *arg);
 int nf_fdinfo(int fd, const char *key, char *value, size_t size);
 
 /* The kernel under test is ours: what it lacks is a failure. */
