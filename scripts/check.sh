@@ -1,13 +1,13 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# check.sh [PATTERN]: the tests in the guest, then the checks of the series, and
-# one line that counts both.
+# check.sh [PATTERN]: the tests in the guest, then (without FLAVOUR=) the checks of
+# the series, and one line that counts both.
 
 . "$(dirname "$0")/lib.sh"
 
 PATTERN=${1:-}
-GUEST_TIMEOUT=${GUEST_TIMEOUT:-2400}
+GUEST_TIMEOUT=${GUEST_TIMEOUT:-$((2400 * $(flavour_says "Guest slowness" 1)))}
 passed=0
 failed=0
 skipped=0
@@ -35,7 +35,14 @@ run_part()
 
 in_guest()
 {
-	"$TOP/tools/guest/run" --timeout "$GUEST_TIMEOUT" -- selftests/run.sh ${PATTERN:+"$PATTERN"}
+	local name environment=()
+
+	# What the caller has set for the tests.
+	for name in "${!NF_BPF_@}" TEST_TIMEOUT; do
+		[[ -z ${!name:-} ]] || environment+=(--env "$name=${!name}")
+	done
+	"$TOP/tools/guest/run" --timeout "$GUEST_TIMEOUT" "${environment[@]}" -- \
+		selftests/run.sh ${PATTERN:+"$PATTERN"}
 }
 
 main()
@@ -48,7 +55,8 @@ main()
 		run_part selftests in_guest
 		ran=1
 	fi
-	if [[ check-patches = *$PATTERN* ]]; then
+	# It builds kernels of its own, whatever the flavour is.
+	if [[ -z $FLAVOUR && check-patches = *$PATTERN* ]]; then
 		note "# check-patches"
 		run_part check-patches "$TOP/scripts/check-patches.sh"
 		ran=1

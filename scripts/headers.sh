@@ -24,8 +24,16 @@ dump()
 	fi
 }
 
+# A flavour of the kernel is given programs that were compiled for another: what
+# differs is relocated when they are loaded. Only a change of the source counts.
+suits_flavour()
+{
+	[[ -n $FLAVOUR && $VMLINUX_H -nt $KTREE/.nf-bpf/sums && $VMLINUX_H -nt $BPFTOOL ]]
+}
+
 case ${1:-} in
 "")
+	! suits_flavour || exit 0
 	[[ ! $VMLINUX_H -nt $VMLINUX || ! $VMLINUX_H -nt $BPFTOOL ]] || exit 0
 	dump "$VMLINUX" "$VMLINUX_H" ;;
 host)

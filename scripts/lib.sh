@@ -61,6 +61,16 @@ rel()
 	printf '%s' "${1#"$TOP"/}"
 }
 
+# flavour_says WHAT DEFAULT: what the comments of the flavour's fragment give it.
+flavour_says()
+{
+	local fragment=$TOP/kconfig/$FLAVOUR.config value=
+
+	[[ -z $FLAVOUR || ! -r $fragment ]] ||
+		value=$(sed -n "s/^# $1: //p" "$fragment")
+	printf '%s' "${value:-$2}"
+}
+
 check_base()
 {
 	[[ -r $PATCHES/VERSION ]] && return

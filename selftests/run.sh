@@ -20,7 +20,8 @@ usage()
 	                    otherwise it is skipped
 	  BUILD, BASE       where the programs were built (build, 6.1)
 	  SELFTESTS         the same, the directory itself
-	  TEST_TIMEOUT      seconds for one file (300)
+	  NF_BPF_SLOW       how many times slower the kernel may be, a debug kernel (1)
+	  TEST_TIMEOUT      seconds for one file (300 * NF_BPF_SLOW)
 
 	The last line is "N passed, N failed, N skipped". Exit status: 0 nothing
 	failed, 1 something did, 2 wrong arguments or nothing to run.
@@ -31,7 +32,7 @@ SRC=$(cd "$(dirname "$0")" && pwd)
 export BUILD=${BUILD:-$(cd "$SRC/.." && pwd)/build}
 export BASE=${BASE:-6.1}
 export SELFTESTS=${SELFTESTS:-$BUILD/$BASE/selftests}
-TEST_TIMEOUT=${TEST_TIMEOUT:-300}
+TEST_TIMEOUT=${TEST_TIMEOUT:-$((300 * ${NF_BPF_SLOW:-1}))}
 VERBOSE=0
 
 passed=0
