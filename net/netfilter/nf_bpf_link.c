@@ -54,9 +54,9 @@ struct bpf_nf_stats {
  * struct bpf_nf_link - a BPF program on a netfilter hook
  * @link: what user space holds by fd, pin or id
  * @hook_ops: the hook; its priv is this link
- * @prog: what packets run. It repeats @link.prog because bpf_link_cleanup()
- *	clears that one, and when only half of an NFPROTO_INET hook could be
- *	registered, packets may still be in the half that was undone.
+ * @prog: what packets run; NULL, which accepts and does not count, until all of
+ *	the hook is registered. So a program never judges packets of one family
+ *	of an NFPROTO_INET hook whose other half is then refused.
  * @stats: per CPU; they go on when the program is replaced
  * @defrag: per family, the module whose defragmentation this link has enabled
  * @net: where the hook is registered, NULL before and after. No reference is
@@ -104,10 +104,15 @@ static unsigned int bpf_nf_run(void *priv, struct sk_buff *skb,
 		.state = state,
 		.skb = skb,
 	};
+	const struct bpf_prog *prog;
 	u32 verdict;
 
+	prog = rcu_dereference(nf_link->prog);
+	if (unlikely(!prog))
+		return NF_ACCEPT;
+
 	/* LOCAL_OUT and POST_ROUTING also run in process context. */
-	verdict = bpf_prog_run_pin_on_cpu(rcu_dereference(nf_link->prog), &ctx);
+	verdict = bpf_prog_run_pin_on_cpu(prog, &ctx);
 
 	/* The verifier bounds the verdict of a program, not that of a program
 	 * which extends it (BPF_PROG_TYPE_EXT): any other value would leak the
@@ -153,7 +158,8 @@ static unsigned int bpf_nf_run_strict(void *priv, struct sk_buff *skb,
 {
 	const struct bpf_nf_link *nf_link = priv;
 
-	if (unlikely(bpf_nf_is_fragment(skb, state->pf))) {
+	if (unlikely(bpf_nf_is_fragment(skb, state->pf) &&
+		     rcu_access_pointer(nf_link->prog))) {
 		this_cpu_inc(nf_link->stats->dropped_fragments);
 		return NF_DROP;
 	}
@@ -166,13 +172,15 @@ static unsigned int bpf_nf_run_strict(void *priv, struct sk_buff *skb,
  *
  * The caller is in an RCU read-side section and found @ops in it.
  *
- * Return: the program's id, 0 when the program is already going away
+ * Return: the program's id, 0 when the program is already going away, or when the
+ * hook is there but the link not complete
  */
 u32 bpf_nf_hook_prog_id(const struct nf_hook_ops *ops)
 {
 	const struct bpf_nf_link *nf_link = ops->priv;
+	const struct bpf_prog *prog = rcu_dereference(nf_link->prog);
 
-	return rcu_dereference(nf_link->prog)->aux->id;
+	return prog ? prog->aux->id : 0;
 }
 EXPORT_SYMBOL_GPL(bpf_nf_hook_prog_id);
 
@@ -293,6 +301,7 @@ static int bpf_nf_link_net_attach(struct bpf_nf_link *nf_link, struct net *net)
 	}
 
 	mutex_lock(&bpf_nf_mutex);
+	rcu_assign_pointer(nf_link->prog, nf_link->link.prog);
 	nf_link->net = net;
 	list_add_tail(&nf_link->node, &nf_net->links);
 	mutex_unlock(&bpf_nf_mutex);
@@ -614,7 +623,6 @@ static int bpf_nf_link_init(struct bpf_nf_link *nf_link,
 {
 	bpf_link_init(&nf_link->link, BPF_LINK_TYPE_NETFILTER,
 		      &bpf_nf_link_lops, prog);
-	RCU_INIT_POINTER(nf_link->prog, prog);
 	nf_link->flags = attr->link_create.netfilter.flags &
 			 BPF_NF_LINK_DEFRAG_FLAGS;
 	nf_link->hook_ops.hook = nf_link->flags & BPF_F_NETFILTER_DEFRAG_STRICT ?
