@@ -1,11 +1,18 @@
 // SPDX-License-Identifier: GPL-2.0
 /* -EBUSY: one program at a family, hook and priority, and what counts as it. */
+#include <sched.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+
 #include <linux/filter.h>
 
 #include <bpf/bpf.h>
 
 #include "kselftest_harness.h"
 #include "helpers/nf_test.h"
+#include "count.skel.h"
+
+#define READ_ONCE(x) (*(const volatile __typeof__(x) *)&(x))
 
 FIXTURE(busy)
 {
@@ -213,6 +220,68 @@ NF_TEST_F(busy_nft, a_chain_comes_later)
 	ASSERT_LE(0, fd);
 	EXPECT_EQ(0, nft(NFT_CHAIN, variant->family, 0));
 	close(fd);
+}
+
+static pid_t start_flood(void)
+{
+	const pid_t flood = fork();
+
+	if (flood)
+		return flood;
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	for (;;)
+		nf_send_loopback(64);
+}
+
+static void wait_for_more(const __u64 *packets, __u64 nr)
+{
+	const __u64 before = READ_ONCE(*packets);
+
+	while (READ_ONCE(*packets) < before + nr)
+		sched_yield();
+}
+
+/* Its first half is there for a moment: packets of that family still pass. */
+TEST(refused_half_judges_nothing)
+{
+	enum { ATTEMPTS = 2000 };
+	const struct nf_key half = { .pf = IP6, .hooknum = OUT };
+	const struct nf_key after = { .pf = IP, .hooknum = OUT, .priority = 1 };
+	struct nf_key key = { .pf = INET, .hooknum = OUT };
+	int dropping, first, second, fd, i;
+	struct count *skel;
+	pid_t flood;
+
+	ASSERT_EQ(0, nf_netns_new());
+	ASSERT_EQ(0, nf_netns_loopback_up());
+	skel = count__open_and_load();
+	ASSERT_NE(NULL, skel);
+	dropping = bpf_program__fd(skel->progs.dropping);
+	if (!nf_has_inet(dropping))
+		NF_LACKS(return, "pf NFPROTO_INET");
+	first = nf_link(bpf_program__fd(skel->progs.first), &half);
+	ASSERT_LE(0, first);
+	second = nf_link(bpf_program__fd(skel->progs.second), &after);
+	ASSERT_LE(0, second);
+
+	flood = start_flood();
+	wait_for_more(&skel->bss->second_packets, 100);
+	for (i = 0; i < ATTEMPTS; i++)
+		ASSERT_EQ(-EBUSY, nf_link(dropping, &key));
+	EXPECT_EQ(0, skel->bss->dropping_packets);
+
+	/* The packets are of those that it would have judged. */
+	wait_for_more(&skel->bss->second_packets, 100);
+	key.priority = -1;
+	fd = nf_link(dropping, &key);
+	ASSERT_LE(0, fd);
+	wait_for_more(&skel->bss->dropping_packets, 1);
+	kill(flood, SIGKILL);
+	waitpid(flood, NULL, 0);
+	close(fd);
+	close(second);
+	close(first);
+	count__destroy(skel);
 }
 
 TEST_HARNESS_MAIN
