@@ -1,0 +1,1049 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * All that can be done to links, by several threads at once and on all processors,
+ * under traffic of both families with fragments in it. Whatever the order was, each
+ * error must be one of those documented, at the end nothing may be left, and what
+ * the links counted must be what their programs saw.
+ */
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <net/if.h>
+#include <netinet/ip.h>
+#include <netinet/ip6.h>
+#include <pthread.h>
+#include <sched.h>
+#include <stdarg.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <linux/membarrier.h>
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+
+#include "helpers/nf_test.h"
+#include "count.skel.h"
+
+#define DEFRAG	BPF_F_NETFILTER_IP_DEFRAG
+#define STRICT	BPF_F_NETFILTER_DEFRAG_STRICT
+#define BEFORE	BPF_F_NETFILTER_BEFORE
+#define AFTER	BPF_F_NETFILTER_AFTER
+#define LINK	BPF_F_NETFILTER_LINK
+#define ID	BPF_F_NETFILTER_ID
+
+#define ARRAY_SIZE(array) (sizeof(array) / sizeof((array)[0]))
+
+enum {
+	SLOTS		= 24,
+	PINS		= 6,
+	RETIRED		= 64,
+	PROGRAMS	= 3,
+	MAX_ERRNO	= 200,
+	KSFT_SKIP	= 4,
+};
+
+static const char usage[] =
+	"Usage: link_races [-s SEED] [-t SECONDS]\n"
+	"\n"
+	"The seed (by default, or NF_BPF_RACES_SEED, another each time) decides what\n"
+	"each thread does, not who comes first. It lasts 5 seconds, times NF_BPF_SLOW,\n"
+	"or NF_BPF_RACES_SECONDS.\n"
+	"\n"
+	"Exit status: 0 passed, 1 failed, 2 wrong arguments, 4 skipped.\n";
+
+static long number(const char *name, long otherwise)
+{
+	const char *value = getenv(name);
+
+	return value && *value ? atol(value) : otherwise;
+}
+
+/* --- what was done, and what came of it --- */
+
+enum op {
+	ATTACH, ATTACH_NEXT_TO, UPDATE, REPLACE, DETACH, CLOSE, INFO, FDINFO, PIN,
+	UNPIN, OPEN_PIN, OPEN_ID, DUMP, NAMESPACE, NAMESPACE_ATTACH, UNLOAD, SEND,
+	NR_OPS,
+};
+
+/* EAGAIN and ENOENT of OPEN_ID: a link that is not complete yet, or gone. Of
+ * ATTACH: the module was unloaded between modprobe and its use.
+ */
+static const struct {
+	const char *name;
+	int allowed[6];
+} ops[NR_OPS] = {
+	[ATTACH]		= { "attach", { EBUSY, ENOENT } },
+	[ATTACH_NEXT_TO]	= { "attach next to another", { EBUSY, ENOENT, ESRCH, EAGAIN } },
+	[UPDATE]		= { "update", { ENOLINK } },
+	[REPLACE]		= { "update of a given program", { ENOLINK, EPERM } },
+	[DETACH]		= { "detach", {} },
+	[CLOSE]			= { "close", {} },
+	[INFO]			= { "info", {} },
+	[FDINFO]		= { "fdinfo", {} },
+	[PIN]			= { "pin", { EEXIST } },
+	[UNPIN]			= { "unpin", { ENOENT } },
+	[OPEN_PIN]		= { "open a pin", { ENOENT } },
+	[OPEN_ID]		= { "open by id", { ENOENT, EAGAIN } },
+	[DUMP]			= { "dump hooks", {} },
+	[NAMESPACE]		= { "end a namespace", {} },
+	[NAMESPACE_ATTACH]	= { "attach in a namespace that ends", { EBUSY, ENOENT } },
+	[UNLOAD]		= { "unload a module", { EAGAIN, ENOENT, EBUSY } },
+	[SEND]			= { "send", { EPERM } },
+};
+
+static atomic_ulong done[NR_OPS][MAX_ERRNO];
+static atomic_int flaws;
+
+static void flaw(const char *format, ...)
+{
+	va_list args;
+
+	if (atomic_fetch_add(&flaws, 1) >= 20)
+		return;
+	va_start(args, format);
+	printf("# ");
+	vprintf(format, args);
+	putchar('\n');
+	va_end(args);
+}
+
+/* Takes what a system call returned, and returns it. */
+static int note(enum op op, int ret)
+{
+	int error = ret < 0 ? -ret : 0;
+	size_t i;
+
+	if (error >= MAX_ERRNO)
+		error = MAX_ERRNO - 1;
+	atomic_fetch_add(&done[op][error], 1);
+	for (i = 0; error && i < ARRAY_SIZE(ops[op].allowed); i++)
+		if (ops[op].allowed[i] == error)
+			return ret;
+	if (error)
+		flaw("%s: %s", ops[op].name, strerror(error));
+	return ret;
+}
+
+static void print_ops(void)
+{
+	unsigned long nr;
+	int op, error;
+
+	for (op = 0; op < NR_OPS; op++) {
+		printf("# %s: %lu", ops[op].name, atomic_load(&done[op][0]));
+		for (error = 1; error < MAX_ERRNO; error++) {
+			nr = atomic_load(&done[op][error]);
+			if (nr)
+				printf(", %s %lu", strerrorname_np(error), nr);
+		}
+		putchar('\n');
+	}
+}
+
+/* --- the run --- */
+
+/*
+ * Links of a kind run programs of that kind. Those that are counted are detached
+ * before they are closed, so that their last word can be had; the others are closed
+ * as they are.
+ */
+enum kind { COUNTED, CLOSED, NR_KINDS };
+
+struct slot {
+	pthread_mutex_t lock;
+	int fd;
+};
+
+static struct {
+	struct count *skel[NR_KINDS];
+	int progs[NR_KINDS][PROGRAMS];
+	__u32 prog_ids[NR_KINDS * PROGRAMS];
+	struct slot slots[NR_KINDS][SLOTS / NR_KINDS];
+	char pins[64];
+	int router, sender;
+	atomic_uint last_id;
+	atomic_bool stop;
+	/* Modules can only go when few links use them. */
+	atomic_bool quiet;
+
+	pthread_mutex_t retired_lock;
+	int retired[RETIRED];
+	int nr_retired;
+	struct nf_link_info sum;
+} run = {
+	.retired_lock = PTHREAD_MUTEX_INITIALIZER,
+};
+
+struct thread {
+	pthread_t id;
+	const char *name;
+	void (*loop)(struct thread *thread);
+	__u64 random;
+	int cpu;
+	int family;
+	bool local;
+};
+
+static unsigned int below(struct thread *thread, unsigned int limit)
+{
+	thread->random ^= thread->random << 13;
+	thread->random ^= thread->random >> 7;
+	thread->random ^= thread->random << 17;
+	return (thread->random >> 20) % limit;
+}
+
+static bool one_in(struct thread *thread, unsigned int n)
+{
+	return !below(thread, n);
+}
+
+static void pause_ms(int ms)
+{
+	const struct timespec pause = { .tv_nsec = ms * 1000000L };
+
+	nanosleep(&pause, NULL);
+}
+
+/* --- links --- */
+
+/* After a grace period no packet is in a hook that was there before it. */
+static void wait_for_packets(void)
+{
+	if (syscall(SYS_membarrier, MEMBARRIER_CMD_GLOBAL, 0, 0))
+		flaw("membarrier: %s", strerror(errno));
+}
+
+static void flush_retired(void)
+{
+	struct nf_link_info info;
+	int i;
+
+	wait_for_packets();
+	for (i = 0; i < run.nr_retired; i++) {
+		if (!note(INFO, nf_link_stats(run.retired[i], &info))) {
+			run.sum.accepted += info.accepted;
+			run.sum.dropped += info.dropped;
+			run.sum.dropped_fragments += info.dropped_fragments;
+		}
+		note(CLOSE, close(run.retired[i]) ? -errno : 0);
+	}
+	run.nr_retired = 0;
+}
+
+static void retire(int fd)
+{
+	note(DETACH, bpf_link_detach(fd));
+	pthread_mutex_lock(&run.retired_lock);
+	if (run.nr_retired == RETIRED)
+		flush_retired();
+	run.retired[run.nr_retired++] = fd;
+	pthread_mutex_unlock(&run.retired_lock);
+}
+
+/* Puts @fd, which may be -1, in the place of what is in the slot. */
+static void put_slot(enum kind kind, int i, int fd)
+{
+	struct slot *slot = &run.slots[kind][i];
+	int old;
+
+	pthread_mutex_lock(&slot->lock);
+	old = slot->fd;
+	slot->fd = fd;
+	pthread_mutex_unlock(&slot->lock);
+	if (old < 0)
+		return;
+	if (kind == COUNTED)
+		retire(old);
+	else
+		note(CLOSE, close(old) ? -errno : 0);
+}
+
+/* An fd of the caller's own, for the link of a slot; -1 if it is empty. */
+static int get_slot(enum kind kind, int i)
+{
+	struct slot *slot = &run.slots[kind][i];
+	int fd = -1;
+
+	pthread_mutex_lock(&slot->lock);
+	if (slot->fd >= 0)
+		fd = fcntl(slot->fd, F_DUPFD_CLOEXEC, 0);
+	pthread_mutex_unlock(&slot->lock);
+	return fd;
+}
+
+static enum kind any_kind(struct thread *thread)
+{
+	return below(thread, NR_KINDS);
+}
+
+static int any_slot(struct thread *thread)
+{
+	return below(thread, SLOTS / NR_KINDS);
+}
+
+/* A program that drops is the rare one: packets are to get to the others. */
+static int any_prog(struct thread *thread, enum kind kind)
+{
+	return run.progs[kind][one_in(thread, 8) ? PROGRAMS - 1 :
+			       below(thread, PROGRAMS - 1)];
+}
+
+static struct nf_key any_key(struct thread *thread)
+{
+	static const __u32 families[] = { NFPROTO_IPV4, NFPROTO_IPV6, NFPROTO_INET };
+	struct nf_key key = {
+		.pf = families[below(thread, ARRAY_SIZE(families))],
+		.hooknum = below(thread, NF_INET_NUMHOOKS),
+		.priority = (int)below(thread, 7) - 3,
+	};
+
+	if (one_in(thread, atomic_load(&run.quiet) ? 32 : 2))
+		key.flags |= one_in(thread, 2) ? DEFRAG | STRICT : DEFRAG;
+	return key;
+}
+
+static void remember_id(int fd)
+{
+	struct nf_link_info info;
+
+	if (!note(INFO, nf_link_stats(fd, &info)))
+		atomic_store(&run.last_id, info.id);
+}
+
+static void do_attach(struct thread *thread)
+{
+	const enum kind kind = any_kind(thread);
+	const struct nf_key key = any_key(thread);
+	int fd = note(ATTACH, nf_link_at(any_prog(thread, kind), &key, 0));
+
+	if (fd < 0)
+		return;
+	remember_id(fd);
+	put_slot(kind, any_slot(thread), fd);
+}
+
+static __u32 any_id(struct thread *thread)
+{
+	return atomic_load(&run.last_id) - below(thread, SLOTS);
+}
+
+static void do_attach_next_to(struct thread *thread)
+{
+	const enum kind kind = any_kind(thread);
+	struct nf_key key = any_key(thread);
+	int anchor, fd;
+
+	key.priority = 0;
+	key.flags |= LINK | (one_in(thread, 2) ? BEFORE : AFTER);
+	if (one_in(thread, 2)) {
+		key.flags |= ID;
+		fd = nf_link_at(any_prog(thread, kind), &key, any_id(thread));
+	} else {
+		anchor = get_slot(any_kind(thread), any_slot(thread));
+		if (anchor < 0)
+			return;
+		fd = nf_link_at(any_prog(thread, kind), &key, anchor);
+		close(anchor);
+	}
+	if (note(ATTACH_NEXT_TO, fd) >= 0)
+		put_slot(kind, any_slot(thread), fd);
+}
+
+static void do_update(struct thread *thread)
+{
+	const enum kind kind = any_kind(thread);
+	int fd = get_slot(kind, any_slot(thread));
+
+	if (fd < 0)
+		return;
+	if (one_in(thread, 2))
+		note(UPDATE, nf_link_update(fd, any_prog(thread, kind), -1));
+	else
+		note(REPLACE, nf_link_update(fd, any_prog(thread, kind),
+					     any_prog(thread, kind)));
+	close(fd);
+}
+
+static void do_detach(struct thread *thread)
+{
+	int fd = get_slot(any_kind(thread), any_slot(thread));
+
+	if (fd < 0)
+		return;
+	note(DETACH, bpf_link_detach(fd));
+	close(fd);
+}
+
+static void do_close(struct thread *thread)
+{
+	put_slot(any_kind(thread), any_slot(thread), -1);
+}
+
+static bool is_ours(__u32 prog_id)
+{
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(run.prog_ids); i++)
+		if (run.prog_ids[i] == prog_id)
+			return true;
+	return false;
+}
+
+static void check_info(int fd)
+{
+	struct nf_link_info info;
+
+	if (note(INFO, nf_link_stats(fd, &info)))
+		return;
+	if (info.type != BPF_LINK_TYPE_NETFILTER || !is_ours(info.prog_id) ||
+	    info.hooknum >= NF_INET_NUMHOOKS || info.flags & ~(DEFRAG | STRICT))
+		flaw("info: type %u program %u hook %u flags %#x", info.type,
+		     info.prog_id, info.hooknum, info.flags);
+	if (info.dropped_fragments && !(info.flags & STRICT))
+		flaw("info: a link that is not strict dropped fragments");
+}
+
+static void do_info(struct thread *thread)
+{
+	int fd = get_slot(any_kind(thread), any_slot(thread));
+
+	if (fd < 0)
+		return;
+	check_info(fd);
+	close(fd);
+}
+
+static void do_fdinfo(struct thread *thread)
+{
+	int fd = get_slot(any_kind(thread), any_slot(thread));
+	char value[32];
+
+	if (fd < 0)
+		return;
+	note(FDINFO, nf_fdinfo(fd, "dropped_fragments:", value, sizeof(value)));
+	close(fd);
+}
+
+static const char *any_pin(struct thread *thread, char *path, size_t size)
+{
+	snprintf(path, size, "%s/%u", run.pins, below(thread, PINS));
+	return path;
+}
+
+static void do_pin(struct thread *thread)
+{
+	int fd = get_slot(any_kind(thread), any_slot(thread));
+	char path[96];
+
+	if (fd < 0)
+		return;
+	note(PIN, bpf_obj_pin(fd, any_pin(thread, path, sizeof(path))));
+	close(fd);
+}
+
+static void do_unpin(struct thread *thread)
+{
+	char path[96];
+
+	note(UNPIN, unlink(any_pin(thread, path, sizeof(path))) ? -errno : 0);
+}
+
+static void use_and_close(struct thread *thread, int fd)
+{
+	if (fd < 0)
+		return;
+	check_info(fd);
+	if (one_in(thread, 4))
+		note(DETACH, bpf_link_detach(fd));
+	close(fd);
+}
+
+static void do_open_pin(struct thread *thread)
+{
+	char path[96];
+
+	use_and_close(thread, note(OPEN_PIN, bpf_obj_get(any_pin(thread, path,
+								 sizeof(path)))));
+}
+
+static void do_open_id(struct thread *thread)
+{
+	use_and_close(thread, note(OPEN_ID, bpf_link_get_fd_by_id(any_id(thread))));
+}
+
+static void worker(struct thread *thread)
+{
+	static void (* const actions[])(struct thread *thread) = {
+		do_attach, do_attach, do_attach, do_attach_next_to, do_update,
+		do_update, do_detach, do_close, do_info, do_fdinfo, do_pin,
+		do_unpin, do_open_pin, do_open_id,
+	};
+
+	actions[below(thread, ARRAY_SIZE(actions))](thread);
+}
+
+/* --- the hook dump --- */
+
+static void check_hook(const struct nf_hook *hook, void *arg)
+{
+	/* 0 is the id of a program that is on its way out. */
+	if (hook->type == NF_HOOK_TYPE_BPF && hook->prog_id > 0 &&
+	    !is_ours(hook->prog_id))
+		flaw("dump: program %lld", (long long)hook->prog_id);
+}
+
+static void dumper(struct thread *thread)
+{
+	note(DUMP, nf_dump_hooks(one_in(thread, 2) ? NFPROTO_IPV4 : NFPROTO_IPV6,
+				 below(thread, NF_INET_NUMHOOKS), check_hook, NULL));
+}
+
+/* --- traffic --- */
+
+enum { MAX_FRAGMENTS = 4, FRAGMENT_UNIT = 64 };
+
+struct train {
+	int raw;
+	int family;
+	bool local;
+	__u32 id;
+	int size;
+	/* A chain of headers that ends too early: reassembly lets it pass. */
+	bool cut;
+};
+
+static void address(const struct train *train, struct sockaddr_storage *to)
+{
+	struct sockaddr_in6 *sin6 = (void *)to;
+	struct sockaddr_in *sin = (void *)to;
+
+	memset(to, 0, sizeof(*to));
+	to->ss_family = train->family;
+	if (train->family == AF_INET)
+		inet_pton(AF_INET, train->local ? "127.0.0.1" : "198.51.100.2",
+			  &sin->sin_addr);
+	else
+		inet_pton(AF_INET6, train->local ? "::1" : "2001:db8:2::2",
+			  &sin6->sin6_addr);
+}
+
+static int header4(const struct train *train, const struct sockaddr_storage *to,
+		   int offset, bool more, struct iphdr *iph)
+{
+	*iph = (struct iphdr) {
+		.version = 4,
+		.ihl = 5,
+		.ttl = 64,
+		.protocol = IPPROTO_UDP,
+		.id = htons(train->id),
+		.frag_off = htons(offset / 8 | (more ? IP_MF : 0)),
+		.tot_len = htons(sizeof(*iph) + train->size),
+		.daddr = ((const struct sockaddr_in *)to)->sin_addr.s_addr,
+	};
+	inet_pton(AF_INET, train->local ? "127.0.0.1" : "192.0.2.2", &iph->saddr);
+	return sizeof(*iph);
+}
+
+static int header6(const struct train *train, const struct sockaddr_storage *to,
+		   int offset, bool more, struct ip6_hdr *ip6h)
+{
+	struct ip6_frag *fragment = (void *)(ip6h + 1);
+	const int extra = offset || more ? sizeof(*fragment) : 0;
+
+	*ip6h = (struct ip6_hdr) {
+		.ip6_flow = htonl(6 << 28),
+		.ip6_plen = htons(train->size + extra),
+		.ip6_nxt = extra ? IPPROTO_FRAGMENT :
+			   train->cut ? IPPROTO_DSTOPTS : IPPROTO_UDP,
+		.ip6_hlim = 64,
+		.ip6_dst = ((const struct sockaddr_in6 *)to)->sin6_addr,
+	};
+	inet_pton(AF_INET6, train->local ? "::1" : "2001:db8:1::2", &ip6h->ip6_src);
+	if (extra)
+		*fragment = (struct ip6_frag) {
+			.ip6f_nxt = IPPROTO_UDP,
+			.ip6f_offlg = htons(offset) | (more ? IP6F_MORE_FRAG : 0),
+			.ip6f_ident = htonl(train->id),
+		};
+	else if (train->cut)
+		*(struct ip6_ext *)fragment = (struct ip6_ext) {
+			.ip6e_nxt = IPPROTO_DSTOPTS,
+			.ip6e_len = 255,
+		};
+	return sizeof(*ip6h) + extra;
+}
+
+static int send_fragment(const struct train *train, int offset, bool more)
+{
+	__u64 packet[1500 / sizeof(__u64)] = {};
+	struct sockaddr_storage to;
+	int header;
+
+	address(train, &to);
+	if (train->family == AF_INET)
+		header = header4(train, &to, offset, more, (void *)packet);
+	else
+		header = header6(train, &to, offset, more, (void *)packet);
+	/* A device that goes down or a queue that is full is the network's right. */
+	if (sendto(train->raw, packet, header + train->size, 0, (void *)&to,
+		   train->family == AF_INET ? sizeof(struct sockaddr_in) :
+					      sizeof(struct sockaddr_in6)) < 0 &&
+	    errno != ENOBUFS)
+		return -errno;
+	return 0;
+}
+
+/* A datagram in one to four pieces, in any order; some twice and some never. */
+static void send_train(struct thread *thread, struct train *train)
+{
+	const int pieces = 1 + below(thread, MAX_FRAGMENTS);
+	int order[MAX_FRAGMENTS] = { 0, 1, 2, 3 };
+	int i, j, tmp;
+
+	train->id++;
+	train->size = FRAGMENT_UNIT * (1 + below(thread, 16));
+	train->cut = one_in(thread, 4);
+	for (i = pieces - 1; i > 0; i--) {
+		j = below(thread, i + 1);
+		tmp = order[i];
+		order[i] = order[j];
+		order[j] = tmp;
+	}
+	for (i = 0; i < pieces; i++) {
+		if (one_in(thread, 16))
+			continue;
+		if (one_in(thread, 16))
+			i -= i > 0;
+		note(SEND, send_fragment(train, order[i] * train->size,
+					 order[i] < pieces - 1));
+	}
+}
+
+static void sender(struct thread *thread)
+{
+	struct train train = {
+		.family = thread->family,
+		.local = thread->local,
+		.id = below(thread, 1 << 16),
+	};
+
+	if (!thread->local && setns(run.sender, CLONE_NEWNET))
+		flaw("setns: %s", strerror(errno));
+	train.raw = socket(thread->family, SOCK_RAW | SOCK_CLOEXEC, IPPROTO_RAW);
+	while (!atomic_load(&run.stop)) {
+		send_train(thread, &train);
+		if (one_in(thread, 8))
+			sched_yield();
+	}
+	close(train.raw);
+}
+
+/* --- namespaces that end --- */
+
+static bool reads_as_defunct(int fd)
+{
+	struct nf_link_info info;
+	int i;
+
+	for (i = 0; i < 3000; i++) {
+		if (nf_link_stats(fd, &info) || !info.netns_ino)
+			return true;
+		pause_ms(20);
+	}
+	return false;
+}
+
+/* Links and halves of datagrams in it; @own is for one of the links. */
+static void fill_namespace(struct thread *thread, int *own)
+{
+	struct train train = { .family = AF_INET, .local = true, .size = 64 };
+	int i, fd, raw[2];
+
+	for (i = below(thread, 4); i >= 0; i--) {
+		const enum kind kind = any_kind(thread);
+		const struct nf_key key = any_key(thread);
+
+		fd = note(NAMESPACE_ATTACH, nf_link_at(any_prog(thread, kind), &key, 0));
+		if (fd < 0)
+			continue;
+		if (*own < 0)
+			*own = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+		put_slot(kind, any_slot(thread), fd);
+	}
+	for (i = 0; i < 2; i++) {
+		train.family = i ? AF_INET6 : AF_INET;
+		train.id = i;
+		raw[i] = socket(train.family, SOCK_RAW | SOCK_CLOEXEC, IPPROTO_RAW);
+		train.raw = raw[i];
+		note(SEND, send_fragment(&train, 0, true));
+		close(raw[i]);
+	}
+}
+
+static void ender(struct thread *thread)
+{
+	int own = -1;
+
+	if (nf_netns_new() || nf_netns_loopback_up()) {
+		flaw("namespace: %s", strerror(errno));
+		return;
+	}
+	fill_namespace(thread, &own);
+	if (setns(run.router, CLONE_NEWNET))
+		flaw("setns: %s", strerror(errno));
+	note(NAMESPACE, 0);
+	if (own >= 0 && !reads_as_defunct(own))
+		flaw("a link is attached a minute after its namespace has gone");
+	if (own >= 0)
+		close(own);
+}
+
+/* --- modules that go --- */
+
+static const char * const modules[] = { "nf_defrag_ipv6", "nf_defrag_ipv4" };
+
+static int unload(const char *module)
+{
+	return syscall(SYS_delete_module, module, O_NONBLOCK) ? -errno : 0;
+}
+
+static void close_all(void)
+{
+	char path[96];
+	int kind, i;
+
+	for (kind = 0; kind < NR_KINDS; kind++)
+		for (i = 0; i < SLOTS / NR_KINDS; i++)
+			put_slot(kind, i, -1);
+	for (i = 0; i < PINS; i++) {
+		snprintf(path, sizeof(path), "%s/%d", run.pins, i);
+		unlink(path);
+	}
+}
+
+/* Now and then few links are left that use them, and some come right then. */
+static void unloader(struct thread *thread)
+{
+	int i;
+
+	atomic_store(&run.quiet, true);
+	close_all();
+	for (i = 0; i < 10 && !atomic_load(&run.stop); i++) {
+		note(UNLOAD, unload(modules[below(thread, ARRAY_SIZE(modules))]));
+		pause_ms(5);
+	}
+	atomic_store(&run.quiet, false);
+	for (i = 0; i < 100 && !atomic_load(&run.stop); i++)
+		pause_ms(20);
+}
+
+/* --- setting up --- */
+
+static bool shell(const char *format, ...)
+{
+	char command[2048];
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(command, sizeof(command), format, args);
+	va_end(args);
+	return !system(command);
+}
+
+/* A sender, and a router that sends all on to a device which keeps nothing. The
+ * caller is in the router then.
+ */
+static bool setup_network(void)
+{
+	if (nf_netns_new())
+		return false;
+	run.sender = open("/proc/self/ns/net", O_RDONLY);
+	if (nf_netns_new())
+		return false;
+	run.router = open("/proc/self/ns/net", O_RDONLY);
+	return shell("set -e; "
+		     "ip link add in address 02:00:00:00:01:01 type veth peer name out "
+		     "address 02:00:00:00:01:02 netns /proc/self/fd/%d; "
+		     "ip link add sink type dummy; "
+		     "for dev in lo in sink; do "
+		     "  ip link set $dev addrgenmode none; ip link set $dev up; done; "
+		     "ip addr add 192.0.2.1/24 dev in; "
+		     "ip addr add 2001:db8:1::1/64 dev in nodad; "
+		     "ip addr add 198.51.100.1/24 dev sink; "
+		     "ip addr add 2001:db8:2::1/64 dev sink nodad; "
+		     "echo 1 > /proc/sys/net/ipv4/ip_forward; "
+		     "echo 1 > /proc/sys/net/ipv6/conf/all/forwarding; "
+		     "echo 0 > /proc/sys/net/ipv4/conf/all/rp_filter; "
+		     "echo 0 > /proc/sys/net/ipv4/conf/in/rp_filter; "
+		     "nsenter --net=/proc/self/fd/%d sh -ec '"
+		     "ip link set out addrgenmode none; ip link set out up; "
+		     "ip addr add 192.0.2.2/24 dev out; "
+		     "ip addr add 2001:db8:1::2/64 dev out nodad; "
+		     "for to in 192.0.2.1 2001:db8:1::1; do "
+		     "  ip neigh replace $to lladdr 02:00:00:00:01:01 dev out; "
+		     "  ip route add default via $to; done'",
+		     run.sender, run.sender);
+}
+
+static bool setup_programs(void)
+{
+	struct bpf_prog_info info;
+	int kind, i;
+	__u32 len;
+
+	for (kind = 0; kind < NR_KINDS; kind++) {
+		run.skel[kind] = count__open_and_load();
+		if (!run.skel[kind])
+			return false;
+		run.progs[kind][0] = bpf_program__fd(run.skel[kind]->progs.first);
+		run.progs[kind][1] = bpf_program__fd(run.skel[kind]->progs.second);
+		run.progs[kind][2] = bpf_program__fd(run.skel[kind]->progs.dropping);
+		for (i = 0; i < PROGRAMS; i++) {
+			memset(&info, 0, sizeof(info));
+			len = sizeof(info);
+			if (bpf_prog_get_info_by_fd(run.progs[kind][i], &info, &len))
+				return false;
+			run.prog_ids[kind * PROGRAMS + i] = info.id;
+		}
+		for (i = 0; i < SLOTS / NR_KINDS; i++) {
+			pthread_mutex_init(&run.slots[kind][i].lock, NULL);
+			run.slots[kind][i].fd = -1;
+		}
+	}
+	snprintf(run.pins, sizeof(run.pins), "/sys/fs/bpf/link_races_%d", getpid());
+	return !mkdir(run.pins, 0700);
+}
+
+/* --- the end --- */
+
+static int count_links(void)
+{
+	__u32 id = 0;
+	int nr = 0;
+
+	while (!bpf_link_get_next_id(id, &id))
+		nr++;
+	return nr;
+}
+
+static void expect(const char *what, long long expected, long long actual)
+{
+	if (expected != actual)
+		flaw("%s: expected %lld, got %lld", what, expected, actual);
+}
+
+static void no_hook(const struct nf_hook *hook, void *arg)
+{
+	flaw("left at a hook: %s priority %d", hook->function ?: "-", hook->priority);
+}
+
+/* Links that namespaces on their way out have detached may still be freed, also
+ * some of an earlier test.
+ */
+static void expect_no_more_links(int than)
+{
+	int i;
+
+	for (i = 0; i < 1000 && count_links() > than; i++)
+		pause_ms(20);
+	if (count_links() > than)
+		flaw("%d links are left, %d were there", count_links(), than);
+}
+
+static void expect_unload(void)
+{
+	size_t i;
+	int n, err;
+
+	for (i = 0; i < ARRAY_SIZE(modules); i++) {
+		for (n = 0; n < 1000; n++) {
+			err = unload(modules[i]);
+			if (!err || err == -ENOENT)
+				break;
+			pause_ms(20);
+		}
+		if (err && err != -ENOENT)
+			flaw("%s: cannot be unloaded: %s", modules[i], strerror(-err));
+	}
+}
+
+static void check_end(int links, bool unloadable)
+{
+	const struct count__bss *bss = run.skel[COUNTED]->bss;
+	int hooknum;
+
+	close_all();
+	flush_retired();
+	expect("accepted", bss->first_packets + bss->second_packets, run.sum.accepted);
+	expect("dropped", bss->dropping_packets, run.sum.dropped);
+	expect_no_more_links(links);
+	for (hooknum = 0; hooknum < NF_INET_NUMHOOKS; hooknum++) {
+		nf_dump_hooks(NFPROTO_IPV4, hooknum, no_hook, NULL);
+		nf_dump_hooks(NFPROTO_IPV6, hooknum, no_hook, NULL);
+	}
+	if (unloadable)
+		expect_unload();
+	if (rmdir(run.pins))
+		flaw("%s: %s", run.pins, strerror(errno));
+}
+
+/* Each of them has to have succeeded, or it was not tested. In a few seconds of a
+ * busy machine not all of them come to it.
+ */
+static void check_coverage(int seconds)
+{
+	int op;
+
+	if (!run.sum.accepted || !run.sum.dropped)
+		flaw("no packet was accepted, or none dropped");
+	if (seconds < 60 * number("NF_BPF_SLOW", 1))
+		return;
+	for (op = 0; op < NR_OPS; op++)
+		if (!atomic_load(&done[op][0]))
+			flaw("%s: never succeeded", ops[op].name);
+	if (!run.sum.dropped_fragments)
+		flaw("no packet was dropped as a fragment");
+}
+
+static void *run_thread(void *arg)
+{
+	struct thread *thread = arg;
+	cpu_set_t cpus;
+
+	CPU_ZERO(&cpus);
+	CPU_SET(thread->cpu, &cpus);
+	pthread_setaffinity_np(pthread_self(), sizeof(cpus), &cpus);
+	while (!atomic_load(&run.stop))
+		thread->loop(thread);
+	return NULL;
+}
+
+static void run_threads(__u64 seed, int seconds)
+{
+	struct thread threads[] = {
+		{ .name = "ip", .loop = sender, .family = AF_INET },
+		{ .name = "ip6", .loop = sender, .family = AF_INET6 },
+		{ .name = "ip local", .loop = sender, .family = AF_INET, .local = true },
+		{ .name = "ip6 local", .loop = sender, .family = AF_INET6, .local = true },
+		{ .name = "worker 1", .loop = worker },
+		{ .name = "worker 2", .loop = worker },
+		{ .name = "worker 3", .loop = worker },
+		{ .name = "worker 4", .loop = worker },
+		{ .name = "namespaces", .loop = ender },
+		{ .name = "modules", .loop = unloader },
+		{ .name = "dump", .loop = dumper },
+	};
+	const int cpus = sysconf(_SC_NPROCESSORS_ONLN);
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(threads); i++) {
+		threads[i].random = (seed + i + 1) * 0x9e3779b97f4a7c15ULL;
+		threads[i].cpu = i % cpus;
+		if (pthread_create(&threads[i].id, NULL, run_thread, &threads[i]))
+			flaw("thread %s: cannot be started", threads[i].name);
+	}
+	sleep(seconds);
+	atomic_store(&run.stop, true);
+	for (i = 0; i < ARRAY_SIZE(threads); i++)
+		pthread_join(threads[i].id, NULL);
+}
+
+static bool is_loaded(const char *module)
+{
+	char path[64];
+
+	snprintf(path, sizeof(path), "/sys/module/%s", module);
+	return !access(path, F_OK);
+}
+
+static bool modules_are_free(void)
+{
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(modules); i++) {
+		unload(modules[i]);
+		if (is_loaded(modules[i]))
+			return false;
+	}
+	return true;
+}
+
+static int silent(enum libbpf_print_level level, const char *format, va_list args)
+{
+	return 0;
+}
+
+static int skip(const char *why)
+{
+	printf("1..%s\n", nf_patched() ? "1" : "0 # SKIP");
+	printf(nf_patched() ? "not ok 1 this kernel lacks %s\n" : "# %s\n", why);
+	return nf_patched() ? 1 : KSFT_SKIP;
+}
+
+static int run_all(__u64 seed, int seconds)
+{
+	const bool unloadable = modules_are_free();
+	int links = count_links();
+
+	printf("# seed %llu, %d s, %ld processors\n", (unsigned long long)seed, seconds,
+	       sysconf(_SC_NPROCESSORS_ONLN));
+	if (!unloadable)
+		puts("# modules of defragmentation are in use: they will not go");
+	fflush(stdout);
+	run_threads(seed, seconds);
+	check_end(links, unloadable);
+	check_coverage(seconds);
+	print_ops();
+	printf("# counted: %llu accepted, %llu dropped, %llu dropped as fragments\n",
+	       (unsigned long long)run.sum.accepted, (unsigned long long)run.sum.dropped,
+	       (unsigned long long)run.sum.dropped_fragments);
+	printf("%s 1 link_races (seed %llu)\n", atomic_load(&flaws) ? "not ok" : "ok",
+	       (unsigned long long)seed);
+	return atomic_load(&flaws) != 0;
+}
+
+int main(int argc, char **argv)
+{
+	__u64 seed = number("NF_BPF_RACES_SEED", time(NULL) ^ getpid());
+	int seconds = number("NF_BPF_RACES_SECONDS", 5 * number("NF_BPF_SLOW", 1));
+	int opt;
+
+	while ((opt = getopt(argc, argv, "s:t:h")) != -1) {
+		switch (opt) {
+		case 's':
+			seed = strtoull(optarg, NULL, 0);
+			break;
+		case 't':
+			seconds = atoi(optarg);
+			break;
+		case 'h':
+			fputs(usage, stdout);
+			return 0;
+		default:
+			fputs(usage, stderr);
+			return 2;
+		}
+	}
+
+	setvbuf(stdout, NULL, _IOLBF, 0);
+	puts("TAP version 13");
+	libbpf_set_print(silent);
+	if (!setup_network() || !setup_programs()) {
+		puts("1..1\nnot ok 1 cannot be set up");
+		return 1;
+	}
+	if (nf_btf_size("bpf_nf_stats") < 0)
+		return skip("links that count");
+	puts("1..1");
+	/* A lock that is never let go shall end in a result too. */
+	alarm(seconds + 120 * number("NF_BPF_SLOW", 1));
+	return run_all(seed, seconds);
+}
