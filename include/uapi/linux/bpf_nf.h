@@ -31,6 +31,7 @@
  * -ESRCH		the relative link or program is not at this hook of this
  *			network namespace
  * -EBADF, -ENOENT	no such relative link or program
+ * -EAGAIN		the relative link, by id, is not complete yet
  * -ENOENT		the module for defragmentation could not be loaded
  * -EOVERFLOW		too many users of defragmentation in this namespace
  * -E2BIG		the hook has its maximum of 1024 entries
