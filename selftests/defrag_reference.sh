@@ -294,6 +294,36 @@ test_inet_with_half_of_the_modules()
 	expect_delivered "92 intact"
 }
 
+# A link that is being made has an id already, but cannot be opened.
+test_show_while_a_link_is_made()
+{
+	local attach
+
+	type -P bpftool >/dev/null || lacks bpftool
+	needs_unloaded 4
+	attach accept ip forward 0
+	cat > "$WORK/modprobe" <<-EOF
+	#!/bin/bash
+	touch $WORK/asked
+	until [[ -e $WORK/go ]]; do sleep 0.02; done
+	exec $MODPROBE_BEFORE "\$@"
+	EOF
+	chmod +x "$WORK/modprobe"
+	echo "$WORK/modprobe" > "$MODPROBE"
+	nf_prog attach "$PINS/accept" ip forward 1 defrag netns "$NS_ROUTER" \
+		pin "$PINS/links/made" &
+	attach=$!
+	wait_for test -e "$WORK/asked"
+	bpftool net show netns "$NS_ROUTER" > "$WORK/shown" || touch "$WORK/failed"
+	touch "$WORK/go"
+	wait "$attach"
+	echo "$MODPROBE_BEFORE" > "$MODPROBE"
+	[[ ! -e $WORK/failed ]] || fail "bpftool net show failed: $(cat "$WORK/shown")"
+	expect_match "what is shown" "*ip forward*accept*" "$(cat "$WORK/shown")"
+	[[ -e $PINS/links/made ]] || fail "the link was not made"
+	expect_defrag 4 reassembled
+}
+
 # The namespace goes while a link in it holds the reference.
 check_namespace_exit()
 {
