@@ -41,7 +41,7 @@ TEST(probe_helper)
 	EXPECT_EQ(1, libbpf_probe_bpf_helper(BPF_PROG_TYPE_NETFILTER,
 					     BPF_FUNC_map_lookup_elem, NULL));
 	EXPECT_EQ(0, libbpf_probe_bpf_helper(BPF_PROG_TYPE_NETFILTER,
-					     BPF_FUNC_skb_store_bytes, NULL));
+					     BPF_FUNC_redirect, NULL));
 }
 
 TEST(names)
