@@ -1,0 +1,550 @@
+/* SPDX-License-Identifier: (LGPL-2.1 OR BSD-2-Clause) */
+#ifndef __BPF_NETFILTER_H__
+#define __BPF_NETFILTER_H__
+
+/*
+ * For programs of type BPF_PROG_TYPE_NETFILTER that are compiled once and run on
+ * kernels which differ in what such a program can do.
+ *
+ *	#include "vmlinux.h"
+ *	#include <bpf/bpf_helpers.h>
+ *	#include <bpf/bpf_netfilter.h>
+ *
+ *	char LICENSE[] SEC("license") = "GPL";
+ *
+ *	SEC("netfilter")
+ *	int no_telnet(struct bpf_nf_ctx *ctx)
+ *	{
+ *		struct bpf_nf_flow flow;
+ *
+ *		BPF_NF_PKT(pkt, ctx);
+ *		if (bpf_nf_pkt_parse(&pkt, &flow))
+ *			return NF_DROP;
+ *		return flow.tuple.dport == bpf_htons(23) ? NF_DROP : NF_ACCEPT;
+ *	}
+ *
+ * The packet is read through packet pointers where the kernel's context has
+ * ctx->data, otherwise through an skb dynptr, which mainline has from 6.4 on.
+ * libbpf decides when the object is loaded (CO-RE), the verifier removes the
+ * other way: nothing of the choice is left to run but a constant or two.
+ *
+ * vmlinux.h may be any kernel's that has the type. It comes before this header,
+ * as some of what is here takes its names. The loader needs libbpf 1.3 or later.
+ * The program's licence must be GPL compatible, as for any kfunc.
+ *
+ * Offsets and lengths are bytes, offsets count from the network header. Addresses
+ * and ports are in network order, as in the packet. Nothing here keeps state.
+ *
+ * User space that fills maps with what is here may include it as well, and has the
+ * structs and enums then.
+ */
+
+#ifdef __bpf__
+
+#ifndef __VMLINUX_H__
+#error "bpf_netfilter.h: include vmlinux.h before it"
+#endif
+
+#include <bpf/bpf_core_read.h>
+#include <bpf/bpf_endian.h>
+#include <bpf/bpf_helpers.h>
+
+/* Macros in the uapi headers: BTF, and so vmlinux.h, does not have them. */
+#ifndef NF_DROP
+#define NF_DROP		0
+#endif
+#ifndef NF_ACCEPT
+#define NF_ACCEPT	1
+#endif
+#ifndef IPPROTO_ICMPV6
+#define IPPROTO_ICMPV6	58
+#endif
+
+#else
+#include <linux/types.h>
+#endif
+
+/* Farther than a chain of extension headers of the longest kind can reach. */
+#define BPF_NF_PKT_MAX_OFF	0x7fff
+
+/* A longer chain of IPv6 extension headers is refused. Hosts send two or three. */
+#define BPF_NF_MAX_EXTENSIONS	8
+
+/**
+ * union bpf_nf_addr - an address of either family
+ * @words: all of it, for comparing; the largest, so that {} makes all of it 0
+ * @ip: IPv4, and the rest is 0
+ * @ip6: IPv6
+ */
+union bpf_nf_addr {
+	__u64 words[2];
+	__be32 ip;
+	__be32 ip6[4];
+};
+
+/**
+ * struct bpf_nf_tuple - what a connection is told apart by
+ * @saddr: source address
+ * @daddr: destination address
+ * @sport: source port of TCP, UDP, UDP-Lite, SCTP and DCCP, otherwise 0
+ * @dport: destination port, likewise
+ * @ports: both, in one
+ * @protocol: of the transport header: IPPROTO_*
+ * @family: NFPROTO_IPV4 or NFPROTO_IPV6
+ * @zero: 0
+ *
+ * All of its 40 bytes are set, so that it can be the key of a map.
+ */
+struct bpf_nf_tuple {
+	union bpf_nf_addr saddr;
+	union bpf_nf_addr daddr;
+	union {
+		struct {
+			__be16 sport;
+			__be16 dport;
+		};
+		__be32 ports;
+	};
+	__u8 protocol;
+	__u8 family;
+	__u16 zero;
+};
+
+/**
+ * enum bpf_nf_fragment - which part of a datagram a packet is
+ * @BPF_NF_FRAGMENT_NONE: all of it, or an "atomic fragment" of IPv6
+ * @BPF_NF_FRAGMENT_FIRST: its beginning, which has the transport header
+ * @BPF_NF_FRAGMENT_LATER: another part, which has not
+ *
+ * Behind strict reassembly (BPF_F_NETFILTER_DEFRAG_STRICT) it is always NONE.
+ * Behind reassembly alone it can be any: see bpf_nf_pkt_parse().
+ */
+enum bpf_nf_fragment {
+	BPF_NF_FRAGMENT_NONE	= 0,
+	BPF_NF_FRAGMENT_FIRST	= 1,
+	BPF_NF_FRAGMENT_LATER	= 2,
+};
+
+/**
+ * struct bpf_nf_flow - what bpf_nf_pkt_parse() finds
+ * @tuple: addresses, ports, protocol
+ * @l4_off: where the transport header begins; in a later fragment, its data
+ * @fragment: enum bpf_nf_fragment
+ * @icmp_type: of ICMP and ICMPv6, otherwise 0
+ * @icmp_code: likewise
+ */
+struct bpf_nf_flow {
+	struct bpf_nf_tuple tuple;
+	__u16 l4_off;
+	__u8 fragment;
+	__u8 icmp_type;
+	__u8 icmp_code;
+};
+
+/**
+ * enum bpf_nf_parse_result - what bpf_nf_pkt_parse() returns
+ * @BPF_NF_PARSED: all of struct bpf_nf_flow is true of the packet
+ * @BPF_NF_PARSE_LATER: a later fragment: there are no ports and no ICMP type
+ * @BPF_NF_PARSE_CUT: it ends within its headers (the first eight bytes of the
+ *	transport header belong to them), be it a first fragment or all there is:
+ *	the addresses and @fragment are true, @protocol and @l4_off are of the
+ *	first header that is missing
+ * @BPF_NF_PARSE_CHAIN: more than BPF_NF_MAX_EXTENSIONS extension headers, or two
+ *	fragment headers: the addresses are true
+ * @BPF_NF_PARSE_MALFORMED: neither an IPv4 nor an IPv6 header: nothing is true
+ */
+enum bpf_nf_parse_result {
+	BPF_NF_PARSED		= 0,
+	BPF_NF_PARSE_LATER	= 1,
+	BPF_NF_PARSE_CUT	= 2,
+	BPF_NF_PARSE_CHAIN	= 3,
+	BPF_NF_PARSE_MALFORMED	= 4,
+};
+
+#ifdef __bpf__
+
+/*
+ * A name with ___ in it is looked up without what follows: these cannot clash
+ * with the same things in vmlinux.h, whichever kernel that is from.
+ */
+struct bpf_nf_ctx___pkt {
+	void *data;
+	void *data_end;
+	__u32 mark;
+	__u32 priority;
+} __attribute__((preserve_access_index));
+
+/*
+ * libbpf compares kinds, not names, and a struct sk_buff that ctx->skb points to
+ * is but a forward declaration in the object's BTF.
+ */
+struct __bpf_nf_skb {
+	__u32 len;
+};
+
+extern int bpf_dynptr_from_skb___nf(struct __bpf_nf_skb *skb, __u64 flags,
+				    struct bpf_dynptr *ptr) __weak __ksym;
+extern void *bpf_dynptr_slice___nf(const struct bpf_dynptr *ptr, __u32 offset,
+				   void *buf, __u32 size) __weak __ksym;
+
+/**
+ * struct bpf_nf_pkt - a packet to read, made by BPF_NF_PKT()
+ * @ctx: the program's context
+ * @data: private
+ * @data_end: private
+ * @dynptr: private
+ * @direct: private
+ */
+struct bpf_nf_pkt {
+	struct bpf_nf_ctx *ctx;
+	const void *data;
+	const void *data_end;
+	struct bpf_dynptr *dynptr;
+	bool direct;
+};
+
+/* Whether this kernel has packet pointers: known when the program is loaded. */
+static __always_inline bool bpf_nf_has_pkt_pointers(void)
+{
+	return bpf_core_field_exists(struct bpf_nf_ctx___pkt, data);
+}
+
+static __always_inline struct bpf_nf_pkt
+__bpf_nf_pkt(struct bpf_nf_ctx *ctx, struct bpf_dynptr *dynptr)
+{
+	struct bpf_nf_pkt pkt = { .ctx = ctx, .dynptr = dynptr };
+
+	if (bpf_nf_has_pkt_pointers()) {
+		struct bpf_nf_ctx___pkt *direct = (void *)ctx;
+
+		pkt.data = direct->data;
+		pkt.data_end = direct->data_end;
+		pkt.direct = true;
+	} else {
+		/* Where this fails, so does every read. */
+		bpf_dynptr_from_skb___nf((void *)ctx->skb, 0, dynptr);
+	}
+	return pkt;
+}
+
+/**
+ * BPF_NF_PKT - declare a struct bpf_nf_pkt, ready to be read
+ * @pkt: name of the variable
+ * @ctx: the program's context
+ *
+ * What was read through it is gone once a helper has moved or written packet
+ * data (bpf_skb_pull_data(), bpf_skb_store_bytes(), ...): declare another one
+ * behind that.
+ */
+#define BPF_NF_PKT(pkt, ctx)						\
+	struct bpf_dynptr pkt##_dynptr;					\
+	struct bpf_nf_pkt pkt = __bpf_nf_pkt(ctx, &pkt##_dynptr)
+
+/**
+ * bpf_nf_pkt_at - read bytes of a packet
+ * @pkt: the packet
+ * @off: offset from the network header, constant or not
+ * @buf: at least @len bytes, 8-byte aligned, for what is not in one piece
+ * @len: bytes, a constant
+ *
+ * Nothing is copied where the bytes are in the linear part of the packet: @buf
+ * then is as it was.
+ *
+ * Return: the bytes, in the packet or in @buf, to be read only; NULL when the
+ * packet ends before them or @off is larger than BPF_NF_PKT_MAX_OFF.
+ */
+static __always_inline const void *
+bpf_nf_pkt_at(const struct bpf_nf_pkt *pkt, __u32 off, void *buf, __u32 len)
+{
+	const void *p;
+
+	if (off > BPF_NF_PKT_MAX_OFF)
+		return NULL;
+	if (!bpf_nf_has_pkt_pointers())
+		return bpf_dynptr_slice___nf(pkt->dynptr, off, buf, len);
+	p = pkt->data + off;
+	/* The verifier wants one pointer to be compared and used, not two sums. */
+	if (!__builtin_constant_p(off))
+		barrier_var(p);
+	if (p + len <= pkt->data_end)
+		return p;
+	return bpf_skb_load_bytes(pkt->ctx, off, buf, len) ? NULL : buf;
+}
+
+/* Of the protocols whose header begins with two ports. */
+static __always_inline bool __bpf_nf_has_ports(__u8 protocol)
+{
+	return protocol == IPPROTO_TCP || protocol == IPPROTO_UDP ||
+	       protocol == IPPROTO_UDPLITE || protocol == IPPROTO_SCTP ||
+	       protocol == IPPROTO_DCCP;
+}
+
+static __always_inline void
+__bpf_nf_set_ipv4(struct bpf_nf_tuple *tuple, const void *ip)
+{
+	tuple->saddr.words[0] = *(const __u32 *)(ip + 12);
+	tuple->saddr.words[1] = 0;
+	tuple->daddr.words[0] = *(const __u32 *)(ip + 16);
+	tuple->daddr.words[1] = 0;
+}
+
+static __always_inline void
+__bpf_nf_set_ipv6(struct bpf_nf_tuple *tuple, const void *ip)
+{
+	tuple->saddr.words[0] = *(const __u64 *)(ip + 8);
+	tuple->saddr.words[1] = *(const __u64 *)(ip + 16);
+	tuple->daddr.words[0] = *(const __u64 *)(ip + 24);
+	tuple->daddr.words[1] = *(const __u64 *)(ip + 32);
+}
+
+static __always_inline void
+__bpf_nf_set_ports(struct bpf_nf_tuple *tuple, const void *l4)
+{
+	tuple->ports = *(const __be32 *)l4;
+}
+
+static __always_inline void
+__bpf_nf_set_rest(struct bpf_nf_flow *flow, __u8 family, __u8 protocol, __u16 l4_off)
+{
+	flow->tuple.family = family;
+	flow->tuple.protocol = protocol;
+	flow->tuple.zero = 0;
+	flow->l4_off = l4_off;
+	flow->fragment = BPF_NF_FRAGMENT_NONE;
+	flow->icmp_type = 0;
+	flow->icmp_code = 0;
+}
+
+/*
+ * Most packets: TCP or UDP right behind the IP header, with packet pointers.
+ * One comparison is for everything that is read.
+ */
+static __always_inline bool
+__bpf_nf_parse_fast(const struct bpf_nf_pkt *pkt, struct bpf_nf_flow *flow)
+{
+	const void *ip = pkt->data, *l4;
+	__u8 protocol, version;
+
+	if (ip + 28 > pkt->data_end)
+		return false;
+	version = *(const __u8 *)ip;
+	if (version == 0x45) {
+		protocol = *(const __u8 *)(ip + 9);
+		if (protocol != IPPROTO_TCP && protocol != IPPROTO_UDP)
+			return false;
+		if (*(const __u16 *)(ip + 6) & bpf_htons(0x3fff))
+			return false;
+		l4 = ip + 20;
+		__bpf_nf_set_ipv4(&flow->tuple, ip);
+		__bpf_nf_set_ports(&flow->tuple, l4);
+		__bpf_nf_set_rest(flow, NFPROTO_IPV4, protocol, 20);
+		/* Constants are stored faster than a choice of two is. */
+		barrier();
+		return true;
+	}
+	if (version >> 4 != 6 || ip + 48 > pkt->data_end)
+		return false;
+	protocol = *(const __u8 *)(ip + 6);
+	if (protocol != IPPROTO_TCP && protocol != IPPROTO_UDP)
+		return false;
+	__bpf_nf_set_ipv6(&flow->tuple, ip);
+	__bpf_nf_set_ports(&flow->tuple, ip + 40);
+	__bpf_nf_set_rest(flow, NFPROTO_IPV6, protocol, 40);
+	return true;
+}
+
+struct __bpf_nf_walk {
+	__u32 off;		/* of the header at hand */
+	__u8 protocol;
+	__u8 fragment;
+};
+
+static __always_inline int
+__bpf_nf_walk_ipv4(const struct bpf_nf_pkt *pkt, struct bpf_nf_flow *flow,
+		   struct __bpf_nf_walk *walk)
+{
+	__u64 buf[3];
+	const __u8 *ip = bpf_nf_pkt_at(pkt, 0, buf, 20);
+	__u16 frag_off;
+
+	if (!ip || (ip[0] & 0xf) < 5)
+		return BPF_NF_PARSE_MALFORMED;
+	__bpf_nf_set_ipv4(&flow->tuple, ip);
+	frag_off = bpf_ntohs(*(const __be16 *)(ip + 6));
+	if (frag_off & 0x1fff)
+		walk->fragment = BPF_NF_FRAGMENT_LATER;
+	else if (frag_off & 0x2000)
+		walk->fragment = BPF_NF_FRAGMENT_FIRST;
+	walk->protocol = ip[9];
+	walk->off = (ip[0] & 0xf) * 4;
+	return BPF_NF_PARSED;
+}
+
+static __always_inline bool __bpf_nf_is_extension(__u8 protocol)
+{
+	switch (protocol) {
+	case 0:		/* hop-by-hop options */
+	case 43:	/* routing */
+	case 44:	/* fragment */
+	case 51:	/* authentication */
+	case 60:	/* destination options */
+	case 135:	/* mobility */
+	case 139:	/* host identity */
+	case 140:	/* shim6 */
+		return true;
+	default:
+		return false;
+	}
+}
+
+/* Past one extension header; each has at least eight bytes. */
+static __always_inline int
+__bpf_nf_walk_extension(const struct bpf_nf_pkt *pkt, struct __bpf_nf_walk *walk)
+{
+	__u64 buf;
+	const __u8 *header = bpf_nf_pkt_at(pkt, walk->off, &buf, 8);
+	__u16 frag_off;
+
+	if (!header)
+		return BPF_NF_PARSE_CUT;
+	if (walk->protocol == 44) {
+		/* Which of two would the end host go by? */
+		if (walk->fragment)
+			return BPF_NF_PARSE_CHAIN;
+		frag_off = bpf_ntohs(*(const __be16 *)(header + 2));
+		if (frag_off & 0xfff8)
+			walk->fragment = BPF_NF_FRAGMENT_LATER;
+		else if (frag_off & 1)
+			walk->fragment = BPF_NF_FRAGMENT_FIRST;
+		walk->off += 8;
+	} else if (walk->protocol == 51) {
+		walk->off += (header[1] + 2) * 4;
+	} else {
+		walk->off += (header[1] + 1) * 8;
+	}
+	walk->protocol = header[0];
+	return BPF_NF_PARSED;
+}
+
+static __always_inline int
+__bpf_nf_walk_ipv6(const struct bpf_nf_pkt *pkt, struct bpf_nf_flow *flow,
+		   struct __bpf_nf_walk *walk)
+{
+	__u64 buf[5];
+	const __u8 *ip = bpf_nf_pkt_at(pkt, 0, buf, 40);
+	int i, result;
+
+	if (!ip)
+		return BPF_NF_PARSE_MALFORMED;
+	__bpf_nf_set_ipv6(&flow->tuple, ip);
+	walk->protocol = ip[6];
+	walk->off = 40;
+	for (i = 0; i < BPF_NF_MAX_EXTENSIONS; i++) {
+		if (walk->fragment == BPF_NF_FRAGMENT_LATER ||
+		    !__bpf_nf_is_extension(walk->protocol))
+			return BPF_NF_PARSED;
+		result = __bpf_nf_walk_extension(pkt, walk);
+		if (result)
+			return result;
+	}
+	return walk->fragment != BPF_NF_FRAGMENT_LATER &&
+	       __bpf_nf_is_extension(walk->protocol) ? BPF_NF_PARSE_CHAIN : BPF_NF_PARSED;
+}
+
+static __always_inline int
+__bpf_nf_parse_l4(const struct bpf_nf_pkt *pkt, struct bpf_nf_flow *flow)
+{
+	bool icmp = flow->tuple.protocol == (flow->tuple.family == NFPROTO_IPV4 ?
+					     IPPROTO_ICMP : IPPROTO_ICMPV6);
+	const __u8 *l4;
+	__u64 buf;
+
+	if (!icmp && !__bpf_nf_has_ports(flow->tuple.protocol))
+		return bpf_nf_pkt_at(pkt, flow->l4_off - 1, &buf, 1) ?
+		       BPF_NF_PARSED : BPF_NF_PARSE_CUT;
+	l4 = bpf_nf_pkt_at(pkt, flow->l4_off, &buf, 8);
+	if (!l4)
+		return BPF_NF_PARSE_CUT;
+	if (icmp) {
+		flow->icmp_type = l4[0];
+		flow->icmp_code = l4[1];
+	} else {
+		__bpf_nf_set_ports(&flow->tuple, l4);
+	}
+	return BPF_NF_PARSED;
+}
+
+static __always_inline int
+__bpf_nf_parse_any(const struct bpf_nf_pkt *pkt, struct bpf_nf_flow *flow)
+{
+	struct __bpf_nf_walk walk = {};
+	__u64 buf;
+	const __u8 *ip = bpf_nf_pkt_at(pkt, 0, &buf, 1);
+	int result = BPF_NF_PARSE_MALFORMED;
+	__u8 family = 0;
+
+	__builtin_memset(flow, 0, sizeof(*flow));
+	if (!ip)
+		return result;
+	if (ip[0] >> 4 == 4) {
+		family = NFPROTO_IPV4;
+		result = __bpf_nf_walk_ipv4(pkt, flow, &walk);
+	} else if (ip[0] >> 4 == 6) {
+		family = NFPROTO_IPV6;
+		result = __bpf_nf_walk_ipv6(pkt, flow, &walk);
+	}
+	__bpf_nf_set_rest(flow, family, walk.protocol, walk.off);
+	flow->fragment = walk.fragment;
+	if (result)
+		return result;
+	if (walk.fragment == BPF_NF_FRAGMENT_LATER)
+		return BPF_NF_PARSE_LATER;
+	return __bpf_nf_parse_l4(pkt, flow);
+}
+
+/*
+ * A function of its own, as its registers and its stack are then no cost of the
+ * packets that don't need it.
+ */
+static __noinline __attribute__((unused)) int
+__bpf_nf_parse_slow(struct bpf_nf_ctx *ctx, struct bpf_dynptr *dynptr,
+		    struct bpf_nf_flow *flow)
+{
+	struct bpf_nf_pkt pkt = { .ctx = ctx, .dynptr = dynptr };
+
+	if (bpf_nf_has_pkt_pointers()) {
+		pkt.data = ((struct bpf_nf_ctx___pkt *)ctx)->data;
+		pkt.data_end = ((struct bpf_nf_ctx___pkt *)ctx)->data_end;
+	}
+	return __bpf_nf_parse_any(&pkt, flow);
+}
+
+/**
+ * bpf_nf_pkt_parse - find the addresses, the protocol and the ports
+ * @pkt: the packet
+ * @flow: filled in, as far as the result says
+ *
+ * What to do with a packet that could not be parsed is the caller's policy: to
+ * drop it is the safe one. A fragment that is the first is parsed, as its ports
+ * are known. To refuse it as well, look at @flow->fragment: behind reassembly it
+ * is one that the kernel could not make sense of.
+ *
+ * Return: enum bpf_nf_parse_result, 0 when all of @flow is known.
+ */
+static __always_inline int
+bpf_nf_pkt_parse(const struct bpf_nf_pkt *pkt, struct bpf_nf_flow *flow)
+{
+	struct bpf_nf_flow slow;
+	int result;
+
+	if (pkt->direct && __bpf_nf_parse_fast(pkt, flow))
+		return BPF_NF_PARSED;
+	/* By way of a copy, so that @flow itself may be in registers. */
+	result = __bpf_nf_parse_slow(pkt->ctx, pkt->dynptr, &slow);
+	*flow = slow;
+	return result;
+}
+
+#endif /* __bpf__ */
+
+#endif /* __BPF_NETFILTER_H__ */
