@@ -1,14 +1,18 @@
 // SPDX-License-Identifier: GPL-2.0
-#include "flow.h"
+#include "vmlinux.h"
+#include <bpf/bpf_helpers.h>
+#include <bpf/bpf_netfilter.h>
 
 char LICENSE[] SEC("license") = "GPL";
 
 SEC("netfilter/inet/forward/filter/defrag")
 int drop_port_9999(struct bpf_nf_ctx *ctx)
 {
-	struct flow flow;
+	struct bpf_nf_flow flow;
 
-	if (flow_parse(ctx, &flow) || flow.fragment)
+	BPF_NF_PKT(pkt, ctx);
+	if (bpf_nf_pkt_parse(&pkt, &flow) || flow.fragment)
 		return NF_DROP;
-	return flow.dport == bpf_htons(9999) ? NF_DROP : NF_ACCEPT;
+	return flow.tuple.protocol == IPPROTO_UDP &&
+	       flow.tuple.dport == bpf_htons(9999) ? NF_DROP : NF_ACCEPT;
 }

@@ -8,7 +8,13 @@
  * which port it is for, so there are two programs for tc, and each is wrong
  * about the rest of the fragments in its own way.
  */
-#include "flow.h"
+#include "vmlinux.h"
+#include <bpf/bpf_helpers.h>
+#include <bpf/bpf_netfilter.h>
+
+#ifdef SAMPLE_TC
+#include "tc_flow.h"
+#endif
 
 char LICENSE[] SEC("license") = "GPL";
 
@@ -35,56 +41,61 @@ struct {
 } verdicts SEC(".maps");
 
 static __always_inline enum udp_policy_verdict
-decide(packet_ctx *ctx, enum udp_policy_fragments fragments)
+decide(int result, const struct bpf_nf_flow *flow, enum udp_policy_fragments fragments)
 {
-	struct flow flow;
-
-	if (flow_parse(ctx, &flow))
-		return UDP_POLICY_DROPPED;
-	if (flow.fragment && fragments == FRAGMENTS_DROP_ALL)
+	if (flow->fragment && fragments == FRAGMENTS_DROP_ALL)
 		return UDP_POLICY_DROPPED_FRAGMENT;
-	if (flow.later_fragment)
+	if (result == BPF_NF_PARSE_LATER)
 		return fragments == FRAGMENTS_DROP_LATER ?
 		       UDP_POLICY_DROPPED_FRAGMENT : UDP_POLICY_ACCEPTED;
-	if (flow.protocol != IPPROTO_UDP)
+	if (result)
+		return UDP_POLICY_DROPPED;
+	if (flow->tuple.protocol != IPPROTO_UDP)
 		return UDP_POLICY_ACCEPTED;
 	/* Stateless: an answer is known by the port it comes from. */
-	if (flow.dport == DNS_PORT || flow.sport == DNS_PORT)
+	if (flow->tuple.dport == DNS_PORT || flow->tuple.sport == DNS_PORT)
 		return UDP_POLICY_ACCEPTED;
 	return UDP_POLICY_DROPPED;
 }
 
-static __always_inline int
-udp_policy(packet_ctx *ctx, enum udp_policy_fragments fragments)
+static __always_inline bool
+accepted(int result, const struct bpf_nf_flow *flow, enum udp_policy_fragments fragments)
 {
-	enum udp_policy_verdict verdict = decide(ctx, fragments);
+	enum udp_policy_verdict verdict = decide(result, flow, fragments);
 	__u32 key = verdict;
 	__u64 *count;
 
 	count = bpf_map_lookup_elem(&verdicts, &key);
 	if (count)
 		(*count)++;
-	return verdict == UDP_POLICY_ACCEPTED ? PACKET_ACCEPT : PACKET_DROP;
+	return verdict == UDP_POLICY_ACCEPTED;
 }
 
 #ifdef SAMPLE_TC
 
-/* At tc there are also ARP and the rest of what a link carries. */
-static __always_inline bool is_ip(packet_ctx *ctx)
+static __always_inline int
+tc_policy(struct __sk_buff *skb, enum udp_policy_fragments fragments)
 {
-	return packet_family(ctx) != NFPROTO_UNSPEC;
+	struct bpf_nf_flow flow;
+	int result;
+
+	/* At tc there are also ARP and the rest of what a link carries. */
+	if (skb->protocol != bpf_htons(ETH_P_IP) && skb->protocol != bpf_htons(ETH_P_IPV6))
+		return TC_ACT_OK;
+	result = tc_parse(skb, &flow);
+	return accepted(result, &flow, fragments) ? TC_ACT_OK : TC_ACT_SHOT;
 }
 
 SEC("tc")
-int udp_policy_accept_later(packet_ctx *ctx)
+int udp_policy_accept_later(struct __sk_buff *skb)
 {
-	return is_ip(ctx) ? udp_policy(ctx, FRAGMENTS_ACCEPT_LATER) : PACKET_ACCEPT;
+	return tc_policy(skb, FRAGMENTS_ACCEPT_LATER);
 }
 
 SEC("tc")
-int udp_policy_drop_later(packet_ctx *ctx)
+int udp_policy_drop_later(struct __sk_buff *skb)
 {
-	return is_ip(ctx) ? udp_policy(ctx, FRAGMENTS_DROP_LATER) : PACKET_ACCEPT;
+	return tc_policy(skb, FRAGMENTS_DROP_LATER);
 }
 
 #else
@@ -94,9 +105,14 @@ int udp_policy_drop_later(packet_ctx *ctx)
  * then is one that reassembly refused to judge, and no business of the end host.
  */
 SEC("netfilter")
-int udp_policy_netfilter(packet_ctx *ctx)
+int udp_policy_netfilter(struct bpf_nf_ctx *ctx)
 {
-	return udp_policy(ctx, FRAGMENTS_DROP_ALL);
+	struct bpf_nf_flow flow;
+	int result;
+
+	BPF_NF_PKT(pkt, ctx);
+	result = bpf_nf_pkt_parse(&pkt, &flow);
+	return accepted(result, &flow, FRAGMENTS_DROP_ALL) ? NF_ACCEPT : NF_DROP;
 }
 
 #endif /* SAMPLE_TC */

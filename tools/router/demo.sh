@@ -157,7 +157,7 @@ where_next()
 	say "Where to go next:"
 	say "  make shell                      this router at a prompt"
 	say "  make run PROG=my.bpf.o          your own program on it, verdicts by flow"
-	say "  samples/minimal                 a program in 15 lines"
+	say "  samples/minimal                 a program in 18 lines"
 	say "  samples/udp-policy              the policy of this demo"
 	say "  Documentation/bpf/              the reference"
 }
