@@ -56,6 +56,9 @@
 #ifndef NF_ACCEPT
 #define NF_ACCEPT	1
 #endif
+#ifndef EOPNOTSUPP
+#define EOPNOTSUPP	95
+#endif
 #ifndef IPPROTO_ICMPV6
 #define IPPROTO_ICMPV6	58
 #endif
@@ -543,6 +546,182 @@ bpf_nf_pkt_parse(const struct bpf_nf_pkt *pkt, struct bpf_nf_flow *flow)
 	result = __bpf_nf_parse_slow(pkt->ctx, pkt->dynptr, &slow);
 	*flow = slow;
 	return result;
+}
+
+/*
+ * What only kernels with nf-bpf have. A vmlinux.h of one of these has the same
+ * names, another has not: so here they stand for ones that are the header's own.
+ * Which numbers mean what, and what each function returns, is in
+ * include/uapi/linux/bpf_nf.h and Documentation/bpf/prog_netfilter.rst.
+ */
+#define bpf_nf_frag_info	bpf_nf_frag_info___nf
+#define bpf_nf_ct_get		bpf_nf_ct_get___nf
+#define bpf_nf_ct_info		bpf_nf_ct_info___nf
+#define bpf_nf_ct_set_mark	bpf_nf_ct_set_mark___nf
+#define bpf_nf_ct_labels	bpf_nf_ct_labels___nf
+#define bpf_nf_ct_get_labels	bpf_nf_ct_get_labels___nf
+#define bpf_nf_ct_set_labels	bpf_nf_ct_set_labels___nf
+#define bpf_nf_ct_opts		bpf_nf_ct_opts___nf
+#define bpf_nf_ct_lookup	bpf_nf_ct_lookup___nf
+#define bpf_nf_ct_alloc		bpf_nf_ct_alloc___nf
+#define bpf_nf_ct_set_nat	bpf_nf_ct_set_nat___nf
+#define bpf_nf_reject		bpf_nf_reject___nf
+
+/* bpf_nf_frag_info.flags */
+#define BPF_NF_FRAG_REASSEMBLED	(1U << 0)
+#define BPF_NF_FRAG_DF		(1U << 1)
+#define BPF_NF_FRAG_IS_FRAGMENT	(1U << 2)
+
+/* bpf_nf_ct_info.state, and .dir */
+#define BPF_NF_CT_INVALID	(1U << 0)
+#define BPF_NF_CT_ESTABLISHED	(1U << 1)
+#define BPF_NF_CT_RELATED	(1U << 2)
+#define BPF_NF_CT_NEW		(1U << 3)
+#define BPF_NF_CT_UNTRACKED	(1U << 6)
+#define BPF_NF_CT_DIR_ORIGINAL	0
+#define BPF_NF_CT_DIR_REPLY	1
+
+/* .zone_dir */
+#define BPF_NF_CT_ZONE_BOTH			0
+#define BPF_NF_CT_ZONE_ORIGINAL			1
+#define BPF_NF_CT_ZONE_REPLY			2
+#define BPF_NF_CT_ZONE_ORIGINAL_AND_REPLY	3
+
+/* bpf_nf_reject(): type, and code of ICMPX */
+#define BPF_NF_REJECT_ICMP		1
+#define BPF_NF_REJECT_ICMPX		2
+#define BPF_NF_REJECT_TCP_RESET		3
+#define BPF_NF_REJECT_NO_ROUTE		0
+#define BPF_NF_REJECT_PORT_UNREACH	1
+#define BPF_NF_REJECT_HOST_UNREACH	2
+#define BPF_NF_REJECT_ADMIN_PROHIBITED	3
+
+struct bpf_nf_frag_info {
+	__u32 flags;
+	__u32 pieces;
+	__u32 max_size;
+};
+
+struct bpf_nf_ct_info {
+	__u32 state;
+	__u32 status;
+	__u32 mark;
+	__u16 zone;
+	__u8 dir;
+	__u8 zone_dir;
+};
+
+struct bpf_nf_ct_labels {
+	__u32 bits[4];
+};
+
+struct bpf_nf_ct_opts {
+	__s32 netns_id;
+	__s32 error;
+	__u8 l4proto;
+	__u8 dir;
+	__u16 zone;
+	__u8 zone_dir;
+	__u8 reserved[3];
+};
+
+/* For the last argument of bpf_nf_ct_set_nat(): NF_NAT_MANIP_SRC is 0, DST is 1. */
+enum bpf_nf_nat_manip {
+	BPF_NF_NAT_SRC	= 0,
+	BPF_NF_NAT_DST	= 1,
+};
+
+struct nf_conn;
+struct nf_conn___init;
+
+extern int bpf_nf_frag_info(struct bpf_nf_ctx *ctx, struct bpf_nf_frag_info *info,
+			    __u32 info__sz) __weak __ksym;
+extern struct nf_conn *bpf_nf_ct_get(struct bpf_nf_ctx *ctx) __weak __ksym;
+extern int bpf_nf_ct_info(struct bpf_nf_ctx *ctx, struct bpf_nf_ct_info *info,
+			  __u32 info__sz) __weak __ksym;
+extern int bpf_nf_ct_set_mark(struct bpf_nf_ctx *ctx, __u32 mark,
+			      __u32 mask) __weak __ksym;
+extern int bpf_nf_ct_get_labels(struct bpf_nf_ctx *ctx, struct bpf_nf_ct_labels *labels,
+				__u32 labels__sz) __weak __ksym;
+extern int bpf_nf_ct_set_labels(struct bpf_nf_ctx *ctx,
+				const struct bpf_nf_ct_labels *labels, __u32 labels__sz,
+				const struct bpf_nf_ct_labels *mask,
+				__u32 mask__sz) __weak __ksym;
+extern struct nf_conn *bpf_nf_ct_lookup(struct bpf_nf_ctx *ctx,
+					struct bpf_sock_tuple *tuple, __u32 tuple__sz,
+					struct bpf_nf_ct_opts *opts,
+					__u32 opts__sz) __weak __ksym;
+extern struct nf_conn___init *bpf_nf_ct_alloc(struct bpf_nf_ctx *ctx,
+					      struct bpf_sock_tuple *tuple,
+					      __u32 tuple__sz,
+					      struct bpf_nf_ct_opts *opts,
+					      __u32 opts__sz) __weak __ksym;
+extern int bpf_nf_ct_set_nat(struct bpf_nf_ctx *ctx, const union bpf_nf_addr *addr,
+			     int port, enum bpf_nf_nat_manip manip) __weak __ksym;
+extern int bpf_nf_reject(struct bpf_nf_ctx *ctx, __u32 type, __u32 code) __weak __ksym;
+
+/**
+ * BPF_NF_TRY - call a kernel function if there is one
+ * @func: one of the above that returns int
+ *
+ * The others are asked for with bpf_ksym_exists(). On 6.1 both need the loader to
+ * be nf-bpf's libbpf; calling without asking does not.
+ *
+ * A function of a module that is not loaded is not there. Where a program makes no
+ * sense without it, call it directly: then the program does not load, and libbpf
+ * says what is missing.
+ *
+ * Return: what it returns, or -EOPNOTSUPP.
+ */
+#define BPF_NF_TRY(func, ...)						\
+	(bpf_ksym_exists(func) ? func(__VA_ARGS__) : -EOPNOTSUPP)
+
+/**
+ * bpf_nf_mark - the packet's mark
+ * @ctx: the program's context
+ *
+ * Return: skb->mark.
+ */
+static __always_inline __u32 bpf_nf_mark(struct bpf_nf_ctx *ctx)
+{
+	__u32 mark;
+
+	if (!bpf_core_field_exists(struct bpf_nf_ctx___pkt, mark))
+		return ctx->skb->mark;
+	mark = ((struct bpf_nf_ctx___pkt *)ctx)->mark;
+	/* One load of either address is what the verifier refuses. */
+	barrier_var(mark);
+	return mark;
+}
+
+/**
+ * bpf_nf_set_mark - set the packet's mark, for policy routing, tc and nft
+ * @ctx: the program's context
+ * @mark: the new one
+ *
+ * Return: 0, -EOPNOTSUPP where the kernel's programs cannot.
+ */
+static __always_inline int bpf_nf_set_mark(struct bpf_nf_ctx *ctx, __u32 mark)
+{
+	if (!bpf_core_field_exists(struct bpf_nf_ctx___pkt, mark))
+		return -EOPNOTSUPP;
+	((struct bpf_nf_ctx___pkt *)ctx)->mark = mark;
+	return 0;
+}
+
+/**
+ * bpf_nf_set_priority - set the packet's priority, for tc
+ * @ctx: the program's context
+ * @priority: the new one: a class of tc, as in skb->priority
+ *
+ * Return: 0, -EOPNOTSUPP where the kernel's programs cannot.
+ */
+static __always_inline int bpf_nf_set_priority(struct bpf_nf_ctx *ctx, __u32 priority)
+{
+	if (!bpf_core_field_exists(struct bpf_nf_ctx___pkt, priority))
+		return -EOPNOTSUPP;
+	((struct bpf_nf_ctx___pkt *)ctx)->priority = priority;
+	return 0;
 }
 
 #endif /* __bpf__ */
