@@ -15,6 +15,7 @@
 
 #include <bpf/bpf.h>
 #include <bpf/bpf_netfilter.h>
+#include <bpf/btf.h>
 #include <bpf/libbpf.h>
 
 #include "kselftest_harness.h"
@@ -243,6 +244,15 @@ FIXTURE_TEARDOWN(portable)
 {
 	portable__destroy(self->own);
 	portable_mainline__destroy(self->mainline);
+}
+
+static bool nf_btf_has_func(const char *name)
+{
+	struct btf *btf = btf__load_vmlinux_btf();
+	int id = btf__find_by_name_kind(btf, name, BTF_KIND_FUNC);
+
+	btf__free(btf);
+	return id > 0;
 }
 
 /* What the program has to find in the packet, the tuple apart. */
@@ -824,6 +834,50 @@ TEST_F(portable, read_paged)
 				    self->run.io->bytes, cases[i].len));
 	}
 	close(link);
+}
+
+/* On our kernel it must be there, and without it the program loads all the same. */
+NF_TEST_F(portable, function_of_the_kernel)
+{
+	start_ipv4(&self->run.packet, 0, IP_MF);
+	finish(&self->run.packet, UDP, 16);
+	ASSERT_EQ(NF_ACCEPT, test_run(&self->run, "frag_info"));
+	EXPECT_EQ(1, self->run.io->runs);
+	if (!nf_btf_has_func("bpf_nf_frag_info")) {
+		EXPECT_EQ(-EOPNOTSUPP, self->run.io->result);
+		EXPECT_EQ(1, self->run.io->frag_pieces);
+		NF_LACKS(return, "bpf_nf_frag_info()");
+	}
+	EXPECT_EQ(0, self->run.io->result);
+	EXPECT_EQ(4 /* BPF_NF_FRAG_IS_FRAGMENT */, self->run.io->frag_flags);
+	EXPECT_EQ(0, self->run.io->frag_pieces);
+}
+
+NF_TEST_F(portable, function_of_a_module)
+{
+	ASSERT_EQ(NF_ACCEPT, test_run(&self->run, "ct_state"));
+	EXPECT_EQ(1, self->run.io->runs);
+	if (access("/sys/kernel/btf/nf_bpf_kfunc", F_OK)) {
+		EXPECT_EQ(-EOPNOTSUPP, self->run.io->result);
+		return;
+	}
+	EXPECT_EQ(0, self->run.io->result);
+	EXPECT_EQ(1 /* BPF_NF_CT_INVALID */, self->run.io->ct_state);
+}
+
+NF_TEST_F(portable, mark_and_priority)
+{
+	ASSERT_EQ(NF_ACCEPT, test_run(&self->run, "mark"));
+	EXPECT_EQ(1, self->run.io->runs);
+	EXPECT_EQ(0, self->run.io->mark_before);
+	if (nf_btf_offset("bpf_nf_ctx", "mark") < 0) {
+		EXPECT_EQ(-EOPNOTSUPP, self->run.io->result);
+		EXPECT_EQ(0, self->run.io->mark_after);
+		NF_LACKS(return, "a mark that programs can set");
+	}
+	EXPECT_EQ(0, self->run.io->result);
+	EXPECT_EQ(0x11223344, self->run.io->mark_after);
+	EXPECT_EQ(0x55667788, self->run.io->priority);
 }
 
 TEST_HARNESS_MAIN

@@ -97,3 +97,41 @@ int read_twice(struct bpf_nf_ctx *ctx)
 	io.found = 1;
 	return NF_ACCEPT;
 }
+
+/* What only our kernel has, in a program that loads anyhow. */
+SEC("netfilter")
+int frag_info(struct bpf_nf_ctx *ctx)
+{
+	struct bpf_nf_frag_info info = { .pieces = 1 };
+
+	io.runs++;
+	io.result = BPF_NF_TRY(bpf_nf_frag_info, ctx, &info, sizeof(info));
+	io.frag_flags = info.flags;
+	io.frag_pieces = info.pieces;
+	return NF_ACCEPT;
+}
+
+/* In a module, and so there or not. */
+SEC("netfilter")
+int ct_state(struct bpf_nf_ctx *ctx)
+{
+	struct bpf_nf_ct_info info = {};
+
+	io.runs++;
+	io.result = BPF_NF_TRY(bpf_nf_ct_info, ctx, &info, sizeof(info));
+	io.ct_state = info.state;
+	return NF_ACCEPT;
+}
+
+SEC("netfilter")
+int mark(struct bpf_nf_ctx *ctx)
+{
+	io.runs++;
+	io.mark_before = bpf_nf_mark(ctx);
+	io.result = bpf_nf_set_mark(ctx, 0x11223344);
+	io.mark_after = bpf_nf_mark(ctx);
+	if (!io.result)
+		io.result = bpf_nf_set_priority(ctx, 0x55667788);
+	io.priority = ctx->skb->priority;
+	return NF_ACCEPT;
+}

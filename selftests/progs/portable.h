@@ -23,6 +23,14 @@ struct portable_io {
 	__u8 found;
 	__u8 copied;
 	__u8 bytes[40];
+
+	/* From frag_info, ct_state and mark, with result. */
+	__u32 frag_flags;
+	__u32 frag_pieces;
+	__u32 ct_state;
+	__u32 mark_before;
+	__u32 mark_after;
+	__u32 priority;
 };
 
 enum {
