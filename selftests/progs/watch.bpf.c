@@ -1,23 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0
 /* Accepts everything, and counts what is a fragment however deep it hides it. */
 #include "vmlinux.h"
-#include <bpf/bpf_endian.h>
 #include <bpf/bpf_helpers.h>
+#include <bpf/bpf_netfilter.h>
 
 #include "policy.h"
 
 char _license[] SEC("license") = "GPL";
 
-enum {
-	PROTO_HOPOPTS	= 0,
-	PROTO_UDP	= 17,
-	PROTO_ROUTING	= 43,
-	PROTO_FRAGMENT	= 44,
-	PROTO_ICMPV6	= 58,
-	PROTO_DSTOPTS	= 60,
-	IP_FRAGMENT	= 0x3fff,
-	MAX_HEADERS	= 8,
-};
+enum { NEXTHDR_FRAGMENT = 44 };
 
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
@@ -26,78 +17,39 @@ struct {
 	__type(value, struct policy_stats);
 } stats SEC(".maps");
 
-static bool read(struct sk_buff *skb, __u32 off, void *to, __u32 size)
-{
-	return !bpf_probe_read_kernel(to, size,
-				      skb->head + skb->network_header + off);
-}
-
 /* Answers to what is tested, and the sentinel, are no part of it. */
-static bool is_other(struct sk_buff *skb, __u8 proto, __u32 off)
+static __always_inline bool is_other(const struct bpf_nf_tuple *tuple)
 {
-	struct udphdr udph;
-
-	if (proto == PROTO_ICMPV6 || proto == 1 /* ICMP */)
+	if (tuple->protocol == IPPROTO_ICMP || tuple->protocol == IPPROTO_ICMPV6)
 		return true;
-	return proto == PROTO_UDP && read(skb, off, &udph, sizeof(udph)) &&
-	       udph.dest == bpf_htons(SENTINEL_PORT);
+	return tuple->protocol == IPPROTO_UDP && tuple->dport == bpf_htons(SENTINEL_PORT);
 }
 
-static bool parse_ipv4(struct sk_buff *skb, bool *fragment)
+/*
+ * A chain that is cut before its fragment header, or that holds two, still says
+ * by what comes next that it is one.
+ */
+static __always_inline bool is_fragment(const struct bpf_nf_flow *flow)
 {
-	struct iphdr iph;
-
-	if (!read(skb, 0, &iph, sizeof(iph)))
-		return false;
-	*fragment = bpf_ntohs(iph.frag_off) & IP_FRAGMENT;
-	return *fragment || !is_other(skb, iph.protocol, iph.ihl * 4);
-}
-
-static bool parse_ipv6(struct sk_buff *skb, bool *fragment)
-{
-	__u32 off = sizeof(struct ipv6hdr);
-	struct ipv6_opt_hdr header;
-	struct ipv6hdr ip6h;
-	__u8 nexthdr;
-	int i;
-
-	if (!read(skb, 0, &ip6h, sizeof(ip6h)))
-		return false;
-	nexthdr = ip6h.nexthdr;
-	for (i = 0; i < MAX_HEADERS; i++) {
-		if (nexthdr == PROTO_FRAGMENT) {
-			*fragment = true;
-			return true;
-		}
-		if (nexthdr != PROTO_HOPOPTS && nexthdr != PROTO_ROUTING &&
-		    nexthdr != PROTO_DSTOPTS)
-			break;
-		if (off + sizeof(header) > skb->len ||
-		    !read(skb, off, &header, sizeof(header)))
-			return true;
-		nexthdr = header.nexthdr;
-		off += (header.hdrlen + 1) * 8;
-	}
-	return !is_other(skb, nexthdr, off);
+	return flow->fragment ||
+	       (flow->tuple.family == NFPROTO_IPV6 &&
+		flow->tuple.protocol == NEXTHDR_FRAGMENT);
 }
 
 SEC("netfilter")
 int watch(struct bpf_nf_ctx *ctx)
 {
 	struct policy_stats *value;
-	bool fragment = false;
+	struct bpf_nf_flow flow;
 	__u32 key = 0;
-	bool counts;
 
-	if (ctx->state->pf == NFPROTO_IPV4)
-		counts = parse_ipv4(ctx->skb, &fragment);
-	else
-		counts = parse_ipv6(ctx->skb, &fragment);
+	BPF_NF_PKT(pkt, ctx);
+	bpf_nf_pkt_parse(&pkt, &flow);
 	value = bpf_map_lookup_elem(&stats, &key);
-	if (!counts || !value)
-		return 1;
+	if (!value || (!is_fragment(&flow) && is_other(&flow.tuple)))
+		return NF_ACCEPT;
 	__sync_fetch_and_add(&value->packets, 1);
-	__sync_fetch_and_add(&value->fragments, fragment);
+	__sync_fetch_and_add(&value->fragments, is_fragment(&flow));
 	value->length = ctx->skb->len;
-	return 1;
+	return NF_ACCEPT;
 }
