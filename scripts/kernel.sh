@@ -136,6 +136,10 @@ build()
 
 	total=$(known_steps)
 	[[ -e $VMLINUX ]] || fresh=1
+	# For a new vmlinux make writes the types of a module that is there already
+	# anew. resolve_btfids then sorts the ids of its kfuncs a second time, and
+	# not the flags beside them: acquire and release are those of others.
+	find "$KOBJ" -name '*.ko' -delete
 	note "Building Linux $(make -s "${MAKE[@]}" kernelrelease | tail -n 1)$(
 		[[ $CC = gcc ]] || printf ' with ccache')"
 	run_make "$LOG" "${total:-0}" "${MAKE[@]}" bzImage modules ||
