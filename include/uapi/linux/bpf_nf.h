@@ -118,4 +118,183 @@ struct bpf_nf_frag_info {
 	__u32 max_size;
 };
 
+/**
+ * DOC: What programs call: kernel functions of the module nf_bpf_kfunc
+ *
+ * A program that calls one of them loads when the module is loaded, and keeps it
+ * loaded. Sizes (the __sz arguments) are exact. A pointer that is NULL, a size,
+ * flag or enum value that is not documented: -EINVAL, without a look at anything
+ * else. What the kernel was built without (conntrack, its marks, labels or zones,
+ * NAT, one address family) is absent, or says -EOPNOTSUPP.
+ *
+ * bpf_nf_ct_get() returns the packet's entry or NULL; bpf_nf_ct_info() does not
+ * fail otherwise.
+ *
+ * bpf_nf_ct_set_mark(), bpf_nf_ct_get_labels(), bpf_nf_ct_set_labels()
+ *
+ * -ENOENT		the packet has no entry
+ * -ENOSPC		set: the entry was made without room for labels, and is in
+ *			the table already
+ *
+ * bpf_nf_ct_lookup() and bpf_nf_ct_alloc() return NULL and set
+ * bpf_nf_ct_opts.error, if opts__sz has room for it, to
+ *
+ * -EINVAL		as above, also netns_id less than -1, a zone_dir that is
+ *			not of enum bpf_nf_ct_zone_dir, reserved bytes not 0
+ * -EPROTO		l4proto is neither IPPROTO_TCP nor IPPROTO_UDP
+ * -EAFNOSUPPORT	tuple__sz is the size of neither bpf_sock_tuple.ipv4 nor
+ *			bpf_sock_tuple.ipv6
+ * -ENONET		no network namespace has the id netns_id
+ * -ENOENT		lookup: no entry has this tuple in this zone
+ * -ENOMEM		alloc: out of memory, or the table is full
+ *
+ * bpf_nf_ct_set_nat()
+ *
+ * -EINVAL		as above, also a port above 65535
+ * -EOPNOTSUPP		the hook does not suit: NF_NAT_MANIP_DST is for
+ *			PRE_ROUTING and LOCAL_OUT, NF_NAT_MANIP_SRC for LOCAL_IN,
+ *			FORWARD and POST_ROUTING
+ * -ENOENT		the packet has no entry
+ * -EBUSY		the entry is not new, or has this kind of NAT already:
+ *			also none, decided where the priority of NAT was passed
+ * -ENOMEM		out of memory: the packet should be dropped
+ *
+ * bpf_nf_reject()
+ *
+ * -EINVAL		as above
+ * -EOPNOTSUPP		the hook is POST_ROUTING
+ * -EPROTO		BPF_NF_REJECT_TCP_RESET and the packet is not TCP
+ * -EBADMSG		the packet is a fragment that is not the first, or its
+ *			headers are not whole
+ * -EADDRNOTAVAIL	it came from or was sent to more than one, or none
+ * -EHOSTUNREACH	it has no route, as in a BPF_PROG_TEST_RUN
+ */
+
+/**
+ * enum bpf_nf_ct_state - bpf_nf_ct_info.state, with nft's bits
+ *
+ * @BPF_NF_CT_INVALID: no entry: conntrack could not make sense of the packet, or
+ *	did not see it (yet: it runs at priority -200 of PRE_ROUTING and LOCAL_OUT)
+ * @BPF_NF_CT_ESTABLISHED: of a connection that was answered
+ * @BPF_NF_CT_RELATED: begins a connection that another one has announced, or an
+ *	ICMP error about one
+ * @BPF_NF_CT_NEW: begins a connection, or goes on with one that has no answer yet
+ * @BPF_NF_CT_UNTRACKED: no entry, as a rule demanded
+ */
+enum bpf_nf_ct_state {
+	BPF_NF_CT_INVALID	= 1U << 0,
+	BPF_NF_CT_ESTABLISHED	= 1U << 1,
+	BPF_NF_CT_RELATED	= 1U << 2,
+	BPF_NF_CT_NEW		= 1U << 3,
+	BPF_NF_CT_UNTRACKED	= 1U << 6,
+};
+
+/**
+ * enum bpf_nf_ct_dir - bpf_nf_ct_info.dir, bpf_nf_ct_opts.dir
+ *
+ * @BPF_NF_CT_DIR_ORIGINAL: as the first packet of the connection
+ * @BPF_NF_CT_DIR_REPLY: the other way
+ */
+enum bpf_nf_ct_dir {
+	BPF_NF_CT_DIR_ORIGINAL	= 0,
+	BPF_NF_CT_DIR_REPLY	= 1,
+};
+
+/**
+ * enum bpf_nf_ct_zone_dir - the direction in which an entry is in its zone
+ *
+ * @BPF_NF_CT_ZONE_BOTH: both; bpf_nf_ct_info.zone_dir never has this one
+ * @BPF_NF_CT_ZONE_ORIGINAL: original only, replies are in zone 0
+ * @BPF_NF_CT_ZONE_REPLY: reply only
+ * @BPF_NF_CT_ZONE_ORIGINAL_AND_REPLY: both
+ */
+enum bpf_nf_ct_zone_dir {
+	BPF_NF_CT_ZONE_BOTH			= 0,
+	BPF_NF_CT_ZONE_ORIGINAL			= 1,
+	BPF_NF_CT_ZONE_REPLY			= 2,
+	BPF_NF_CT_ZONE_ORIGINAL_AND_REPLY	= 3,
+};
+
+/**
+ * struct bpf_nf_ct_info - what conntrack knows of a packet
+ *
+ * @state: one bit of enum bpf_nf_ct_state. Without an entry all others are 0.
+ * @status: bits of enum ip_conntrack_status (IPS_*)
+ * @mark: the connection's mark
+ * @zone: its zone
+ * @dir: enum bpf_nf_ct_dir, of the packet
+ * @zone_dir: enum bpf_nf_ct_zone_dir
+ */
+struct bpf_nf_ct_info {
+	__u32 state;
+	__u32 status;
+	__u32 mark;
+	__u16 zone;
+	__u8 dir;
+	__u8 zone_dir;
+};
+
+/**
+ * struct bpf_nf_ct_labels - the 128 labels of a connection
+ *
+ * @bits: label n is bit n % 32 of bits[n / 32] (on little endian), as nft has it
+ */
+struct bpf_nf_ct_labels {
+	__u32 bits[4];
+};
+
+/**
+ * struct bpf_nf_ct_opts - options of bpf_nf_ct_lookup() and bpf_nf_ct_alloc()
+ *
+ * The layout is that of struct bpf_ct_opts of Linux 6.12.
+ *
+ * @netns_id: id of a network namespace, -1 (BPF_F_CURRENT_NETNS) for the hook's
+ * @error: out: a negative errno when NULL is returned
+ * @l4proto: IPPROTO_TCP or IPPROTO_UDP
+ * @dir: out of a lookup: enum bpf_nf_ct_dir, of the tuple
+ * @zone: the zone
+ * @zone_dir: enum bpf_nf_ct_zone_dir
+ * @reserved: 0
+ */
+struct bpf_nf_ct_opts {
+	__s32 netns_id;
+	__s32 error;
+	__u8 l4proto;
+	__u8 dir;
+	__u16 zone;
+	__u8 zone_dir;
+	__u8 reserved[3];
+};
+
+/**
+ * enum bpf_nf_reject_type - what bpf_nf_reject() answers
+ *
+ * @BPF_NF_REJECT_ICMP: destination unreachable, of the packet's own family, with
+ *	the code given: ICMP 0 to 15 without 4 (fragmentation needed, which has to
+ *	name an MTU), or ICMPv6 0 to 6
+ * @BPF_NF_REJECT_ICMPX: destination unreachable, with the family's code for one of
+ *	enum bpf_nf_reject_icmpx
+ * @BPF_NF_REJECT_TCP_RESET: a TCP reset; code is 0
+ */
+enum bpf_nf_reject_type {
+	BPF_NF_REJECT_ICMP	= 1,
+	BPF_NF_REJECT_ICMPX	= 2,
+	BPF_NF_REJECT_TCP_RESET	= 3,
+};
+
+/**
+ * enum bpf_nf_reject_icmpx - codes that both families have, with nft's numbers
+ *
+ * @BPF_NF_REJECT_NO_ROUTE: ICMP 0, ICMPv6 0
+ * @BPF_NF_REJECT_PORT_UNREACH: ICMP 3, ICMPv6 4
+ * @BPF_NF_REJECT_HOST_UNREACH: ICMP 1, ICMPv6 3
+ * @BPF_NF_REJECT_ADMIN_PROHIBITED: ICMP 13, ICMPv6 1
+ */
+enum bpf_nf_reject_icmpx {
+	BPF_NF_REJECT_NO_ROUTE		= 0,
+	BPF_NF_REJECT_PORT_UNREACH	= 1,
+	BPF_NF_REJECT_HOST_UNREACH	= 2,
+	BPF_NF_REJECT_ADMIN_PROHIBITED	= 3,
+};
+
 #endif /* _UAPI_LINUX_BPF_NF_H */

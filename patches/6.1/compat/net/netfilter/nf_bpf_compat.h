@@ -4,6 +4,7 @@
 #define _NF_BPF_COMPAT_H
 
 #include <linux/bpf.h>
+#include <linux/btf_ids.h>
 #include <linux/skbuff.h>
 
 /* 6.1 has no PTR_TRUSTED: a plain BTF pointer is what its checks compare with. */
@@ -28,5 +29,18 @@ static inline struct sk_buff *nf_bpf_build_skb(void *data)
 {
 	return build_skb(data, 0);
 }
+
+#ifndef __bpf_kfunc
+#define __bpf_kfunc		__used noinline
+#define __bpf_kfunc_start_defs()						\
+	__diag_push();								\
+	__diag_ignore_all("-Wmissing-prototypes", "programs call kfuncs")
+#define __bpf_kfunc_end_defs()	__diag_pop()
+#endif
+
+#ifndef BTF_KFUNCS_START
+#define BTF_KFUNCS_START(name)	BTF_SET8_START(name)
+#define BTF_KFUNCS_END(name)	BTF_SET8_END(name)
+#endif
 
 #endif /* _NF_BPF_COMPAT_H */
