@@ -18,8 +18,6 @@
 #include <net/ipv6.h>
 #include <net/net_namespace.h>
 #include <net/netfilter/nf_bpf_link.h>
-#include <net/netfilter/nf_conntrack_bpf.h>
-#include <net/netfilter/nf_nat.h>
 #include <net/netns/generic.h>
 
 #include "nf_bpf_compat.h"
@@ -712,28 +710,10 @@ static struct pernet_operations bpf_nf_net_ops = {
 	.size		= sizeof(struct bpf_nf_net),
 };
 
-/* What programs give to kfuncs of modules: vmlinux.h has no types of modules. */
-static void __init bpf_nf_emit_kfunc_types(void)
-{
-	BTF_TYPE_EMIT_ENUM(BPF_NF_CT_INVALID);
-	BTF_TYPE_EMIT_ENUM(BPF_NF_CT_DIR_ORIGINAL);
-	BTF_TYPE_EMIT_ENUM(BPF_NF_CT_ZONE_BOTH);
-	BTF_TYPE_EMIT_ENUM(BPF_NF_REJECT_ICMP);
-	BTF_TYPE_EMIT_ENUM(BPF_NF_REJECT_NO_ROUTE);
-	BTF_TYPE_EMIT_ENUM(NF_NAT_MANIP_SRC);
-	BTF_TYPE_EMIT_ENUM(IPS_CONFIRMED);
-	BTF_TYPE_EMIT(struct bpf_nf_ct_info);
-	BTF_TYPE_EMIT(struct bpf_nf_ct_labels);
-	BTF_TYPE_EMIT(struct bpf_nf_ct_opts);
-	BTF_TYPE_EMIT(struct nf_conn___init);
-	BTF_TYPE_EMIT(union nf_inet_addr);
-}
-
 static int __init bpf_nf_init(void)
 {
 	BTF_TYPE_EMIT_ENUM(BPF_NF_LINK_INET);
 	BTF_TYPE_EMIT_ENUM(BPF_F_NETFILTER_DEFRAG_STRICT);
-	bpf_nf_emit_kfunc_types();
 	return register_pernet_subsys(&bpf_nf_net_ops);
 }
 subsys_initcall(bpf_nf_init);

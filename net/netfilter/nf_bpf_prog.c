@@ -14,6 +14,8 @@
 #include <net/ipv6.h>
 #include <net/net_namespace.h>
 #include <net/netfilter/nf_bpf_link.h>
+#include <net/netfilter/nf_conntrack_bpf.h>
+#include <net/netfilter/nf_nat.h>
 
 #include "nf_bpf_compat.h"
 
@@ -634,6 +636,18 @@ static u32 bpf_nf_convert_ctx_access(enum bpf_access_type type,
 	return insn - insn_buf;
 }
 
+/* Programs may write what conntrack lets them, as in tc: the mark of an entry. */
+static int bpf_nf_btf_struct_access(NF_BPF_ACCESS_PARAMS)
+{
+	int ret;
+
+	/* Conntrack is a module, and takes back what it lent when it goes. */
+	mutex_lock(&nf_conn_btf_access_lock);
+	ret = nf_bpf_struct_access(NF_BPF_ACCESS_ARGS);
+	mutex_unlock(&nf_conn_btf_access_lock);
+	return ret;
+}
+
 const struct bpf_prog_ops netfilter_prog_ops = {
 	.test_run	= bpf_prog_test_run_nf,
 };
@@ -642,6 +656,7 @@ const struct bpf_verifier_ops netfilter_verifier_ops = {
 	.is_valid_access	= bpf_nf_is_valid_access,
 	.convert_ctx_access	= bpf_nf_convert_ctx_access,
 	.get_func_proto		= bpf_nf_func_proto,
+	.btf_struct_access	= bpf_nf_btf_struct_access,
 };
 
 /* The pieces after the first hang in the frag_list, each with its own headers in
@@ -728,9 +743,27 @@ static const struct btf_kfunc_id_set bpf_nf_kfunc_set = {
 	.set	= &bpf_nf_kfunc_ids,
 };
 
+/* What programs give to kfuncs of modules: vmlinux.h has no types of modules. */
+static void __init bpf_nf_emit_kfunc_types(void)
+{
+	BTF_TYPE_EMIT_ENUM(BPF_NF_CT_INVALID);
+	BTF_TYPE_EMIT_ENUM(BPF_NF_CT_DIR_ORIGINAL);
+	BTF_TYPE_EMIT_ENUM(BPF_NF_CT_ZONE_BOTH);
+	BTF_TYPE_EMIT_ENUM(BPF_NF_REJECT_ICMP);
+	BTF_TYPE_EMIT_ENUM(BPF_NF_REJECT_NO_ROUTE);
+	BTF_TYPE_EMIT_ENUM(NF_NAT_MANIP_SRC);
+	BTF_TYPE_EMIT_ENUM(IPS_CONFIRMED);
+	BTF_TYPE_EMIT(struct bpf_nf_ct_info);
+	BTF_TYPE_EMIT(struct bpf_nf_ct_labels);
+	BTF_TYPE_EMIT(struct bpf_nf_ct_opts);
+	BTF_TYPE_EMIT(struct nf_conn___init);
+	BTF_TYPE_EMIT(union nf_inet_addr);
+}
+
 static int __init bpf_nf_prog_init(void)
 {
 	BTF_TYPE_EMIT_ENUM(BPF_NF_FRAG_REASSEMBLED);
+	bpf_nf_emit_kfunc_types();
 	return register_btf_kfunc_id_set(BPF_PROG_TYPE_NETFILTER,
 					 &bpf_nf_kfunc_set);
 }

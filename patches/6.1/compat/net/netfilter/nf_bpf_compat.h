@@ -4,7 +4,9 @@
 #define _NF_BPF_COMPAT_H
 
 #include <linux/bpf.h>
+#include <linux/bpf_verifier.h>
 #include <linux/btf_ids.h>
+#include <linux/filter.h>
 #include <linux/skbuff.h>
 
 /* 6.1 has no PTR_TRUSTED: a plain BTF pointer is what its checks compare with. */
@@ -28,6 +30,23 @@ nf_bpf_base_func_proto(enum bpf_func_id func_id, const struct bpf_prog *prog)
 static inline struct sk_buff *nf_bpf_build_skb(void *data)
 {
 	return build_skb(data, 0);
+}
+
+/* Of bpf_verifier_ops.btf_struct_access, which here is asked about reads, too. */
+#define NF_BPF_ACCESS_PARAMS							\
+	struct bpf_verifier_log *log, const struct btf *btf,			\
+	const struct btf_type *t, int off, int size,				\
+	enum bpf_access_type atype, u32 *next_btf_id, enum bpf_type_flag *flag
+#define NF_BPF_ACCESS_ARGS	log, btf, t, off, size, atype, next_btf_id, flag
+
+static inline int nf_bpf_struct_access(NF_BPF_ACCESS_PARAMS)
+{
+	if (atype == BPF_READ)
+		return btf_struct_access(NF_BPF_ACCESS_ARGS);
+	if (nfct_btf_struct_access)
+		return nfct_btf_struct_access(NF_BPF_ACCESS_ARGS);
+	bpf_log(log, "only read is supported\n");
+	return -EACCES;
 }
 
 #ifndef __bpf_kfunc
