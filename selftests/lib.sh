@@ -352,6 +352,70 @@ expect_json()
 	done
 }
 
+# --- kfuncs of modules ---------------------------------------------------------
+
+# As needs(): the module nf_bpf_kfunc, and programs of its types.
+needs_kfunc()
+{
+	[[ ! -e $SELFTESTS/kfunc.bpf.o ]] || ! modprobe -q nf_bpf_kfunc || return 0
+	echo "TAP version 13"
+	if [[ ${NF_BPF_PATCHED:-0} == 1 ]]; then
+		echo "1..1"
+		echo "not ok 1 needs the module nf_bpf_kfunc"
+		exit 1
+	fi
+	echo "1..0 # SKIP this kernel lacks the module nf_bpf_kfunc"
+	exit $KSFT_SKIP
+}
+
+# progs/kfunc.bpf.c as $PINS/kfunc/*.
+load_kfunc()
+{
+	nf_prog load "$SELFTESTS/kfunc.bpf.o" "$PINS/kfunc"
+	PIN_DIRS+=("$PINS/kfunc")
+}
+
+# tell NAME=VALUE...: to the programs; the rest, and what they have told, is 0.
+tell()
+{
+	"$HELPERS/kfunc" set "$PINS/kfunc/values" verdict=1 netns_id=-1 "$@"
+}
+
+# expect_told NAME=VALUE...: what the programs have said.
+expect_told()
+{
+	local told pair
+
+	told=$("$HELPERS/kfunc" get "$PINS/kfunc/values")
+	for pair; do
+		[[ $'\n'$told$'\n' == *$'\n'"$pair"$'\n'* ]] ||
+			fail "expected $pair of the program, got $(tr '\n' ' ' <<< "$told")"
+	done
+}
+
+# flow FAMILY PROTOCOL PORT STEP...: from the client's FROM_PORT to the server, see
+# helpers/flow.c. OUTCOME is what became of each step, with ", " between them.
+# FLOW_FROM, FLOW_TO, FLOW_TO_ADDRESS and FLOW_LISTEN may be set to other places.
+FROM_PORT=40000
+flow()
+{
+	local family=$1 protocol=$2 port=$3 client=CLIENT_IP$1 server=SERVER_IP$1
+	local right=ROUTER_RIGHT_IP$1 from
+
+	shift 3
+	from=${!client}
+	[[ ${FLOW_FROM:-} != "$NS_ROUTER" ]] || from=${!right}
+	OUTCOME=$("$HELPERS/flow" "${FLOW_FROM:-$NS_CLIENT}" "${FLOW_TO:-$NS_SERVER}" \
+		"$protocol" "$from" "$FROM_PORT" "${FLOW_TO_ADDRESS:-${!server}}" "$port" \
+		"${FLOW_LISTEN:-$port}" "$@") || fail "flow IPv$family $*: failed"
+	OUTCOME=${OUTCOME//$'\n'/, }
+}
+
+expect_outcome()
+{
+	expect_match "outcome" "$1" "$OUTCOME"
+}
+
 # --- nft -----------------------------------------------------------------------
 
 # nft in the router; what it loads is flushed after the test.
@@ -413,7 +477,7 @@ lib_setup()
 	trap 'exit 130' INT TERM
 	WORK=$(mktemp -d)
 	HELPERS=$WORK
-	cp "$SELFTESTS"/{nf_prog,nf_hooks,frag_probe,flood} "$HELPERS"
+	cp "$SELFTESTS"/{nf_prog,nf_hooks,frag_probe,flood,kfunc,flow} "$HELPERS"
 	[[ $(stat -f -c %T $BPFFS) == bpf_fs ]] || mount -t bpf bpf $BPFFS
 	PINS=$BPFFS/nf_selftests$NS_SUFFIX
 	mkdir -p "$PINS/links"

@@ -1,0 +1,290 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * A client and a server in two network namespaces, who say what became of each
+ * packet: delivered, answered by an ICMP error or a reset, or lost.
+ */
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/errqueue.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <poll.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+/* One CPU does all of it, so what arrives is there in no time. */
+#define LOST_MS 300
+
+static const char usage[] =
+	"Usage: flow CLIENT_NETNS SERVER_NETNS udp|tcp FROM PORT TO PORT LISTEN STEP...\n"
+	"\n"
+	"The client is at FROM PORT and speaks to TO PORT; the server listens to LISTEN\n"
+	"at all of its addresses. Each STEP prints a line:\n"
+	"  send     the client sends, or connects: \"delivered ADDRESS PORT\" (of the\n"
+	"           sender, as the server sees it), \"icmp TYPE CODE\", \"reset\", \"lost\"\n"
+	"  reply    the server answers: the same, \"delivered\" by the client\n"
+	"  size=N   datagrams have N bytes from here on (10)\n"
+	"  burst=N  the client sends N datagrams: \"errors N\", as many as were answered\n"
+	"           by an ICMP error\n"
+	"\n"
+	"Exit status: 0 done, 1 failed, 2 wrong arguments.\n";
+
+struct flow {
+	struct sockaddr_storage from, to, peer;
+	socklen_t length;
+	int type, client, server, size;
+};
+
+static void die(const char *what)
+{
+	fprintf(stderr, "flow: %s: %s\n", what, strerror(errno));
+	exit(1);
+}
+
+static void wrong(const char *what)
+{
+	fprintf(stderr, "flow: %s\n\n%s", what, usage);
+	exit(2);
+}
+
+static void enter_netns(const char *name)
+{
+	char path[512];
+	int fd;
+
+	snprintf(path, sizeof(path), "/run/netns/%s", name);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0 || setns(fd, CLONE_NEWNET))
+		die(name);
+	close(fd);
+}
+
+static void one_cpu(void)
+{
+	cpu_set_t set;
+
+	CPU_ZERO(&set);
+	CPU_SET(0, &set);
+	if (sched_setaffinity(0, sizeof(set), &set))
+		die("sched_setaffinity");
+}
+
+static void parse(const char *address, const char *port,
+		  struct sockaddr_storage *to, socklen_t *length)
+{
+	struct sockaddr_in6 *sin6 = (void *)to;
+	struct sockaddr_in *sin = (void *)to;
+
+	if (inet_pton(AF_INET, address, &sin->sin_addr) == 1)
+		to->ss_family = AF_INET;
+	else if (inet_pton(AF_INET6, address, &sin6->sin6_addr) == 1)
+		to->ss_family = AF_INET6;
+	else
+		wrong("not an address");
+	/* sin_port and sin6_port are in the same place. */
+	sin->sin_port = htons(atoi(port));
+	*length = to->ss_family == AF_INET ? sizeof(*sin) : sizeof(*sin6);
+}
+
+static int open_socket(const struct flow *flow)
+{
+	int on = 1, fd;
+
+	fd = socket(flow->from.ss_family, flow->type | SOCK_NONBLOCK, 0);
+	if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) ||
+	    setsockopt(fd, SOL_SOCKET, SO_BROADCAST, &on, sizeof(on)))
+		die("socket");
+	return fd;
+}
+
+static void open_server(struct flow *flow, const char *port)
+{
+	struct sockaddr_storage any = { .ss_family = flow->from.ss_family };
+
+	((struct sockaddr_in *)&any)->sin_port = htons(atoi(port));
+	flow->server = open_socket(flow);
+	if (bind(flow->server, (void *)&any, flow->length))
+		die("bind server");
+	if (flow->type == SOCK_STREAM && listen(flow->server, 8))
+		die("listen");
+}
+
+static void open_client(struct flow *flow)
+{
+	int on = 1, err;
+
+	flow->client = open_socket(flow);
+	if (flow->from.ss_family == AF_INET)
+		err = setsockopt(flow->client, IPPROTO_IP, IP_RECVERR, &on, sizeof(on));
+	else
+		err = setsockopt(flow->client, IPPROTO_IPV6, IPV6_RECVERR, &on,
+				 sizeof(on));
+	if (err || bind(flow->client, (void *)&flow->from, flow->length))
+		die("bind client");
+	if (flow->type == SOCK_DGRAM &&
+	    connect(flow->client, (void *)&flow->to, flow->length))
+		die("connect");
+}
+
+/* Return: 1 and the error's type and code, if there is one in the queue. */
+static int read_error(struct flow *flow, int *type, int *code)
+{
+	struct sock_extended_err *err;
+	char data[2048], control[512];
+	struct iovec iov = { data, sizeof(data) };
+	struct msghdr msg = {
+		.msg_iov = &iov,
+		.msg_iovlen = 1,
+		.msg_control = control,
+		.msg_controllen = sizeof(control),
+	};
+	struct cmsghdr *cmsg;
+
+	if (recvmsg(flow->client, &msg, MSG_ERRQUEUE) < 0)
+		return 0;
+	for (cmsg = CMSG_FIRSTHDR(&msg); cmsg; cmsg = CMSG_NXTHDR(&msg, cmsg)) {
+		err = (void *)CMSG_DATA(cmsg);
+		if (err->ee_origin == SO_EE_ORIGIN_LOCAL)
+			continue;
+		*type = err->ee_type;
+		*code = err->ee_code;
+		return 1;
+	}
+	return 0;
+}
+
+static void say_peer(const struct flow *flow, const char *what)
+{
+	const struct sockaddr_in6 *sin6 = (void *)&flow->peer;
+	const struct sockaddr_in *sin = (void *)&flow->peer;
+	char text[INET6_ADDRSTRLEN];
+
+	inet_ntop(flow->peer.ss_family, sin->sin_family == AF_INET ?
+		  (void *)&sin->sin_addr : (void *)&sin6->sin6_addr, text,
+		  sizeof(text));
+	printf("%s %s %d\n", what, text, ntohs(sin->sin_port));
+}
+
+static int receive(struct flow *flow, int fd)
+{
+	socklen_t length = sizeof(flow->peer);
+	char data[65536];
+	int got;
+
+	if (flow->type == SOCK_DGRAM)
+		return recvfrom(fd, data, sizeof(data), 0, (void *)&flow->peer,
+				&length) >= 0;
+	got = accept(fd, (void *)&flow->peer, &length);
+	if (got >= 0)
+		close(got);
+	return got >= 0;
+}
+
+static void send_datagram(struct flow *flow, int fd, const void *to)
+{
+	static char data[65000];
+
+	/* What was left by an error of the datagram before is told once. */
+	if (sendto(fd, data, flow->size, 0, to, to ? flow->length : 0) < 0 &&
+	    sendto(fd, data, flow->size, 0, to, to ? flow->length : 0) < 0)
+		printf("errno %s: ", strerrorname_np(errno));
+}
+
+static void outcome(struct flow *flow, int at)
+{
+	struct pollfd fds[] = {
+		{ .fd = at, .events = POLLIN },
+		{ .fd = flow->client, .events = POLLERR },
+	};
+	int type, code, err = 0;
+	socklen_t length = sizeof(err);
+
+	if (poll(fds, 2, LOST_MS) <= 0) {
+		puts("lost");
+		return;
+	}
+	if (read_error(flow, &type, &code)) {
+		printf("icmp %d %d\n", type, code);
+		getsockopt(flow->client, SOL_SOCKET, SO_ERROR, &err, &length);
+		return;
+	}
+	getsockopt(flow->client, SOL_SOCKET, SO_ERROR, &err, &length);
+	if (err == ECONNREFUSED)
+		puts("reset");
+	else if (err)
+		printf("errno %s\n", strerrorname_np(err));
+	else if (receive(flow, at))
+		say_peer(flow, "delivered");
+	else
+		puts("lost");
+}
+
+static void do_send(struct flow *flow)
+{
+	if (flow->type == SOCK_DGRAM) {
+		send_datagram(flow, flow->client, NULL);
+	} else if (connect(flow->client, (void *)&flow->to, flow->length) &&
+		   errno != EINPROGRESS) {
+		printf("errno %s\n", strerrorname_np(errno));
+		return;
+	}
+	outcome(flow, flow->server);
+}
+
+static void do_burst(struct flow *flow, int count)
+{
+	int type, code, errors = 0;
+
+	while (count--) {
+		send_datagram(flow, flow->client, NULL);
+		errors += read_error(flow, &type, &code);
+	}
+	while (read_error(flow, &type, &code))
+		errors++;
+	printf("errors %d\n", errors);
+}
+
+static void do_step(struct flow *flow, const char *step)
+{
+	if (!strcmp(step, "send")) {
+		do_send(flow);
+	} else if (!strcmp(step, "reply")) {
+		send_datagram(flow, flow->server, &flow->peer);
+		outcome(flow, flow->client);
+	} else if (!strncmp(step, "size=", 5)) {
+		flow->size = atoi(step + 5);
+	} else if (!strncmp(step, "burst=", 6)) {
+		do_burst(flow, atoi(step + 6));
+	} else {
+		wrong(step);
+	}
+	fflush(stdout);
+}
+
+int main(int argc, char **argv)
+{
+	struct flow flow = { .size = 10 };
+
+	if (argc < 10)
+		wrong("too few arguments");
+	if (strcmp(argv[3], "udp") && strcmp(argv[3], "tcp"))
+		wrong("udp or tcp");
+	flow.type = strcmp(argv[3], "udp") ? SOCK_STREAM : SOCK_DGRAM;
+	parse(argv[4], argv[5], &flow.from, &flow.length);
+	parse(argv[6], argv[7], &flow.to, &flow.length);
+
+	one_cpu();
+	enter_netns(argv[2]);
+	open_server(&flow, argv[8]);
+	enter_netns(argv[1]);
+	open_client(&flow);
+	for (argv += 9; *argv; argv++)
+		do_step(&flow, *argv);
+	return 0;
+}

@@ -1,0 +1,413 @@
+// SPDX-License-Identifier: GPL-2.0
+/* The kfuncs of nf_bpf_kfunc.ko, nf_conntrack.ko and nf_nat.ko, a program each. */
+#include "vmlinux.h"
+#include <bpf/bpf_endian.h>
+#include <bpf/bpf_helpers.h>
+
+#include "kfunc.h"
+
+char _license[] SEC("license") = "GPL";
+
+struct nf_conn *bpf_nf_ct_get(struct bpf_nf_ctx *ctx) __ksym;
+int bpf_nf_ct_info(struct bpf_nf_ctx *ctx, struct bpf_nf_ct_info *info,
+		   __u32 info__sz) __ksym;
+int bpf_nf_ct_set_mark(struct bpf_nf_ctx *ctx, __u32 mark, __u32 mask) __ksym;
+int bpf_nf_ct_get_labels(struct bpf_nf_ctx *ctx, struct bpf_nf_ct_labels *labels,
+			 __u32 labels__sz) __ksym;
+int bpf_nf_ct_set_labels(struct bpf_nf_ctx *ctx,
+			 const struct bpf_nf_ct_labels *labels, __u32 labels__sz,
+			 const struct bpf_nf_ct_labels *mask,
+			 __u32 mask__sz) __ksym;
+struct nf_conn *bpf_nf_ct_lookup(struct bpf_nf_ctx *ctx,
+				 struct bpf_sock_tuple *tuple, __u32 tuple__sz,
+				 struct bpf_nf_ct_opts *opts,
+				 __u32 opts__sz) __ksym;
+struct nf_conn___init *bpf_nf_ct_alloc(struct bpf_nf_ctx *ctx,
+				       struct bpf_sock_tuple *tuple,
+				       __u32 tuple__sz,
+				       struct bpf_nf_ct_opts *opts,
+				       __u32 opts__sz) __ksym;
+int bpf_nf_ct_set_nat(struct bpf_nf_ctx *ctx, const union nf_inet_addr *addr,
+		      int port, enum nf_nat_manip_type manip) __ksym;
+int bpf_nf_reject(struct bpf_nf_ctx *ctx, __u32 type, __u32 code) __ksym;
+
+void bpf_ct_release(struct nf_conn *ct) __ksym;
+struct nf_conn *bpf_ct_insert_entry(struct nf_conn___init *ct) __ksym;
+void bpf_ct_set_timeout(struct nf_conn___init *ct, __u32 timeout) __ksym;
+int bpf_ct_change_timeout(struct nf_conn *ct, __u32 timeout) __ksym;
+int bpf_ct_set_status(const struct nf_conn___init *ct, __u32 status) __ksym;
+int bpf_ct_change_status(struct nf_conn *ct, __u32 status) __ksym;
+int bpf_ct_set_nat_info(struct nf_conn___init *ct, union nf_inet_addr *addr,
+			int port, enum nf_nat_manip_type manip) __ksym;
+
+enum { ACCEPT = 1, CURRENT_NETNS = -1 };
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, KFUNC_VALUES);
+	__type(key, __u32);
+	__type(value, __u64);
+} values SEC(".maps");
+
+static __u64 told(__u32 key)
+{
+	__u64 *value = bpf_map_lookup_elem(&values, &key);
+
+	return value ? *value : 0;
+}
+
+static void tell(__u32 key, __u64 what)
+{
+	bpf_map_update_elem(&values, &key, &what, BPF_ANY);
+}
+
+static void count(__u32 key)
+{
+	__u64 *value = bpf_map_lookup_elem(&values, &key);
+
+	if (value)
+		__sync_fetch_and_add(value, 1);
+}
+
+static bool read(struct sk_buff *skb, __u32 off, void *to, __u32 size)
+{
+	return !bpf_probe_read_kernel(to, size,
+				      skb->head + skb->network_header + off);
+}
+
+/* Of what the test sends, without options and extension headers. Return: the size
+ * of the tuple's family, 0 for anything else
+ */
+static __u32 parse(struct bpf_nf_ctx *ctx, struct bpf_sock_tuple *tuple,
+		   __u8 *proto)
+{
+	struct sk_buff *skb = ctx->skb;
+	struct ipv6hdr ip6h;
+	struct iphdr iph;
+	__be16 ports[2];
+
+	if (ctx->state->pf == NFPROTO_IPV4) {
+		if (!read(skb, 0, &iph, sizeof(iph)) ||
+		    !read(skb, sizeof(iph), ports, sizeof(ports)))
+			return 0;
+		*proto = iph.protocol;
+		tuple->ipv4.saddr = iph.saddr;
+		tuple->ipv4.daddr = iph.daddr;
+		tuple->ipv4.sport = ports[0];
+		tuple->ipv4.dport = ports[1];
+		return sizeof(tuple->ipv4);
+	}
+	if (!read(skb, 0, &ip6h, sizeof(ip6h)) ||
+	    !read(skb, sizeof(ip6h), ports, sizeof(ports)))
+		return 0;
+	*proto = ip6h.nexthdr;
+	__builtin_memcpy(tuple->ipv6.saddr, &ip6h.saddr, sizeof(ip6h.saddr));
+	__builtin_memcpy(tuple->ipv6.daddr, &ip6h.daddr, sizeof(ip6h.daddr));
+	tuple->ipv6.sport = ports[0];
+	tuple->ipv6.dport = ports[1];
+	return sizeof(tuple->ipv6);
+}
+
+/* Is the packet one that the test means? */
+static bool meant(struct bpf_nf_ctx *ctx)
+{
+	struct bpf_sock_tuple tuple = {};
+	__u16 port = told(KFUNC_port);
+	__be16 sport, dport;
+	__u8 proto = 0;
+	__u32 size;
+
+	size = parse(ctx, &tuple, &proto);
+	if (!size || proto != told(KFUNC_proto))
+		return false;
+	if (port) {
+		sport = size == sizeof(tuple.ipv4) ? tuple.ipv4.sport : tuple.ipv6.sport;
+		dport = size == sizeof(tuple.ipv4) ? tuple.ipv4.dport : tuple.ipv6.dport;
+		if (dport != bpf_htons(port) &&
+		    (told(KFUNC_oneway) || sport != bpf_htons(port)))
+			return false;
+	}
+	count(KFUNC_packets);
+	tell(KFUNC_length, ctx->skb->len);
+	return true;
+}
+
+SEC("netfilter")
+int info(struct bpf_nf_ctx *ctx)
+{
+	struct bpf_nf_ct_info info;
+
+	if (!meant(ctx))
+		return ACCEPT;
+	tell(KFUNC_ret, bpf_nf_ct_info(ctx, &info, sizeof(info)));
+	tell(KFUNC_state, info.state);
+	tell(KFUNC_status, info.status);
+	tell(KFUNC_mark, info.mark);
+	tell(KFUNC_zone, info.zone);
+	tell(KFUNC_zone_dir, info.zone_dir);
+	tell(KFUNC_dir, info.dir);
+	return told(KFUNC_verdict) & 1;
+}
+
+SEC("netfilter")
+int own(struct bpf_nf_ctx *ctx)
+{
+	struct nf_conn *ct;
+
+	if (!meant(ctx))
+		return ACCEPT;
+	ct = bpf_nf_ct_get(ctx);
+	if (!ct)
+		return told(KFUNC_verdict) & 1;
+	count(KFUNC_found);
+	tell(KFUNC_mark, ct->mark);
+	tell(KFUNC_status, ct->status);
+	bpf_ct_release(ct);
+	return told(KFUNC_verdict) & 1;
+}
+
+/* The mark through the pointer, as tc programs do, and the entry's own kfuncs. */
+SEC("netfilter")
+int direct(struct bpf_nf_ctx *ctx)
+{
+	struct nf_conn *ct;
+
+	if (!meant(ctx))
+		return ACCEPT;
+	ct = bpf_nf_ct_get(ctx);
+	if (!ct)
+		return told(KFUNC_verdict) & 1;
+	count(KFUNC_found);
+	ct->mark = told(KFUNC_new_mark);
+	tell(KFUNC_ret, bpf_ct_change_timeout(ct, told(KFUNC_timeout)));
+	bpf_ct_change_status(ct, ct->status | IPS_ASSURED);
+	bpf_ct_release(ct);
+	return told(KFUNC_verdict) & 1;
+}
+
+SEC("netfilter")
+int mark(struct bpf_nf_ctx *ctx)
+{
+	if (!meant(ctx))
+		return ACCEPT;
+	tell(KFUNC_ret, bpf_nf_ct_set_mark(ctx, told(KFUNC_new_mark),
+					   told(KFUNC_mask)));
+	return told(KFUNC_verdict) & 1;
+}
+
+static void tell_labels(struct bpf_nf_ctx *ctx)
+{
+	struct bpf_nf_ct_labels now = {};
+
+	bpf_nf_ct_get_labels(ctx, &now, sizeof(now));
+	tell(KFUNC_labels0, now.bits[0] | (__u64)now.bits[1] << 32);
+	tell(KFUNC_labels1, now.bits[2] | (__u64)now.bits[3] << 32);
+}
+
+SEC("netfilter")
+int labels(struct bpf_nf_ctx *ctx)
+{
+	struct bpf_nf_ct_labels bits, mask;
+	__u64 low, high;
+
+	if (!meant(ctx))
+		return ACCEPT;
+	low = told(KFUNC_label0);
+	high = told(KFUNC_label1);
+	bits.bits[0] = low;
+	bits.bits[1] = low >> 32;
+	bits.bits[2] = high;
+	bits.bits[3] = high >> 32;
+	low = told(KFUNC_mask0);
+	high = told(KFUNC_mask1);
+	mask.bits[0] = low;
+	mask.bits[1] = low >> 32;
+	mask.bits[2] = high;
+	mask.bits[3] = high >> 32;
+	tell(KFUNC_ret, bpf_nf_ct_set_labels(ctx, &bits, sizeof(bits), &mask,
+					     sizeof(mask)));
+	tell_labels(ctx);
+	return told(KFUNC_verdict) & 1;
+}
+
+SEC("netfilter")
+int read_labels(struct bpf_nf_ctx *ctx)
+{
+	if (!meant(ctx))
+		return ACCEPT;
+	tell_labels(ctx);
+	return told(KFUNC_verdict) & 1;
+}
+
+static void read_opts(struct bpf_nf_ct_opts *opts)
+{
+	opts->netns_id = told(KFUNC_netns_id);
+	opts->l4proto = told(KFUNC_other_proto);
+	opts->zone = told(KFUNC_in_zone);
+	opts->zone_dir = told(KFUNC_in_zone_dir);
+	opts->reserved[0] = told(KFUNC_reserved);
+}
+
+/* The packet's tuple, to another port. */
+static __u32 other_tuple(struct bpf_nf_ctx *ctx, struct bpf_sock_tuple *tuple)
+{
+	__be16 port = bpf_htons(told(KFUNC_other_port));
+	__u8 proto;
+	__u32 size;
+
+	size = parse(ctx, tuple, &proto);
+	if (size == sizeof(tuple->ipv4))
+		tuple->ipv4.dport = port;
+	else
+		tuple->ipv6.dport = port;
+	return size;
+}
+
+/* The size is a constant at each call, as the verifier of some kernels wants. */
+static struct nf_conn *find(struct bpf_nf_ctx *ctx, struct bpf_sock_tuple *tuple,
+			    __u32 size, struct bpf_nf_ct_opts *opts)
+{
+	if (size == sizeof(tuple->ipv4))
+		return bpf_nf_ct_lookup(ctx, tuple, sizeof(tuple->ipv4), opts,
+					sizeof(*opts));
+	return bpf_nf_ct_lookup(ctx, tuple, sizeof(tuple->ipv6), opts,
+				sizeof(*opts));
+}
+
+SEC("netfilter")
+int lookup(struct bpf_nf_ctx *ctx)
+{
+	struct bpf_sock_tuple tuple = {};
+	struct bpf_nf_ct_opts opts = {};
+	struct nf_conn *ct;
+	__u32 size;
+
+	if (!meant(ctx))
+		return ACCEPT;
+	size = other_tuple(ctx, &tuple);
+	read_opts(&opts);
+	ct = find(ctx, &tuple, size, &opts);
+	tell(KFUNC_ret, opts.error);
+	if (!ct)
+		return told(KFUNC_verdict) & 1;
+	count(KFUNC_found);
+	tell(KFUNC_dir, opts.dir);
+	tell(KFUNC_mark, ct->mark);
+	bpf_ct_release(ct);
+	return told(KFUNC_verdict) & 1;
+}
+
+static struct nf_conn___init *make(struct bpf_nf_ctx *ctx,
+				   struct bpf_sock_tuple *tuple, __u32 size,
+				   struct bpf_nf_ct_opts *opts)
+{
+	if (size == sizeof(tuple->ipv4))
+		return bpf_nf_ct_alloc(ctx, tuple, sizeof(tuple->ipv4), opts,
+				       sizeof(*opts));
+	return bpf_nf_ct_alloc(ctx, tuple, sizeof(tuple->ipv6), opts,
+			       sizeof(*opts));
+}
+
+static void read_addr(union nf_inet_addr *addr)
+{
+	__u64 low = told(KFUNC_addr0), high = told(KFUNC_addr1);
+
+	addr->all[0] = low;
+	addr->all[1] = low >> 32;
+	addr->all[2] = high;
+	addr->all[3] = high >> 32;
+}
+
+/* An entry for the packet's tuple to another port, with NAT if an address is told. */
+SEC("netfilter")
+int alloc(struct bpf_nf_ctx *ctx)
+{
+	struct bpf_sock_tuple tuple = {};
+	struct bpf_nf_ct_opts opts = {};
+	struct nf_conn___init *init;
+	union nf_inet_addr addr;
+	struct nf_conn *ct;
+	__u32 size;
+
+	if (!meant(ctx))
+		return ACCEPT;
+	size = other_tuple(ctx, &tuple);
+	read_opts(&opts);
+	init = make(ctx, &tuple, size, &opts);
+	tell(KFUNC_ret, opts.error);
+	if (!init)
+		return told(KFUNC_verdict) & 1;
+	count(KFUNC_found);
+	bpf_ct_set_timeout(init, told(KFUNC_timeout));
+	bpf_ct_set_status(init, IPS_SEEN_REPLY);
+	init->ct.mark = told(KFUNC_new_mark);
+	if (told(KFUNC_addr0)) {
+		read_addr(&addr);
+		tell(KFUNC_ret, bpf_ct_set_nat_info(init, &addr, told(KFUNC_nat_port),
+						    NF_NAT_MANIP_DST));
+	}
+	ct = bpf_ct_insert_entry(init);
+	if (ct)
+		bpf_ct_release(ct);
+	else
+		tell(KFUNC_ret, -1);
+	return told(KFUNC_verdict) & 1;
+}
+
+SEC("netfilter")
+int nat(struct bpf_nf_ctx *ctx)
+{
+	union nf_inet_addr addr;
+
+	if (!meant(ctx))
+		return ACCEPT;
+	read_addr(&addr);
+	tell(KFUNC_ret, bpf_nf_ct_set_nat(ctx, &addr, told(KFUNC_nat_port),
+					  told(KFUNC_manip)));
+	return told(KFUNC_verdict) & 1;
+}
+
+SEC("netfilter")
+int reject(struct bpf_nf_ctx *ctx)
+{
+	__u32 times, i;
+
+	if (!meant(ctx))
+		return ACCEPT;
+	times = told(KFUNC_times);
+	for (i = 0; i < 64 && i < times; i++)
+		tell(KFUNC_ret, bpf_nf_reject(ctx, told(KFUNC_type),
+					      told(KFUNC_code)));
+	return told(KFUNC_verdict) & 1;
+}
+
+/* Sizes that are known when it runs only. */
+SEC("netfilter")
+int sizes(struct bpf_nf_ctx *ctx)
+{
+	__u32 size = told(KFUNC_size) & 63;
+	__u64 buf[8] = { -1, -1, -1, -1, -1, -1, -1, -1 };
+	struct bpf_nf_ct_labels *labels = (void *)buf;
+	struct bpf_sock_tuple tuple = {};
+	struct bpf_nf_ct_opts *opts;
+	struct nf_conn *ct;
+
+	if (!meant(ctx))
+		return ACCEPT;
+	tell(KFUNC_ret, bpf_nf_ct_info(ctx, (void *)buf, size));
+	tell(KFUNC_state, bpf_nf_ct_get_labels(ctx, labels, size));
+	tell(KFUNC_status, bpf_nf_ct_set_labels(ctx, labels, size, labels, 16));
+	tell(KFUNC_mark, bpf_nf_ct_set_labels(ctx, labels, 16, labels, size));
+
+	__builtin_memset(buf, 0, sizeof(buf));
+	opts = (void *)buf;
+	opts->netns_id = CURRENT_NETNS;
+	opts->l4proto = IPPROTO_UDP;
+	ct = bpf_nf_ct_lookup(ctx, &tuple, sizeof(tuple.ipv4), opts, size);
+	if (ct)
+		bpf_ct_release(ct);
+	tell(KFUNC_zone, (__s64)opts->error);
+	/* Nothing may be written behind the size. */
+	tell(KFUNC_dir, buf[2] | buf[3] | buf[4] | buf[5] | buf[6] | buf[7]);
+	return told(KFUNC_verdict) & 1;
+}

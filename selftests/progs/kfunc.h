@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* What progs/kfunc.bpf.c is told and tells: the elements of its map "values". */
+#ifndef KFUNC_H
+#define KFUNC_H
+
+/* Told: */
+#define KFUNC_INPUTS(X)							\
+	X(proto)	/* packets of this protocol */			\
+	X(port)		/* and from or to this port, 0 for any */	\
+	X(oneway)	/* to it only */				\
+	X(verdict)	/* of these packets */				\
+	X(new_mark)							\
+	X(mask)								\
+	X(label0)	/* the low half of the 128 labels */		\
+	X(label1)							\
+	X(mask0)							\
+	X(mask1)							\
+	X(other_port)	/* destination of the tuple that is meant */	\
+	X(other_proto)							\
+	X(netns_id)							\
+	X(in_zone)							\
+	X(in_zone_dir)							\
+	X(reserved)							\
+	X(timeout)	/* ms */					\
+	X(addr0)	/* of NAT, as it is in memory */		\
+	X(addr1)							\
+	X(nat_port)							\
+	X(manip)							\
+	X(type)		/* of reject */					\
+	X(code)								\
+	X(times)							\
+	X(size)		/* of arguments */
+
+/* Tells, of the last packet: */
+#define KFUNC_OUTPUTS(X)						\
+	X(packets)	/* all so far */				\
+	X(found)	/* all that a kfunc returned an entry for */	\
+	X(ret)		/* of the last kfunc, or opts.error */		\
+	X(state)							\
+	X(status)							\
+	X(mark)								\
+	X(zone)								\
+	X(zone_dir)							\
+	X(dir)								\
+	X(labels0)							\
+	X(labels1)							\
+	X(length)
+
+enum kfunc_value {
+#define X(name) KFUNC_##name,
+	KFUNC_INPUTS(X)
+	KFUNC_OUTPUTS(X)
+#undef X
+	KFUNC_VALUES,
+};
+
+#endif
