@@ -3,15 +3,13 @@
  * What the verifier takes and refuses, one small program each. They are written
  * in instructions: a compiler would choose access sizes of its own.
  */
-#include <linux/capability.h>
 #include <linux/filter.h>
 
 #include <bpf/bpf.h>
 
 #include "kselftest_harness.h"
 #include "helpers/nf_test.h"
-
-#define MAX_INSNS 16
+#include "helpers/nf_verifier.h"
 
 FIXTURE(verifier)
 {
@@ -51,59 +49,6 @@ FIXTURE_SETUP(verifier)
 FIXTURE_TEARDOWN(verifier)
 {
 }
-
-static int load(char *log, size_t log_size, const char *license,
-		const struct bpf_insn *insns, size_t insn_cnt)
-{
-	const struct nf_load load = {
-		.type = BPF_PROG_TYPE_NETFILTER,
-		.expected_attach_type = BPF_NETFILTER,
-		.license = license,
-		.insns = insns,
-		.insn_cnt = insn_cnt,
-		.log = log,
-		.log_size = log_size,
-	};
-
-	return nf_load(&load);
-}
-
-#define LOAD_AS(license, ...) ({					\
-	const struct bpf_insn insns[] = { __VA_ARGS__ };		\
-									\
-	load(self->log, sizeof(self->log), license, insns,		\
-	     ARRAY_SIZE(insns));					\
-})
-
-#define EXPECT_LOADS(...) do {						\
-	int fd = LOAD_AS("GPL", __VA_ARGS__);				\
-									\
-	EXPECT_LE(0, fd)						\
-		TH_LOG("%d: %s", fd, self->log);			\
-	if (fd >= 0)							\
-		close(fd);						\
-} while (0)
-
-/* @message is the part of the verifier's words that all kernels share. */
-#define EXPECT_REFUSED_AS(license, errnum, message, ...) do {		\
-	int fd = LOAD_AS(license, __VA_ARGS__);				\
-									\
-	EXPECT_EQ(-(errnum), fd);					\
-	EXPECT_NE(NULL, strstr(self->log, message))			\
-		TH_LOG("no '%s' in: %s", message, self->log);		\
-	if (fd >= 0)							\
-		close(fd);						\
-} while (0)
-
-#define EXPECT_REFUSED(errnum, message, ...)				\
-	EXPECT_REFUSED_AS("GPL", errnum, message, __VA_ARGS__)
-
-#define RETURN(verdict)							\
-	BPF_MOV64_IMM(BPF_REG_0, verdict),				\
-	BPF_EXIT_INSN()
-
-#define CALL(func)							\
-	BPF_RAW_INSN(BPF_JMP | BPF_CALL, 0, 0, 0, func)
 
 #define RETCODE "At program exit the register R0 has"
 
@@ -343,8 +288,6 @@ TEST_F(verifier, walk_by_a_non_gpl_program)
 		RETURN(NF_ACCEPT));
 }
 
-#define CAPS_OF_A_LOADER (1ULL << CAP_BPF | 1ULL << CAP_NET_ADMIN)
-
 TEST_F(verifier, walk_without_cap_perfmon)
 {
 	int fd;
@@ -428,7 +371,7 @@ TEST_F(helper, call)
 		CALL(variant->func),
 		RETURN(NF_ACCEPT),
 	};
-	int fd = load(self->log, sizeof(self->log), "GPL", insns,
+	int fd = nf_verifier_load(self->log, sizeof(self->log), "GPL", insns,
 		      ARRAY_SIZE(insns));
 
 	if (variant->ok) {
