@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: GPL-2.0
+/* One program each for what only compiled code has; see packet_verifier.c. */
+#include "vmlinux.h"
+#include <bpf/bpf_helpers.h>
+
+char _license[] SEC("license") = "GPL";
+
+__u64 sum;
+
+__noinline int read_global(struct bpf_nf_ctx *ctx)
+{
+	struct iphdr *iph = ctx->data;
+
+	if ((void *)(iph + 1) > ctx->data_end)
+		return -1;
+	return iph->ttl;
+}
+
+SEC("?netfilter")
+int global_reads(struct bpf_nf_ctx *ctx)
+{
+	sum += read_global(ctx);
+	return 1;
+}
+
+__noinline int read_unchecked(struct bpf_nf_ctx *ctx)
+{
+	struct iphdr *iph = ctx->data;
+
+	return iph->ttl;
+}
+
+SEC("?netfilter")
+int global_without_a_check(struct bpf_nf_ctx *ctx)
+{
+	sum += read_unchecked(ctx);
+	return 1;
+}
+
+/* The verifier takes each such argument for memory that may be written. */
+__noinline int change_memory(struct iphdr *iph)
+{
+	if (!iph)
+		return -1;
+	iph->ihl = 15;
+	return 0;
+}
+
+SEC("?netfilter")
+int global_of_memory(struct bpf_nf_ctx *ctx)
+{
+	struct iphdr *iph = ctx->data;
+
+	if ((void *)(iph + 1) > ctx->data_end)
+		return 1;
+	sum += change_memory(iph);
+	return 1;
+}
+
+__noinline int pull(struct bpf_nf_ctx *ctx)
+{
+	return bpf_skb_pull_data((void *)ctx, 1000);
+}
+
+SEC("?netfilter")
+int global_pulls(struct bpf_nf_ctx *ctx)
+{
+	struct iphdr *iph = ctx->data;
+
+	if ((void *)(iph + 1) > ctx->data_end)
+		return 1;
+	sum += pull(ctx);
+	sum += iph->ttl;
+	return 1;
+}
+
+SEC("?netfilter")
+int global_pulls_and_reloads(struct bpf_nf_ctx *ctx)
+{
+	struct iphdr *iph = ctx->data;
+
+	if ((void *)(iph + 1) > ctx->data_end)
+		return 1;
+	sum += iph->ttl;
+	sum += pull(ctx);
+	iph = ctx->data;
+	if ((void *)(iph + 1) > ctx->data_end)
+		return 1;
+	sum += iph->ttl;
+	return 1;
+}
+
+/* As one walks IPv6's extension headers. */
+SEC("?netfilter")
+int loop_over_headers(struct bpf_nf_ctx *ctx)
+{
+	void *end = ctx->data_end;
+	struct ipv6hdr *ip6h = ctx->data;
+	struct ipv6_opt_hdr *opt;
+	void *next = ip6h + 1;
+	int i;
+
+	for (i = 0; i < 8; i++) {
+		opt = next;
+		if ((void *)(opt + 1) > end)
+			break;
+		sum += opt->nexthdr;
+		next += (opt->hdrlen + 1) * 8;
+	}
+	return 1;
+}
