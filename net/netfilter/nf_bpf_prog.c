@@ -540,11 +540,14 @@ static bool bpf_nf_is_valid_access(int off, int size, enum bpf_access_type type,
 				   const struct bpf_prog *prog,
 				   struct bpf_insn_access_aux *info)
 {
+	if (off % size)
+		return false;
+
 	switch (off) {
 	case bpf_ctx_range(struct bpf_nf_ctx, mark):
 	case bpf_ctx_range(struct bpf_nf_ctx, priority):
 		if (type == BPF_WRITE)
-			return size == sizeof(u32) && off % sizeof(u32) == 0;
+			return size == sizeof(u32);
 		bpf_ctx_record_field_size(info, sizeof(u32));
 		return bpf_ctx_narrow_access_ok(off, size, sizeof(u32));
 	default:
