@@ -159,6 +159,8 @@ BPF_CALL_2(bpf_nf_skb_pull_data, struct bpf_nf_ctx_kern *, ctx, u32, len)
 	/* Not bpf_compute_data_pointers(): that writes to skb->cb, which is the
 	 * IP layer's here. Loads of data and data_end ask the skb each time.
 	 */
+	if (unlikely(len > ctx->skb->len))
+		return -ENOMEM;
 	return skb_ensure_writable(ctx->skb, len ?: skb_headlen(ctx->skb));
 }
 
@@ -177,7 +179,7 @@ BPF_CALL_5(bpf_nf_skb_store_bytes, struct bpf_nf_ctx_kern *, ctx, u32, offset,
 
 	if (unlikely(flags & ~(BPF_F_RECOMPUTE_CSUM | BPF_F_INVALIDATE_HASH)))
 		return -EINVAL;
-	if (unlikely(offset > INT_MAX ||
+	if (unlikely((u64)offset + len > skb->len ||
 		     skb_ensure_writable(skb, offset + len)))
 		return -EFAULT;
 	if (unlikely(!bpf_nf_keeps_shape(ctx, offset, from, len)))
