@@ -24,6 +24,7 @@
 #include <net/net_namespace.h>
 #include <net/netfilter/ipv4/nf_reject.h>
 #include <net/netfilter/ipv6/nf_reject.h>
+#include <net/netfilter/nf_bpf_kfunc.h>
 #include <net/netfilter/nf_bpf_link.h>
 #include <net/netfilter/nf_conntrack.h>
 #include <net/netfilter/nf_conntrack_bpf.h>
@@ -188,8 +189,6 @@ static struct nf_conn *bpf_nf_ct_make(const struct bpf_nf_ct_key *key)
 	__nf_ct_set_timeout(ct, BPF_NF_CT_TIMEOUT);
 	return ct;
 }
-
-__bpf_kfunc_start_defs();
 
 /**
  * bpf_nf_ct_get - the packet's own conntrack entry
@@ -445,8 +444,6 @@ out:
 	return NULL;
 }
 
-__bpf_kfunc_end_defs();
-
 #endif /* CONFIG_NF_CONNTRACK */
 
 #if IS_ENABLED(CONFIG_NF_NAT)
@@ -462,8 +459,6 @@ static bool bpf_nf_nat_suits(unsigned int hook, enum nf_nat_manip_type manip)
 		return manip == NF_NAT_MANIP_SRC;
 	}
 }
-
-__bpf_kfunc_start_defs();
 
 /**
  * bpf_nf_ct_set_nat - translate an address of the packet's new connection
@@ -515,8 +510,6 @@ __bpf_kfunc int bpf_nf_ct_set_nat(struct bpf_nf_ctx *ctx,
 	}
 	return nf_nat_setup_info(ct, &range, manip) == NF_ACCEPT ? 0 : -ENOMEM;
 }
-
-__bpf_kfunc_end_defs();
 
 #endif /* CONFIG_NF_NAT */
 
@@ -688,8 +681,6 @@ static void bpf_nf_reject_ipv6(const struct bpf_nf_ctx *ctx, u32 type, u8 code)
 		nf_send_unreach6(state->net, ctx->skb, code, state->hook);
 }
 
-__bpf_kfunc_start_defs();
-
 /**
  * bpf_nf_reject - answer the packet's sender
  * @ctx: the program's context
@@ -734,8 +725,6 @@ __bpf_kfunc int bpf_nf_reject(struct bpf_nf_ctx *ctx, u32 type, u32 code)
 		skb_dst_drop(ctx->skb);
 	return 0;
 }
-
-__bpf_kfunc_end_defs();
 
 BTF_KFUNCS_START(bpf_nf_kfunc_ids)
 #if IS_ENABLED(CONFIG_NF_CONNTRACK)

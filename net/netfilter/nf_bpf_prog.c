@@ -644,11 +644,17 @@ static u32 bpf_nf_convert_ctx_access(enum bpf_access_type type,
 /* Programs may write what conntrack lets them, as in tc: the mark of an entry. */
 static int bpf_nf_btf_struct_access(NF_BPF_ACCESS_PARAMS)
 {
-	int ret;
+	int ret = -EACCES;
+
+	if (nf_bpf_access_is_read())
+		return btf_struct_access(NF_BPF_ACCESS_ARGS);
 
 	/* Conntrack is a module, and takes back what it lent when it goes. */
 	mutex_lock(&nf_conn_btf_access_lock);
-	ret = nf_bpf_struct_access(NF_BPF_ACCESS_ARGS);
+	if (nfct_btf_struct_access)
+		ret = nfct_btf_struct_access(NF_BPF_ACCESS_ARGS);
+	else
+		bpf_log(log, "only read is supported\n");
 	mutex_unlock(&nf_conn_btf_access_lock);
 	return ret;
 }

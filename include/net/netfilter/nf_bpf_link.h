@@ -87,7 +87,7 @@ static inline bool bpf_nf_changes_pkt_data(const void *func)
 }
 #endif /* CONFIG_NETFILTER_BPF_LINK */
 
-/* kfuncs: programs call them, not the kernel. */
+/* A kfunc: programs call it, not the kernel. */
 int bpf_nf_frag_info(struct bpf_nf_ctx *ctx, struct bpf_nf_frag_info *info,
 		     u32 info__sz);
 

@@ -4,9 +4,7 @@
 #define _NF_BPF_COMPAT_H
 
 #include <linux/bpf.h>
-#include <linux/bpf_verifier.h>
 #include <linux/btf_ids.h>
-#include <linux/filter.h>
 #include <linux/skbuff.h>
 
 /* 6.1 has no PTR_TRUSTED: a plain BTF pointer is what its checks compare with. */
@@ -16,50 +14,21 @@
 	(BPF_FIB_LOOKUP_DIRECT | BPF_FIB_LOOKUP_OUTPUT |		\
 	 BPF_FIB_LOOKUP_SKIP_NEIGH | BPF_FIB_LOOKUP_TBID | BPF_FIB_LOOKUP_SRC)
 
+/* Of bpf_verifier_ops.btf_struct_access, which here is asked about reads, too. */
+#define NF_BPF_ACCESS_PARAMS						\
+	struct bpf_verifier_log *log, const struct btf *btf,		\
+	const struct btf_type *t, int off, int size,			\
+	enum bpf_access_type atype, u32 *next_btf_id, enum bpf_type_flag *flag
+#define NF_BPF_ACCESS_ARGS	log, btf, t, off, size, atype, next_btf_id, flag
+#define nf_bpf_access_is_read()	(atype == BPF_READ)
+
 #define __bpf_kfunc		noinline
 #define BTF_KFUNCS_START	BTF_SET8_START
 #define BTF_KFUNCS_END		BTF_SET8_END
 
-static inline const struct bpf_func_proto *
-nf_bpf_base_func_proto(enum bpf_func_id func_id, const struct bpf_prog *prog)
-{
-	return bpf_base_func_proto(func_id);
-}
+#define nf_bpf_base_func_proto(func_id, prog)	bpf_base_func_proto(func_id)
 
 /* Of a buffer that kmalloc() made. */
-static inline struct sk_buff *nf_bpf_build_skb(void *data)
-{
-	return build_skb(data, 0);
-}
-
-/* Of bpf_verifier_ops.btf_struct_access, which here is asked about reads, too. */
-#define NF_BPF_ACCESS_PARAMS							\
-	struct bpf_verifier_log *log, const struct btf *btf,			\
-	const struct btf_type *t, int off, int size,				\
-	enum bpf_access_type atype, u32 *next_btf_id, enum bpf_type_flag *flag
-#define NF_BPF_ACCESS_ARGS	log, btf, t, off, size, atype, next_btf_id, flag
-
-static inline int nf_bpf_struct_access(NF_BPF_ACCESS_PARAMS)
-{
-	if (atype == BPF_READ)
-		return btf_struct_access(NF_BPF_ACCESS_ARGS);
-	if (nfct_btf_struct_access)
-		return nfct_btf_struct_access(NF_BPF_ACCESS_ARGS);
-	bpf_log(log, "only read is supported\n");
-	return -EACCES;
-}
-
-#ifndef __bpf_kfunc
-#define __bpf_kfunc		__used noinline
-#define __bpf_kfunc_start_defs()						\
-	__diag_push();								\
-	__diag_ignore_all("-Wmissing-prototypes", "programs call kfuncs")
-#define __bpf_kfunc_end_defs()	__diag_pop()
-#endif
-
-#ifndef BTF_KFUNCS_START
-#define BTF_KFUNCS_START(name)	BTF_SET8_START(name)
-#define BTF_KFUNCS_END(name)	BTF_SET8_END(name)
-#endif
+#define nf_bpf_build_skb(data)	build_skb(data, 0)
 
 #endif /* _NF_BPF_COMPAT_H */
