@@ -125,6 +125,26 @@ load_policy()
 	[[ -n $INET ]] || find_families
 }
 
+# progs/packet.bpf.c in $PINS/packet, for tests of what programs do to packets.
+load_packet()
+{
+	load_policy
+	grep -qa BPF_NF_FRAG_REASSEMBLED /sys/kernel/btf/vmlinux ||
+		lacks "packet pointers"
+	nf_prog load "$SELFTESTS/packet.bpf.o" "$PINS/packet"
+	PIN_DIRS+=("$PINS/packet")
+}
+
+# What nf_prog calls the family of one of 4 and 6.
+pf_of()
+{
+	if (($1 == 4)); then
+		echo ip
+	else
+		echo ip6
+	fi
+}
+
 # attach_in NETNS PROG PF HOOK PRIORITY [defrag]: for this test.
 attach_in()
 {

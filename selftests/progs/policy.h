@@ -18,7 +18,17 @@
 	X(hook)		/* nf_hook_state of the last one */		\
 	X(pf)								\
 	X(in)								\
-	X(out)
+	X(out)								\
+	/* what programs of packet.bpf.c add */				\
+	X(linear)	/* bytes from ctx->data to ctx->data_end */	\
+	X(intact)	/* of three bytes of the datagram, read right */ \
+	X(result)	/* of the helper that the program is about */	\
+	X(mtu)								\
+	X(flags)	/* bpf_nf_frag_info */				\
+	X(pieces)							\
+	X(max_size)							\
+	X(mark)								\
+	X(priority)
 
 enum {
 	DENIED_PORT	= 9999,

@@ -1,0 +1,91 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# What bpf_nf_frag_info() tells of packets in the forwarding path.
+
+source "$(dirname "$0")/lib.sh"
+
+REASSEMBLED=1
+IS_FRAGMENT=4
+
+setup()
+{
+	router_up
+	load_packet
+}
+
+# check FAMILY SIZES FLAGS PIECES MAX_SIZE: the last without its headers.
+check()
+{
+	local family=$1 sizes=$2 flags=$3 pieces=$4 max=$5 header
+
+	header=$((family == 4 ? 20 : 48))
+	attach packet/frag_info "$(pf_of "$family")" forward 0 defrag
+	probe "$family" client-server -z "$sizes"
+	expect_stats_of packet packets=1 result=0 flags="$flags" pieces="$pieces" \
+		max_size=$((max ? max + header : 0))
+	[[ $DELIVERED == *intact ]] || fail "not delivered: $DELIVERED"
+}
+
+# A pull joins the pieces: they cannot be counted, and leave as large as allowed.
+check_pulled()
+{
+	local family=$1
+
+	attach packet/frag_info_after_pull "$(pf_of "$family")" forward 0 defrag
+	probe "$family" client-server -z 1400,480,8,912
+	expect_stats_of packet packets=1 flags="$REASSEMBLED" pieces=0 \
+		max_size=$((1400 + (family == 4 ? 20 : 48)))
+	expect_wire "0+1400 1400+1400"
+	expect_delivered "2792 intact"
+}
+
+# At the hook where packets are reassembled, and at those behind it.
+check_hook()
+{
+	local family=$1 hook=$2 path=client-server
+
+	[[ $hook != input ]] || path="client-router"
+	[[ $hook != output ]] || path="router-server"
+	attach packet/frag_info "$(pf_of "$family")" "$hook" 0 defrag
+	probe "$family" "$path" -z 1400,480,8,912
+	expect_stats_of packet packets=1 flags="$REASSEMBLED" pieces=4
+}
+
+check_without_defrag()
+{
+	local family=$1
+
+	attach packet/frag_info "$(pf_of "$family")" forward 0
+	probe "$family" client-server -z 104,8
+	expect_stats_of packet flags="$IS_FRAGMENT" pieces=0 max_size=0
+	expect_delivered "104 intact"
+}
+
+# RFC 6946: a fragment that is all of its datagram, forwarded without its header.
+test_atomic_fragment()
+{
+	local header=1100000012345678
+	local udp=9c40270f00101234aaaaaaaaaaaaaaaa
+
+	attach packet/frag_info ip6 forward 0 defrag
+	probe 6 client-server -x "44:$header$udp"
+	expect_stats_of packet packets=1 flags="$REASSEMBLED" pieces=1 max_size=$((48 + 16))
+	expect_wire "0+16"
+}
+
+for family in 4 6; do
+	add_test "unfragmented_ipv$family" check $family 1000 0 0 0
+	add_test "two_pieces_ipv$family" check $family 1000,200 $REASSEMBLED 2 1000
+	add_test "larger_second_ipv$family" check $family 200,1000 $REASSEMBLED 2 1000
+	add_test "uneven_ipv$family" check $family 1400,480,8,912 $REASSEMBLED 4 1400
+	add_test "64_pieces_ipv$family" check $family \
+		"$(printf '8,%.0s' {1..63})8" $REASSEMBLED 64 8
+	add_test "pulled_ipv$family" check_pulled $family
+	add_test "without_defrag_ipv$family" check_without_defrag $family
+	for hook in "${HOOKS[@]}"; do
+		add_test "at_${hook}_ipv$family" check_hook $family "$hook"
+	done
+done
+
+run_tests

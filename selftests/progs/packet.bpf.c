@@ -1,0 +1,366 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Programs that read, write, route and mark the UDP packets of a router. What they
+ * found of the last one is in "stats"; the sentinel is treated alike, not counted.
+ */
+#include "vmlinux.h"
+#include <bpf/bpf_endian.h>
+#include <bpf/bpf_helpers.h>
+
+#include "policy.h"
+
+char _license[] SEC("license") = "GPL";
+
+enum {
+	ACCEPT		= 1,
+	PROTO_UDP	= 17,
+	PROTO_FRAGMENT	= 44,
+	PROTO_DSTOPTS	= 60,
+	AF_INET		= 2,
+	AF_INET6	= 10,
+	IP_OFFSET	= 0x1fff,
+	MARK		= 0x77,
+	PRIORITY	= 0x10005,
+	TTL		= 33,
+	DSCP		= 0xb8,
+	UDP_CHECK	= 6,
+	IPV6_CSUM	= 128,	/* BPF_F_IPV6 of later kernels */
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct policy_stats);
+} stats SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERF_EVENT_ARRAY);
+	__type(key, __u32);
+	__type(value, __u32);
+} events SEC(".maps");
+
+extern int bpf_nf_frag_info(struct bpf_nf_ctx *ctx, struct bpf_nf_frag_info *info,
+			    __u32 info__sz) __ksym;
+
+/* One address family's part of a packet, read in place. */
+struct packet {
+	struct policy_stats *stats;	/* NULL: none of ours, or the sentinel */
+	bool udp;			/* one of ours, the sentinel too */
+	bool v6;
+	__u32 transport;
+	__u32 length;
+};
+
+static __always_inline bool parse_ipv4(struct bpf_nf_ctx *ctx, struct packet *packet)
+{
+	struct iphdr *iph = ctx->data;
+
+	if ((void *)(iph + 1) > ctx->data_end || iph->protocol != PROTO_UDP)
+		return false;
+	packet->transport = iph->ihl * 4;
+	packet->length = bpf_ntohs(iph->tot_len);
+	return !(iph->frag_off & bpf_htons(IP_OFFSET));
+}
+
+static __always_inline bool parse_ipv6(struct bpf_nf_ctx *ctx, struct packet *packet)
+{
+	struct ipv6hdr *ip6h = ctx->data;
+	struct ipv6_opt_hdr *opt = (void *)(ip6h + 1);
+	__u8 nexthdr;
+
+	if ((void *)(opt + 1) > ctx->data_end)
+		return false;
+	packet->v6 = true;
+	packet->transport = sizeof(*ip6h);
+	packet->length = sizeof(*ip6h) + bpf_ntohs(ip6h->payload_len);
+	nexthdr = ip6h->nexthdr;
+	if (nexthdr == PROTO_DSTOPTS || nexthdr == PROTO_FRAGMENT) {
+		nexthdr = opt->nexthdr;
+		packet->transport += 8;
+	}
+	return nexthdr == PROTO_UDP;
+}
+
+static __always_inline void parse(struct bpf_nf_ctx *ctx, struct packet *packet)
+{
+	__u8 *first = ctx->data;
+	struct udphdr udph;
+	__u32 key = 0;
+
+	if ((void *)(first + 1) > ctx->data_end)
+		return;
+	if (*first >> 4 == 4 ? !parse_ipv4(ctx, packet) : !parse_ipv6(ctx, packet))
+		return;
+	packet->udp = true;
+	if (bpf_skb_load_bytes(ctx, packet->transport, &udph, sizeof(udph)) ||
+	    udph.dest == bpf_htons(SENTINEL_PORT))
+		return;
+	packet->stats = bpf_map_lookup_elem(&stats, &key);
+	if (!packet->stats)
+		return;
+	__sync_fetch_and_add(&packet->stats->packets, 1);
+	packet->stats->length = packet->length;
+	packet->stats->linear = ctx->data_end - ctx->data;
+	packet->stats->mark = ctx->mark;
+	packet->stats->priority = ctx->priority;
+}
+
+/* helpers/frag_probe.c puts this there. */
+static __always_inline bool is_pattern(struct bpf_nf_ctx *ctx,
+				       const struct packet *packet, __u32 at)
+{
+	__u8 byte;
+
+	return !bpf_skb_load_bytes(ctx, packet->transport + at, &byte, 1) &&
+	       byte == (__u8)(at * 7 + (at >> 8));
+}
+
+static __always_inline void look(struct bpf_nf_ctx *ctx, struct packet *packet)
+{
+	__u32 size = packet->length - packet->transport;
+	__u8 byte;
+
+	packet->stats->intact = is_pattern(ctx, packet, 8) +
+				is_pattern(ctx, packet, size / 2) +
+				is_pattern(ctx, packet, size - 1);
+	packet->stats->result = -bpf_skb_load_bytes(ctx, packet->length, &byte, 1);
+}
+
+SEC("netfilter")
+int read(struct bpf_nf_ctx *ctx)
+{
+	struct packet packet = {};
+
+	parse(ctx, &packet);
+	if (packet.stats)
+		look(ctx, &packet);
+	return ACCEPT;
+}
+
+/* All of it linear, and then read again. */
+SEC("netfilter")
+int pull(struct bpf_nf_ctx *ctx)
+{
+	struct packet packet = {};
+
+	parse(ctx, &packet);
+	if (!packet.stats)
+		return ACCEPT;
+	if (bpf_skb_pull_data((void *)ctx, packet.length))
+		return ACCEPT;
+	look(ctx, &packet);
+	packet.stats->linear = ctx->data_end - ctx->data;
+	return ACCEPT;
+}
+
+static __always_inline void ask_info(struct bpf_nf_ctx *ctx, struct packet *packet)
+{
+	struct bpf_nf_frag_info info = {};
+
+	packet->stats->result = -bpf_nf_frag_info(ctx, &info, sizeof(info));
+	packet->stats->flags = info.flags;
+	packet->stats->pieces = info.pieces;
+	packet->stats->max_size = info.max_size;
+}
+
+SEC("netfilter")
+int frag_info(struct bpf_nf_ctx *ctx)
+{
+	struct packet packet = {};
+
+	parse(ctx, &packet);
+	if (packet.stats)
+		ask_info(ctx, &packet);
+	return ACCEPT;
+}
+
+SEC("netfilter")
+int frag_info_after_pull(struct bpf_nf_ctx *ctx)
+{
+	struct packet packet = {};
+
+	parse(ctx, &packet);
+	if (!packet.stats)
+		return ACCEPT;
+	bpf_skb_pull_data((void *)ctx, packet.length);
+	ask_info(ctx, &packet);
+	return ACCEPT;
+}
+
+SEC("netfilter")
+int set_mark(struct bpf_nf_ctx *ctx)
+{
+	struct packet packet = {};
+
+	parse(ctx, &packet);
+	if (!packet.udp)
+		return ACCEPT;
+	ctx->mark = MARK;
+	ctx->priority = PRIORITY;
+	return ACCEPT;
+}
+
+/* The same, as seen from tc. */
+SEC("tc")
+int see_mark(struct __sk_buff *skb)
+{
+	struct policy_stats *value;
+	__u32 key = 0;
+
+	value = bpf_map_lookup_elem(&stats, &key);
+	if (value && skb->mark == MARK && skb->priority == PRIORITY)
+		__sync_fetch_and_add(&value->tracked, 1);
+	return 0;
+}
+
+static __always_inline int set_ttl_v4(struct bpf_nf_ctx *ctx)
+{
+	struct iphdr *iph = ctx->data;
+	struct iphdr old, new;
+
+	if ((void *)(iph + 1) > ctx->data_end)
+		return -1;
+	old = *iph;
+	new = old;
+	new.ttl = TTL;
+	new.tos = DSCP;
+	new.check = 0;
+	old.check = 0;
+	if (bpf_skb_store_bytes((void *)ctx, 1, &new.tos, 1, 0) ||
+	    bpf_skb_store_bytes((void *)ctx, 8, &new.ttl, 1, 0))
+		return -1;
+	return bpf_l3_csum_replace((void *)ctx, 10, 0,
+				   bpf_csum_diff((void *)&old, sizeof(old),
+						 (void *)&new, sizeof(new), 0), 0);
+}
+
+static __always_inline int set_ttl_v6(struct bpf_nf_ctx *ctx)
+{
+	__u8 bytes[2] = { 0x60 | DSCP >> 4, (DSCP & 0xf) << 4 };
+	__u8 ttl = TTL;
+
+	return bpf_skb_store_bytes((void *)ctx, 0, bytes, sizeof(bytes), 0) ?:
+	       bpf_skb_store_bytes((void *)ctx, 7, &ttl, 1, 0);
+}
+
+SEC("netfilter")
+int set_ttl(struct bpf_nf_ctx *ctx)
+{
+	struct packet packet = {};
+	int err;
+
+	parse(ctx, &packet);
+	if (!packet.stats)
+		return ACCEPT;
+	err = packet.v6 ? set_ttl_v6(ctx) : set_ttl_v4(ctx);
+	packet.stats->result = -err;
+	return ACCEPT;
+}
+
+/* 198.51.100.2 and 2001:db8:2::2 are the server; ...99 and ...::99 stand for it. */
+static __always_inline int set_address(struct bpf_nf_ctx *ctx,
+				       const struct packet *packet, __u32 at, __u8 byte)
+{
+	__be32 old, new;
+	int err;
+
+	at += packet->v6 ? 12 : 0;
+	err = bpf_skb_load_bytes(ctx, at, &old, sizeof(old));
+	if (err)
+		return err;
+	new = (old & ~bpf_htonl(0xff)) | bpf_htonl(byte);
+	err = bpf_skb_store_bytes((void *)ctx, at, &new, sizeof(new), 0);
+	if (!err && !packet->v6)
+		err = bpf_l3_csum_replace((void *)ctx, 10, old, new, 4);
+	return err ?: bpf_l4_csum_replace((void *)ctx, packet->transport + UDP_CHECK,
+					  old, new, BPF_F_PSEUDO_HDR |
+					  BPF_F_MARK_MANGLED_0 | 4);
+}
+
+/* To the address that stands for the server, at PRE_ROUTING. */
+SEC("netfilter")
+int dnat(struct bpf_nf_ctx *ctx)
+{
+	struct packet packet = {};
+	int err;
+
+	parse(ctx, &packet);
+	if (!packet.udp)
+		return ACCEPT;
+	err = set_address(ctx, &packet, packet.v6 ? 24 : 16, 2);
+	if (packet.stats)
+		packet.stats->result = -err;
+	return ACCEPT;
+}
+
+/* The way back: from it. */
+SEC("netfilter")
+int snat(struct bpf_nf_ctx *ctx)
+{
+	struct packet packet = {};
+	int err;
+
+	parse(ctx, &packet);
+	if (!packet.udp)
+		return ACCEPT;
+	err = set_address(ctx, &packet, packet.v6 ? 8 : 12, 0x99);
+	if (packet.stats)
+		packet.stats->result = -err;
+	return ACCEPT;
+}
+
+static __always_inline void fill_fib(struct bpf_nf_ctx *ctx, struct packet *packet,
+				     struct bpf_fib_lookup *params)
+{
+	if (packet->v6) {
+		params->family = AF_INET6;
+		bpf_skb_load_bytes(ctx, 8, params->ipv6_src, 16);
+		bpf_skb_load_bytes(ctx, 24, params->ipv6_dst, 16);
+	} else {
+		params->family = AF_INET;
+		bpf_skb_load_bytes(ctx, 12, &params->ipv4_src, 4);
+		bpf_skb_load_bytes(ctx, 16, &params->ipv4_dst, 4);
+	}
+	params->ifindex = packet->stats->in;
+}
+
+/* The route of the packet's addresses, as if it came in by the device @in. */
+static __always_inline int route(struct bpf_nf_ctx *ctx, bool with_length, __u32 flags)
+{
+	struct bpf_fib_lookup params = {};
+	struct packet packet = {};
+	struct net_device *dev;
+
+	parse(ctx, &packet);
+	if (!packet.stats)
+		return ACCEPT;
+	dev = ctx->state->in ?: ctx->state->out;
+	packet.stats->in = dev ? dev->ifindex : 0;
+	fill_fib(ctx, &packet, &params);
+	if (with_length)
+		params.tot_len = packet.length;
+	packet.stats->result = bpf_fib_lookup((void *)ctx, &params, sizeof(params), flags);
+	packet.stats->out = params.ifindex;
+	packet.stats->mtu = params.mtu_result;
+	return ACCEPT;
+}
+
+SEC("netfilter")
+int fib(struct bpf_nf_ctx *ctx)
+{
+	return route(ctx, false, 0);
+}
+
+SEC("netfilter")
+int fib_length(struct bpf_nf_ctx *ctx)
+{
+	return route(ctx, true, 0);
+}
+
+/* From the device on which it leaves, as a local sender asks. */
+SEC("netfilter")
+int fib_output(struct bpf_nf_ctx *ctx)
+{
+	return route(ctx, false, BPF_FIB_LOOKUP_OUTPUT);
+}
