@@ -49,7 +49,7 @@ check_reassembled()
 	local family=$1 hook=$2
 
 	attach packet/read "$(pf_of "$family")" "$hook" 0 defrag
-	probe "$family" "$(path_through "$hook")" -z $SIZES
+	probe "$family" "$(path_through "$hook")" -z "$SIZES"
 	expect_stats_of packet packets=1 intact=3 result="$EFAULT" \
 		linear=$((1400 + $(header_length "$family"))) \
 		length=$((TOTAL + $(header_length "$family")))
@@ -65,7 +65,7 @@ check_pulled()
 	local family=$1 hook=$2
 
 	attach packet/pull "$(pf_of "$family")" "$hook" 0 defrag
-	probe "$family" "$(path_through "$hook")" -z $SIZES
+	probe "$family" "$(path_through "$hook")" -z "$SIZES"
 	expect_stats_of packet packets=1 intact=3 result="$EFAULT" \
 		linear=$((TOTAL + $(header_length "$family"))) \
 		length=$((TOTAL + $(header_length "$family")))
