@@ -258,7 +258,7 @@ int set_ttl(struct bpf_nf_ctx *ctx)
 	return ACCEPT;
 }
 
-/* 198.51.100.2 and 2001:db8:2::2 are the server; ...99 and ...::99 stand for it. */
+/* 198.51.100.2 and 2001:db8:2::2 are the server; .153 and ::99 stand for it. */
 static __always_inline int set_address(struct bpf_nf_ctx *ctx,
 				       const struct packet *packet, __u32 at, __u8 byte)
 {
