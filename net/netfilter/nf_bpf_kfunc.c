@@ -40,9 +40,9 @@
 #if IS_ENABLED(CONFIG_NF_CONNTRACK)
 
 static_assert((int)BPF_NF_CT_INVALID == NF_CT_STATE_INVALID_BIT);
-static_assert((int)BPF_NF_CT_ESTABLISHED == NF_CT_STATE_BIT(IP_CT_ESTABLISHED));
-static_assert((int)BPF_NF_CT_RELATED == NF_CT_STATE_BIT(IP_CT_RELATED));
-static_assert((int)BPF_NF_CT_NEW == NF_CT_STATE_BIT(IP_CT_NEW));
+static_assert(NF_CT_STATE_BIT(IP_CT_ESTABLISHED) == (int)BPF_NF_CT_ESTABLISHED);
+static_assert(NF_CT_STATE_BIT(IP_CT_RELATED) == (int)BPF_NF_CT_RELATED);
+static_assert(NF_CT_STATE_BIT(IP_CT_NEW) == (int)BPF_NF_CT_NEW);
 static_assert((int)BPF_NF_CT_UNTRACKED == NF_CT_STATE_UNTRACKED_BIT);
 static_assert((int)BPF_NF_CT_DIR_ORIGINAL == (int)IP_CT_DIR_ORIGINAL);
 static_assert((int)BPF_NF_CT_DIR_REPLY == (int)IP_CT_DIR_REPLY);
