@@ -20,6 +20,10 @@ IGNORE=(
 	# below tools/
 	BIT_MACRO
 )
+IGNORE_COMPAT=(
+	# lists of parameters, and what <linux/btf.h> of later kernels has
+	COMPLEX_MACRO MULTISTATEMENT_MACRO_USE_DO_WHILE
+)
 IGNORE_TOOLS=(
 	# a message to the user stays on one line, to be found by what it says
 	LONG_LINE LONG_LINE_STRING
@@ -39,6 +43,7 @@ Checks, of BASE=$BASE, those whose name holds PATTERN:
   revert          each series applies, and reverts to what was there
   patch NAME      with this patch and those before it the touched files compile
   config NAME     a kernel links with this choice of reassembly and of IPv6
+  kfunc NAME      and with this one of what programs may call
   w1, sparse, header, checkpatch FILE     not a word about our files
   sync            bpftool's help, man page and completion agree with its source
   bases           README.md lists the bases, and what they were made for
@@ -97,6 +102,14 @@ configure()
 	"${MAKE[@]}" -s KCONFIG_ALLCONFIG="$OBJ/fragment" allnoconfig
 }
 
+# With all that our files and the wiring can be built with.
+configure_all()
+{
+	configure CONFIG_IPV6=y CONFIG_NF_CONNTRACK=y CONFIG_NF_CONNTRACK_MARK=y \
+		CONFIG_NF_CONNTRACK_LABELS=y CONFIG_NF_CONNTRACK_ZONES=y \
+		CONFIG_NF_NAT=y CONFIG_NETFILTER_BPF_LINK=y CONFIG_NETFILTER_BPF_KFUNC=y
+}
+
 own_sources()
 {
 	own_files | cut -f 2 | grep '\.c$' || :
@@ -147,7 +160,7 @@ check_patch()
 
 	TREE=$TREE_COPY
 	in_tree 0 push "$1" || return
-	configure CONFIG_IPV6=y CONFIG_NF_CONNTRACK=y CONFIG_NETFILTER_BPF_LINK=y || return
+	configure_all || return
 	mapfile -t objects < <(wired_objects)
 	# Our own files belong to the last patch, which lets them be built.
 	[[ $1 != "${PATCH_NAMES[-1]}" ]] ||
@@ -179,15 +192,32 @@ add_prompts()
 	KCONFIG
 }
 
+# check_kfunc KFUNC CONNTRACK NAT IPV6: y, m or n each
+check_kfunc()
+{
+	local choice=(CONFIG_NETFILTER_BPF_KFUNC="$1" CONFIG_NF_CONNTRACK="$2"
+		      CONFIG_NF_NAT="$3" CONFIG_IPV6="$4")
+
+	apply_rest || return
+	check_choice "${choice[@]}" CONFIG_NETFILTER_BPF_LINK=y
+}
+
 # check_config IPV6 DEFRAG4 DEFRAG6
 check_config()
 {
 	local wanted=("CONFIG_IPV6=$1" "CONFIG_NF_DEFRAG_IPV4=$2" "CONFIG_NF_DEFRAG_IPV6=$3"
 		      CONFIG_NETFILTER_BPF_LINK=y)
-	local line
 
 	apply_rest || return
 	add_prompts
+	check_choice "${wanted[@]}"
+}
+
+# check_choice CONFIG_NAME=VALUE...: a kernel with these links.
+check_choice()
+{
+	local wanted=("$@") line
+
 	configure "${wanted[@]}" || return
 	for line in "${wanted[@]}"; do
 		if [[ $line = *=n ]]; then
@@ -208,7 +238,7 @@ silent_about_ours()
 prepare_object()
 {
 	apply_rest || return
-	configure CONFIG_IPV6=y CONFIG_NF_CONNTRACK=y CONFIG_NETFILTER_BPF_LINK=y || return
+	configure_all || return
 	touch "$TREE_COPY/$1"
 }
 
@@ -243,6 +273,7 @@ check_checkpatch()
 	local file=() ignore=("${IGNORE[@]}") IFS=,
 
 	[[ $1 = *.patch ]] || file=(-f)
+	[[ $1 != */compat/* ]] || ignore+=("${IGNORE_COMPAT[@]}")
 	[[ $1 != tools/* ]] || ignore+=("${IGNORE_TOOLS[@]}")
 	cd "$TREE_COPY" || return
 	perl scripts/checkpatch.pl --strict --no-summary --show-types --quiet \
@@ -280,6 +311,7 @@ list_checks()
 	done
 	# In this order each needs the fewest objects again.
 	printf 'config %s\n' "y y y" "y m m" "y y n" "y n y" "y n n" "n y n"
+	printf 'kfunc %s\n' "y y y y" "m m m y" "m y n y" "m n n n"
 	while read -r path; do
 		printf '%s\n' "w1 $path" "sparse $path"
 	done < <(own_sources)
@@ -306,6 +338,8 @@ title()
 	config)
 		local ipv6=${1/y/with IPv6} defrag="reassembly v4=$2 v6=$3"
 		printf 'config: %s, %s' "${ipv6/#n/without IPv6}" "$defrag" ;;
+	kfunc)
+		printf 'config: kfuncs %s, conntrack %s, NAT %s, IPv6 %s' "$@" ;;
 	w1)
 		printf 'W=1: %s' "$*" ;;
 	*)
