@@ -156,6 +156,17 @@ static int bpf_nf_ct_read_key(struct bpf_nf_ct_key *key,
 	return key->net ? 0 : -ENONET;
 }
 
+/* Not nf_ct_labels_ext_add(): that saves memory in namespaces where no rule uses
+ * labels, and knows nothing of programs.
+ */
+static void bpf_nf_ct_add_labels(struct nf_conn *ct)
+{
+#if IS_ENABLED(CONFIG_NF_CONNTRACK_LABELS)
+	if (!nf_ct_labels_find(ct) && !nf_ct_is_confirmed(ct))
+		nf_ct_ext_add(ct, NF_CT_EXT_LABELS, GFP_ATOMIC);
+#endif
+}
+
 static void bpf_nf_ct_set_error(struct bpf_nf_ct_opts *opts, u32 size, int err)
 {
 	if (opts && size >= offsetofend(struct bpf_nf_ct_opts, error))
@@ -354,11 +365,7 @@ __bpf_kfunc int bpf_nf_ct_set_labels(struct bpf_nf_ctx *ctx,
 	ct = bpf_nf_ct(ctx, &ctinfo);
 	if (!ct)
 		return -ENOENT;
-	/* Not nf_ct_labels_ext_add(): that saves memory in namespaces where no
-	 * rule uses labels, and knows nothing of programs.
-	 */
-	if (!nf_ct_labels_find(ct) && !nf_ct_is_confirmed(ct))
-		nf_ct_ext_add(ct, NF_CT_EXT_LABELS, GFP_ATOMIC);
+	bpf_nf_ct_add_labels(ct);
 
 	/* Bits outside of the mask would be flipped. */
 	for (i = 0; i < ARRAY_SIZE(bits.bits); i++)

@@ -1,17 +1,19 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* What programs call of nf_bpf_kfunc.c. The kernel calls none of it. */
 #ifndef _NF_BPF_KFUNC_H
 #define _NF_BPF_KFUNC_H
 
-#include <linux/bpf_nf.h>
 #include <linux/types.h>
 #include <net/netfilter/nf_nat.h>
 
 struct bpf_nf_ctx;
+struct bpf_nf_ct_info;
+struct bpf_nf_ct_labels;
+struct bpf_nf_ct_opts;
 struct bpf_sock_tuple;
 struct nf_conn;
 struct nf_conn___init;
 
+/* Only programs call these: declared for those who check that all is. */
 struct nf_conn *bpf_nf_ct_get(struct bpf_nf_ctx *ctx);
 int bpf_nf_ct_info(struct bpf_nf_ctx *ctx, struct bpf_nf_ct_info *info,
 		   u32 info__sz);
