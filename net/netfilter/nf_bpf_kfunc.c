@@ -726,7 +726,7 @@ __bpf_kfunc int bpf_nf_reject(struct bpf_nf_ctx *ctx, u32 type, u32 code)
 		bpf_nf_reject_ipv6(ctx, type, send);
 
 	/* A packet that was not routed yet now has the route of its answer: should
-	 *	the program accept it, it would go back.
+	 * the program accept it, it would go back.
 	 */
 	if (!routed)
 		skb_dst_drop(ctx->skb);
