@@ -27,9 +27,6 @@
 /* An IPv4 header here has options: a record route that nobody has filled. */
 enum { OPTIONS = 8, PAYLOAD = 48, STATE_MAX = 128, BUFFER = 512 };
 
-/* enum bpf_nf_frag_flags of linux/bpf_nf.h */
-enum { FRAG_IS_FRAGMENT = 4 };
-
 FIXTURE(packet)
 {
 	const char *lacks;
@@ -814,7 +811,7 @@ NF_TEST_F(packet, frag_info_of_a_fragment)
 		memcpy(self->packet + self->udp, &fragment, sizeof(fragment));
 	}
 	EXPECT_EQ(0, RUN(frag_info));
-	EXPECT_EQ(FRAG_IS_FRAGMENT, self->skel->bss->frag_flags);
+	EXPECT_EQ(BPF_NF_FRAG_IS_FRAGMENT, self->skel->bss->frag_flags);
 	EXPECT_EQ(0, self->skel->bss->pieces);
 	EXPECT_EQ(0, self->skel->bss->max_size);
 }
