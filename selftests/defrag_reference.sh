@@ -193,15 +193,20 @@ has_refcount()
 }
 
 # Take the module out, with those which use it.
+# What other tests have loaded on top of it goes first.
+unload_with_users()
+{
+	local user
+
+	for user in "/sys/module/$1/holders/"*; do
+		[[ ! -e $user ]] || unload_with_users "${user##*/}"
+	done
+	[[ ! -e /sys/module/$1/refcnt ]] || rmmod "$1" 2>/dev/null || :
+}
+
 unload()
 {
-	local module
-	local users=(nft_ct nf_conntrack_netlink nf_nat nf_conntrack)
-
-	for module in "${users[@]}" "${MODULE[$1]}"; do
-		[[ ! -e /sys/module/$module/refcnt ]] ||
-			modprobe -r "$module" 2>/dev/null || :
-	done
+	unload_with_users "${MODULE[$1]}"
 	[[ ! -e /sys/module/${MODULE[$1]} ]]
 }
 

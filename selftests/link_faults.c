@@ -301,7 +301,8 @@ FAULTS_CASE(inet_strict, NFPROTO_INET, DEFRAG | STRICT);
 static void unload_modules(void)
 {
 	static const char * const loaded[] = {
-		"nft_ct", "nf_conntrack_netlink", "nf_nat", "nf_conntrack",
+		"nf_bpf_kfunc", "nft_ct", "nft_chain_nat",
+		"nf_conntrack_netlink", "nf_nat", "nf_conntrack",
 		"nf_defrag_ipv4", "nf_defrag_ipv6",
 	};
 	size_t i;

@@ -710,6 +710,12 @@ static void ender(struct thread *thread)
 
 static const char * const modules[] = { "nf_defrag_ipv6", "nf_defrag_ipv4" };
 
+/* What other tests may have left loaded on top of them. */
+static const char * const users[] = {
+	"nf_bpf_kfunc", "nft_ct", "nft_chain_nat", "nf_conntrack_netlink",
+	"nf_nat", "nf_conntrack",
+};
+
 static int unload(const char *module)
 {
 	return syscall(SYS_delete_module, module, O_NONBLOCK) ? -errno : 0;
@@ -968,6 +974,8 @@ static bool modules_are_free(void)
 {
 	size_t i;
 
+	for (i = 0; i < ARRAY_SIZE(users); i++)
+		unload(users[i]);
 	for (i = 0; i < ARRAY_SIZE(modules); i++) {
 		unload(modules[i]);
 		if (is_loaded(modules[i]))
