@@ -102,12 +102,15 @@ configure()
 	"${MAKE[@]}" -s KCONFIG_ALLCONFIG="$OBJ/fragment" allnoconfig
 }
 
-# With all that our files and the wiring can be built with.
+# With all that our files and the wiring can be built with: what has kfuncs is
+# compiled with BTF only.
 configure_all()
 {
 	configure CONFIG_IPV6=y CONFIG_NF_CONNTRACK=y CONFIG_NF_CONNTRACK_MARK=y \
 		CONFIG_NF_CONNTRACK_LABELS=y CONFIG_NF_CONNTRACK_ZONES=y \
-		CONFIG_NF_NAT=y CONFIG_NETFILTER_BPF_LINK=y CONFIG_NETFILTER_BPF_KFUNC=y
+		CONFIG_NF_NAT=y CONFIG_NETFILTER_BPF_LINK=y CONFIG_NETFILTER_BPF_KFUNC=y \
+		CONFIG_DEBUG_KERNEL=y CONFIG_DEBUG_INFO_DWARF_TOOLCHAIN_DEFAULT=y \
+		CONFIG_DEBUG_INFO_BTF=y
 }
 
 own_sources()
