@@ -135,6 +135,13 @@ load_packet()
 	PIN_DIRS+=("$PINS/packet")
 }
 
+# progs/transport.bpf.c in $PINS/transport, after load_packet().
+load_transport()
+{
+	nf_prog load "$SELFTESTS/transport.bpf.o" "$PINS/transport"
+	PIN_DIRS+=("$PINS/transport")
+}
+
 # What nf_prog calls the family of one of 4 and 6.
 pf_of()
 {

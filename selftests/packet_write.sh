@@ -9,10 +9,14 @@ needs tcpdump ethtool
 
 SIZES=1400,480,8,912
 
+# More than one packet, and fewer larger ones where a device segments.
+BULK=200000
+
 setup()
 {
 	router_up
 	load_packet
+	load_transport
 	# So that the router completes checksums, and the receiver looks at them.
 	in_ns "$NS_ROUTER" ethtool -K "$ROUTER_RIGHT_DEV" tx off > /dev/null
 	in_ns "$NS_ROUTER" ethtool -K "$ROUTER_LEFT_DEV" tx off > /dev/null
@@ -112,6 +116,64 @@ check_snat()
 		"$(alias_of "$family").*9998"
 }
 
+# hosts_sum on|off: on, the sums of packets are not complete yet in the router, which
+# has to rewrite them for whoever completes them.
+hosts_sum()
+{
+	in_ns "$NS_CLIENT" ethtool -K "$CLIENT_DEV" tx "$1" > /dev/null
+	in_ns "$NS_SERVER" ethtool -K "$SERVER_DEV" tx "$1" > /dev/null
+}
+
+# Both ports: the server sees another, and has listened to another.
+check_ports()
+{
+	local family=$1 offload=$2 client=CLIENT_IP$1 server=SERVER_IP$1
+	local FLOW_LISTEN=8888
+
+	hosts_sum "$offload"
+	attach transport/new_ports "$(pf_of "$family")" prerouting -150
+	flow "$family" udp 9999 send reply
+	expect_outcome "delivered ${!client} 50000, delivered ${!server} 9999"
+	expect_stats_of transport packets=2 result=0
+	flow "$family" tcp 9999 send "echo=$BULK"
+	expect_outcome "delivered ${!client} 50000, echoed $BULK"
+	expect_stats_of transport result=0
+}
+
+# The receiver does look at the sums.
+check_ports_old_sum()
+{
+	local family=$1 FLOW_LISTEN=8888
+
+	hosts_sum off
+	attach transport/new_ports_old_sum "$(pf_of "$family")" prerouting -150
+	flow "$family" udp 9999 send
+	expect_outcome "lost"
+	expect_stats_of transport packets=1 result=0
+	flow "$family" tcp 9999 send
+	expect_outcome "lost"
+}
+
+# NAT without conntrack: to an address and a port that nobody has, and from these.
+check_translated()
+{
+	local family=$1 offload=$2 client=CLIENT_IP$1 alias
+	local FLOW_LISTEN=8888 FLOW_TO_ADDRESS
+
+	alias=$(alias_of "$family")
+	FLOW_TO_ADDRESS=$alias
+	hosts_sum "$offload"
+	attach transport/translate "$(pf_of "$family")" prerouting -150
+	flow "$family" tcp 9999 send "echo=$BULK"
+	expect_outcome "delivered ${!client} 40000, echoed $BULK"
+	flow "$family" udp 9999 send reply
+	expect_outcome "delivered ${!client} 40000, delivered $alias 9999"
+	expect_stats_of transport result=0
+	detach_all
+	flow "$family" udp 9999 send
+	expect_match "outcome without the program" "@(lost|icmp *)" "$OUTCOME"
+}
+
 for family in 4 6; do
 	add_test "ttl_and_dscp_ipv$family" check_ttl $family
 	add_test "no_dnat_ipv$family" check_no_dnat $family
@@ -119,6 +181,15 @@ for family in 4 6; do
 	add_test "dnat_reassembled_ipv$family" check_dnat $family $SIZES defrag
 	add_test "snat_ipv$family" check_snat $family 100 ""
 	add_test "snat_reassembled_ipv$family" check_snat $family $SIZES defrag
+done
+# Last, as they change the offloads of the hosts.
+for family in 4 6; do
+	for offload in off on; do
+		add_test "ports_tx_${offload}_ipv$family" check_ports $family $offload
+		add_test "translated_tx_${offload}_ipv$family" \
+			check_translated $family $offload
+	done
+	add_test "ports_old_sum_ipv$family" check_ports_old_sum $family
 done
 
 run_tests

@@ -20,6 +20,8 @@
 
 /* One CPU does all of it, so what arrives is there in no time. */
 #define LOST_MS 300
+/* TCP sends again what is lost. */
+#define STUCK_MS 5000
 
 static const char usage[] =
 	"Usage: flow CLIENT_NETNS SERVER_NETNS udp|tcp FROM PORT TO PORT LISTEN STEP...\n"
@@ -29,6 +31,9 @@ static const char usage[] =
 	"  send     the client sends, or connects: \"delivered ADDRESS PORT\" (of the\n"
 	"           sender, as the server sees it), \"icmp TYPE CODE\", \"reset\", \"lost\"\n"
 	"  reply    the server answers: the same, \"delivered\" by the client\n"
+	"  echo=N   over TCP, connected by \"send\": the client sends N bytes, the server\n"
+	"           sends them back: \"echoed N\" if all are as they were, else \"damaged\",\n"
+	"           or \"stuck\" and how many came back\n"
 	"  size=N   datagrams have N bytes from here on (10)\n"
 	"  burst=N  the client sends N datagrams: \"errors N\", as many as were answered\n"
 	"           by an ICMP error\n"
@@ -38,7 +43,7 @@ static const char usage[] =
 struct flow {
 	struct sockaddr_storage from, to, peer;
 	socklen_t length;
-	int type, client, server, size;
+	int type, client, server, accepted, size;
 };
 
 static void die(const char *what)
@@ -180,9 +185,9 @@ static int receive(struct flow *flow, int fd)
 	if (flow->type == SOCK_DGRAM)
 		return recvfrom(fd, data, sizeof(data), 0, (void *)&flow->peer,
 				&length) >= 0;
-	got = accept(fd, (void *)&flow->peer, &length);
+	got = accept4(fd, (void *)&flow->peer, &length, SOCK_NONBLOCK);
 	if (got >= 0)
-		close(got);
+		flow->accepted = got;
 	return got >= 0;
 }
 
@@ -250,6 +255,53 @@ static void do_burst(struct flow *flow, int count)
 	printf("errors %d\n", errors);
 }
 
+/* As much as there is, or as fits; @done goes on. */
+static void move(int fd, short events, char *data, int end, int *done)
+{
+	int moved = 0;
+
+	if (events & POLLIN)
+		moved = recv(fd, data + *done, end - *done, 0);
+	else if (events & POLLOUT)
+		moved = send(fd, data + *done, end - *done, MSG_NOSIGNAL);
+	if (moved > 0)
+		*done += moved;
+}
+
+static void do_echo(struct flow *flow, int count)
+{
+	char *sent = malloc(count), *there = malloc(count), *back = malloc(count);
+	int nr_sent = 0, nr_there = 0, nr_returned = 0, nr_back = 0, i;
+	struct pollfd fds[] = {
+		{ .fd = flow->client },
+		{ .fd = flow->accepted },
+	};
+
+	if (flow->accepted < 0 || !sent || !there || !back)
+		wrong("echo: no connection, or too much");
+	for (i = 0; i < count; i++)
+		sent[i] = i * 7 + (i >> 8);
+	while (nr_back < count) {
+		fds[0].events = POLLIN | (nr_sent < count ? POLLOUT : 0);
+		fds[1].events = (nr_there < count ? POLLIN : 0) |
+				(nr_returned < nr_there ? POLLOUT : 0);
+		if (poll(fds, 2, STUCK_MS) <= 0 ||
+		    (fds[0].revents | fds[1].revents) & (POLLERR | POLLHUP)) {
+			printf("stuck %d\n", nr_back);
+			return;
+		}
+		move(flow->client, fds[0].revents & POLLIN, back, count, &nr_back);
+		move(flow->client, fds[0].revents & POLLOUT, sent, count, &nr_sent);
+		move(flow->accepted, fds[1].revents & POLLIN, there, count, &nr_there);
+		move(flow->accepted, fds[1].revents & POLLOUT, there, nr_there,
+		     &nr_returned);
+	}
+	if (memcmp(sent, back, count))
+		puts("damaged");
+	else
+		printf("echoed %d\n", count);
+}
+
 static void do_step(struct flow *flow, const char *step)
 {
 	if (!strcmp(step, "send")) {
@@ -257,6 +309,8 @@ static void do_step(struct flow *flow, const char *step)
 	} else if (!strcmp(step, "reply")) {
 		send_datagram(flow, flow->server, &flow->peer);
 		outcome(flow, flow->client);
+	} else if (!strncmp(step, "echo=", 5)) {
+		do_echo(flow, atoi(step + 5));
 	} else if (!strncmp(step, "size=", 5)) {
 		flow->size = atoi(step + 5);
 	} else if (!strncmp(step, "burst=", 6)) {
@@ -269,7 +323,7 @@ static void do_step(struct flow *flow, const char *step)
 
 int main(int argc, char **argv)
 {
-	struct flow flow = { .size = 10 };
+	struct flow flow = { .size = 10, .accepted = -1 };
 
 	if (argc < 10)
 		wrong("too few arguments");
@@ -286,5 +340,8 @@ int main(int argc, char **argv)
 	open_client(&flow);
 	for (argv += 9; *argv; argv++)
 		do_step(&flow, *argv);
+	/* First, so that the client's port is free for another connection. */
+	if (flow.accepted >= 0)
+		close(flow.accepted);
 	return 0;
 }

@@ -28,7 +28,8 @@
 	X(pieces)							\
 	X(max_size)							\
 	X(mark)								\
-	X(priority)
+	X(priority)							\
+	X(larger)	/* packets than the MTU */
 
 enum {
 	DENIED_PORT	= 9999,

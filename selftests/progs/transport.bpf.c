@@ -1,0 +1,204 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Programs that read and rewrite the ports of the UDP and TCP packets of one flow:
+ * the client's port 40000 to port 9999, and back.
+ */
+#include "vmlinux.h"
+#include <bpf/bpf_endian.h>
+#include <bpf/bpf_helpers.h>
+
+#include "policy.h"
+
+char _license[] SEC("license") = "GPL";
+
+enum {
+	ACCEPT		= 1,
+	PROTO_TCP	= 6,
+	PROTO_UDP	= 17,
+	IP_OFFSET	= 0x1fff,
+	IP_CHECK	= 10,
+	TCP_CHECK	= 16,
+	UDP_CHECK	= 6,
+	CLIENT_PORT	= 40000,
+	SERVER_PORT	= DENIED_PORT,
+	/* What the server sees, and listens to. */
+	NEW_CLIENT_PORT	= 50000,
+	NEW_SERVER_PORT	= 8888,
+	/* The last byte of the server's address, and of one that nobody has. */
+	SERVER_BYTE	= 2,
+	ALIAS_BYTE	= 0x99,
+	MTU		= 1500,
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct policy_stats);
+} stats SEC(".maps");
+
+struct packet {
+	struct policy_stats *stats;
+	bool v6;
+	__u8 protocol;
+	__u32 transport;
+	__u16 source, dest;
+};
+
+static __always_inline bool parse_network(struct bpf_nf_ctx *ctx, struct packet *packet)
+{
+	struct ipv6hdr *ip6h = ctx->data;
+	struct iphdr *iph = ctx->data;
+
+	if ((void *)(iph + 1) > ctx->data_end)
+		return false;
+	if (iph->version == 4) {
+		packet->protocol = iph->protocol;
+		packet->transport = iph->ihl * 4;
+		return !(iph->frag_off & bpf_htons(IP_OFFSET));
+	}
+	if ((void *)(ip6h + 1) > ctx->data_end)
+		return false;
+	packet->v6 = true;
+	packet->protocol = ip6h->nexthdr;
+	packet->transport = sizeof(*ip6h);
+	return true;
+}
+
+/* Ports by packet pointers alone: they are in the linear part. */
+static __always_inline bool parse(struct bpf_nf_ctx *ctx, struct packet *packet)
+{
+	__u32 key = 0;
+	__be16 *ports;
+
+	if (!parse_network(ctx, packet) ||
+	    (packet->protocol != PROTO_TCP && packet->protocol != PROTO_UDP))
+		return false;
+	packet->stats = bpf_map_lookup_elem(&stats, &key);
+	if (!packet->stats)
+		return false;
+	__sync_fetch_and_add(&packet->stats->packets, 1);
+	ports = ctx->data + packet->transport;
+	if ((void *)(ports + 2) > ctx->data_end)
+		return false;
+	packet->source = bpf_ntohs(ports[0]);
+	packet->dest = bpf_ntohs(ports[1]);
+	return true;
+}
+
+static __always_inline bool is_request(const struct packet *packet)
+{
+	return packet->source == CLIENT_PORT && packet->dest == SERVER_PORT;
+}
+
+SEC("netfilter")
+int ports(struct bpf_nf_ctx *ctx)
+{
+	struct packet packet = {};
+
+	if (!parse(ctx, &packet))
+		return ACCEPT;
+	if (is_request(&packet) ||
+	    (packet.source == SERVER_PORT && packet.dest == CLIENT_PORT))
+		__sync_fetch_and_add(&packet.stats->ports, 1);
+	if (ctx->skb->len > MTU)
+		__sync_fetch_and_add(&packet.stats->larger, 1);
+	return ACCEPT;
+}
+
+static __always_inline int replace_sum(struct bpf_nf_ctx *ctx,
+				       const struct packet *packet, __u32 old, __u32 new,
+				       __u32 flags)
+{
+	if (packet->protocol == PROTO_TCP)
+		return bpf_l4_csum_replace((void *)ctx, packet->transport + TCP_CHECK,
+					   old, new, flags);
+	return bpf_l4_csum_replace((void *)ctx, packet->transport + UDP_CHECK, old, new,
+				   flags | BPF_F_MARK_MANGLED_0);
+}
+
+static __always_inline int set_port(struct bpf_nf_ctx *ctx, const struct packet *packet,
+				    __u32 at, __u16 from, __u16 to, bool sum)
+{
+	__be16 old = bpf_htons(from), new = bpf_htons(to);
+	int err;
+
+	err = bpf_skb_store_bytes((void *)ctx, packet->transport + at, &new,
+				  sizeof(new), 0);
+	return err || !sum ? err : replace_sum(ctx, packet, old, new, sizeof(new));
+}
+
+static __always_inline int set_ports(struct bpf_nf_ctx *ctx, const struct packet *packet,
+				     __u16 source, __u16 dest, bool sum)
+{
+	return set_port(ctx, packet, 0, packet->source, source, sum) ?:
+	       set_port(ctx, packet, 2, packet->dest, dest, sum);
+}
+
+static __always_inline int rewrite_ports(struct bpf_nf_ctx *ctx, bool sum)
+{
+	struct packet packet = {};
+	int err = 0;
+
+	if (!parse(ctx, &packet))
+		return ACCEPT;
+	if (is_request(&packet))
+		err = set_ports(ctx, &packet, NEW_CLIENT_PORT, NEW_SERVER_PORT, sum);
+	else if (packet.source == NEW_SERVER_PORT && packet.dest == NEW_CLIENT_PORT)
+		err = set_ports(ctx, &packet, SERVER_PORT, CLIENT_PORT, sum);
+	if (err)
+		packet.stats->result = -err;
+	return ACCEPT;
+}
+
+/* Both ports, both ways. */
+SEC("netfilter")
+int new_ports(struct bpf_nf_ctx *ctx)
+{
+	return rewrite_ports(ctx, true);
+}
+
+/* The same, and the checksum is left as it was. */
+SEC("netfilter")
+int new_ports_old_sum(struct bpf_nf_ctx *ctx)
+{
+	return rewrite_ports(ctx, false);
+}
+
+static __always_inline int set_address(struct bpf_nf_ctx *ctx,
+				       const struct packet *packet, __u32 at, __u8 byte)
+{
+	__be32 old, new;
+	int err;
+
+	err = bpf_skb_load_bytes(ctx, at, &old, sizeof(old));
+	if (err)
+		return err;
+	new = (old & ~bpf_htonl(0xff)) | bpf_htonl(byte);
+	err = bpf_skb_store_bytes((void *)ctx, at, &new, sizeof(new), 0);
+	if (!err && !packet->v6)
+		err = bpf_l3_csum_replace((void *)ctx, IP_CHECK, old, new, sizeof(new));
+	return err ?: replace_sum(ctx, packet, old, new, BPF_F_PSEUDO_HDR | sizeof(new));
+}
+
+/* From port 9999 of the alias to port 8888 of the server, and back. */
+SEC("netfilter")
+int translate(struct bpf_nf_ctx *ctx)
+{
+	struct packet packet = {};
+	int err;
+
+	if (!parse(ctx, &packet))
+		return ACCEPT;
+	if (is_request(&packet))
+		err = set_address(ctx, &packet, packet.v6 ? 36 : 16, SERVER_BYTE) ?:
+		      set_port(ctx, &packet, 2, packet.dest, NEW_SERVER_PORT, true);
+	else if (packet.source == NEW_SERVER_PORT && packet.dest == CLIENT_PORT)
+		err = set_address(ctx, &packet, packet.v6 ? 20 : 12, ALIAS_BYTE) ?:
+		      set_port(ctx, &packet, 0, packet.source, SERVER_PORT, true);
+	else
+		return ACCEPT;
+	if (err)
+		packet.stats->result = -err;
+	return ACCEPT;
+}
