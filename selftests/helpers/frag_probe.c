@@ -32,8 +32,9 @@
 
 #include "progs/policy.h"
 
-#define MAX_FRAGMENTS 64
+#define MAX_FRAGMENTS 128
 #define MAX_RAW 8
+#define MAX_OPTIONS 40
 #define MAX_RAW_LENGTH 256
 #define MAX_DATAGRAM 65535
 #define SENTINEL_TIMEOUT_MS 10000
@@ -41,7 +42,7 @@
 static const char usage[] =
 	"Usage: frag_probe -f NETNS -t NETNS -i DEVICE -s ADDRESS -d ADDRESS\n"
 	"                  [-p PORT] [-z SIZE,...] [-o INDEX,...] [-n]\n"
-	"                  [-x NEXTHDR:HEX]...\n"
+	"                  [-m INDEX,...] [-O HEX] [-x NEXTHDR:HEX]...\n"
 	"\n"
 	"  -f, -t  send from and receive in these namespaces\n"
 	"  -i      device on which packets are recorded in the receiving one\n"
@@ -50,6 +51,8 @@ static const char usage[] =
 	"  -z      bytes in each fragment, the UDP header in the first (100)\n"
 	"  -o      fragments to send, in this order (all of them)\n"
 	"  -n      send with IP_NODEFRAG\n"
+	"  -m      fragments that must not be cut: with DF set (none), in IPv4\n"
+	"  -O      options of each packet's header, in IPv4\n"
 	"  -x      send no datagram but IPv6 packets of these bytes\n"
 	"\n"
 	"Prints, in the order of arrival and then of what the socket has\n"
@@ -75,6 +78,9 @@ struct probe {
 	struct raw raw[MAX_RAW];
 	int nr_raw;
 	int nodefrag;
+	bool df[MAX_FRAGMENTS];
+	unsigned char options[MAX_OPTIONS];
+	int options_length;
 
 	unsigned char datagram[MAX_DATAGRAM];
 	int length;
@@ -123,17 +129,36 @@ static int parse_list(const char *text, int *list)
 	return nr;
 }
 
+/* Return: how many bytes @text has. */
+static int parse_hex(const char *text, unsigned char *bytes, int max)
+{
+	int length, used;
+
+	for (length = 0; *text; text += 2, length++)
+		if (length == max || sscanf(text, "%2hhx%n", bytes + length, &used) != 1 ||
+		    used != 2)
+			wrong("whole bytes in hexadecimal are wanted, not too many");
+	return length;
+}
+
 static void parse_raw(const char *text, struct raw *raw)
 {
 	int used;
 
 	if (sscanf(text, "%d:%n", &raw->nexthdr, &used) != 1)
 		wrong("-x wants NEXTHDR:HEX");
-	for (text += used; *text; text += 2, raw->length++)
-		if (raw->length == MAX_RAW_LENGTH ||
-		    sscanf(text, "%2hhx%n", raw->bytes + raw->length, &used) != 1 ||
-		    used != 2)
-			wrong("-x wants whole bytes in hexadecimal, not too many");
+	raw->length = parse_hex(text + used, raw->bytes, MAX_RAW_LENGTH);
+}
+
+static void parse_df(const char *text, bool *df)
+{
+	int list[MAX_FRAGMENTS], nr = parse_list(text, list);
+
+	while (nr--) {
+		if (list[nr] < 0 || list[nr] >= MAX_FRAGMENTS)
+			wrong("-m names a fragment that there cannot be");
+		df[list[nr]] = true;
+	}
 }
 
 static int parse_address(const char *text, struct sockaddr_storage *to)
@@ -251,23 +276,25 @@ static void open_receivers(struct probe *probe)
 	probe->sentinel = bound_udp(probe, SENTINEL_PORT);
 }
 
-static int ipv4_packet(struct probe *probe, int offset, int size, bool more,
+static int ipv4_packet(struct probe *probe, int offset, int size, bool more, bool df,
 		       unsigned char *packet)
 {
+	int header = sizeof(struct iphdr) + probe->options_length;
 	struct iphdr iph = {
 		.version = 4,
-		.ihl = 5,
+		.ihl = header / 4,
 		.ttl = 64,
 		.protocol = IPPROTO_UDP,
 		.id = htons(probe->id % 65535 + 1),
-		.frag_off = htons(offset / 8 | (more ? IP_MF : 0)),
-		.tot_len = htons(sizeof(iph) + size),
+		.frag_off = htons(offset / 8 | (more ? IP_MF : 0) | (df ? IP_DF : 0)),
+		.tot_len = htons(header + size),
 		.saddr = ((struct sockaddr_in *)&probe->src)->sin_addr.s_addr,
 		.daddr = ((struct sockaddr_in *)&probe->dst)->sin_addr.s_addr,
 	};
 
 	memcpy(packet, &iph, sizeof(iph));
-	return sizeof(iph);
+	memcpy(packet + sizeof(iph), probe->options, probe->options_length);
+	return header;
 }
 
 static int ipv6_packet(struct probe *probe, int offset, int size, bool more,
@@ -334,7 +361,8 @@ static void send_fragment(struct probe *probe, int fd, int index)
 		offset += probe->sizes[i];
 	more = index < probe->nr_sizes - 1;
 	if (probe->family == AF_INET)
-		header = ipv4_packet(probe, offset, probe->sizes[index], more, packet);
+		header = ipv4_packet(probe, offset, probe->sizes[index], more,
+				     probe->df[index], packet);
 	else
 		header = ipv6_packet(probe, offset, probe->sizes[index], more, packet);
 	memcpy(packet + header, probe->datagram + offset, probe->sizes[index]);
@@ -467,7 +495,7 @@ static void parse_options(struct probe *probe, int argc, char **argv)
 {
 	int opt, i;
 
-	while ((opt = getopt(argc, argv, "f:t:i:s:d:p:z:o:nx:h")) != -1) {
+	while ((opt = getopt(argc, argv, "f:t:i:s:d:p:z:o:nm:O:x:h")) != -1) {
 		switch (opt) {
 		case 'f':
 			probe->from = optarg;
@@ -495,6 +523,15 @@ static void parse_options(struct probe *probe, int argc, char **argv)
 			break;
 		case 'n':
 			probe->nodefrag = 1;
+			break;
+		case 'm':
+			parse_df(optarg, probe->df);
+			break;
+		case 'O':
+			probe->options_length = parse_hex(optarg, probe->options,
+							  MAX_OPTIONS);
+			if (probe->options_length % 4)
+				wrong("-O wants a multiple of 4 bytes");
 			break;
 		case 'x':
 			if (probe->nr_raw == MAX_RAW)
