@@ -6,6 +6,7 @@
 source "$(dirname "$0")/lib.sh"
 
 REASSEMBLED=1
+DF=2
 IS_FRAGMENT=4
 
 setup()
@@ -25,6 +26,28 @@ check()
 	expect_stats_of packet packets=1 result=0 flags="$flags" pieces="$pieces" \
 		max_size=$((max ? max + header : 0))
 	[[ $DELIVERED == *intact ]] || fail "not delivered: $DELIVERED"
+}
+
+# Fragments that were not to be cut further.
+check_df()
+{
+	local sizes=$1 with_df=$2 flags=$3
+
+	attach packet/frag_info ip forward 0 defrag
+	probe 4 client-server -z "$sizes" -m "$with_df"
+	expect_stats_of packet packets=1 result=0 flags="$flags" pieces=2 \
+		max_size=$((1000 + 20))
+	expect_delivered "1192 intact"
+}
+
+# Their bytes are no piece's, but count.
+test_ipv4_options()
+{
+	attach packet/frag_info ip forward 0 defrag
+	probe 4 client-server -z 1400,480,8,912 -O 0101010101010100
+	expect_stats_of packet packets=1 result=0 flags="$REASSEMBLED" pieces=4 \
+		max_size=$((1400 + 28))
+	expect_delivered "2792 intact"
 }
 
 # A pull joins the pieces: they cannot be counted, and leave as large as allowed.
@@ -81,11 +104,17 @@ for family in 4 6; do
 	add_test "uneven_ipv$family" check $family 1400,480,8,912 $REASSEMBLED 4 1400
 	add_test "64_pieces_ipv$family" check $family \
 		"$(printf '8,%.0s' {1..63})8" $REASSEMBLED 64 8
+	add_test "100_pieces_ipv$family" check $family \
+		"$(printf '8,%.0s' {1..99})8" $REASSEMBLED 100 8
 	add_test "pulled_ipv$family" check_pulled $family
 	add_test "without_defrag_ipv$family" check_without_defrag $family
 	for hook in "${HOOKS[@]}"; do
 		add_test "at_${hook}_ipv$family" check_hook $family "$hook"
 	done
 done
+add_test df_on_both check_df 1000,200 0,1 $((REASSEMBLED | DF))
+add_test df_on_largest check_df 1000,200 0 $((REASSEMBLED | DF))
+add_test df_on_largest_second check_df 200,1000 1 $((REASSEMBLED | DF))
+add_test df_on_smaller_second check_df 1000,200 1 $((REASSEMBLED | DF))
 
 run_tests
