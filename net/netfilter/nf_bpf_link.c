@@ -96,6 +96,29 @@ static struct bpf_nf_link *to_nf_link(const struct bpf_link *link)
 	return container_of(link, struct bpf_nf_link, link);
 }
 
+/* What few packets need is in functions of its own: inline, the registers that it
+ * takes would be saved and restored for every packet.
+ */
+static noinline u32 bpf_nf_run_pinned(const struct bpf_prog *prog,
+				      const struct bpf_nf_ctx_kern *ctx)
+{
+	return bpf_prog_run_pin_on_cpu(prog, ctx);
+}
+
+static __always_inline u32 bpf_nf_run_prog(const struct bpf_prog *prog,
+					   const struct bpf_nf_ctx_kern *ctx)
+{
+	/* LOCAL_OUT and POST_ROUTING also run in process context, which may move
+	 * to another CPU. A softirq does not, and neither does what has disabled
+	 * them, unless they are threads (PREEMPT_RT).
+	 */
+	if (IS_ENABLED(CONFIG_PREEMPT_RT) || unlikely(!in_softirq()) ||
+	    static_branch_unlikely(&bpf_stats_enabled_key))
+		return bpf_nf_run_pinned(prog, ctx);
+	cant_migrate();
+	return bpf_dispatcher_nop_func(ctx, prog->insnsi, prog->bpf_func);
+}
+
 static unsigned int bpf_nf_run(void *priv, struct sk_buff *skb,
 			       const struct nf_hook_state *state)
 {
@@ -111,19 +134,29 @@ static unsigned int bpf_nf_run(void *priv, struct sk_buff *skb,
 	if (unlikely(!prog))
 		return NF_ACCEPT;
 
-	/* LOCAL_OUT and POST_ROUTING also run in process context. */
-	verdict = bpf_prog_run_pin_on_cpu(prog, &ctx);
-
 	/* The verifier bounds the verdict of a program, not that of a program
 	 * which extends it (BPF_PROG_TYPE_EXT): any other value would leak the
 	 * packet or warn in nf_hook_slow(), so it drops.
 	 */
+	verdict = bpf_nf_run_prog(prog, &ctx);
 	if (unlikely(verdict != NF_ACCEPT)) {
 		this_cpu_inc(nf_link->stats->dropped);
 		return NF_DROP;
 	}
 	this_cpu_inc(nf_link->stats->accepted);
 	return NF_ACCEPT;
+}
+
+/* What most packets are, told without a look behind the first header. */
+static __always_inline bool bpf_nf_is_whole(const struct sk_buff *skb, u8 pf)
+{
+	u8 nexthdr;
+
+	if (pf == NFPROTO_IPV4)
+		return !ip_is_fragment(ip_hdr(skb));
+	nexthdr = ipv6_hdr(skb)->nexthdr;
+	return nexthdr == NEXTHDR_TCP || nexthdr == NEXTHDR_UDP ||
+	       nexthdr == NEXTHDR_ICMP;
 }
 
 /**
@@ -136,14 +169,11 @@ static unsigned int bpf_nf_run(void *priv, struct sk_buff *skb,
 bool bpf_nf_is_fragment(const struct sk_buff *skb, u8 pf)
 {
 	unsigned int offset = 0;
-	u8 nexthdr;
 
-	if (pf == NFPROTO_IPV4)
-		return ip_is_fragment(ip_hdr(skb));
-
-	nexthdr = ipv6_hdr(skb)->nexthdr;
-	if (likely(nexthdr == NEXTHDR_TCP || nexthdr == NEXTHDR_UDP))
+	if (likely(bpf_nf_is_whole(skb, pf)))
 		return false;
+	if (pf == NFPROTO_IPV4)
+		return true;
 
 	/* A chain that ends before its last header hides whether it has a
 	 * fragment header: only one that was read to its end has none.
@@ -152,18 +182,27 @@ bool bpf_nf_is_fragment(const struct sk_buff *skb, u8 pf)
 			     NULL) != -ENOENT;
 }
 
-/* A function of its own, so that a link without the flag pays nothing for it. */
-static unsigned int bpf_nf_run_strict(void *priv, struct sk_buff *skb,
-				      const struct nf_hook_state *state)
+static noinline unsigned int
+bpf_nf_run_unless_fragment(void *priv, struct sk_buff *skb,
+			   const struct nf_hook_state *state)
 {
 	const struct bpf_nf_link *nf_link = priv;
 
-	if (unlikely(bpf_nf_is_fragment(skb, state->pf) &&
-		     rcu_access_pointer(nf_link->prog))) {
+	if (bpf_nf_is_fragment(skb, state->pf) &&
+	    rcu_access_pointer(nf_link->prog)) {
 		this_cpu_inc(nf_link->stats->dropped_fragments);
 		return NF_DROP;
 	}
 	return bpf_nf_run(priv, skb, state);
+}
+
+/* A function of its own, so that a link without the flag pays nothing for it. */
+static unsigned int bpf_nf_run_strict(void *priv, struct sk_buff *skb,
+				      const struct nf_hook_state *state)
+{
+	if (likely(bpf_nf_is_whole(skb, state->pf)))
+		return bpf_nf_run(priv, skb, state);
+	return bpf_nf_run_unless_fragment(priv, skb, state);
 }
 
 /**
