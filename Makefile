@@ -17,7 +17,7 @@ PF	?= inet
 PRIORITY ?= filter
 DEFRAG	?= 1
 
-export BASE KSRC FLAVOUR V ACCEL PACKAGES JOBS
+export BASE KSRC FLAVOUR V ACCEL PACKAGES JOBS SMOKE SEED
 
 ifeq ($(V),)
 MAKEFLAGS += -s
@@ -43,6 +43,10 @@ demo: kernel-if-needed tools samples ## a router under four policies, with real 
 .PHONY: check
 check: kernel-if-needed tools samples selftests ## every test in the guest, then check-patches; TEST=pattern runs some
 	scripts/check.sh $(TEST)
+
+.PHONY: torture
+torture: kernel-if-needed tools samples selftests ## attacks, fuzzers, load and races, in the guest; SMOKE=1 the short form, TEST=pattern, SEED=n
+	scripts/torture.sh $(TEST)
 
 .PHONY: shell
 shell: kernel-if-needed tools samples ## a terminal on the router, its client and its server

@@ -6,7 +6,7 @@ set -euo pipefail
 usage()
 {
 	cat <<-EOF
-	Usage: selftests/run.sh [-l] [-v] [PATTERN]
+	Usage: selftests/run.sh [-l] [-v] [-d DIR] [PATTERN]
 
 	Runs the tests whose name PATTERN matches (a shell pattern, anywhere in the
 	name: "link", "frag*4"), all of them without one. A test is one file here;
@@ -14,6 +14,9 @@ usage()
 
 	  -l  list the tests
 	  -v  print every result, with its time, not just failures
+	  -d  the tests of the directory DIR here, such as torture
+
+	Of what a test prints, "# figure: TEXT" is passed on whatever its results are.
 
 	Environment:
 	  NF_BPF_PATCHED=1  the kernel is this project's: what it lacks is a failure,
@@ -33,6 +36,8 @@ export BUILD=${BUILD:-$(cd "$SRC/.." && pwd)/build}
 export BASE=${BASE:-6.1}
 export SELFTESTS=${SELFTESTS:-$BUILD/$BASE/selftests}
 TEST_TIMEOUT=${TEST_TIMEOUT:-$((300 * ${NF_BPF_SLOW:-1}))}
+TESTS=$SRC		# where the tests are,
+PROGRAMS=$SELFTESTS	# and those in C once they are built
 VERBOSE=0
 
 passed=0
@@ -50,7 +55,7 @@ all_tests()
 {
 	local file
 
-	for file in "$SRC"/*.c "$SRC"/*.sh; do
+	for file in "$TESTS"/*.c "$TESTS"/*.sh; do
 		[[ -e $file ]] || continue
 		file=${file##*/}
 		[[ $file == run.sh || $file == lib.sh ]] || echo "${file%.*}"
@@ -69,10 +74,10 @@ matching_tests()
 
 program_of()
 {
-	if [[ -e $SRC/$1.sh ]]; then
-		echo "$SRC/$1.sh"
+	if [[ -e $TESTS/$1.sh ]]; then
+		echo "$TESTS/$1.sh"
 	else
-		echo "$SELFTESTS/$1"
+		echo "$PROGRAMS/$1"
 	fi
 }
 
@@ -166,6 +171,8 @@ run_file()
 			take_result "$name" "${BASH_REMATCH[1]}" \
 				"${BASH_REMATCH[2]}" "$(seconds_since "$since")"
 			since=$EPOCHREALTIME
+		elif [[ $line == "# figure: "* ]]; then
+			printf '  %s\n' "${line#"# figure: "}"
 		else
 			output+=("$line")
 		fi
@@ -239,6 +246,13 @@ main()
 			;;
 		-l) list=1 ;;
 		-v) VERBOSE=1 ;;
+		-d)
+			(($# > 1)) || die "-d: which directory?"
+			[[ -d $SRC/$2 ]] || die "$2: no such directory in $SRC"
+			TESTS=$SRC/$2
+			PROGRAMS=$SELFTESTS/$2
+			shift
+			;;
 		-*) die "$1: unknown option (see --help)" ;;
 		*)
 			[[ -z $pattern ]] || die "$1: one pattern only"

@@ -188,6 +188,31 @@ test_pattern_without_a_match()
 	expect_fails -s 2 "no test has such a name" "$FAKE/run.sh" nonsense
 }
 
+test_directory()
+{
+	fake good <<< 'printf "%s\n" 1..1 "ok 1 a"'
+	mkdir "$FAKE/other"
+	cp "$FAKE/good.sh" "$FAKE/other/better.sh"
+	echo 'int main(void) { return 0; }' > "$FAKE/other/built.c"
+	mkdir -p "$WORK/programs/other"
+	cp "$FAKE/good.sh" "$WORK/programs/other/built"
+	expect_eq "listed" good "$("$FAKE/run.sh" -l)"
+	expect_eq "listed in the directory" "built
+better" "$("$FAKE/run.sh" -l -d other)"
+	expect_eq "last line" "2 passed, 0 failed, 0 skipped" \
+		"$(SELFTESTS=$WORK/programs "$FAKE/run.sh" -d other | tail -n 1)"
+	expect_fails -s 2 "no such directory" "$FAKE/run.sh" -d nonsense
+	expect_fails -s 2 "which directory" "$FAKE/run.sh" -d
+}
+
+test_figures_are_shown()
+{
+	fake good <<-'EOF2'
+	printf '%s\n' 1..1 "# chatter" "# figure: 17 of them" "ok 1 a"
+	EOF2
+	expect_run 0 "1 passed, 0 failed, 0 skipped" "17 of them"
+}
+
 test_wrong_arguments()
 {
 	expect_fails -s 2 "unknown option" "$SELFTESTS_SRC/run.sh" --nonsense
