@@ -5,54 +5,50 @@
 # the series, and one line that counts both.
 
 . "$(dirname "$0")/lib.sh"
+. "$(dirname "$0")/tests.sh"
 
 PATTERN=${1:-}
 GUEST_TIMEOUT=${GUEST_TIMEOUT:-$((2400 * $(flavour_says "Guest slowness" 1)))}
-passed=0
-failed=0
-skipped=0
+SECOND=
 
-COUNTS='^[0-9]+ passed, [0-9]+ failed, [0-9]+ skipped$'
-
-# Takes the counts of a part out of its output, and adds them up. A part that
-# fails without saying what counts as one failure of its own.
-run_part()
+# A test hardly ever uses two processors: on two, each half has a guest.
+run_selftests()
 {
-	local name=$1 rc=0 counts _passed _failed _skipped
-	shift
+	local tests=$1 output=$BUILD/selftests-2.output rc=0
 
-	"$@" 2>&1 | tee "$BUILD/$name.log" | sed -u -E "/$COUNTS/d" || rc=$?
-	counts=$(grep -E "$COUNTS" "$BUILD/$name.log" | tail -n 1 || :)
-	read -r _passed _ _failed _ _skipped _ <<< "${counts:-0 passed, 0 failed, 0 skipped}"
-	passed=$((passed + _passed))
-	failed=$((failed + _failed))
-	skipped=$((skipped + _skipped))
-	if ((rc != 0 && _failed == 0)); then
-		note "not ok $name: exit status $rc"
-		failed=$((failed + 1))
+	if ((JOBS < 2 || tests < 4)); then
+		guest_command kernel "$GUEST_TIMEOUT" ${PATTERN:+"$PATTERN"}
+		run_part selftests "${GUEST[@]}"
+		return
 	fi
+
+	guest_command kernel-2 "$GUEST_TIMEOUT" -s 2/2 ${PATTERN:+"$PATTERN"}
+	"${GUEST[@]}" > "$output" 2>&1 &
+	SECOND=$!
+	trap 'kill "$SECOND" 2> /dev/null || :' EXIT
+	guest_command kernel "$GUEST_TIMEOUT" -s 1/2 ${PATTERN:+"$PATTERN"}
+	run_part selftests "${GUEST[@]}"
+	# The second half is printed after the first, not in between.
+	wait "$SECOND" || rc=$?
+	trap - EXIT
+	run_part selftests-2 print_output "$output" "$rc"
 }
 
-in_guest()
+print_output()
 {
-	local name environment=()
-
-	# What the caller has set for the tests.
-	for name in "${!NF_BPF_@}" TEST_TIMEOUT; do
-		[[ -z ${!name:-} ]] || environment+=(--env "$name=${!name}")
-	done
-	"$TOP/tools/guest/run" --timeout "$GUEST_TIMEOUT" "${environment[@]}" -- \
-		selftests/run.sh ${PATTERN:+"$PATTERN"}
+	cat "$1"
+	return "$2"
 }
 
 main()
 {
-	local ran=0
+	local tests ran=0
 
 	mkdir -p "$BUILD"
-	if "$TOP/selftests/run.sh" -l "$PATTERN" > /dev/null 2>&1; then
+	tests=$("$TOP/selftests/run.sh" -l "$PATTERN" 2> /dev/null | wc -l || :)
+	if ((tests)); then
 		note "# selftests, in the guest"
-		run_part selftests in_guest
+		run_selftests "$tests"
 		ran=1
 	fi
 	# It builds kernels of its own, whatever the flavour is.
@@ -62,9 +58,7 @@ main()
 		ran=1
 	fi
 	((ran)) || die "TEST=$PATTERN: no test has such a name (selftests/run.sh -l lists them)"
-
-	note "$passed passed, $failed failed, $skipped skipped"
-	((failed == 0))
+	print_counts
 }
 
 main

@@ -6,7 +6,7 @@ set -euo pipefail
 usage()
 {
 	cat <<-EOF
-	Usage: selftests/run.sh [-l] [-v] [-d DIR] [PATTERN]
+	Usage: selftests/run.sh [-l] [-v] [-d DIR] [-s K/N] [PATTERN]
 
 	Runs the tests whose name PATTERN matches (a shell pattern, anywhere in the
 	name: "link", "frag*4"), all of them without one. A test is one file here;
@@ -15,6 +15,7 @@ usage()
 	  -l  list the tests
 	  -v  print every result, with its time, not just failures
 	  -d  the tests of the directory DIR here, such as torture
+	  -s  the K-th share of N: every N-th of them, beginning with the K-th
 
 	Of what a test prints, "# figure: TEXT" is passed on whatever its results are.
 
@@ -70,6 +71,21 @@ matching_tests()
 		# shellcheck disable=SC2053 # it is a pattern
 		[[ $name != *$1* ]] || echo "$name"
 	done < <(all_tests)
+}
+
+# keep_share K/N: of $tests
+keep_share()
+{
+	local k=${1%/*} n=${1#*/} kept=()
+
+	if [[ ! $1 =~ ^[1-9][0-9]*/[1-9][0-9]*$ ]] || ((k > n)); then
+		die "-s $1: not K/N with K from 1 to N"
+	fi
+	for ((; k <= ${#tests[@]}; k += n)); do
+		kept+=("${tests[k - 1]}")
+	done
+	((${#kept[@]})) || die "-s $1: there are only ${#tests[@]} tests"
+	tests=("${kept[@]}")
 }
 
 program_of()
@@ -235,7 +251,7 @@ print_skips()
 
 main()
 {
-	local list=0 pattern='' name mounted=0
+	local list=0 pattern='' share='' name mounted=0
 	local tests=()
 
 	while (($#)); do
@@ -253,6 +269,11 @@ main()
 			PROGRAMS=$SELFTESTS/$2
 			shift
 			;;
+		-s)
+			(($# > 1)) || die "-s: which share?"
+			share=$2
+			shift
+			;;
 		-*) die "$1: unknown option (see --help)" ;;
 		*)
 			[[ -z $pattern ]] || die "$1: one pattern only"
@@ -264,6 +285,7 @@ main()
 
 	mapfile -t tests < <(matching_tests "$pattern")
 	((${#tests[@]})) || die "$pattern: no test has such a name (see -l)"
+	[[ -z $share ]] || keep_share "$share"
 	if ((list)); then
 		printf '%s\n' "${tests[@]}"
 		return 0

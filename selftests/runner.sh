@@ -205,6 +205,20 @@ better" "$("$FAKE/run.sh" -l -d other)"
 	expect_fails -s 2 "which directory" "$FAKE/run.sh" -d
 }
 
+test_shares()
+{
+	fake a <<< 'printf "%s\n" 1..1 "ok 1 a"'
+	cp "$FAKE/a.sh" "$FAKE/b.sh"
+	cp "$FAKE/a.sh" "$FAKE/c.sh"
+	expect_eq "first of two" "a
+c" "$("$FAKE/run.sh" -l -s 1/2)"
+	expect_eq "second of two" b "$("$FAKE/run.sh" -l -s 2/2)"
+	expect_fails -s 2 "there are only 3 tests" "$FAKE/run.sh" -s 4/4
+	expect_fails -s 2 "not K/N" "$FAKE/run.sh" -s 3/2
+	expect_fails -s 2 "not K/N" "$FAKE/run.sh" -s two
+	expect_fails -s 2 "which share" "$FAKE/run.sh" -s
+}
+
 test_figures_are_shown()
 {
 	fake good <<-'EOF2'

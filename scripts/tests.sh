@@ -1,0 +1,50 @@
+# SPDX-License-Identifier: GPL-2.0
+# shellcheck shell=bash
+#
+# Runs tests in parts, and adds up what they count. Source it after lib.sh.
+
+COUNTS='^[0-9]+ passed, [0-9]+ failed, [0-9]+ skipped$'
+
+passed=0
+failed=0
+skipped=0
+
+# run_part NAME COMMAND...: takes the counts of a part out of its output, and adds
+# them up. A part that fails without saying what counts as one failure of its own.
+run_part()
+{
+	local name=$1 rc=0 counts _passed _failed _skipped
+	shift
+
+	"$@" 2>&1 | tee "$BUILD/$name.log" | sed -u -E "/$COUNTS/d" || rc=$?
+	counts=$(grep -E "$COUNTS" "$BUILD/$name.log" | tail -n 1 || :)
+	read -r _passed _ _failed _ _skipped _ <<< "${counts:-0 passed, 0 failed, 0 skipped}"
+	passed=$((passed + _passed))
+	failed=$((failed + _failed))
+	skipped=$((skipped + _skipped))
+	if ((rc != 0 && _failed == 0)); then
+		note "not ok $name: exit status $rc"
+		failed=$((failed + 1))
+	fi
+}
+
+# The last line, and the exit status.
+print_counts()
+{
+	note "$passed passed, $failed failed, $skipped skipped"
+	((failed == 0))
+}
+
+# guest_command NAME TIMEOUT [ARGUMENT...]: sets GUEST to what runs selftests/run.sh
+# with these arguments, and with what the caller has set for the tests.
+guest_command()
+{
+	local name=$1 timeout=$2 variable
+	shift 2
+
+	GUEST=("$TOP/tools/guest/run" --timeout "$timeout" --log "$BUILD/guest/$name.log")
+	for variable in "${!NF_BPF_@}" TEST_TIMEOUT; do
+		[[ -z ${!variable:-} ]] || GUEST+=(--env "$variable=${!variable}")
+	done
+	GUEST+=(-- selftests/run.sh "$@")
+}
