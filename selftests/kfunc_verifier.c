@@ -89,12 +89,12 @@ static int load_as(FIXTURE_DATA(kfunc) *self, enum bpf_prog_type type,
 		   const char *license, const struct bpf_insn *insns, int insn_cnt)
 {
 	LIBBPF_OPTS(bpf_prog_load_opts, opts,
-		.log_level = 1,
-		.log_buf = self->log,
-		.log_size = sizeof(self->log),
-		.fd_array = self->fds,
-		.expected_attach_type = type == BPF_PROG_TYPE_NETFILTER ?
-					BPF_NETFILTER : 0);
+		    .log_level = 1,
+		    .log_buf = self->log,
+		    .log_size = sizeof(self->log),
+		    .fd_array = self->fds,
+		    .expected_attach_type = type == BPF_PROG_TYPE_NETFILTER ?
+		    BPF_NETFILTER : 0);
 
 	self->log[0] = '\0';
 	return bpf_prog_load(type, "kfunc", license, insns, insn_cnt, &opts);
@@ -175,150 +175,148 @@ static int load_as(FIXTURE_DATA(kfunc) *self, enum bpf_prog_type type,
 
 NF_TEST_F(kfunc, get_and_release)
 {
-	EXPECT_LOADS(
-		CT_GET,
-		BPF_JMP_IMM(BPF_JEQ, BPF_REG_0, 0, 2),
-		BPF_MOV64_REG(BPF_REG_1, BPF_REG_0),
-		CT_RELEASE,
-		ACCEPT);
+	EXPECT_LOADS(CT_GET,
+		     BPF_JMP_IMM(BPF_JEQ, BPF_REG_0, 0, 2),
+		     BPF_MOV64_REG(BPF_REG_1, BPF_REG_0),
+		     CT_RELEASE,
+		     ACCEPT);
 }
 
 NF_TEST_F(kfunc, get_without_null_check)
 {
 	EXPECT_REFUSED("R0 invalid mem access 'ptr_or_null_",
-		CT_GET,
-		BPF_LDX_MEM(BPF_DW, BPF_REG_1, BPF_REG_0, self->status),
-		ACCEPT);
+		       CT_GET,
+		       BPF_LDX_MEM(BPF_DW, BPF_REG_1, BPF_REG_0, self->status),
+		       ACCEPT);
 }
 
 NF_TEST_F(kfunc, release_without_null_check)
 {
 	EXPECT_REFUSED("arg",
-		CT_GET,
-		BPF_MOV64_REG(BPF_REG_1, BPF_REG_0),
-		CT_RELEASE,
-		ACCEPT);
+		       CT_GET,
+		       BPF_MOV64_REG(BPF_REG_1, BPF_REG_0),
+		       CT_RELEASE,
+		       ACCEPT);
 }
 
 NF_TEST_F(kfunc, get_leaked)
 {
 	EXPECT_REFUSED("Unreleased reference",
-		CT_GET,
-		ACCEPT);
+		       CT_GET,
+		       ACCEPT);
 }
 
 NF_TEST_F(kfunc, lookup_leaked)
 {
 	EXPECT_REFUSED("Unreleased reference",
-		ZEROS,
-		TUPLE_AND_OPTS,
-		CT_LOOKUP,
-		ACCEPT);
+		       ZEROS,
+		       TUPLE_AND_OPTS,
+		       CT_LOOKUP,
+		       ACCEPT);
 }
 
 NF_TEST_F(kfunc, release_twice)
 {
 	EXPECT_REFUSED("arg",
-		CT_GET,
-		BPF_JMP_IMM(BPF_JEQ, BPF_REG_0, 0, 5),
-		BPF_MOV64_REG(BPF_REG_6, BPF_REG_0),
-		BPF_MOV64_REG(BPF_REG_1, BPF_REG_6),
-		CT_RELEASE,
-		BPF_MOV64_REG(BPF_REG_1, BPF_REG_6),
-		CT_RELEASE,
-		ACCEPT);
+		       CT_GET,
+		       BPF_JMP_IMM(BPF_JEQ, BPF_REG_0, 0, 5),
+		       BPF_MOV64_REG(BPF_REG_6, BPF_REG_0),
+		       BPF_MOV64_REG(BPF_REG_1, BPF_REG_6),
+		       CT_RELEASE,
+		       BPF_MOV64_REG(BPF_REG_1, BPF_REG_6),
+		       CT_RELEASE,
+		       ACCEPT);
 }
 
 NF_TEST_F(kfunc, use_after_release)
 {
 	EXPECT_REFUSED("R6 invalid mem access 'scalar'",
-		CT_GET,
-		BPF_JMP_IMM(BPF_JEQ, BPF_REG_0, 0, 4),
-		BPF_MOV64_REG(BPF_REG_6, BPF_REG_0),
-		BPF_MOV64_REG(BPF_REG_1, BPF_REG_6),
-		CT_RELEASE,
-		BPF_LDX_MEM(BPF_DW, BPF_REG_1, BPF_REG_6, self->status),
-		ACCEPT);
+		       CT_GET,
+		       BPF_JMP_IMM(BPF_JEQ, BPF_REG_0, 0, 4),
+		       BPF_MOV64_REG(BPF_REG_6, BPF_REG_0),
+		       BPF_MOV64_REG(BPF_REG_1, BPF_REG_6),
+		       CT_RELEASE,
+		       BPF_LDX_MEM(BPF_DW, BPF_REG_1, BPF_REG_6, self->status),
+		       ACCEPT);
 }
 
 /* The context has to be this program's, at its beginning. */
 NF_TEST_F(kfunc, context_of_the_stack)
 {
 	EXPECT_REFUSED("expected pointer to ctx",
-		ZEROS,
-		STACK_PTR(BPF_REG_1, -64),
-		CT_GET,
-		BPF_JMP_IMM(BPF_JEQ, BPF_REG_0, 0, 2),
-		BPF_MOV64_REG(BPF_REG_1, BPF_REG_0),
-		CT_RELEASE,
-		ACCEPT);
+		       ZEROS,
+		       STACK_PTR(BPF_REG_1, -64),
+		       CT_GET,
+		       BPF_JMP_IMM(BPF_JEQ, BPF_REG_0, 0, 2),
+		       BPF_MOV64_REG(BPF_REG_1, BPF_REG_0),
+		       CT_RELEASE,
+		       ACCEPT);
 }
 
 NF_TEST_F(kfunc, context_is_the_skb)
 {
 	EXPECT_REFUSED("expected pointer to ctx",
-		BPF_LDX_MEM(BPF_DW, BPF_REG_1, BPF_REG_1, self->ctx_skb),
-		BPF_MOV64_IMM(BPF_REG_2, 1),
-		BPF_MOV64_IMM(BPF_REG_3, 0),
-		REJECT,
-		ACCEPT);
+		       BPF_LDX_MEM(BPF_DW, BPF_REG_1, BPF_REG_1, self->ctx_skb),
+		       BPF_MOV64_IMM(BPF_REG_2, 1),
+		       BPF_MOV64_IMM(BPF_REG_3, 0),
+		       REJECT,
+		       ACCEPT);
 }
 
 NF_TEST_F(kfunc, context_is_null)
 {
 	EXPECT_REFUSED("expected pointer to ctx",
-		BPF_MOV64_IMM(BPF_REG_1, 0),
-		BPF_MOV64_IMM(BPF_REG_2, 1),
-		BPF_MOV64_IMM(BPF_REG_3, 0),
-		REJECT,
-		ACCEPT);
+		       BPF_MOV64_IMM(BPF_REG_1, 0),
+		       BPF_MOV64_IMM(BPF_REG_2, 1),
+		       BPF_MOV64_IMM(BPF_REG_3, 0),
+		       REJECT,
+		       ACCEPT);
 }
 
 NF_TEST_F(kfunc, context_with_an_offset)
 {
 	EXPECT_REFUSED("R1",
-		BPF_ALU64_IMM(BPF_ADD, BPF_REG_1, 8),
-		BPF_MOV64_IMM(BPF_REG_2, 1),
-		BPF_MOV64_IMM(BPF_REG_3, 0),
-		REJECT,
-		ACCEPT);
+		       BPF_ALU64_IMM(BPF_ADD, BPF_REG_1, 8),
+		       BPF_MOV64_IMM(BPF_REG_2, 1),
+		       BPF_MOV64_IMM(BPF_REG_3, 0),
+		       REJECT,
+		       ACCEPT);
 }
 
 NF_TEST_F(kfunc, reject)
 {
-	EXPECT_LOADS(
-		BPF_MOV64_IMM(BPF_REG_2, 1),
-		BPF_MOV64_IMM(BPF_REG_3, 0),
-		REJECT,
-		ACCEPT);
+	EXPECT_LOADS(BPF_MOV64_IMM(BPF_REG_2, 1),
+		     BPF_MOV64_IMM(BPF_REG_3, 0),
+		     REJECT,
+		     ACCEPT);
 }
 
 NF_TEST_F(kfunc, reject_with_a_pointer_for_a_code)
 {
 	EXPECT_REFUSED("R3 is not a scalar",
-		BPF_MOV64_IMM(BPF_REG_2, 1),
-		BPF_MOV64_REG(BPF_REG_3, BPF_REG_10),
-		REJECT,
-		ACCEPT);
+		       BPF_MOV64_IMM(BPF_REG_2, 1),
+		       BPF_MOV64_REG(BPF_REG_3, BPF_REG_10),
+		       REJECT,
+		       ACCEPT);
 }
 
 NF_TEST_F(kfunc, other_program_type)
 {
 	EXPECT_REFUSED_AS(BPF_PROG_TYPE_SCHED_CLS, "GPL", "is not allowed",
-		BPF_MOV64_IMM(BPF_REG_2, 1),
-		BPF_MOV64_IMM(BPF_REG_3, 0),
-		REJECT,
-		ACCEPT);
+			  BPF_MOV64_IMM(BPF_REG_2, 1),
+			  BPF_MOV64_IMM(BPF_REG_3, 0),
+			  REJECT,
+			  ACCEPT);
 }
 
 NF_TEST_F(kfunc, not_gpl)
 {
 	EXPECT_REFUSED_AS(BPF_PROG_TYPE_NETFILTER, "Proprietary",
-		"non-GPL compatible program",
-		BPF_MOV64_IMM(BPF_REG_2, 1),
-		BPF_MOV64_IMM(BPF_REG_3, 0),
-		REJECT,
-		ACCEPT);
+			  "non-GPL compatible program",
+			  BPF_MOV64_IMM(BPF_REG_2, 1),
+			  BPF_MOV64_IMM(BPF_REG_3, 0),
+			  REJECT,
+			  ACCEPT);
 }
 
 #define INFO(size, off)							\
@@ -346,135 +344,132 @@ NF_TEST_F(kfunc, info_of_a_negative_size)
 NF_TEST_F(kfunc, info_of_an_unbounded_size)
 {
 	EXPECT_REFUSED("unbounded memory access",
-		BPF_MOV64_REG(BPF_REG_6, BPF_REG_1),
-		BPF_RAW_INSN(BPF_JMP | BPF_CALL, 0, 0, 0, BPF_FUNC_get_prandom_u32),
-		BPF_MOV32_REG(BPF_REG_3, BPF_REG_0),
-		BPF_MOV64_REG(BPF_REG_1, BPF_REG_6),
-		ZEROS,
-		STACK_PTR(BPF_REG_2, -64),
-		CT_INFO,
-		ACCEPT);
+		       BPF_MOV64_REG(BPF_REG_6, BPF_REG_1),
+		       BPF_RAW_INSN(BPF_JMP | BPF_CALL, 0, 0, 0, BPF_FUNC_get_prandom_u32),
+		       BPF_MOV32_REG(BPF_REG_3, BPF_REG_0),
+		       BPF_MOV64_REG(BPF_REG_1, BPF_REG_6),
+		       ZEROS,
+		       STACK_PTR(BPF_REG_2, -64),
+		       CT_INFO,
+		       ACCEPT);
 }
 
 NF_TEST_F(kfunc, alloc_and_insert)
 {
-	EXPECT_LOADS(
-		ZEROS,
-		TUPLE_AND_OPTS,
-		CT_ALLOC,
-		BPF_JMP_IMM(BPF_JEQ, BPF_REG_0, 0, 9),
-		BPF_MOV64_REG(BPF_REG_6, BPF_REG_0),
-		BPF_MOV64_REG(BPF_REG_1, BPF_REG_6),
-		BPF_MOV64_IMM(BPF_REG_2, 1000),
-		CT_SET_TIMEOUT,
-		BPF_MOV64_REG(BPF_REG_1, BPF_REG_6),
-		CT_INSERT,
-		BPF_JMP_IMM(BPF_JEQ, BPF_REG_0, 0, 2),
-		BPF_MOV64_REG(BPF_REG_1, BPF_REG_0),
-		CT_RELEASE,
-		ACCEPT);
+	EXPECT_LOADS(ZEROS,
+		     TUPLE_AND_OPTS,
+		     CT_ALLOC,
+		     BPF_JMP_IMM(BPF_JEQ, BPF_REG_0, 0, 9),
+		     BPF_MOV64_REG(BPF_REG_6, BPF_REG_0),
+		     BPF_MOV64_REG(BPF_REG_1, BPF_REG_6),
+		     BPF_MOV64_IMM(BPF_REG_2, 1000),
+		     CT_SET_TIMEOUT,
+		     BPF_MOV64_REG(BPF_REG_1, BPF_REG_6),
+		     CT_INSERT,
+		     BPF_JMP_IMM(BPF_JEQ, BPF_REG_0, 0, 2),
+		     BPF_MOV64_REG(BPF_REG_1, BPF_REG_0),
+		     CT_RELEASE,
+		     ACCEPT);
 }
 
 NF_TEST_F(kfunc, alloc_leaked)
 {
 	EXPECT_REFUSED("Unreleased reference",
-		ZEROS,
-		TUPLE_AND_OPTS,
-		CT_ALLOC,
-		ACCEPT);
+		       ZEROS,
+		       TUPLE_AND_OPTS,
+		       CT_ALLOC,
+		       ACCEPT);
 }
 
 NF_TEST_F(kfunc, inserted_entry_leaked)
 {
 	EXPECT_REFUSED("Unreleased reference",
-		ZEROS,
-		TUPLE_AND_OPTS,
-		CT_ALLOC,
-		BPF_JMP_IMM(BPF_JEQ, BPF_REG_0, 0, 2),
-		BPF_MOV64_REG(BPF_REG_1, BPF_REG_0),
-		CT_INSERT,
-		ACCEPT);
+		       ZEROS,
+		       TUPLE_AND_OPTS,
+		       CT_ALLOC,
+		       BPF_JMP_IMM(BPF_JEQ, BPF_REG_0, 0, 2),
+		       BPF_MOV64_REG(BPF_REG_1, BPF_REG_0),
+		       CT_INSERT,
+		       ACCEPT);
 }
 
 /* An entry of a packet is not one that can be inserted, nor made ready for it. */
 NF_TEST_F(kfunc, insert_of_the_packets_entry)
 {
 	EXPECT_REFUSED("expected pointer to STRUCT nf_conn___init",
-		CT_GET,
-		BPF_JMP_IMM(BPF_JEQ, BPF_REG_0, 0, 2),
-		BPF_MOV64_REG(BPF_REG_1, BPF_REG_0),
-		CT_INSERT,
-		ACCEPT);
+		       CT_GET,
+		       BPF_JMP_IMM(BPF_JEQ, BPF_REG_0, 0, 2),
+		       BPF_MOV64_REG(BPF_REG_1, BPF_REG_0),
+		       CT_INSERT,
+		       ACCEPT);
 }
 
 NF_TEST_F(kfunc, set_timeout_of_the_packets_entry)
 {
 	EXPECT_REFUSED("expected pointer to STRUCT nf_conn___init",
-		CT_GET,
-		BPF_JMP_IMM(BPF_JEQ, BPF_REG_0, 0, 3),
-		BPF_MOV64_REG(BPF_REG_1, BPF_REG_0),
-		BPF_MOV64_IMM(BPF_REG_2, 1000),
-		CT_SET_TIMEOUT,
-		ACCEPT);
+		       CT_GET,
+		       BPF_JMP_IMM(BPF_JEQ, BPF_REG_0, 0, 3),
+		       BPF_MOV64_REG(BPF_REG_1, BPF_REG_0),
+		       BPF_MOV64_IMM(BPF_REG_2, 1000),
+		       CT_SET_TIMEOUT,
+		       ACCEPT);
 }
 
 NF_TEST_F(kfunc, change_timeout)
 {
-	EXPECT_LOADS(
-		CT_GET,
-		BPF_JMP_IMM(BPF_JEQ, BPF_REG_0, 0, 6),
-		BPF_MOV64_REG(BPF_REG_6, BPF_REG_0),
-		BPF_MOV64_REG(BPF_REG_1, BPF_REG_6),
-		BPF_MOV64_IMM(BPF_REG_2, 1000),
-		CT_CHANGE_TIMEOUT,
-		BPF_MOV64_REG(BPF_REG_1, BPF_REG_6),
-		CT_RELEASE,
-		ACCEPT);
+	EXPECT_LOADS(CT_GET,
+		     BPF_JMP_IMM(BPF_JEQ, BPF_REG_0, 0, 6),
+		     BPF_MOV64_REG(BPF_REG_6, BPF_REG_0),
+		     BPF_MOV64_REG(BPF_REG_1, BPF_REG_6),
+		     BPF_MOV64_IMM(BPF_REG_2, 1000),
+		     CT_CHANGE_TIMEOUT,
+		     BPF_MOV64_REG(BPF_REG_1, BPF_REG_6),
+		     CT_RELEASE,
+		     ACCEPT);
 }
 
 /* A pointer that was walked to, and nobody holds. */
 NF_TEST_F(kfunc, release_of_what_was_not_acquired)
 {
 	EXPECT_REFUSED("nf_conn",
-		BPF_LDX_MEM(BPF_DW, BPF_REG_1, BPF_REG_1, self->ctx_skb),
-		CT_RELEASE,
-		ACCEPT);
+		       BPF_LDX_MEM(BPF_DW, BPF_REG_1, BPF_REG_1, self->ctx_skb),
+		       CT_RELEASE,
+		       ACCEPT);
 }
 
 NF_TEST_F(kfunc, set_nat)
 {
-	EXPECT_LOADS(
-		ZEROS,
-		STACK_PTR(BPF_REG_2, -16),
-		BPF_MOV64_IMM(BPF_REG_3, 80),
-		BPF_MOV64_IMM(BPF_REG_4, 1),
-		CT_SET_NAT,
-		ACCEPT);
+	EXPECT_LOADS(ZEROS,
+		     STACK_PTR(BPF_REG_2, -16),
+		     BPF_MOV64_IMM(BPF_REG_3, 80),
+		     BPF_MOV64_IMM(BPF_REG_4, 1),
+		     CT_SET_NAT,
+		     ACCEPT);
 }
 
 NF_TEST_F(kfunc, set_nat_to_a_short_address)
 {
 	EXPECT_REFUSED("invalid",
-		ZEROS,
-		STACK_PTR(BPF_REG_2, -4),
-		BPF_MOV64_IMM(BPF_REG_3, 80),
-		BPF_MOV64_IMM(BPF_REG_4, 1),
-		CT_SET_NAT,
-		ACCEPT);
+		       ZEROS,
+		       STACK_PTR(BPF_REG_2, -4),
+		       BPF_MOV64_IMM(BPF_REG_3, 80),
+		       BPF_MOV64_IMM(BPF_REG_4, 1),
+		       CT_SET_NAT,
+		       ACCEPT);
 }
 
 NF_TEST_F(kfunc, set_nat_info_of_the_packets_entry)
 {
 	EXPECT_REFUSED("expected pointer to STRUCT nf_conn___init",
-		ZEROS,
-		CT_GET,
-		BPF_JMP_IMM(BPF_JEQ, BPF_REG_0, 0, 6),
-		BPF_MOV64_REG(BPF_REG_1, BPF_REG_0),
-		STACK_PTR(BPF_REG_2, -16),
-		BPF_MOV64_IMM(BPF_REG_3, 80),
-		BPF_MOV64_IMM(BPF_REG_4, 1),
-		CT_SET_NAT_INFO,
-		ACCEPT);
+		       ZEROS,
+		       CT_GET,
+		       BPF_JMP_IMM(BPF_JEQ, BPF_REG_0, 0, 6),
+		       BPF_MOV64_REG(BPF_REG_1, BPF_REG_0),
+		       STACK_PTR(BPF_REG_2, -16),
+		       BPF_MOV64_IMM(BPF_REG_3, 80),
+		       BPF_MOV64_IMM(BPF_REG_4, 1),
+		       CT_SET_NAT_INFO,
+		       ACCEPT);
 }
 
 #define STORE(member, size)						\
@@ -505,30 +500,30 @@ NF_TEST_F(kfunc, store_status)
 NF_TEST_F(kfunc, lookup_of_xdp)
 {
 	EXPECT_REFUSED("is not allowed",
-		ZEROS,
-		STACK_PTR(BPF_REG_1, -40),
-		TUPLE_AND_OPTS,
-		KFUNC(CONNTRACK_MODULE, "bpf_xdp_ct_lookup"),
-		ACCEPT);
+		       ZEROS,
+		       STACK_PTR(BPF_REG_1, -40),
+		       TUPLE_AND_OPTS,
+		       KFUNC(CONNTRACK_MODULE, "bpf_xdp_ct_lookup"),
+		       ACCEPT);
 }
 
 NF_TEST_F(kfunc, lookup_of_tc)
 {
 	EXPECT_REFUSED("is not allowed",
-		ZEROS,
-		TUPLE_AND_OPTS,
-		KFUNC(CONNTRACK_MODULE, "bpf_skb_ct_lookup"),
-		ACCEPT);
+		       ZEROS,
+		       TUPLE_AND_OPTS,
+		       KFUNC(CONNTRACK_MODULE, "bpf_skb_ct_lookup"),
+		       ACCEPT);
 }
 
 /* A module stays while a program that calls it is loaded. */
 NF_TEST_F(kfunc, module_stays)
 {
 	int fd = LOAD_AS(BPF_PROG_TYPE_NETFILTER, "GPL",
-		BPF_MOV64_IMM(BPF_REG_2, 1),
-		BPF_MOV64_IMM(BPF_REG_3, 0),
-		REJECT,
-		ACCEPT);
+			 BPF_MOV64_IMM(BPF_REG_2, 1),
+			 BPF_MOV64_IMM(BPF_REG_3, 0),
+			 REJECT,
+			 ACCEPT);
 
 	ASSERT_LE(0, fd)
 		TH_LOG("%s", self->log);
@@ -537,10 +532,10 @@ NF_TEST_F(kfunc, module_stays)
 	EXPECT_EQ(0, system("for try in $(seq 500); do rmmod nf_bpf_kfunc 2> /dev/null && exit; sleep 0.02; done; exit 1"));
 	/* With its fd the BTF is there still, and loads no program. */
 	EXPECT_REFUSED("failed to find BTF",
-		BPF_MOV64_IMM(BPF_REG_2, 1),
-		BPF_MOV64_IMM(BPF_REG_3, 0),
-		REJECT,
-		ACCEPT);
+		       BPF_MOV64_IMM(BPF_REG_2, 1),
+		       BPF_MOV64_IMM(BPF_REG_3, 0),
+		       REJECT,
+		       ACCEPT);
 	EXPECT_EQ(0, system("modprobe nf_bpf_kfunc"));
 }
 

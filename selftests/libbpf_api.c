@@ -60,10 +60,10 @@ TEST(names)
 TEST_F(api, attach)
 {
 	LIBBPF_OPTS(bpf_netfilter_opts, opts,
-		.pf = NFPROTO_IPV4,
-		.hooknum = NF_INET_LOCAL_OUT,
-		.priority = -7,
-		.flags = BPF_F_NETFILTER_IP_DEFRAG);
+		    .pf = NFPROTO_IPV4,
+		    .hooknum = NF_INET_LOCAL_OUT,
+		    .priority = -7,
+		    .flags = BPF_F_NETFILTER_IP_DEFRAG);
 	struct bpf_link_info info;
 	struct bpf_link *link;
 
@@ -85,8 +85,8 @@ TEST_F(api, attach)
 TEST_F(api, update_program)
 {
 	LIBBPF_OPTS(bpf_netfilter_opts, opts,
-		.pf = NFPROTO_IPV4,
-		.hooknum = NF_INET_LOCAL_OUT);
+		    .pf = NFPROTO_IPV4,
+		    .hooknum = NF_INET_LOCAL_OUT);
 	struct bpf_link *link;
 
 	if (!nf_has_update(bpf_program__fd(self->skel->progs.first)))
@@ -103,8 +103,8 @@ TEST_F(api, update_program)
 TEST_F(api, update_program_of_another_type)
 {
 	LIBBPF_OPTS(bpf_netfilter_opts, opts,
-		.pf = NFPROTO_IPV4,
-		.hooknum = NF_INET_LOCAL_OUT);
+		    .pf = NFPROTO_IPV4,
+		    .hooknum = NF_INET_LOCAL_OUT);
 	struct bpf_program *other;
 	struct bpf_object *object;
 	struct bpf_link *link;
@@ -136,8 +136,8 @@ TEST_F(api, update_program_of_another_type)
 TEST_F(api, update_program_of_a_detached_link)
 {
 	LIBBPF_OPTS(bpf_netfilter_opts, opts,
-		.pf = NFPROTO_IPV4,
-		.hooknum = NF_INET_LOCAL_OUT);
+		    .pf = NFPROTO_IPV4,
+		    .hooknum = NF_INET_LOCAL_OUT);
 	struct bpf_link *link;
 
 	if (!nf_has_update(bpf_program__fd(self->skel->progs.first)))
@@ -159,9 +159,9 @@ FIXTURE(api_place)
 FIXTURE_SETUP(api_place)
 {
 	LIBBPF_OPTS(bpf_netfilter_opts, opts,
-		.pf = NFPROTO_IPV4,
-		.hooknum = NF_INET_LOCAL_OUT,
-		.priority = 10);
+		    .pf = NFPROTO_IPV4,
+		    .hooknum = NF_INET_LOCAL_OUT,
+		    .priority = 10);
 	const struct nf_key key = { .pf = NFPROTO_IPV4, .flags = BPF_F_NETFILTER_BEFORE };
 	int prog_fd;
 
@@ -271,8 +271,8 @@ TEST_F(api, no_options)
 TEST_F(api, kernel_error_comes_through)
 {
 	LIBBPF_OPTS(bpf_netfilter_opts, opts,
-		.pf = NFPROTO_IPV4,
-		.hooknum = 42);
+		    .pf = NFPROTO_IPV4,
+		    .hooknum = 42);
 
 	EXPECT_ATTACH_ERROR(EPROTO, self->skel->progs.first, &opts);
 }

@@ -600,17 +600,17 @@ TEST_F_TIMEOUT(faults_alone, test_run, TIMEOUT)
 	char data[sizeof(struct ethhdr) + sizeof(packet)] = { [12] = ETH_P_IP >> 8 };
 	char out[256];
 	LIBBPF_OPTS(bpf_test_run_opts, opts,
-		.data_in = data,
-		.data_size_in = sizeof(data),
-		.data_out = out,
-		.data_size_out = sizeof(out),
-		.repeat = 1);
+		    .data_in = data,
+		    .data_size_in = sizeof(data),
+		    .data_out = out,
+		    .data_size_out = sizeof(out),
+		    .repeat = 1);
 	struct state before;
 
 	memcpy(data + sizeof(struct ethhdr), &packet, sizeof(packet));
 	ASSERT_EQ(0, take_state(&before));
 	FAULT_LOOP(self->common.fault_fd, (opts.data_size_out = sizeof(out),
-		    bpf_prog_test_run_opts(self->common.prog_fd, &opts)),
+					   bpf_prog_test_run_opts(self->common.prog_fd, &opts)),
 		   EXPECT_STATE(&before, _nth));
 	EXPECT_EQ(NF_ACCEPT, opts.retval);
 	EXPECT_LT(0, self->common.skel->bss->first_packets);

@@ -115,27 +115,23 @@ FIXTURE_TEARDOWN(field)
 NF_TEST_F(field, load)
 {
 	if (variant->load)
-		EXPECT_LOADS(
-			BPF_LDX_MEM(variant->size, BPF_REG_2, BPF_REG_1, self->off),
-			RETURN(NF_ACCEPT));
+		EXPECT_LOADS(BPF_LDX_MEM(variant->size, BPF_REG_2, BPF_REG_1, self->off),
+			     RETURN(NF_ACCEPT));
 	else
-		EXPECT_NO_ACCESS(
-			BPF_LDX_MEM(variant->size, BPF_REG_2, BPF_REG_1, self->off),
-			RETURN(NF_ACCEPT));
+		EXPECT_NO_ACCESS(BPF_LDX_MEM(variant->size, BPF_REG_2, BPF_REG_1, self->off),
+				 RETURN(NF_ACCEPT));
 }
 
 NF_TEST_F(field, store)
 {
 	if (variant->store)
-		EXPECT_LOADS(
-			BPF_MOV64_IMM(BPF_REG_2, 1),
-			BPF_STX_MEM(variant->size, BPF_REG_1, BPF_REG_2, self->off),
-			RETURN(NF_ACCEPT));
+		EXPECT_LOADS(BPF_MOV64_IMM(BPF_REG_2, 1),
+			     BPF_STX_MEM(variant->size, BPF_REG_1, BPF_REG_2, self->off),
+			     RETURN(NF_ACCEPT));
 	else
-		EXPECT_NO_ACCESS(
-			BPF_MOV64_IMM(BPF_REG_2, 1),
-			BPF_STX_MEM(variant->size, BPF_REG_1, BPF_REG_2, self->off),
-			RETURN(NF_ACCEPT));
+		EXPECT_NO_ACCESS(BPF_MOV64_IMM(BPF_REG_2, 1),
+				 BPF_STX_MEM(variant->size, BPF_REG_1, BPF_REG_2, self->off),
+				 RETURN(NF_ACCEPT));
 }
 
 /* As in tc: a pointer is a number to those who may see it. */
@@ -145,16 +141,15 @@ NF_TEST_F(field, store_of_a_pointer)
 		return;
 	ASSERT_EQ(0, nf_set_caps(CAPS_OF_A_LOADER));
 	EXPECT_REFUSED(EACCES, "leaks addr into ctx",
-		BPF_STX_MEM(variant->size, BPF_REG_1, BPF_REG_10, self->off),
-		RETURN(NF_ACCEPT));
+		       BPF_STX_MEM(variant->size, BPF_REG_1, BPF_REG_10, self->off),
+		       RETURN(NF_ACCEPT));
 	EXPECT_REFUSED(EACCES, "leaks addr into ctx",
-		BPF_LDX_MEM(BPF_DW, BPF_REG_2, BPF_REG_1, off_data),
-		BPF_STX_MEM(variant->size, BPF_REG_1, BPF_REG_2, self->off),
-		RETURN(NF_ACCEPT));
-	EXPECT_LOADS(
-		BPF_MOV64_IMM(BPF_REG_2, 1),
-		BPF_STX_MEM(variant->size, BPF_REG_1, BPF_REG_2, self->off),
-		RETURN(NF_ACCEPT));
+		       BPF_LDX_MEM(BPF_DW, BPF_REG_2, BPF_REG_1, off_data),
+		       BPF_STX_MEM(variant->size, BPF_REG_1, BPF_REG_2, self->off),
+		       RETURN(NF_ACCEPT));
+	EXPECT_LOADS(BPF_MOV64_IMM(BPF_REG_2, 1),
+		     BPF_STX_MEM(variant->size, BPF_REG_1, BPF_REG_2, self->off),
+		     RETURN(NF_ACCEPT));
 }
 
 /* --- packet pointers --------------------------------------------------------- */
@@ -225,80 +220,79 @@ FIXTURE_TEARDOWN(packet)
 NF_TEST_F(packet, read_without_a_check)
 {
 	EXPECT_REFUSED(EACCES, NO_PACKET,
-		POINTERS, READ(BPF_B, 0), RETURN(NF_ACCEPT));
+		       POINTERS, READ(BPF_B, 0), RETURN(NF_ACCEPT));
 }
 
 NF_TEST_F(packet, read_with_a_check)
 {
-	EXPECT_LOADS(
-		POINTERS, CHECK(20), READ(BPF_B, 0), READ(BPF_B, 19),
-		READ(BPF_H, 18), READ(BPF_W, 16), READ(BPF_DW, 12),
-		RETURN(NF_ACCEPT));
+	EXPECT_LOADS(POINTERS, CHECK(20), READ(BPF_B, 0), READ(BPF_B, 19),
+		     READ(BPF_H, 18), READ(BPF_W, 16), READ(BPF_DW, 12),
+		     RETURN(NF_ACCEPT));
 }
 
 NF_TEST_F(packet, read_one_byte_too_far)
 {
 	EXPECT_REFUSED(EACCES, NO_PACKET,
-		POINTERS, CHECK(20), READ(BPF_B, 20), RETURN(NF_ACCEPT));
+		       POINTERS, CHECK(20), READ(BPF_B, 20), RETURN(NF_ACCEPT));
 	EXPECT_REFUSED(EACCES, NO_PACKET,
-		POINTERS, CHECK(20), READ(BPF_W, 17), RETURN(NF_ACCEPT));
+		       POINTERS, CHECK(20), READ(BPF_W, 17), RETURN(NF_ACCEPT));
 }
 
 NF_TEST_F(packet, read_before_the_network_header)
 {
 	EXPECT_GT(0, LOAD_AS("GPL",
-		POINTERS, CHECK(20), READ(BPF_B, -1), RETURN(NF_ACCEPT)));
+			     POINTERS, CHECK(20), READ(BPF_B, -1), RETURN(NF_ACCEPT)));
 	EXPECT_NE(NULL, strstr(self->log, "R7 offset is outside of the packet") ?:
-			strstr(self->log, "R7 min value is negative"))
+		  strstr(self->log, "R7 min value is negative"))
 		TH_LOG("%s", self->log);
 }
 
 NF_TEST_F(packet, read_with_the_wrong_branch)
 {
 	EXPECT_REFUSED(EACCES, NO_PACKET,
-		POINTERS,
-		BPF_MOV64_REG(BPF_REG_4, BPF_REG_7),
-		BPF_ALU64_IMM(BPF_ADD, BPF_REG_4, 20),
-		BPF_JMP_REG(BPF_JGT, BPF_REG_4, BPF_REG_8, 2),
-		RETURN(NF_ACCEPT), READ(BPF_B, 0), RETURN(NF_ACCEPT));
+		       POINTERS,
+		       BPF_MOV64_REG(BPF_REG_4, BPF_REG_7),
+		       BPF_ALU64_IMM(BPF_ADD, BPF_REG_4, 20),
+		       BPF_JMP_REG(BPF_JGT, BPF_REG_4, BPF_REG_8, 2),
+		       RETURN(NF_ACCEPT), READ(BPF_B, 0), RETURN(NF_ACCEPT));
 }
 
 NF_TEST_F(packet, write)
 {
 	EXPECT_REFUSED(EACCES, "cannot write into packet",
-		POINTERS, CHECK(20),
-		BPF_MOV64_IMM(BPF_REG_5, 0),
-		BPF_STX_MEM(BPF_B, BPF_REG_7, BPF_REG_5, 0),
-		RETURN(NF_ACCEPT));
+		       POINTERS, CHECK(20),
+		       BPF_MOV64_IMM(BPF_REG_5, 0),
+		       BPF_STX_MEM(BPF_B, BPF_REG_7, BPF_REG_5, 0),
+		       RETURN(NF_ACCEPT));
 	EXPECT_REFUSED(EACCES, "cannot write into packet",
-		POINTERS, CHECK(20),
-		BPF_ST_MEM(BPF_W, BPF_REG_7, 16, 0),
-		RETURN(NF_ACCEPT));
+		       POINTERS, CHECK(20),
+		       BPF_ST_MEM(BPF_W, BPF_REG_7, 16, 0),
+		       RETURN(NF_ACCEPT));
 }
 
 NF_TEST_F(packet, atomic_add)
 {
 	EXPECT_REFUSED(EACCES, "not allowed",
-		POINTERS, CHECK(20),
-		BPF_MOV64_IMM(BPF_REG_5, 1),
-		BPF_ATOMIC_OP(BPF_W, BPF_ADD, BPF_REG_7, BPF_REG_5, 0),
-		RETURN(NF_ACCEPT));
+		       POINTERS, CHECK(20),
+		       BPF_MOV64_IMM(BPF_REG_5, 1),
+		       BPF_ATOMIC_OP(BPF_W, BPF_ADD, BPF_REG_7, BPF_REG_5, 0),
+		       RETURN(NF_ACCEPT));
 }
 
 NF_TEST_F(packet, arithmetic_on_data_end)
 {
 	EXPECT_REFUSED(EACCES, "pointer arithmetic on pkt_end",
-		POINTERS,
-		BPF_ALU64_IMM(BPF_ADD, BPF_REG_8, 8),
-		RETURN(NF_ACCEPT));
+		       POINTERS,
+		       BPF_ALU64_IMM(BPF_ADD, BPF_REG_8, 8),
+		       RETURN(NF_ACCEPT));
 }
 
 NF_TEST_F(packet, read_behind_data_end)
 {
 	EXPECT_REFUSED(EACCES, "R8 invalid mem access 'pkt_end'",
-		POINTERS, CHECK(20),
-		BPF_LDX_MEM(BPF_B, BPF_REG_5, BPF_REG_8, 0),
-		RETURN(NF_ACCEPT));
+		       POINTERS, CHECK(20),
+		       BPF_LDX_MEM(BPF_B, BPF_REG_5, BPF_REG_8, 0),
+		       RETURN(NF_ACCEPT));
 }
 
 /* Header lengths: a number out of the packet itself. */
@@ -309,73 +303,70 @@ NF_TEST_F(packet, read_behind_data_end)
 
 NF_TEST_F(packet, variable_offset)
 {
-	EXPECT_LOADS(
-		POINTERS, CHECK(20), VARIABLE(0x3c), CHECK(8), READ(BPF_H, 2),
-		READ(BPF_B, 7), RETURN(NF_ACCEPT));
+	EXPECT_LOADS(POINTERS, CHECK(20), VARIABLE(0x3c), CHECK(8), READ(BPF_H, 2),
+		     READ(BPF_B, 7), RETURN(NF_ACCEPT));
 }
 
 NF_TEST_F(packet, variable_offset_without_a_check)
 {
 	EXPECT_REFUSED(EACCES, NO_PACKET,
-		POINTERS, CHECK(20), VARIABLE(0x3c), READ(BPF_H, 2),
-		RETURN(NF_ACCEPT));
+		       POINTERS, CHECK(20), VARIABLE(0x3c), READ(BPF_H, 2),
+		       RETURN(NF_ACCEPT));
 }
 
 /* The check before the addition says nothing of what is behind it. */
 NF_TEST_F(packet, variable_offset_with_an_old_check)
 {
 	EXPECT_REFUSED(EACCES, NO_PACKET,
-		POINTERS, CHECK(100), VARIABLE(0x3c), CHECK(2), READ(BPF_W, 0),
-		RETURN(NF_ACCEPT));
+		       POINTERS, CHECK(100), VARIABLE(0x3c), CHECK(2), READ(BPF_W, 0),
+		       RETURN(NF_ACCEPT));
 }
 
 NF_TEST_F(packet, offset_without_bounds)
 {
 	EXPECT_REFUSED_SAYING("unbounded min value",
-		POINTERS,
-		CALL(BPF_FUNC_ktime_get_ns),
-		BPF_ALU64_REG(BPF_ADD, BPF_REG_7, BPF_REG_0),
-		CHECK(1), READ(BPF_B, 0), RETURN(NF_ACCEPT));
+			      POINTERS,
+			      CALL(BPF_FUNC_ktime_get_ns),
+			      BPF_ALU64_REG(BPF_ADD, BPF_REG_7, BPF_REG_0),
+			      CHECK(1), READ(BPF_B, 0), RETURN(NF_ACCEPT));
 }
 
 NF_TEST_F(packet, spill_and_fill)
 {
-	EXPECT_LOADS(
-		POINTERS,
-		CHECK(20),
-		BPF_STX_MEM(BPF_DW, BPF_REG_10, BPF_REG_7, -8),
-		BPF_STX_MEM(BPF_DW, BPF_REG_10, BPF_REG_8, -16),
-		CALL(BPF_FUNC_ktime_get_ns),
-		BPF_LDX_MEM(BPF_DW, BPF_REG_7, BPF_REG_10, -8),
-		BPF_LDX_MEM(BPF_DW, BPF_REG_8, BPF_REG_10, -16),
-		READ(BPF_B, 19),
-		CHECK(40), READ(BPF_B, 39), RETURN(NF_ACCEPT));
+	EXPECT_LOADS(POINTERS,
+		     CHECK(20),
+		     BPF_STX_MEM(BPF_DW, BPF_REG_10, BPF_REG_7, -8),
+		     BPF_STX_MEM(BPF_DW, BPF_REG_10, BPF_REG_8, -16),
+		     CALL(BPF_FUNC_ktime_get_ns),
+		     BPF_LDX_MEM(BPF_DW, BPF_REG_7, BPF_REG_10, -8),
+		     BPF_LDX_MEM(BPF_DW, BPF_REG_8, BPF_REG_10, -16),
+		     READ(BPF_B, 19),
+		     CHECK(40), READ(BPF_B, 39), RETURN(NF_ACCEPT));
 }
 
 /* A check of the register is one of its copy on the stack. */
 NF_TEST_F(packet, spill_before_the_check)
 {
-	EXPECT_LOADS(
-		POINTERS,
-		BPF_STX_MEM(BPF_DW, BPF_REG_10, BPF_REG_7, -8),
-		CHECK(20),
-		BPF_LDX_MEM(BPF_DW, BPF_REG_7, BPF_REG_10, -8),
-		READ(BPF_B, 19), RETURN(NF_ACCEPT));
+	EXPECT_LOADS(POINTERS,
+		     BPF_STX_MEM(BPF_DW, BPF_REG_10, BPF_REG_7, -8),
+		     CHECK(20),
+		     BPF_LDX_MEM(BPF_DW, BPF_REG_7, BPF_REG_10, -8),
+		     READ(BPF_B, 19), RETURN(NF_ACCEPT));
 }
 
 NF_TEST_F(packet, spill_into_a_map)
 {
 	ASSERT_EQ(0, nf_set_caps(CAPS_OF_A_LOADER));
 	EXPECT_REFUSED(EACCES, "leaks addr into map",
-		POINTERS,
-		BPF_ST_MEM(BPF_W, BPF_REG_10, -4, 0),
-		STACK(BPF_REG_2, -4),
-		BPF_LD_MAP_FD(BPF_REG_1, self->array),
-		CALL(BPF_FUNC_map_lookup_elem),
-		BPF_JMP_IMM(BPF_JNE, BPF_REG_0, 0, 2),
-		RETURN(NF_ACCEPT),
-		BPF_STX_MEM(BPF_DW, BPF_REG_0, BPF_REG_7, 0),
-		RETURN(NF_ACCEPT));
+		       POINTERS,
+		       BPF_ST_MEM(BPF_W, BPF_REG_10, -4, 0),
+		       STACK(BPF_REG_2, -4),
+		       BPF_LD_MAP_FD(BPF_REG_1, self->array),
+		       CALL(BPF_FUNC_map_lookup_elem),
+		       BPF_JMP_IMM(BPF_JNE, BPF_REG_0, 0, 2),
+		       RETURN(NF_ACCEPT),
+		       BPF_STX_MEM(BPF_DW, BPF_REG_0, BPF_REG_7, 0),
+		       RETURN(NF_ACCEPT));
 }
 
 #define LOOP(limit, step)						\
@@ -399,7 +390,7 @@ NF_TEST_F(packet, bounded_loop)
 NF_TEST_F(packet, endless_loop)
 {
 	EXPECT_REFUSED_SAYING("infinite loop detected",
-		LOOP(BPF_JMP_A(-7), BPF_MOV64_IMM(BPF_REG_9, -1)));
+			      LOOP(BPF_JMP_A(-7), BPF_MOV64_IMM(BPF_REG_9, -1)));
 }
 
 /* subprogram(data, data_end), behind the main program. */
@@ -408,38 +399,36 @@ NF_TEST_F(packet, endless_loop)
 
 NF_TEST_F(packet, subprogram)
 {
-	EXPECT_LOADS(
-		POINTERS,
-		BPF_MOV64_REG(BPF_REG_1, BPF_REG_7),
-		BPF_MOV64_REG(BPF_REG_2, BPF_REG_8),
-		CALL_SUBPROGRAM(2),
-		RETURN(NF_ACCEPT),
-		BPF_MOV64_REG(BPF_REG_7, BPF_REG_1),
-		BPF_MOV64_REG(BPF_REG_8, BPF_REG_2),
-		CHECK(20), READ(BPF_B, 19), RETURN(0));
+	EXPECT_LOADS(POINTERS,
+		     BPF_MOV64_REG(BPF_REG_1, BPF_REG_7),
+		     BPF_MOV64_REG(BPF_REG_2, BPF_REG_8),
+		     CALL_SUBPROGRAM(2),
+		     RETURN(NF_ACCEPT),
+		     BPF_MOV64_REG(BPF_REG_7, BPF_REG_1),
+		     BPF_MOV64_REG(BPF_REG_8, BPF_REG_2),
+		     CHECK(20), READ(BPF_B, 19), RETURN(0));
 }
 
 NF_TEST_F(packet, subprogram_without_a_check)
 {
 	EXPECT_REFUSED(EACCES, NO_PACKET,
-		POINTERS,
-		BPF_MOV64_REG(BPF_REG_1, BPF_REG_7),
-		CALL_SUBPROGRAM(2),
-		RETURN(NF_ACCEPT),
-		BPF_LDX_MEM(BPF_B, BPF_REG_0, BPF_REG_1, 0),
-		BPF_EXIT_INSN());
+		       POINTERS,
+		       BPF_MOV64_REG(BPF_REG_1, BPF_REG_7),
+		       CALL_SUBPROGRAM(2),
+		       RETURN(NF_ACCEPT),
+		       BPF_LDX_MEM(BPF_B, BPF_REG_0, BPF_REG_1, 0),
+		       BPF_EXIT_INSN());
 }
 
 /* A pointer that the caller has checked needs no second check. */
 NF_TEST_F(packet, subprogram_after_the_callers_check)
 {
-	EXPECT_LOADS(
-		POINTERS, CHECK(20),
-		BPF_MOV64_REG(BPF_REG_1, BPF_REG_7),
-		CALL_SUBPROGRAM(2),
-		RETURN(NF_ACCEPT),
-		BPF_LDX_MEM(BPF_B, BPF_REG_0, BPF_REG_1, 19),
-		BPF_EXIT_INSN());
+	EXPECT_LOADS(POINTERS, CHECK(20),
+		     BPF_MOV64_REG(BPF_REG_1, BPF_REG_7),
+		     CALL_SUBPROGRAM(2),
+		     RETURN(NF_ACCEPT),
+		     BPF_LDX_MEM(BPF_B, BPF_REG_0, BPF_REG_1, 19),
+		     BPF_EXIT_INSN());
 }
 
 /* As in tc: packet pointers are there, but for offsets that only the packet
@@ -448,25 +437,23 @@ NF_TEST_F(packet, subprogram_after_the_callers_check)
 NF_TEST_F(packet, without_cap_perfmon)
 {
 	ASSERT_EQ(0, nf_set_caps(CAPS_OF_A_LOADER));
-	EXPECT_LOADS(
-		POINTERS, CHECK(40), READ(BPF_B, 0), READ(BPF_H, 38),
-		RETURN(NF_ACCEPT));
-	EXPECT_LOADS(
-		BPF_LDX_MEM(BPF_W, BPF_REG_2, BPF_REG_1, off_mark),
-		BPF_STX_MEM(BPF_W, BPF_REG_1, BPF_REG_2, off_priority),
-		RETURN(NF_ACCEPT));
+	EXPECT_LOADS(POINTERS, CHECK(40), READ(BPF_B, 0), READ(BPF_H, 38),
+		     RETURN(NF_ACCEPT));
+	EXPECT_LOADS(BPF_LDX_MEM(BPF_W, BPF_REG_2, BPF_REG_1, off_mark),
+		     BPF_STX_MEM(BPF_W, BPF_REG_1, BPF_REG_2, off_priority),
+		     RETURN(NF_ACCEPT));
 	EXPECT_REFUSED(EACCES, "prohibited for !root",
-		POINTERS, CHECK(20), VARIABLE(0x3c), CHECK(8), READ(BPF_H, 2),
-		RETURN(NF_ACCEPT));
+		       POINTERS, CHECK(20), VARIABLE(0x3c), CHECK(8), READ(BPF_H, 2),
+		       RETURN(NF_ACCEPT));
 	EXPECT_REFUSED(EACCES, "leaks addr",
-		BPF_LDX_MEM(BPF_DW, BPF_REG_0, BPF_REG_1, off_data),
-		BPF_EXIT_INSN());
+		       BPF_LDX_MEM(BPF_DW, BPF_REG_0, BPF_REG_1, off_data),
+		       BPF_EXIT_INSN());
 }
 
 NF_TEST_F(packet, by_a_non_gpl_program)
 {
 	int fd = LOAD_AS("Proprietary",
-		POINTERS, CHECK(20), READ(BPF_B, 19), RETURN(NF_ACCEPT));
+			 POINTERS, CHECK(20), READ(BPF_B, 19), RETURN(NF_ACCEPT));
 
 	EXPECT_LE(0, fd)
 		TH_LOG("%s", self->log);
@@ -544,14 +531,14 @@ NF_TEST_F(packet, l4_csum_replace_forgets)
 NF_TEST_F(packet, pull_data_in_a_subprogram_forgets)
 {
 	EXPECT_REFUSED(EACCES, FORGOTTEN,
-		POINTERS, CHECK(20),
-		BPF_MOV64_REG(BPF_REG_1, BPF_REG_6),
-		CALL_SUBPROGRAM(3),
-		READ(BPF_B, 0),
-		RETURN(NF_ACCEPT),
-		BPF_MOV64_IMM(BPF_REG_2, 0),
-		CALL(BPF_FUNC_skb_pull_data),
-		BPF_EXIT_INSN());
+		       POINTERS, CHECK(20),
+		       BPF_MOV64_REG(BPF_REG_1, BPF_REG_6),
+		       CALL_SUBPROGRAM(3),
+		       READ(BPF_B, 0),
+		       RETURN(NF_ACCEPT),
+		       BPF_MOV64_IMM(BPF_REG_2, 0),
+		       CALL(BPF_FUNC_skb_pull_data),
+		       BPF_EXIT_INSN());
 }
 
 #define EXPECT_KEEPS(arguments, func)					\
@@ -652,11 +639,10 @@ NF_TEST_F(packet, wrong_context)
 NF_TEST_F(packet, no_context)
 {
 	EXPECT_REFUSED(EACCES, "R1 type=scalar expected=ctx",
-		BPF_MOV64_IMM(BPF_REG_1, 0),
-		CALL(BPF_FUNC_get_hash_recalc), RETURN(NF_ACCEPT));
-	EXPECT_LOADS(
-		BPF_MOV64_IMM(BPF_REG_1, 0),
-		CALL(BPF_FUNC_get_netns_cookie), RETURN(NF_ACCEPT));
+		       BPF_MOV64_IMM(BPF_REG_1, 0),
+		       CALL(BPF_FUNC_get_hash_recalc), RETURN(NF_ACCEPT));
+	EXPECT_LOADS(BPF_MOV64_IMM(BPF_REG_1, 0),
+		     CALL(BPF_FUNC_get_netns_cookie), RETURN(NF_ACCEPT));
 }
 
 /* load_bytes(ctx, 0, fp + @from, size, NET) */
@@ -697,79 +683,77 @@ NF_TEST_F(packet, load_bytes_buffer)
 NF_TEST_F(packet, load_bytes_into_the_packet)
 {
 	EXPECT_REFUSED(EACCES, NO_HELPER,
-		POINTERS, CHECK(20), ARGUMENTS_LOAD_BYTES,
-		BPF_MOV64_REG(BPF_REG_3, BPF_REG_7),
-		CALL(BPF_FUNC_skb_load_bytes), RETURN(NF_ACCEPT));
+		       POINTERS, CHECK(20), ARGUMENTS_LOAD_BYTES,
+		       BPF_MOV64_REG(BPF_REG_3, BPF_REG_7),
+		       CALL(BPF_FUNC_skb_load_bytes), RETURN(NF_ACCEPT));
 }
 
 NF_TEST_F(packet, store_bytes_buffer)
 {
 	EXPECT_REFUSED(EACCES, "invalid zero-sized read",
-		POINTERS, ARGUMENTS_STORE_BYTES,
-		BPF_MOV64_IMM(BPF_REG_4, 0),
-		CALL(BPF_FUNC_skb_store_bytes), RETURN(NF_ACCEPT));
+		       POINTERS, ARGUMENTS_STORE_BYTES,
+		       BPF_MOV64_IMM(BPF_REG_4, 0),
+		       CALL(BPF_FUNC_skb_store_bytes), RETURN(NF_ACCEPT));
 	EXPECT_REFUSED_SAYING("invalid indirect access to stack",
-		POINTERS, ARGUMENTS_STORE_BYTES,
-		BPF_MOV64_IMM(BPF_REG_4, 65),
-		CALL(BPF_FUNC_skb_store_bytes), RETURN(NF_ACCEPT));
+			      POINTERS, ARGUMENTS_STORE_BYTES,
+			      BPF_MOV64_IMM(BPF_REG_4, 65),
+			      CALL(BPF_FUNC_skb_store_bytes), RETURN(NF_ACCEPT));
 }
 
 /* The helper may move the packet before it has read from there. */
 NF_TEST_F(packet, store_bytes_from_the_packet)
 {
 	EXPECT_REFUSED(EACCES, NO_HELPER,
-		POINTERS, CHECK(20), ARGUMENTS_STORE_BYTES,
-		BPF_MOV64_REG(BPF_REG_3, BPF_REG_7),
-		CALL(BPF_FUNC_skb_store_bytes), RETURN(NF_ACCEPT));
+		       POINTERS, CHECK(20), ARGUMENTS_STORE_BYTES,
+		       BPF_MOV64_REG(BPF_REG_3, BPF_REG_7),
+		       CALL(BPF_FUNC_skb_store_bytes), RETURN(NF_ACCEPT));
 }
 
 NF_TEST_F(packet, csum_diff_of_nothing)
 {
-	EXPECT_LOADS(
-		POINTERS, CHECK(20), ARGUMENTS_CSUM_DIFF,
-		BPF_MOV64_IMM(BPF_REG_1, 0),
-		BPF_MOV64_IMM(BPF_REG_2, 0),
-		CALL(BPF_FUNC_csum_diff), RETURN(NF_ACCEPT));
+	EXPECT_LOADS(POINTERS, CHECK(20), ARGUMENTS_CSUM_DIFF,
+		     BPF_MOV64_IMM(BPF_REG_1, 0),
+		     BPF_MOV64_IMM(BPF_REG_2, 0),
+		     CALL(BPF_FUNC_csum_diff), RETURN(NF_ACCEPT));
 	EXPECT_REFUSED(EACCES, "R1 type=scalar expected=fp",
-		POINTERS, CHECK(20), ARGUMENTS_CSUM_DIFF,
-		BPF_MOV64_IMM(BPF_REG_1, 0),
-		CALL(BPF_FUNC_csum_diff), RETURN(NF_ACCEPT));
+		       POINTERS, CHECK(20), ARGUMENTS_CSUM_DIFF,
+		       BPF_MOV64_IMM(BPF_REG_1, 0),
+		       CALL(BPF_FUNC_csum_diff), RETURN(NF_ACCEPT));
 }
 
 NF_TEST_F(packet, csum_diff_beyond_the_check)
 {
 	EXPECT_REFUSED(EACCES, NO_PACKET,
-		POINTERS, CHECK(16), ARGUMENTS_CSUM_DIFF,
-		CALL(BPF_FUNC_csum_diff), RETURN(NF_ACCEPT));
+		       POINTERS, CHECK(16), ARGUMENTS_CSUM_DIFF,
+		       CALL(BPF_FUNC_csum_diff), RETURN(NF_ACCEPT));
 }
 
 NF_TEST_F(packet, fib_lookup_params)
 {
 	EXPECT_REFUSED_SAYING("invalid indirect access to stack",
-		POINTERS, ZERO_64, ARGUMENTS_FIB_LOOKUP(FIB_PARAMS + 1),
-		CALL(BPF_FUNC_fib_lookup), RETURN(NF_ACCEPT));
+			      POINTERS, ZERO_64, ARGUMENTS_FIB_LOOKUP(FIB_PARAMS + 1),
+			      CALL(BPF_FUNC_fib_lookup), RETURN(NF_ACCEPT));
 	EXPECT_REFUSED(EACCES, "invalid zero-sized read",
-		POINTERS, ZERO_64, ARGUMENTS_FIB_LOOKUP(0),
-		CALL(BPF_FUNC_fib_lookup), RETURN(NF_ACCEPT));
+		       POINTERS, ZERO_64, ARGUMENTS_FIB_LOOKUP(0),
+		       CALL(BPF_FUNC_fib_lookup), RETURN(NF_ACCEPT));
 	/* It writes what it finds. */
 	EXPECT_REFUSED(EACCES, NO_HELPER,
-		POINTERS, CHECK(FIB_PARAMS), ARGUMENTS_FIB_LOOKUP(FIB_PARAMS),
-		BPF_MOV64_REG(BPF_REG_2, BPF_REG_7),
-		CALL(BPF_FUNC_fib_lookup), RETURN(NF_ACCEPT));
+		       POINTERS, CHECK(FIB_PARAMS), ARGUMENTS_FIB_LOOKUP(FIB_PARAMS),
+		       BPF_MOV64_REG(BPF_REG_2, BPF_REG_7),
+		       CALL(BPF_FUNC_fib_lookup), RETURN(NF_ACCEPT));
 }
 
 NF_TEST_F(packet, perf_event_output_arguments)
 {
 	EXPECT_REFUSED(EINVAL, "cannot pass map_type 2 into func",
-		POINTERS, ZERO_64, ARGUMENTS_EVENT(self->array, 8),
-		CALL(BPF_FUNC_perf_event_output), RETURN(NF_ACCEPT));
+		       POINTERS, ZERO_64, ARGUMENTS_EVENT(self->array, 8),
+		       CALL(BPF_FUNC_perf_event_output), RETURN(NF_ACCEPT));
 	EXPECT_REFUSED(EACCES, NO_HELPER,
-		POINTERS, CHECK(20), ARGUMENTS_EVENT(self->events, 8),
-		BPF_MOV64_REG(BPF_REG_4, BPF_REG_7),
-		CALL(BPF_FUNC_perf_event_output), RETURN(NF_ACCEPT));
-	EXPECT_LOADS(
-		POINTERS, ZERO_64, ARGUMENTS_EVENT(self->events, 0),
-		CALL(BPF_FUNC_perf_event_output), RETURN(NF_ACCEPT));
+		       POINTERS, CHECK(20), ARGUMENTS_EVENT(self->events, 8),
+		       BPF_MOV64_REG(BPF_REG_4, BPF_REG_7),
+		       CALL(BPF_FUNC_perf_event_output), RETURN(NF_ACCEPT));
+	EXPECT_LOADS(POINTERS, ZERO_64, ARGUMENTS_EVENT(self->events, 0),
+		     CALL(BPF_FUNC_perf_event_output), RETURN(NF_ACCEPT));
 }
 
 /* Of the kernel's stack too, one may see only with CAP_PERFMON. */
@@ -777,22 +761,22 @@ NF_TEST_F(packet, uninitialised_memory)
 {
 	ASSERT_EQ(0, nf_set_caps(CAPS_OF_A_LOADER));
 	EXPECT_REFUSED(EACCES, UNINITIALISED,
-		POINTERS, ARGUMENTS_LOAD_BYTES,
-		CALL(BPF_FUNC_skb_store_bytes), RETURN(NF_ACCEPT));
+		       POINTERS, ARGUMENTS_LOAD_BYTES,
+		       CALL(BPF_FUNC_skb_store_bytes), RETURN(NF_ACCEPT));
 	EXPECT_REFUSED(EACCES, UNINITIALISED,
-		POINTERS, CHECK(20), ARGUMENTS_CSUM_DIFF,
-		STACK(BPF_REG_1, -64),
-		CALL(BPF_FUNC_csum_diff), RETURN(NF_ACCEPT));
+		       POINTERS, CHECK(20), ARGUMENTS_CSUM_DIFF,
+		       STACK(BPF_REG_1, -64),
+		       CALL(BPF_FUNC_csum_diff), RETURN(NF_ACCEPT));
 	EXPECT_REFUSED(EACCES, UNINITIALISED,
-		POINTERS, ARGUMENTS_FIB_LOOKUP(FIB_PARAMS),
-		CALL(BPF_FUNC_fib_lookup), RETURN(NF_ACCEPT));
+		       POINTERS, ARGUMENTS_FIB_LOOKUP(FIB_PARAMS),
+		       CALL(BPF_FUNC_fib_lookup), RETURN(NF_ACCEPT));
 	EXPECT_REFUSED(EACCES, UNINITIALISED,
-		POINTERS, ARGUMENTS_EVENT(self->events, 8),
-		CALL(BPF_FUNC_perf_event_output), RETURN(NF_ACCEPT));
+		       POINTERS, ARGUMENTS_EVENT(self->events, 8),
+		       CALL(BPF_FUNC_perf_event_output), RETURN(NF_ACCEPT));
 	EXPECT_REFUSED_SAYING(UNINITIALISED,
-		STACK(BPF_REG_2, -16),
-		BPF_MOV64_IMM(BPF_REG_3, INFO_SIZE),
-		FRAG_INFO, RETURN(NF_ACCEPT));
+			      STACK(BPF_REG_2, -16),
+			      BPF_MOV64_IMM(BPF_REG_3, INFO_SIZE),
+			      FRAG_INFO, RETURN(NF_ACCEPT));
 	EXPECT_KEEPS(ARGUMENTS_LOAD_BYTES, BPF_FUNC_skb_load_bytes);
 }
 
@@ -836,9 +820,8 @@ NF_TEST_F(packet, helpers_without_cap_perfmon)
 	EXPECT_KEEPS(ARGUMENTS_CSUM_DIFF, BPF_FUNC_csum_diff);
 	EXPECT_KEEPS(LOOK_UP, BPF_FUNC_fib_lookup);
 	EXPECT_KEEPS(SAMPLE, BPF_FUNC_perf_event_output);
-	EXPECT_LOADS(
-		POINTERS, ARGUMENTS_STORE_BYTES,
-		CALL(BPF_FUNC_skb_store_bytes), RETURN(NF_ACCEPT));
+	EXPECT_LOADS(POINTERS, ARGUMENTS_STORE_BYTES,
+		     CALL(BPF_FUNC_skb_store_bytes), RETURN(NF_ACCEPT));
 }
 
 /* --- fragments --------------------------------------------------------------- */
@@ -863,33 +846,33 @@ NF_TEST_F(packet, frag_info)
 NF_TEST_F(packet, frag_info_wrong_context)
 {
 	EXPECT_REFUSED(EINVAL, "arg#0",
-		ASK(BPF_MOV64_REG(BPF_REG_1, BPF_REG_10), INFO_SIZE));
+		       ASK(BPF_MOV64_REG(BPF_REG_1, BPF_REG_10), INFO_SIZE));
 	EXPECT_REFUSED(EINVAL, "arg#0",
-		ASK(BPF_MOV64_REG(BPF_REG_1, BPF_REG_7), INFO_SIZE));
+		       ASK(BPF_MOV64_REG(BPF_REG_1, BPF_REG_7), INFO_SIZE));
 	EXPECT_REFUSED(EINVAL, "R1",
-		ASK(BPF_MOV64_IMM(BPF_REG_1, 0), INFO_SIZE));
+		       ASK(BPF_MOV64_IMM(BPF_REG_1, 0), INFO_SIZE));
 }
 
 NF_TEST_F(packet, frag_info_beyond_the_memory)
 {
 	EXPECT_REFUSED_SAYING("invalid indirect access to stack",
-		ASK(BPF_MOV64_REG(BPF_REG_1, BPF_REG_6), 17));
+			      ASK(BPF_MOV64_REG(BPF_REG_1, BPF_REG_6), 17));
 }
 
 NF_TEST_F(packet, frag_info_into_the_packet)
 {
 	EXPECT_REFUSED_SAYING("cannot pass the packet as memory",
-		POINTERS, CHECK(20),
-		BPF_MOV64_REG(BPF_REG_1, BPF_REG_6),
-		BPF_MOV64_REG(BPF_REG_2, BPF_REG_7),
-		BPF_MOV64_IMM(BPF_REG_3, INFO_SIZE),
-		FRAG_INFO, RETURN(NF_ACCEPT));
+			      POINTERS, CHECK(20),
+			      BPF_MOV64_REG(BPF_REG_1, BPF_REG_6),
+			      BPF_MOV64_REG(BPF_REG_2, BPF_REG_7),
+			      BPF_MOV64_IMM(BPF_REG_3, INFO_SIZE),
+			      FRAG_INFO, RETURN(NF_ACCEPT));
 }
 
 NF_TEST_F(packet, frag_info_by_a_non_gpl_program)
 {
 	EXPECT_REFUSED_AS("Proprietary", EINVAL, "non-GPL compatible program",
-		ASK(BPF_MOV64_REG(BPF_REG_1, BPF_REG_6), INFO_SIZE));
+			  ASK(BPF_MOV64_REG(BPF_REG_1, BPF_REG_6), INFO_SIZE));
 }
 
 NF_TEST_F(packet, frag_info_of_another_type)

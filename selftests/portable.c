@@ -189,11 +189,11 @@ FIXTURE_VARIANT_ADD(portable, types_of_mainline)
 static int test_run(struct run *run, const char *prog)
 {
 	LIBBPF_OPTS(bpf_test_run_opts, opts,
-		.data_in = run->packet.data,
-		.data_size_in = run->packet.size,
-		.ctx_in = run->state,
-		.ctx_size_in = run->state_size,
-		.repeat = 1);
+		    .data_in = run->packet.data,
+		    .data_size_in = run->packet.size,
+		    .ctx_in = run->state,
+		    .ctx_size_in = run->state_size,
+		    .repeat = 1);
 	int err, fd;
 
 	run->state[run->offset_pf] = run->packet.pf;

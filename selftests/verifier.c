@@ -93,16 +93,15 @@ TEST_F(verifier, return_drop_with_errno)
 TEST_F(verifier, return_unknown)
 {
 	EXPECT_REFUSED(EINVAL, RETCODE,
-		CALL(BPF_FUNC_get_prandom_u32),
-		BPF_EXIT_INSN());
+		       CALL(BPF_FUNC_get_prandom_u32),
+		       BPF_EXIT_INSN());
 }
 
 TEST_F(verifier, return_unknown_but_bounded)
 {
-	EXPECT_LOADS(
-		CALL(BPF_FUNC_get_prandom_u32),
-		BPF_ALU64_IMM(BPF_AND, BPF_REG_0, 1),
-		BPF_EXIT_INSN());
+	EXPECT_LOADS(CALL(BPF_FUNC_get_prandom_u32),
+		     BPF_ALU64_IMM(BPF_AND, BPF_REG_0, 1),
+		     BPF_EXIT_INSN());
 }
 
 TEST_F(verifier, return_nothing)
@@ -113,11 +112,11 @@ TEST_F(verifier, return_nothing)
 TEST_F(verifier, return_of_one_path_only)
 {
 	EXPECT_REFUSED(EINVAL, RETCODE,
-		CALL(BPF_FUNC_get_prandom_u32),
-		BPF_ALU64_IMM(BPF_AND, BPF_REG_0, 3),
-		BPF_JMP_IMM(BPF_JNE, BPF_REG_0, 0, 1),
-		BPF_EXIT_INSN(),
-		BPF_EXIT_INSN());
+		       CALL(BPF_FUNC_get_prandom_u32),
+		       BPF_ALU64_IMM(BPF_AND, BPF_REG_0, 3),
+		       BPF_JMP_IMM(BPF_JNE, BPF_REG_0, 0, 1),
+		       BPF_EXIT_INSN(),
+		       BPF_EXIT_INSN());
 }
 
 #define CTX "invalid bpf_context access"
@@ -171,109 +170,105 @@ FIXTURE_TEARDOWN(context)
 TEST_F(context, load)
 {
 	if (variant->ok)
-		EXPECT_LOADS(
-			BPF_LDX_MEM(variant->size, BPF_REG_2, BPF_REG_1, variant->off),
-			RETURN(NF_ACCEPT));
+		EXPECT_LOADS(BPF_LDX_MEM(variant->size, BPF_REG_2, BPF_REG_1, variant->off),
+			     RETURN(NF_ACCEPT));
 	else
 		EXPECT_REFUSED(EACCES, CTX,
-			BPF_LDX_MEM(variant->size, BPF_REG_2, BPF_REG_1, variant->off),
-			RETURN(NF_ACCEPT));
+			       BPF_LDX_MEM(variant->size, BPF_REG_2, BPF_REG_1, variant->off),
+			       RETURN(NF_ACCEPT));
 }
 
 TEST_F(context, store)
 {
 	EXPECT_REFUSED(EACCES, CTX,
-		BPF_MOV64_IMM(BPF_REG_2, 0),
-		BPF_STX_MEM(variant->size, BPF_REG_1, BPF_REG_2, variant->off),
-		RETURN(NF_ACCEPT));
+		       BPF_MOV64_IMM(BPF_REG_2, 0),
+		       BPF_STX_MEM(variant->size, BPF_REG_1, BPF_REG_2, variant->off),
+		       RETURN(NF_ACCEPT));
 }
 
 TEST_F(verifier, context_load_behind_the_struct)
 {
 	EXPECT_REFUSED(EACCES, CTX,
-		BPF_LDX_MEM(BPF_DW, BPF_REG_2, BPF_REG_1, self->ctx_size),
-		RETURN(NF_ACCEPT));
+		       BPF_LDX_MEM(BPF_DW, BPF_REG_2, BPF_REG_1, self->ctx_size),
+		       RETURN(NF_ACCEPT));
 }
 
 /* The stored value is a pointer from the context itself, so of the right type. */
 TEST_F(verifier, context_store_of_its_own_skb)
 {
 	EXPECT_REFUSED(EACCES, CTX,
-		BPF_LDX_MEM(BPF_DW, BPF_REG_2, BPF_REG_1, self->ctx_skb),
-		BPF_STX_MEM(BPF_DW, BPF_REG_1, BPF_REG_2, self->ctx_skb),
-		RETURN(NF_ACCEPT));
+		       BPF_LDX_MEM(BPF_DW, BPF_REG_2, BPF_REG_1, self->ctx_skb),
+		       BPF_STX_MEM(BPF_DW, BPF_REG_1, BPF_REG_2, self->ctx_skb),
+		       RETURN(NF_ACCEPT));
 }
 
 TEST_F(verifier, context_atomic_add)
 {
 	EXPECT_REFUSED(EACCES, "not allowed",
-		BPF_MOV64_IMM(BPF_REG_2, 1),
-		BPF_ATOMIC_OP(BPF_DW, BPF_ADD, BPF_REG_1, BPF_REG_2, 0),
-		RETURN(NF_ACCEPT));
+		       BPF_MOV64_IMM(BPF_REG_2, 1),
+		       BPF_ATOMIC_OP(BPF_DW, BPF_ADD, BPF_REG_1, BPF_REG_2, 0),
+		       RETURN(NF_ACCEPT));
 }
 
 TEST_F(verifier, context_variable_offset)
 {
 	EXPECT_REFUSED(EACCES, "variable ctx access",
-		BPF_MOV64_REG(BPF_REG_6, BPF_REG_1),
-		CALL(BPF_FUNC_get_prandom_u32),
-		BPF_ALU64_IMM(BPF_AND, BPF_REG_0, 8),
-		BPF_ALU64_REG(BPF_ADD, BPF_REG_6, BPF_REG_0),
-		BPF_LDX_MEM(BPF_DW, BPF_REG_2, BPF_REG_6, 0),
-		RETURN(NF_ACCEPT));
+		       BPF_MOV64_REG(BPF_REG_6, BPF_REG_1),
+		       CALL(BPF_FUNC_get_prandom_u32),
+		       BPF_ALU64_IMM(BPF_AND, BPF_REG_0, 8),
+		       BPF_ALU64_REG(BPF_ADD, BPF_REG_6, BPF_REG_0),
+		       BPF_LDX_MEM(BPF_DW, BPF_REG_2, BPF_REG_6, 0),
+		       RETURN(NF_ACCEPT));
 }
 
 TEST_F(verifier, walk_skb)
 {
-	EXPECT_LOADS(
-		BPF_LDX_MEM(BPF_DW, BPF_REG_2, BPF_REG_1, self->ctx_skb),
-		BPF_LDX_MEM(BPF_W, BPF_REG_2, BPF_REG_2, self->skb_len),
-		RETURN(NF_ACCEPT));
+	EXPECT_LOADS(BPF_LDX_MEM(BPF_DW, BPF_REG_2, BPF_REG_1, self->ctx_skb),
+		     BPF_LDX_MEM(BPF_W, BPF_REG_2, BPF_REG_2, self->skb_len),
+		     RETURN(NF_ACCEPT));
 }
 
 TEST_F(verifier, walk_state)
 {
-	EXPECT_LOADS(
-		BPF_LDX_MEM(BPF_DW, BPF_REG_2, BPF_REG_1, self->ctx_state),
-		BPF_LDX_MEM(BPF_B, BPF_REG_2, BPF_REG_2, self->state_pf),
-		RETURN(NF_ACCEPT));
+	EXPECT_LOADS(BPF_LDX_MEM(BPF_DW, BPF_REG_2, BPF_REG_1, self->ctx_state),
+		     BPF_LDX_MEM(BPF_B, BPF_REG_2, BPF_REG_2, self->state_pf),
+		     RETURN(NF_ACCEPT));
 }
 
 /* state->in->ifindex: a second pointer of a known type. */
 TEST_F(verifier, walk_state_to_device)
 {
-	EXPECT_LOADS(
-		BPF_LDX_MEM(BPF_DW, BPF_REG_2, BPF_REG_1, self->ctx_state),
-		BPF_LDX_MEM(BPF_DW, BPF_REG_2, BPF_REG_2, self->state_in),
-		BPF_JMP_IMM(BPF_JEQ, BPF_REG_2, 0, 1),
-		BPF_LDX_MEM(BPF_W, BPF_REG_2, BPF_REG_2, self->dev_ifindex),
-		RETURN(NF_ACCEPT));
+	EXPECT_LOADS(BPF_LDX_MEM(BPF_DW, BPF_REG_2, BPF_REG_1, self->ctx_state),
+		     BPF_LDX_MEM(BPF_DW, BPF_REG_2, BPF_REG_2, self->state_in),
+		     BPF_JMP_IMM(BPF_JEQ, BPF_REG_2, 0, 1),
+		     BPF_LDX_MEM(BPF_W, BPF_REG_2, BPF_REG_2, self->dev_ifindex),
+		     RETURN(NF_ACCEPT));
 }
 
 TEST_F(verifier, walk_beyond_skb)
 {
 	EXPECT_REFUSED(EACCES, "access beyond struct sk_buff",
-		BPF_LDX_MEM(BPF_DW, BPF_REG_2, BPF_REG_1, self->ctx_skb),
-		BPF_LDX_MEM(BPF_DW, BPF_REG_2, BPF_REG_2, self->skb_size + 4096),
-		RETURN(NF_ACCEPT));
+		       BPF_LDX_MEM(BPF_DW, BPF_REG_2, BPF_REG_1, self->ctx_skb),
+		       BPF_LDX_MEM(BPF_DW, BPF_REG_2, BPF_REG_2, self->skb_size + 4096),
+		       RETURN(NF_ACCEPT));
 }
 
 TEST_F(verifier, store_to_skb)
 {
 	EXPECT_REFUSED(EACCES, "only read is supported",
-		BPF_LDX_MEM(BPF_DW, BPF_REG_2, BPF_REG_1, self->ctx_skb),
-		BPF_MOV64_IMM(BPF_REG_3, 0),
-		BPF_STX_MEM(BPF_W, BPF_REG_2, BPF_REG_3, self->skb_len),
-		RETURN(NF_ACCEPT));
+		       BPF_LDX_MEM(BPF_DW, BPF_REG_2, BPF_REG_1, self->ctx_skb),
+		       BPF_MOV64_IMM(BPF_REG_3, 0),
+		       BPF_STX_MEM(BPF_W, BPF_REG_2, BPF_REG_3, self->skb_len),
+		       RETURN(NF_ACCEPT));
 }
 
 TEST_F(verifier, store_to_state)
 {
 	EXPECT_REFUSED(EACCES, "only read is supported",
-		BPF_LDX_MEM(BPF_DW, BPF_REG_2, BPF_REG_1, self->ctx_state),
-		BPF_MOV64_IMM(BPF_REG_3, 0),
-		BPF_STX_MEM(BPF_B, BPF_REG_2, BPF_REG_3, self->state_pf),
-		RETURN(NF_ACCEPT));
+		       BPF_LDX_MEM(BPF_DW, BPF_REG_2, BPF_REG_1, self->ctx_state),
+		       BPF_MOV64_IMM(BPF_REG_3, 0),
+		       BPF_STX_MEM(BPF_B, BPF_REG_2, BPF_REG_3, self->state_pf),
+		       RETURN(NF_ACCEPT));
 }
 
 TEST_F(verifier, walk_by_a_non_gpl_program)
@@ -283,9 +278,9 @@ TEST_F(verifier, walk_by_a_non_gpl_program)
 	EXPECT_LE(0, fd);
 	close(fd);
 	EXPECT_REFUSED_AS("Proprietary", EINVAL, "GPL compatible program",
-		BPF_LDX_MEM(BPF_DW, BPF_REG_2, BPF_REG_1, self->ctx_skb),
-		BPF_LDX_MEM(BPF_W, BPF_REG_2, BPF_REG_2, self->skb_len),
-		RETURN(NF_ACCEPT));
+			  BPF_LDX_MEM(BPF_DW, BPF_REG_2, BPF_REG_1, self->ctx_skb),
+			  BPF_LDX_MEM(BPF_W, BPF_REG_2, BPF_REG_2, self->skb_len),
+			  RETURN(NF_ACCEPT));
 }
 
 TEST_F(verifier, walk_without_cap_perfmon)
@@ -297,18 +292,17 @@ TEST_F(verifier, walk_without_cap_perfmon)
 	EXPECT_LE(0, fd);
 	close(fd);
 	EXPECT_REFUSED(EPERM, "CAP_PERFMON",
-		BPF_LDX_MEM(BPF_DW, BPF_REG_2, BPF_REG_1, self->ctx_skb),
-		BPF_LDX_MEM(BPF_W, BPF_REG_2, BPF_REG_2, self->skb_len),
-		RETURN(NF_ACCEPT));
+		       BPF_LDX_MEM(BPF_DW, BPF_REG_2, BPF_REG_1, self->ctx_skb),
+		       BPF_LDX_MEM(BPF_W, BPF_REG_2, BPF_REG_2, self->skb_len),
+		       RETURN(NF_ACCEPT));
 }
 
 TEST_F(verifier, walk_with_cap_perfmon)
 {
 	ASSERT_EQ(0, nf_set_caps(CAPS_OF_A_LOADER | 1ULL << CAP_PERFMON));
-	EXPECT_LOADS(
-		BPF_LDX_MEM(BPF_DW, BPF_REG_2, BPF_REG_1, self->ctx_skb),
-		BPF_LDX_MEM(BPF_W, BPF_REG_2, BPF_REG_2, self->skb_len),
-		RETURN(NF_ACCEPT));
+	EXPECT_LOADS(BPF_LDX_MEM(BPF_DW, BPF_REG_2, BPF_REG_1, self->ctx_skb),
+		     BPF_LDX_MEM(BPF_W, BPF_REG_2, BPF_REG_2, self->skb_len),
+		     RETURN(NF_ACCEPT));
 }
 
 /* A kernel address must not end up where user space can read it. */
@@ -316,8 +310,8 @@ TEST_F(verifier, pointer_leak_without_cap_perfmon)
 {
 	ASSERT_EQ(0, nf_set_caps(CAPS_OF_A_LOADER));
 	EXPECT_REFUSED(EACCES, "leaks addr",
-		BPF_LDX_MEM(BPF_DW, BPF_REG_0, BPF_REG_1, self->ctx_skb),
-		BPF_EXIT_INSN());
+		       BPF_LDX_MEM(BPF_DW, BPF_REG_0, BPF_REG_1, self->ctx_skb),
+		       BPF_EXIT_INSN());
 }
 
 FIXTURE(helper)
@@ -391,25 +385,24 @@ TEST_F(helper, call)
 /* For what neither packet pointers nor bpf_skb_load_bytes() reach. */
 TEST_F(verifier, probe_read_kernel)
 {
-	EXPECT_LOADS(
-		BPF_LDX_MEM(BPF_DW, BPF_REG_3, BPF_REG_1, self->ctx_skb),
-		BPF_MOV64_REG(BPF_REG_1, BPF_REG_10),
-		BPF_ALU64_IMM(BPF_ADD, BPF_REG_1, -8),
-		BPF_MOV64_IMM(BPF_REG_2, 8),
-		CALL(BPF_FUNC_probe_read_kernel),
-		RETURN(NF_ACCEPT));
+	EXPECT_LOADS(BPF_LDX_MEM(BPF_DW, BPF_REG_3, BPF_REG_1, self->ctx_skb),
+		     BPF_MOV64_REG(BPF_REG_1, BPF_REG_10),
+		     BPF_ALU64_IMM(BPF_ADD, BPF_REG_1, -8),
+		     BPF_MOV64_IMM(BPF_REG_2, 8),
+		     CALL(BPF_FUNC_probe_read_kernel),
+		     RETURN(NF_ACCEPT));
 }
 
 TEST_F(verifier, probe_read_kernel_without_cap_perfmon)
 {
 	ASSERT_EQ(0, nf_set_caps(CAPS_OF_A_LOADER));
 	EXPECT_GT(0, LOAD_AS("GPL",
-		BPF_MOV64_IMM(BPF_REG_3, 0),
-		BPF_MOV64_REG(BPF_REG_1, BPF_REG_10),
-		BPF_ALU64_IMM(BPF_ADD, BPF_REG_1, -8),
-		BPF_MOV64_IMM(BPF_REG_2, 8),
-		CALL(BPF_FUNC_probe_read_kernel),
-		RETURN(NF_ACCEPT)));
+			     BPF_MOV64_IMM(BPF_REG_3, 0),
+			     BPF_MOV64_REG(BPF_REG_1, BPF_REG_10),
+			     BPF_ALU64_IMM(BPF_ADD, BPF_REG_1, -8),
+			     BPF_MOV64_IMM(BPF_REG_2, 8),
+			     CALL(BPF_FUNC_probe_read_kernel),
+			     RETURN(NF_ACCEPT)));
 	EXPECT_TRUE(strstr(self->log, "unknown func") ||
 		    strstr(self->log, "cannot use helper"))
 		TH_LOG("%s", self->log);
@@ -419,9 +412,9 @@ TEST_F(verifier, probe_read_kernel_without_cap_perfmon)
 TEST_F(verifier, ld_abs)
 {
 	EXPECT_REFUSED(EINVAL, "BPF_LD_[ABS|IND] instructions not allowed",
-		BPF_MOV64_REG(BPF_REG_6, BPF_REG_1),
-		BPF_LD_ABS(BPF_B, 0),
-		RETURN(NF_ACCEPT));
+		       BPF_MOV64_REG(BPF_REG_6, BPF_REG_1),
+		       BPF_LD_ABS(BPF_B, 0),
+		       RETURN(NF_ACCEPT));
 }
 
 TEST_HARNESS_MAIN

@@ -44,10 +44,10 @@ int nf_netns_loopback_up(void)
 int nf_load(const struct nf_load *load)
 {
 	LIBBPF_OPTS(bpf_prog_load_opts, opts,
-		.expected_attach_type = load->expected_attach_type,
-		.log_buf = load->log,
-		.log_size = load->log_size,
-		.log_level = load->log ? 1 : 0);
+		    .expected_attach_type = load->expected_attach_type,
+		    .log_buf = load->log,
+		    .log_size = load->log_size,
+		    .log_level = load->log ? 1 : 0);
 
 	return bpf_prog_load(load->type, "nf_test", load->license,
 			     load->insns, load->insn_cnt, &opts);
@@ -73,10 +73,10 @@ int nf_load_verdict(int verdict)
 int nf_link(int prog_fd, const struct nf_key *key)
 {
 	LIBBPF_OPTS(bpf_link_create_opts, opts,
-		.netfilter.pf = key->pf,
-		.netfilter.hooknum = key->hooknum,
-		.netfilter.priority = key->priority,
-		.netfilter.flags = key->flags);
+		    .netfilter.pf = key->pf,
+		    .netfilter.hooknum = key->hooknum,
+		    .netfilter.priority = key->priority,
+		    .netfilter.flags = key->flags);
 
 	return bpf_link_create(prog_fd, 0, BPF_NETFILTER, &opts);
 }
