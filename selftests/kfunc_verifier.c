@@ -6,17 +6,17 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <linux/bpf_nf.h>
-#include <linux/capability.h>
-#include <linux/filter.h>
 
 #include <bpf/bpf.h>
 #include <bpf/btf.h>
 
 #include "kselftest_harness.h"
 #include "helpers/nf_test.h"
+#include "helpers/nf_verifier.h"
 
 enum { KFUNC_MODULE = 1, CONNTRACK_MODULE, NAT_MODULE, NR_MODULES };
 
@@ -74,6 +74,7 @@ FIXTURE_SETUP(kfunc)
 		self->btf[i] = btf__load_module_btf(modules[i], vmlinux);
 		ASSERT_NE(NULL, self->btf[i]);
 	}
+	nf_verifier_fds = self->fds;
 	self->ctx_skb = nf_btf_offset("bpf_nf_ctx", "skb");
 	self->mark = nf_btf_offset("nf_conn", "mark");
 	self->status = nf_btf_offset("nf_conn", "status");
@@ -85,55 +86,9 @@ FIXTURE_TEARDOWN(kfunc)
 {
 }
 
-static int load_as(FIXTURE_DATA(kfunc) *self, enum bpf_prog_type type,
-		   const char *license, const struct bpf_insn *insns, int insn_cnt)
-{
-	LIBBPF_OPTS(bpf_prog_load_opts, opts,
-		    .log_level = 1,
-		    .log_buf = self->log,
-		    .log_size = sizeof(self->log),
-		    .fd_array = self->fds,
-		    .expected_attach_type = type == BPF_PROG_TYPE_NETFILTER ?
-		    BPF_NETFILTER : 0);
-
-	self->log[0] = '\0';
-	return bpf_prog_load(type, "kfunc", license, insns, insn_cnt, &opts);
-}
-
-#define LOAD_AS(type, license, ...) ({					\
-	const struct bpf_insn insns[] = { __VA_ARGS__ };		\
-									\
-	load_as(self, type, license, insns,				\
-		sizeof(insns) / sizeof(insns[0]));			\
-})
-
-#define EXPECT_LOADS(...) do {						\
-	int fd = LOAD_AS(BPF_PROG_TYPE_NETFILTER, "GPL", __VA_ARGS__);	\
-									\
-	EXPECT_LE(0, fd)						\
-		TH_LOG("%d: %s", fd, self->log);			\
-	if (fd >= 0)							\
-		close(fd);						\
-} while (0)
-
-/* @message is the part of the verifier's words that all kernels share. */
-#define EXPECT_REFUSED_AS(type, license, message, ...) do {		\
-	int fd = LOAD_AS(type, license, __VA_ARGS__);			\
-									\
-	EXPECT_GT(0, fd);						\
-	EXPECT_NE(NULL, strstr(self->log, message))			\
-		TH_LOG("no '%s' in: %s", message, self->log);		\
-	if (fd >= 0)							\
-		close(fd);						\
-} while (0)
-
-#define EXPECT_REFUSED(message, ...)					\
-	EXPECT_REFUSED_AS(BPF_PROG_TYPE_NETFILTER, "GPL", message, __VA_ARGS__)
-
 #define KFUNC(module, name)						\
-	BPF_RAW_INSN(BPF_JMP | BPF_CALL, 0, BPF_PSEUDO_KFUNC_CALL,	\
-		     module, btf__find_by_name_kind(self->btf[module],	\
-						    name, BTF_KIND_FUNC))
+	CALL_KFUNC(module, btf__find_by_name_kind(self->btf[module],	\
+						  name, BTF_KIND_FUNC))
 
 #define CT_GET		KFUNC(KFUNC_MODULE, "bpf_nf_ct_get")
 #define CT_INFO		KFUNC(KFUNC_MODULE, "bpf_nf_ct_info")
@@ -147,30 +102,13 @@ static int load_as(FIXTURE_DATA(kfunc) *self, enum bpf_prog_type type,
 #define CT_CHANGE_TIMEOUT	KFUNC(CONNTRACK_MODULE, "bpf_ct_change_timeout")
 #define CT_SET_NAT_INFO	KFUNC(NAT_MODULE, "bpf_ct_set_nat_info")
 
-#define ACCEPT								\
-	BPF_MOV64_IMM(BPF_REG_0, NF_ACCEPT),				\
-	BPF_EXIT_INSN()
-
-#define STACK_PTR(reg, off)						\
-	BPF_MOV64_REG(reg, BPF_REG_10),					\
-	BPF_ALU64_IMM(BPF_ADD, reg, off)
-
-/* 64 bytes of zeros at fp-64. */
-#define ZEROS								\
-	BPF_ST_MEM(BPF_DW, BPF_REG_10, -8, 0),				\
-	BPF_ST_MEM(BPF_DW, BPF_REG_10, -16, 0),				\
-	BPF_ST_MEM(BPF_DW, BPF_REG_10, -24, 0),				\
-	BPF_ST_MEM(BPF_DW, BPF_REG_10, -32, 0),				\
-	BPF_ST_MEM(BPF_DW, BPF_REG_10, -40, 0),				\
-	BPF_ST_MEM(BPF_DW, BPF_REG_10, -48, 0),				\
-	BPF_ST_MEM(BPF_DW, BPF_REG_10, -56, 0),				\
-	BPF_ST_MEM(BPF_DW, BPF_REG_10, -64, 0)
+#define ACCEPT RETURN(NF_ACCEPT)
 
 /* Of a tuple at fp-64, and options at fp-16. */
 #define TUPLE_AND_OPTS							\
-	STACK_PTR(BPF_REG_2, -64),					\
+	STACK(BPF_REG_2, -64),						\
 	BPF_MOV64_IMM(BPF_REG_3, 12),					\
-	STACK_PTR(BPF_REG_4, -16),					\
+	STACK(BPF_REG_4, -16),						\
 	BPF_MOV64_IMM(BPF_REG_5, 16)
 
 NF_TEST_F(kfunc, get_and_release)
@@ -184,103 +122,103 @@ NF_TEST_F(kfunc, get_and_release)
 
 NF_TEST_F(kfunc, get_without_null_check)
 {
-	EXPECT_REFUSED("R0 invalid mem access 'ptr_or_null_",
-		       CT_GET,
-		       BPF_LDX_MEM(BPF_DW, BPF_REG_1, BPF_REG_0, self->status),
-		       ACCEPT);
+	EXPECT_REFUSED_SAYING("R0 invalid mem access 'ptr_or_null_",
+			      CT_GET,
+			      BPF_LDX_MEM(BPF_DW, BPF_REG_1, BPF_REG_0, self->status),
+			      ACCEPT);
 }
 
 NF_TEST_F(kfunc, release_without_null_check)
 {
-	EXPECT_REFUSED("arg",
-		       CT_GET,
-		       BPF_MOV64_REG(BPF_REG_1, BPF_REG_0),
-		       CT_RELEASE,
-		       ACCEPT);
+	EXPECT_REFUSED_SAYING("arg",
+			      CT_GET,
+			      BPF_MOV64_REG(BPF_REG_1, BPF_REG_0),
+			      CT_RELEASE,
+			      ACCEPT);
 }
 
 NF_TEST_F(kfunc, get_leaked)
 {
-	EXPECT_REFUSED("Unreleased reference",
-		       CT_GET,
-		       ACCEPT);
+	EXPECT_REFUSED_SAYING("Unreleased reference",
+			      CT_GET,
+			      ACCEPT);
 }
 
 NF_TEST_F(kfunc, lookup_leaked)
 {
-	EXPECT_REFUSED("Unreleased reference",
-		       ZEROS,
-		       TUPLE_AND_OPTS,
-		       CT_LOOKUP,
-		       ACCEPT);
+	EXPECT_REFUSED_SAYING("Unreleased reference",
+			      ZERO_64,
+			      TUPLE_AND_OPTS,
+			      CT_LOOKUP,
+			      ACCEPT);
 }
 
 NF_TEST_F(kfunc, release_twice)
 {
-	EXPECT_REFUSED("arg",
-		       CT_GET,
-		       BPF_JMP_IMM(BPF_JEQ, BPF_REG_0, 0, 5),
-		       BPF_MOV64_REG(BPF_REG_6, BPF_REG_0),
-		       BPF_MOV64_REG(BPF_REG_1, BPF_REG_6),
-		       CT_RELEASE,
-		       BPF_MOV64_REG(BPF_REG_1, BPF_REG_6),
-		       CT_RELEASE,
-		       ACCEPT);
+	EXPECT_REFUSED_SAYING("arg",
+			      CT_GET,
+			      BPF_JMP_IMM(BPF_JEQ, BPF_REG_0, 0, 5),
+			      BPF_MOV64_REG(BPF_REG_6, BPF_REG_0),
+			      BPF_MOV64_REG(BPF_REG_1, BPF_REG_6),
+			      CT_RELEASE,
+			      BPF_MOV64_REG(BPF_REG_1, BPF_REG_6),
+			      CT_RELEASE,
+			      ACCEPT);
 }
 
 NF_TEST_F(kfunc, use_after_release)
 {
-	EXPECT_REFUSED("R6 invalid mem access 'scalar'",
-		       CT_GET,
-		       BPF_JMP_IMM(BPF_JEQ, BPF_REG_0, 0, 4),
-		       BPF_MOV64_REG(BPF_REG_6, BPF_REG_0),
-		       BPF_MOV64_REG(BPF_REG_1, BPF_REG_6),
-		       CT_RELEASE,
-		       BPF_LDX_MEM(BPF_DW, BPF_REG_1, BPF_REG_6, self->status),
-		       ACCEPT);
+	EXPECT_REFUSED_SAYING("R6 invalid mem access 'scalar'",
+			      CT_GET,
+			      BPF_JMP_IMM(BPF_JEQ, BPF_REG_0, 0, 4),
+			      BPF_MOV64_REG(BPF_REG_6, BPF_REG_0),
+			      BPF_MOV64_REG(BPF_REG_1, BPF_REG_6),
+			      CT_RELEASE,
+			      BPF_LDX_MEM(BPF_DW, BPF_REG_1, BPF_REG_6, self->status),
+			      ACCEPT);
 }
 
 /* The context has to be this program's, at its beginning. */
 NF_TEST_F(kfunc, context_of_the_stack)
 {
-	EXPECT_REFUSED("expected pointer to ctx",
-		       ZEROS,
-		       STACK_PTR(BPF_REG_1, -64),
-		       CT_GET,
-		       BPF_JMP_IMM(BPF_JEQ, BPF_REG_0, 0, 2),
-		       BPF_MOV64_REG(BPF_REG_1, BPF_REG_0),
-		       CT_RELEASE,
-		       ACCEPT);
+	EXPECT_REFUSED_SAYING("expected pointer to ctx",
+			      ZERO_64,
+			      STACK(BPF_REG_1, -64),
+			      CT_GET,
+			      BPF_JMP_IMM(BPF_JEQ, BPF_REG_0, 0, 2),
+			      BPF_MOV64_REG(BPF_REG_1, BPF_REG_0),
+			      CT_RELEASE,
+			      ACCEPT);
 }
 
 NF_TEST_F(kfunc, context_is_the_skb)
 {
-	EXPECT_REFUSED("expected pointer to ctx",
-		       BPF_LDX_MEM(BPF_DW, BPF_REG_1, BPF_REG_1, self->ctx_skb),
-		       BPF_MOV64_IMM(BPF_REG_2, 1),
-		       BPF_MOV64_IMM(BPF_REG_3, 0),
-		       REJECT,
-		       ACCEPT);
+	EXPECT_REFUSED_SAYING("expected pointer to ctx",
+			      BPF_LDX_MEM(BPF_DW, BPF_REG_1, BPF_REG_1, self->ctx_skb),
+			      BPF_MOV64_IMM(BPF_REG_2, 1),
+			      BPF_MOV64_IMM(BPF_REG_3, 0),
+			      REJECT,
+			      ACCEPT);
 }
 
 NF_TEST_F(kfunc, context_is_null)
 {
-	EXPECT_REFUSED("expected pointer to ctx",
-		       BPF_MOV64_IMM(BPF_REG_1, 0),
-		       BPF_MOV64_IMM(BPF_REG_2, 1),
-		       BPF_MOV64_IMM(BPF_REG_3, 0),
-		       REJECT,
-		       ACCEPT);
+	EXPECT_REFUSED_SAYING("expected pointer to ctx",
+			      BPF_MOV64_IMM(BPF_REG_1, 0),
+			      BPF_MOV64_IMM(BPF_REG_2, 1),
+			      BPF_MOV64_IMM(BPF_REG_3, 0),
+			      REJECT,
+			      ACCEPT);
 }
 
 NF_TEST_F(kfunc, context_with_an_offset)
 {
-	EXPECT_REFUSED("R1",
-		       BPF_ALU64_IMM(BPF_ADD, BPF_REG_1, 8),
-		       BPF_MOV64_IMM(BPF_REG_2, 1),
-		       BPF_MOV64_IMM(BPF_REG_3, 0),
-		       REJECT,
-		       ACCEPT);
+	EXPECT_REFUSED_SAYING("R1",
+			      BPF_ALU64_IMM(BPF_ADD, BPF_REG_1, 8),
+			      BPF_MOV64_IMM(BPF_REG_2, 1),
+			      BPF_MOV64_IMM(BPF_REG_3, 0),
+			      REJECT,
+			      ACCEPT);
 }
 
 NF_TEST_F(kfunc, reject)
@@ -293,26 +231,27 @@ NF_TEST_F(kfunc, reject)
 
 NF_TEST_F(kfunc, reject_with_a_pointer_for_a_code)
 {
-	EXPECT_REFUSED("R3 is not a scalar",
-		       BPF_MOV64_IMM(BPF_REG_2, 1),
-		       BPF_MOV64_REG(BPF_REG_3, BPF_REG_10),
-		       REJECT,
-		       ACCEPT);
+	EXPECT_REFUSED_SAYING("R3 is not a scalar",
+			      BPF_MOV64_IMM(BPF_REG_2, 1),
+			      BPF_MOV64_REG(BPF_REG_3, BPF_REG_10),
+			      REJECT,
+			      ACCEPT);
 }
 
 NF_TEST_F(kfunc, other_program_type)
 {
-	EXPECT_REFUSED_AS(BPF_PROG_TYPE_SCHED_CLS, "GPL", "is not allowed",
-			  BPF_MOV64_IMM(BPF_REG_2, 1),
-			  BPF_MOV64_IMM(BPF_REG_3, 0),
-			  REJECT,
-			  ACCEPT);
+	EXPECT_EQ(-EACCES, LOAD_TYPE(BPF_PROG_TYPE_SCHED_CLS, "GPL",
+				     BPF_MOV64_IMM(BPF_REG_2, 1),
+				     BPF_MOV64_IMM(BPF_REG_3, 0),
+				     REJECT,
+				     ACCEPT));
+	EXPECT_NE(NULL, strstr(self->log, "is not allowed"))
+		TH_LOG("%s", self->log);
 }
 
 NF_TEST_F(kfunc, not_gpl)
 {
-	EXPECT_REFUSED_AS(BPF_PROG_TYPE_NETFILTER, "Proprietary",
-			  "non-GPL compatible program",
+	EXPECT_REFUSED_AS("Proprietary", EINVAL, "non-GPL compatible program",
 			  BPF_MOV64_IMM(BPF_REG_2, 1),
 			  BPF_MOV64_IMM(BPF_REG_3, 0),
 			  REJECT,
@@ -320,8 +259,8 @@ NF_TEST_F(kfunc, not_gpl)
 }
 
 #define INFO(size, off)							\
-	ZEROS,								\
-	STACK_PTR(BPF_REG_2, off),					\
+	ZERO_64,								\
+	STACK(BPF_REG_2, off),					\
 	BPF_MOV64_IMM(BPF_REG_3, size),					\
 	CT_INFO,							\
 	ACCEPT
@@ -333,30 +272,30 @@ NF_TEST_F(kfunc, info)
 
 NF_TEST_F(kfunc, info_beyond_the_stack)
 {
-	EXPECT_REFUSED("invalid", INFO(17, -16));
+	EXPECT_REFUSED_SAYING("invalid", INFO(17, -16));
 }
 
 NF_TEST_F(kfunc, info_of_a_negative_size)
 {
-	EXPECT_REFUSED("negative", INFO(-1, -16));
+	EXPECT_REFUSED_SAYING("negative", INFO(-1, -16));
 }
 
 NF_TEST_F(kfunc, info_of_an_unbounded_size)
 {
-	EXPECT_REFUSED("unbounded memory access",
-		       BPF_MOV64_REG(BPF_REG_6, BPF_REG_1),
-		       BPF_RAW_INSN(BPF_JMP | BPF_CALL, 0, 0, 0, BPF_FUNC_get_prandom_u32),
-		       BPF_MOV32_REG(BPF_REG_3, BPF_REG_0),
-		       BPF_MOV64_REG(BPF_REG_1, BPF_REG_6),
-		       ZEROS,
-		       STACK_PTR(BPF_REG_2, -64),
-		       CT_INFO,
-		       ACCEPT);
+	EXPECT_REFUSED_SAYING("unbounded memory access",
+			      BPF_MOV64_REG(BPF_REG_6, BPF_REG_1),
+			      CALL(BPF_FUNC_get_prandom_u32),
+			      BPF_MOV32_REG(BPF_REG_3, BPF_REG_0),
+			      BPF_MOV64_REG(BPF_REG_1, BPF_REG_6),
+			      ZERO_64,
+			      STACK(BPF_REG_2, -64),
+			      CT_INFO,
+			      ACCEPT);
 }
 
 NF_TEST_F(kfunc, alloc_and_insert)
 {
-	EXPECT_LOADS(ZEROS,
+	EXPECT_LOADS(ZERO_64,
 		     TUPLE_AND_OPTS,
 		     CT_ALLOC,
 		     BPF_JMP_IMM(BPF_JEQ, BPF_REG_0, 0, 9),
@@ -374,45 +313,45 @@ NF_TEST_F(kfunc, alloc_and_insert)
 
 NF_TEST_F(kfunc, alloc_leaked)
 {
-	EXPECT_REFUSED("Unreleased reference",
-		       ZEROS,
-		       TUPLE_AND_OPTS,
-		       CT_ALLOC,
-		       ACCEPT);
+	EXPECT_REFUSED_SAYING("Unreleased reference",
+			      ZERO_64,
+			      TUPLE_AND_OPTS,
+			      CT_ALLOC,
+			      ACCEPT);
 }
 
 NF_TEST_F(kfunc, inserted_entry_leaked)
 {
-	EXPECT_REFUSED("Unreleased reference",
-		       ZEROS,
-		       TUPLE_AND_OPTS,
-		       CT_ALLOC,
-		       BPF_JMP_IMM(BPF_JEQ, BPF_REG_0, 0, 2),
-		       BPF_MOV64_REG(BPF_REG_1, BPF_REG_0),
-		       CT_INSERT,
-		       ACCEPT);
+	EXPECT_REFUSED_SAYING("Unreleased reference",
+			      ZERO_64,
+			      TUPLE_AND_OPTS,
+			      CT_ALLOC,
+			      BPF_JMP_IMM(BPF_JEQ, BPF_REG_0, 0, 2),
+			      BPF_MOV64_REG(BPF_REG_1, BPF_REG_0),
+			      CT_INSERT,
+			      ACCEPT);
 }
 
 /* An entry of a packet is not one that can be inserted, nor made ready for it. */
 NF_TEST_F(kfunc, insert_of_the_packets_entry)
 {
-	EXPECT_REFUSED("expected pointer to STRUCT nf_conn___init",
-		       CT_GET,
-		       BPF_JMP_IMM(BPF_JEQ, BPF_REG_0, 0, 2),
-		       BPF_MOV64_REG(BPF_REG_1, BPF_REG_0),
-		       CT_INSERT,
-		       ACCEPT);
+	EXPECT_REFUSED_SAYING("expected pointer to STRUCT nf_conn___init",
+			      CT_GET,
+			      BPF_JMP_IMM(BPF_JEQ, BPF_REG_0, 0, 2),
+			      BPF_MOV64_REG(BPF_REG_1, BPF_REG_0),
+			      CT_INSERT,
+			      ACCEPT);
 }
 
 NF_TEST_F(kfunc, set_timeout_of_the_packets_entry)
 {
-	EXPECT_REFUSED("expected pointer to STRUCT nf_conn___init",
-		       CT_GET,
-		       BPF_JMP_IMM(BPF_JEQ, BPF_REG_0, 0, 3),
-		       BPF_MOV64_REG(BPF_REG_1, BPF_REG_0),
-		       BPF_MOV64_IMM(BPF_REG_2, 1000),
-		       CT_SET_TIMEOUT,
-		       ACCEPT);
+	EXPECT_REFUSED_SAYING("expected pointer to STRUCT nf_conn___init",
+			      CT_GET,
+			      BPF_JMP_IMM(BPF_JEQ, BPF_REG_0, 0, 3),
+			      BPF_MOV64_REG(BPF_REG_1, BPF_REG_0),
+			      BPF_MOV64_IMM(BPF_REG_2, 1000),
+			      CT_SET_TIMEOUT,
+			      ACCEPT);
 }
 
 NF_TEST_F(kfunc, change_timeout)
@@ -431,16 +370,16 @@ NF_TEST_F(kfunc, change_timeout)
 /* A pointer that was walked to, and nobody holds. */
 NF_TEST_F(kfunc, release_of_what_was_not_acquired)
 {
-	EXPECT_REFUSED("nf_conn",
-		       BPF_LDX_MEM(BPF_DW, BPF_REG_1, BPF_REG_1, self->ctx_skb),
-		       CT_RELEASE,
-		       ACCEPT);
+	EXPECT_REFUSED_SAYING("nf_conn",
+			      BPF_LDX_MEM(BPF_DW, BPF_REG_1, BPF_REG_1, self->ctx_skb),
+			      CT_RELEASE,
+			      ACCEPT);
 }
 
 NF_TEST_F(kfunc, set_nat)
 {
-	EXPECT_LOADS(ZEROS,
-		     STACK_PTR(BPF_REG_2, -16),
+	EXPECT_LOADS(ZERO_64,
+		     STACK(BPF_REG_2, -16),
 		     BPF_MOV64_IMM(BPF_REG_3, 80),
 		     BPF_MOV64_IMM(BPF_REG_4, 1),
 		     CT_SET_NAT,
@@ -449,27 +388,27 @@ NF_TEST_F(kfunc, set_nat)
 
 NF_TEST_F(kfunc, set_nat_to_a_short_address)
 {
-	EXPECT_REFUSED("invalid",
-		       ZEROS,
-		       STACK_PTR(BPF_REG_2, -4),
-		       BPF_MOV64_IMM(BPF_REG_3, 80),
-		       BPF_MOV64_IMM(BPF_REG_4, 1),
-		       CT_SET_NAT,
-		       ACCEPT);
+	EXPECT_REFUSED_SAYING("invalid",
+			      ZERO_64,
+			      STACK(BPF_REG_2, -4),
+			      BPF_MOV64_IMM(BPF_REG_3, 80),
+			      BPF_MOV64_IMM(BPF_REG_4, 1),
+			      CT_SET_NAT,
+			      ACCEPT);
 }
 
 NF_TEST_F(kfunc, set_nat_info_of_the_packets_entry)
 {
-	EXPECT_REFUSED("expected pointer to STRUCT nf_conn___init",
-		       ZEROS,
-		       CT_GET,
-		       BPF_JMP_IMM(BPF_JEQ, BPF_REG_0, 0, 6),
-		       BPF_MOV64_REG(BPF_REG_1, BPF_REG_0),
-		       STACK_PTR(BPF_REG_2, -16),
-		       BPF_MOV64_IMM(BPF_REG_3, 80),
-		       BPF_MOV64_IMM(BPF_REG_4, 1),
-		       CT_SET_NAT_INFO,
-		       ACCEPT);
+	EXPECT_REFUSED_SAYING("expected pointer to STRUCT nf_conn___init",
+			      ZERO_64,
+			      CT_GET,
+			      BPF_JMP_IMM(BPF_JEQ, BPF_REG_0, 0, 6),
+			      BPF_MOV64_REG(BPF_REG_1, BPF_REG_0),
+			      STACK(BPF_REG_2, -16),
+			      BPF_MOV64_IMM(BPF_REG_3, 80),
+			      BPF_MOV64_IMM(BPF_REG_4, 1),
+			      CT_SET_NAT_INFO,
+			      ACCEPT);
 }
 
 #define STORE(member, size)						\
@@ -488,38 +427,52 @@ NF_TEST_F(kfunc, store_mark)
 
 NF_TEST_F(kfunc, store_beyond_mark)
 {
-	EXPECT_REFUSED("beyond the member of nf_conn", STORE(mark, BPF_DW));
+	EXPECT_REFUSED_SAYING("beyond the member of nf_conn", STORE(mark, BPF_DW));
 }
 
 NF_TEST_F(kfunc, store_status)
 {
-	EXPECT_REFUSED("no write support to nf_conn", STORE(status, BPF_DW));
+	EXPECT_REFUSED_SAYING("no write support to nf_conn", STORE(status, BPF_DW));
 }
 
 /* They take the contexts of tc and XDP: to this type they do not exist. */
 NF_TEST_F(kfunc, lookup_of_xdp)
 {
-	EXPECT_REFUSED("is not allowed",
-		       ZEROS,
-		       STACK_PTR(BPF_REG_1, -40),
-		       TUPLE_AND_OPTS,
-		       KFUNC(CONNTRACK_MODULE, "bpf_xdp_ct_lookup"),
-		       ACCEPT);
+	EXPECT_REFUSED_SAYING("is not allowed",
+			      ZERO_64,
+			      STACK(BPF_REG_1, -40),
+			      TUPLE_AND_OPTS,
+			      KFUNC(CONNTRACK_MODULE, "bpf_xdp_ct_lookup"),
+			      ACCEPT);
 }
 
 NF_TEST_F(kfunc, lookup_of_tc)
 {
-	EXPECT_REFUSED("is not allowed",
-		       ZEROS,
-		       TUPLE_AND_OPTS,
-		       KFUNC(CONNTRACK_MODULE, "bpf_skb_ct_lookup"),
-		       ACCEPT);
+	EXPECT_REFUSED_SAYING("is not allowed",
+			      ZERO_64,
+			      TUPLE_AND_OPTS,
+			      KFUNC(CONNTRACK_MODULE, "bpf_skb_ct_lookup"),
+			      ACCEPT);
+}
+
+/* The program is freed a while after its fd is closed. */
+static bool unloads(const char *module)
+{
+	const struct timespec pause = { .tv_nsec = 20 * 1000 * 1000 };
+	int i;
+
+	for (i = 0; i < 500; i++) {
+		if (!nf_module_unload(module))
+			return true;
+		nanosleep(&pause, NULL);
+	}
+	return false;
 }
 
 /* A module stays while a program that calls it is loaded. */
 NF_TEST_F(kfunc, module_stays)
 {
-	int fd = LOAD_AS(BPF_PROG_TYPE_NETFILTER, "GPL",
+	int fd = LOAD_AS("GPL",
 			 BPF_MOV64_IMM(BPF_REG_2, 1),
 			 BPF_MOV64_IMM(BPF_REG_3, 0),
 			 REJECT,
@@ -527,15 +480,15 @@ NF_TEST_F(kfunc, module_stays)
 
 	ASSERT_LE(0, fd)
 		TH_LOG("%s", self->log);
-	EXPECT_NE(0, system("rmmod nf_bpf_kfunc 2> /dev/null"));
+	EXPECT_EQ(-EAGAIN, nf_module_unload("nf_bpf_kfunc"));
 	close(fd);
-	EXPECT_EQ(0, system("for try in $(seq 500); do rmmod nf_bpf_kfunc 2> /dev/null && exit; sleep 0.02; done; exit 1"));
+	EXPECT_TRUE(unloads("nf_bpf_kfunc"));
 	/* With its fd the BTF is there still, and loads no program. */
-	EXPECT_REFUSED("failed to find BTF",
-		       BPF_MOV64_IMM(BPF_REG_2, 1),
-		       BPF_MOV64_IMM(BPF_REG_3, 0),
-		       REJECT,
-		       ACCEPT);
+	EXPECT_REFUSED_SAYING("failed to find BTF",
+			      BPF_MOV64_IMM(BPF_REG_2, 1),
+			      BPF_MOV64_IMM(BPF_REG_3, 0),
+			      REJECT,
+			      ACCEPT);
 	EXPECT_EQ(0, system("modprobe nf_bpf_kfunc"));
 }
 

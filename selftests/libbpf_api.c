@@ -31,6 +31,16 @@ FIXTURE_TEARDOWN(api)
 	count__destroy(self->skel);
 }
 
+/* The first program, at LOCAL_OUT of IPv4. */
+static struct bpf_link *attach_first(struct count *skel)
+{
+	LIBBPF_OPTS(bpf_netfilter_opts, opts,
+		    .pf = NFPROTO_IPV4,
+		    .hooknum = NF_INET_LOCAL_OUT);
+
+	return bpf_program__attach_netfilter(skel->progs.first, &opts);
+}
+
 TEST(probe_program_type)
 {
 	EXPECT_EQ(1, libbpf_probe_bpf_prog_type(BPF_PROG_TYPE_NETFILTER, NULL));
@@ -84,14 +94,11 @@ TEST_F(api, attach)
 
 TEST_F(api, update_program)
 {
-	LIBBPF_OPTS(bpf_netfilter_opts, opts,
-		    .pf = NFPROTO_IPV4,
-		    .hooknum = NF_INET_LOCAL_OUT);
 	struct bpf_link *link;
 
 	if (!nf_has_update(bpf_program__fd(self->skel->progs.first)))
 		NF_LACKS(return, "BPF_LINK_UPDATE");
-	link = bpf_program__attach_netfilter(self->skel->progs.first, &opts);
+	link = attach_first(self->skel);
 	ASSERT_NE(NULL, link);
 	EXPECT_EQ(0, bpf_link__update_program(link, self->skel->progs.second));
 	ASSERT_EQ(0, nf_send_loopback(1));
@@ -102,9 +109,6 @@ TEST_F(api, update_program)
 
 TEST_F(api, update_program_of_another_type)
 {
-	LIBBPF_OPTS(bpf_netfilter_opts, opts,
-		    .pf = NFPROTO_IPV4,
-		    .hooknum = NF_INET_LOCAL_OUT);
 	struct bpf_program *other;
 	struct bpf_object *object;
 	struct bpf_link *link;
@@ -120,7 +124,7 @@ TEST_F(api, update_program_of_another_type)
 	ASSERT_EQ(0, bpf_program__set_expected_attach_type(other, 0));
 	ASSERT_EQ(0, bpf_object__load(object));
 
-	link = bpf_program__attach_netfilter(self->skel->progs.first, &opts);
+	link = attach_first(self->skel);
 	ASSERT_NE(NULL, link);
 	EXPECT_EQ(-EINVAL, bpf_link__update_program(link, other));
 	ASSERT_EQ(0, nf_send_loopback(1));
@@ -135,14 +139,11 @@ TEST_F(api, update_program_of_another_type)
 
 TEST_F(api, update_program_of_a_detached_link)
 {
-	LIBBPF_OPTS(bpf_netfilter_opts, opts,
-		    .pf = NFPROTO_IPV4,
-		    .hooknum = NF_INET_LOCAL_OUT);
 	struct bpf_link *link;
 
 	if (!nf_has_update(bpf_program__fd(self->skel->progs.first)))
 		NF_LACKS(return, "BPF_LINK_UPDATE");
-	link = bpf_program__attach_netfilter(self->skel->progs.first, &opts);
+	link = attach_first(self->skel);
 	ASSERT_NE(NULL, link);
 	ASSERT_EQ(0, bpf_link__detach(link));
 	EXPECT_EQ(-ENOLINK, bpf_link__update_program(link, self->skel->progs.second));

@@ -263,18 +263,8 @@ TEST_F(attach_attr, wrong_attach_type)
 
 TEST_F(attach_attr, program_of_another_type)
 {
-	const struct bpf_insn insns[] = {
-		BPF_MOV64_IMM(BPF_REG_0, 1),
-		BPF_EXIT_INSN(),
-	};
-	const struct nf_load load = {
-		.type = BPF_PROG_TYPE_SOCKET_FILTER,
-		.license = "GPL",
-		.insns = insns,
-		.insn_cnt = ARRAY_SIZE(insns),
-	};
 	const struct nf_key key = { .pf = NFPROTO_IPV4 };
-	int fd = nf_load(&load);
+	int fd = nf_load_return(BPF_PROG_TYPE_SOCKET_FILTER, 0, 1);
 
 	ASSERT_LE(0, fd);
 	EXPECT_EQ(-EINVAL, nf_link(fd, &key));

@@ -13,14 +13,13 @@
 #include <netinet/ip.h>
 #include <netinet/ip6.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <time.h>
 
 #include <bpf/bpf.h>
 
 #include "kselftest_harness.h"
 #include "helpers/nf_test.h"
-#include "count.skel.h"
+#include "helpers/nf_count.h"
 
 #define DEFRAG	BPF_F_NETFILTER_IP_DEFRAG
 #define STRICT	BPF_F_NETFILTER_DEFRAG_STRICT
@@ -105,16 +104,6 @@ struct state {
 	int references[ARRAY_SIZE(modules)];
 };
 
-static int count_links(void)
-{
-	__u32 id = 0;
-	int nr = 0;
-
-	while (!bpf_link_get_next_id(id, &id))
-		nr++;
-	return nr;
-}
-
 static void count_hook(const struct nf_hook *hook, void *arg)
 {
 	struct state *state = arg;
@@ -146,7 +135,7 @@ static int take_state(struct state *state)
 	int hooknum, nr;
 	size_t i;
 
-	*state = (struct state) { .links = count_links() };
+	*state = (struct state) { .links = nf_count_links() };
 	for (i = 0; i < ARRAY_SIZE(modules); i++)
 		state->references[i] = references(modules[i]);
 	for (i = 0; i < ARRAY_SIZE(families); i++) {
@@ -268,9 +257,8 @@ static int fragment_leaves(int pf)
 
 FIXTURE(faults)
 {
-	struct count *skel;
+	struct nf_count count;
 	struct nf_key key;
-	int prog_fd;
 	int fault_fd;
 };
 
@@ -308,7 +296,7 @@ static void unload_modules(void)
 	size_t i;
 
 	for (i = 0; i < ARRAY_SIZE(loaded); i++)
-		syscall(SYS_delete_module, loaded[i], O_NONBLOCK);
+		nf_module_unload(loaded[i]);
 }
 
 /* A namespace of a test before may still be on its way out, and use them. */
@@ -332,14 +320,10 @@ static void setup(struct __test_metadata *_metadata, FIXTURE_DATA(faults) *self,
 {
 	struct state state;
 
-	ASSERT_EQ(0, nf_netns_new());
-	ASSERT_EQ(0, nf_netns_loopback_up());
+	ASSERT_EQ(0, nf_count_setup(&self->count));
 	ASSERT_EQ(0, setup_faults());
 	self->fault_fd = open("/proc/thread-self/fail-nth", O_RDWR | O_CLOEXEC);
 	ASSERT_LE(0, self->fault_fd);
-	self->skel = count__open_and_load();
-	ASSERT_NE(NULL, self->skel);
-	self->prog_fd = bpf_program__fd(self->skel->progs.first);
 	self->key = (struct nf_key) {
 		.pf = pf,
 		.hooknum = HOOK,
@@ -353,7 +337,7 @@ static void setup(struct __test_metadata *_metadata, FIXTURE_DATA(faults) *self,
 static void teardown(FIXTURE_DATA(faults) *self)
 {
 	close(self->fault_fd);
-	count__destroy(self->skel);
+	nf_count_teardown(&self->count);
 }
 
 FIXTURE_SETUP(faults)
@@ -382,8 +366,8 @@ FIXTURE_TEARDOWN(faults)
 
 /* The program runs and defragmentation is on, and afterwards both are not. */
 #define EXPECT_ATTACHES(before, nth) do {				\
-	__u64 _seen = self->skel->bss->first_packets;			\
-	int _fd = nf_link_at(self->prog_fd, &self->key, 0);		\
+	__u64 _seen = self->count.skel->bss->first_packets;		\
+	int _fd = nf_link_at(self->count.first, &self->key, 0);		\
 									\
 	ASSERT_LE(0, _fd) {						\
 		TH_LOG("attach after fault %d", nth);			\
@@ -391,7 +375,7 @@ FIXTURE_TEARDOWN(faults)
 	EXPECT_FRAGMENTS(true, nth);					\
 	close(_fd);							\
 	if (!self->key.flags)						\
-		EXPECT_LT(_seen, self->skel->bss->first_packets);	\
+		EXPECT_LT(_seen, self->count.skel->bss->first_packets);	\
 	EXPECT_STATE(before, nth);					\
 	EXPECT_FRAGMENTS(false, nth);					\
 } while (0)
@@ -410,7 +394,7 @@ static void check_attach(struct __test_metadata *_metadata,
 	for (nth = 1; nth < MAX_FAULTS; nth++) {
 		ASSERT_TRUE(!prepare || prepare());
 		ASSERT_TRUE(arm(self->fault_fd, nth));
-		fd = nf_link_at(self->prog_fd, &self->key, 0);
+		fd = nf_link_at(self->count.first, &self->key, 0);
 		injected = disarm(self->fault_fd);
 		if (fd < 0) {
 			ASSERT_TRUE(injected);
@@ -450,11 +434,11 @@ TEST_F_TIMEOUT(faults, detach, TIMEOUT)
 	/* With the last of a hook nothing has to be allocated for those left. */
 	neighbour.priority++;
 	neighbour.flags = 0;
-	other = nf_link_at(bpf_program__fd(self->skel->progs.second), &neighbour, 0);
+	other = nf_link_at(self->count.second, &neighbour, 0);
 	ASSERT_LE(0, other);
 	ASSERT_EQ(0, take_state(&before));
 	for (nth = 1; nth < MAX_FAULTS; nth++) {
-		fd = nf_link_at(self->prog_fd, &self->key, 0);
+		fd = nf_link_at(self->count.first, &self->key, 0);
 		ASSERT_LE(0, fd);
 		ASSERT_TRUE(arm(self->fault_fd, nth));
 		EXPECT_EQ(0, bpf_link_detach(fd));
@@ -513,8 +497,8 @@ TEST_F_TIMEOUT(faults, update_and_info, TIMEOUT)
 	int fd, second, fdinfo;
 	char path[64];
 
-	second = bpf_program__fd(self->skel->progs.second);
-	fd = nf_link_at(self->prog_fd, &self->key, 0);
+	second = self->count.second;
+	fd = nf_link_at(self->count.first, &self->key, 0);
 	ASSERT_LE(0, fd);
 	snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", fd);
 	fdinfo = open(path, O_RDONLY | O_CLOEXEC);
@@ -522,7 +506,7 @@ TEST_F_TIMEOUT(faults, update_and_info, TIMEOUT)
 	ASSERT_EQ(0, take_state(&before));
 
 	FAULT_LOOP(self->fault_fd, nf_link_update(fd, second, -1), EXPECT_STATE(&before, _nth));
-	FAULT_LOOP(self->fault_fd, nf_link_update(fd, self->prog_fd, second),
+	FAULT_LOOP(self->fault_fd, nf_link_update(fd, self->count.first, second),
 		   EXPECT_STATE(&before, _nth));
 	FAULT_LOOP(self->fault_fd, nf_link_stats(fd, &info),
 		   EXPECT_EQ(PRIORITY, info.priority));
@@ -610,10 +594,10 @@ TEST_F_TIMEOUT(faults_alone, test_run, TIMEOUT)
 	memcpy(data + sizeof(struct ethhdr), &packet, sizeof(packet));
 	ASSERT_EQ(0, take_state(&before));
 	FAULT_LOOP(self->common.fault_fd, (opts.data_size_out = sizeof(out),
-					   bpf_prog_test_run_opts(self->common.prog_fd, &opts)),
+					   bpf_prog_test_run_opts(self->common.count.first, &opts)),
 		   EXPECT_STATE(&before, _nth));
 	EXPECT_EQ(NF_ACCEPT, opts.retval);
-	EXPECT_LT(0, self->common.skel->bss->first_packets);
+	EXPECT_LT(0, self->common.count.skel->bss->first_packets);
 }
 
 /* One result, not one of each test: a kernel either has faults or has not. A debug

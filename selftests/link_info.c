@@ -57,14 +57,6 @@ FIXTURE_TEARDOWN(info)
 	close(self->prog_fd);
 }
 
-static __u32 prog_id(int fd)
-{
-	struct bpf_prog_info info = {};
-	__u32 len = sizeof(info);
-
-	return bpf_prog_get_info_by_fd(fd, &info, &len) ? 0 : info.id;
-}
-
 NF_TEST_F(info, link_info)
 {
 	struct bpf_link_info info;
@@ -72,7 +64,7 @@ NF_TEST_F(info, link_info)
 	ASSERT_EQ(0, nf_link_info(self->link_fd, &info));
 	EXPECT_EQ(BPF_LINK_TYPE_NETFILTER, info.type);
 	EXPECT_NE(0, info.id);
-	EXPECT_EQ(prog_id(self->prog_fd), info.prog_id);
+	EXPECT_EQ(nf_prog_id(self->prog_fd), info.prog_id);
 	EXPECT_EQ(variant->key.pf, info.netfilter.pf);
 	EXPECT_EQ(variant->key.hooknum, info.netfilter.hooknum);
 	EXPECT_EQ(variant->key.priority, info.netfilter.priority);
@@ -131,7 +123,7 @@ NF_TEST_F(info, fdinfo)
 	ASSERT_EQ(0, nf_fdinfo(self->link_fd, "link_type:", value, sizeof(value)));
 	EXPECT_STREQ("netfilter", value);
 	ASSERT_EQ(0, nf_fdinfo(self->link_fd, "prog_id:", value, sizeof(value)));
-	EXPECT_EQ(prog_id(self->prog_fd), atoi(value));
+	EXPECT_EQ(nf_prog_id(self->prog_fd), atoi(value));
 	ASSERT_EQ(0, nf_fdinfo(self->link_fd, "pf:", value, sizeof(value)));
 	EXPECT_EQ(variant->key.pf, atoi(value));
 	ASSERT_EQ(0, nf_fdinfo(self->link_fd, "hooknum:", value, sizeof(value)));

@@ -1,15 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
 /* A place before or after another program, without knowing its priority. */
-#include <fcntl.h>
 #include <limits.h>
-
-#include <linux/filter.h>
 
 #include <bpf/bpf.h>
 
 #include "kselftest_harness.h"
 #include "helpers/nf_test.h"
-#include "count.skel.h"
+#include "helpers/nf_count.h"
 
 #define DEFRAG	BPF_F_NETFILTER_IP_DEFRAG
 #define STRICT	BPF_F_NETFILTER_DEFRAG_STRICT
@@ -36,14 +33,6 @@ static struct nf_key at(__u32 pf, __u32 hooknum, __s32 priority, __u32 flags)
 	};
 }
 
-static __u32 prog_id(int fd)
-{
-	struct bpf_prog_info info = {};
-	__u32 len = sizeof(info);
-
-	return bpf_prog_get_info_by_fd(fd, &info, &len) ? 0 : info.id;
-}
-
 static __u32 link_id(int fd)
 {
 	struct bpf_link_info info;
@@ -56,7 +45,7 @@ static __u32 relative(__u32 flags, int link_fd, int prog_fd)
 {
 	if (flags & LINK)
 		return flags & ID ? link_id(link_fd) : link_fd;
-	return flags & ID ? prog_id(prog_fd) : prog_fd;
+	return flags & ID ? nf_prog_id(prog_fd) : prog_fd;
 }
 
 static bool has_places(int prog_fd)
@@ -76,10 +65,7 @@ static bool has_places(int prog_fd)
 FIXTURE(place)
 {
 	const char *lacks;
-	struct count *skel;
-	int first;
-	int second;
-	int dropping;
+	struct nf_count count;
 	int anchor;
 };
 
@@ -107,30 +93,24 @@ FIXTURE_SETUP(place)
 {
 	const struct nf_key key = at(IP, OUT, ANCHOR_PRIORITY, 0);
 
-	ASSERT_EQ(0, nf_netns_new());
-	ASSERT_EQ(0, nf_netns_loopback_up());
-	self->skel = count__open_and_load();
-	ASSERT_NE(NULL, self->skel);
-	self->first = bpf_program__fd(self->skel->progs.first);
-	self->second = bpf_program__fd(self->skel->progs.second);
-	self->dropping = bpf_program__fd(self->skel->progs.dropping);
-	self->anchor = nf_link(self->first, &key);
+	ASSERT_EQ(0, nf_count_setup(&self->count));
+	self->anchor = nf_link(self->count.first, &key);
 	ASSERT_LE(0, self->anchor);
-	if (!has_places(self->first))
+	if (!has_places(self->count.first))
 		self->lacks = "places relative to another program";
 }
 
 FIXTURE_TEARDOWN(place)
 {
 	close(self->anchor);
-	count__destroy(self->skel);
+	nf_count_teardown(&self->count);
 }
 
 #define PLACE(prog_fd, _pf, _hook, _flags) ({				\
 	const struct nf_key _key = at(_pf, _hook, 0, _flags);		\
 									\
 	nf_link_at(prog_fd, &_key,					\
-		   relative(_flags, self->anchor, self->first));	\
+		   relative(_flags, self->anchor, self->count.first));	\
 })
 
 #define NEIGHBOUR(flags) (ANCHOR_PRIORITY + ((flags) & BEFORE ? -1 : 1))
@@ -138,7 +118,7 @@ FIXTURE_TEARDOWN(place)
 NF_TEST_F(place, priority)
 {
 	struct bpf_link_info info;
-	int fd = PLACE(self->second, IP, OUT, variant->flags);
+	int fd = PLACE(self->count.second, IP, OUT, variant->flags);
 
 	ASSERT_LE(0, fd);
 	ASSERT_EQ(0, nf_link_info(fd, &info));
@@ -150,16 +130,16 @@ NF_TEST_F(place, priority)
 
 NF_TEST_F(place, order_of_execution)
 {
-	int fd = PLACE(self->dropping, IP, OUT, variant->flags);
+	int fd = PLACE(self->count.dropping, IP, OUT, variant->flags);
 
 	ASSERT_LE(0, fd);
 	ASSERT_EQ(-EPERM, nf_send_loopback(1));
-	EXPECT_EQ(1, self->skel->bss->dropping_packets);
-	EXPECT_EQ(!(variant->flags & BEFORE), self->skel->bss->first_packets);
+	EXPECT_EQ(1, self->count.skel->bss->dropping_packets);
+	EXPECT_EQ(!(variant->flags & BEFORE), self->count.skel->bss->first_packets);
 	close(fd);
 
 	ASSERT_EQ(0, nf_send_loopback(1));
-	EXPECT_EQ(1, self->skel->bss->dropping_packets);
+	EXPECT_EQ(1, self->count.skel->bss->dropping_packets);
 }
 
 /* Behind a neighbour's neighbour there is room again. */
@@ -167,10 +147,10 @@ NF_TEST_F(place, in_a_row)
 {
 	const __u32 side = variant->flags & (BEFORE | AFTER);
 	const struct nf_key key = at(IP, OUT, 0, side | LINK);
-	int fd = PLACE(self->second, IP, OUT, variant->flags), next;
+	int fd = PLACE(self->count.second, IP, OUT, variant->flags), next;
 
 	ASSERT_LE(0, fd);
-	next = nf_link_at(self->dropping, &key, fd);
+	next = nf_link_at(self->count.dropping, &key, fd);
 	ASSERT_LE(0, next);
 	EXPECT_PRIORITY(ANCHOR_PRIORITY + 2 * (side == BEFORE ? -1 : 1), next);
 	close(next);
@@ -179,19 +159,19 @@ NF_TEST_F(place, in_a_row)
 
 NF_TEST_F(place, taken)
 {
-	int fd = PLACE(self->second, IP, OUT, variant->flags);
+	int fd = PLACE(self->count.second, IP, OUT, variant->flags);
 
 	ASSERT_LE(0, fd);
-	EXPECT_EQ(-EBUSY, PLACE(self->dropping, IP, OUT, variant->flags));
+	EXPECT_EQ(-EBUSY, PLACE(self->count.dropping, IP, OUT, variant->flags));
 	close(fd);
-	fd = PLACE(self->dropping, IP, OUT, variant->flags);
+	fd = PLACE(self->count.dropping, IP, OUT, variant->flags);
 	ASSERT_LE(0, fd);
 	close(fd);
 }
 
 NF_TEST_F(place, inet_next_to_ip)
 {
-	int fd = PLACE(self->second, INET, OUT, variant->flags);
+	int fd = PLACE(self->count.second, INET, OUT, variant->flags);
 
 	ASSERT_LE(0, fd);
 	EXPECT_PRIORITY(NEIGHBOUR(variant->flags), fd);
@@ -206,10 +186,10 @@ NF_TEST_F(place, next_to_inet)
 	int fd;
 
 	close(self->anchor);
-	self->anchor = nf_link(self->first, &key);
+	self->anchor = nf_link(self->count.first, &key);
 	ASSERT_LE(0, self->anchor);
 	for (i = 0; i < ARRAY_SIZE(families); i++) {
-		fd = PLACE(self->second, families[i], OUT, variant->flags);
+		fd = PLACE(self->count.second, families[i], OUT, variant->flags);
 		ASSERT_LE(0, fd) {
 			TH_LOG("pf %u", families[i]);
 		}
@@ -221,7 +201,7 @@ NF_TEST_F(place, next_to_inet)
 NF_TEST_F(place, defrag_flags_are_kept)
 {
 	struct bpf_link_info info;
-	int fd = PLACE(self->second, IP, OUT, variant->flags | DEFRAG | STRICT);
+	int fd = PLACE(self->count.second, IP, OUT, variant->flags | DEFRAG | STRICT);
 
 	ASSERT_LE(0, fd);
 	ASSERT_EQ(0, nf_link_info(fd, &info));
@@ -232,14 +212,14 @@ NF_TEST_F(place, defrag_flags_are_kept)
 /* The place is its own from then on. */
 NF_TEST_F(place, anchor_goes)
 {
-	int fd = PLACE(self->second, IP, OUT, variant->flags);
+	int fd = PLACE(self->count.second, IP, OUT, variant->flags);
 
 	ASSERT_LE(0, fd);
 	ASSERT_EQ(0, bpf_link_detach(self->anchor));
 	EXPECT_PRIORITY(NEIGHBOUR(variant->flags), fd);
 	ASSERT_EQ(0, nf_send_loopback(1));
-	EXPECT_EQ(0, self->skel->bss->first_packets);
-	EXPECT_EQ(1, self->skel->bss->second_packets);
+	EXPECT_EQ(0, self->count.skel->bss->first_packets);
+	EXPECT_EQ(1, self->count.skel->bss->second_packets);
 	close(fd);
 }
 
@@ -247,32 +227,32 @@ NF_TEST_F(place, anchor_at_another_hook)
 {
 	int fd;
 
-	EXPECT_EQ(-ESRCH, PLACE(self->second, IP, IN, variant->flags));
-	fd = PLACE(self->second, IP, OUT, variant->flags);
+	EXPECT_EQ(-ESRCH, PLACE(self->count.second, IP, IN, variant->flags));
+	fd = PLACE(self->count.second, IP, OUT, variant->flags);
 	ASSERT_LE(0, fd);
 	close(fd);
 }
 
 NF_TEST_F(place, anchor_of_another_family)
 {
-	EXPECT_EQ(-ESRCH, PLACE(self->second, IP6, OUT, variant->flags));
+	EXPECT_EQ(-ESRCH, PLACE(self->count.second, IP6, OUT, variant->flags));
 }
 
 NF_TEST_F(place, anchor_in_another_namespace)
 {
 	ASSERT_EQ(0, nf_netns_new());
-	EXPECT_EQ(-ESRCH, PLACE(self->second, IP, OUT, variant->flags));
+	EXPECT_EQ(-ESRCH, PLACE(self->count.second, IP, OUT, variant->flags));
 }
 
 NF_TEST_F(place, anchor_detached)
 {
 	ASSERT_EQ(0, bpf_link_detach(self->anchor));
-	EXPECT_EQ(-ESRCH, PLACE(self->second, IP, OUT, variant->flags));
+	EXPECT_EQ(-ESRCH, PLACE(self->count.second, IP, OUT, variant->flags));
 }
 
 NF_TEST_F(place, both_sides)
 {
-	EXPECT_EQ(-EINVAL, PLACE(self->second, IP, OUT,
+	EXPECT_EQ(-EINVAL, PLACE(self->count.second, IP, OUT,
 				 variant->flags | BEFORE | AFTER));
 }
 
@@ -280,17 +260,17 @@ NF_TEST_F(place, no_side)
 {
 	const __u32 flags = variant->flags & ~(BEFORE | AFTER);
 
-	EXPECT_EQ(-EINVAL, PLACE(self->second, IP, OUT, flags));
+	EXPECT_EQ(-EINVAL, PLACE(self->count.second, IP, OUT, flags));
 }
 
 NF_TEST_F(place, priority_given)
 {
 	struct nf_key key = at(IP, OUT, 1, variant->flags);
-	__u32 anchor = relative(variant->flags, self->anchor, self->first);
+	__u32 anchor = relative(variant->flags, self->anchor, self->count.first);
 
-	EXPECT_EQ(-EINVAL, nf_link_at(self->second, &key, anchor));
+	EXPECT_EQ(-EINVAL, nf_link_at(self->count.second, &key, anchor));
 	key.priority = NEIGHBOUR(variant->flags);
-	EXPECT_EQ(-EINVAL, nf_link_at(self->second, &key, anchor));
+	EXPECT_EQ(-EINVAL, nf_link_at(self->count.second, &key, anchor));
 }
 
 NF_TEST_F(place, no_such_anchor)
@@ -298,48 +278,34 @@ NF_TEST_F(place, no_such_anchor)
 	const struct nf_key key = at(IP, OUT, 0, variant->flags);
 	int expected = variant->flags & ID ? -ENOENT : -EBADF;
 
-	EXPECT_EQ(expected, nf_link_at(self->second, &key, INT_MAX));
+	EXPECT_EQ(expected, nf_link_at(self->count.second, &key, INT_MAX));
 }
 
 /* A link where a program is announced, and the other way round. */
 NF_TEST_F(place, fd_of_the_other_kind)
 {
 	const struct nf_key key = at(IP, OUT, 0, variant->flags);
-	int other = variant->flags & LINK ? self->first : self->anchor;
+	int other = variant->flags & LINK ? self->count.first : self->anchor;
 
 	if (variant->flags & ID)
 		return;
-	EXPECT_EQ(-EINVAL, nf_link_at(self->second, &key, other));
+	EXPECT_EQ(-EINVAL, nf_link_at(self->count.second, &key, other));
 }
 
 NF_TEST_F(place, link_of_another_type)
 {
-	const struct bpf_insn insns[] = {
-		BPF_MOV64_IMM(BPF_REG_0, 1),
-		BPF_EXIT_INSN(),
-	};
-	const struct nf_load load = {
-		.type = BPF_PROG_TYPE_SK_LOOKUP,
-		.expected_attach_type = BPF_SK_LOOKUP,
-		.license = "GPL",
-		.insns = insns,
-		.insn_cnt = ARRAY_SIZE(insns),
-	};
 	const struct nf_key key = at(IP, OUT, 0, variant->flags);
-	int prog, netns, link;
+	int prog, link;
 
-	prog = nf_load(&load);
+	prog = nf_load_sk_lookup();
 	ASSERT_LE(0, prog);
-	netns = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
-	ASSERT_LE(0, netns);
-	link = bpf_link_create(prog, netns, BPF_SK_LOOKUP, NULL);
+	link = nf_link_sk_lookup(prog);
 	ASSERT_LE(0, link);
 	/* A program of another type is at no hook. */
 	EXPECT_EQ(variant->flags & LINK ? -EINVAL : -ESRCH,
-		  nf_link_at(self->second, &key,
+		  nf_link_at(self->count.second, &key,
 			     relative(variant->flags, link, prog)));
 	close(link);
-	close(netns);
 	close(prog);
 }
 

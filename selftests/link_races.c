@@ -38,8 +38,6 @@
 #define LINK	BPF_F_NETFILTER_LINK
 #define ID	BPF_F_NETFILTER_ID
 
-#define ARRAY_SIZE(array) (sizeof(array) / sizeof((array)[0]))
-
 enum {
 	SLOTS		= 24,
 	PINS		= 6,
@@ -716,11 +714,6 @@ static const char * const users[] = {
 	"nf_nat", "nf_conntrack",
 };
 
-static int unload(const char *module)
-{
-	return syscall(SYS_delete_module, module, O_NONBLOCK) ? -errno : 0;
-}
-
 static void close_all(void)
 {
 	char path[96];
@@ -743,7 +736,7 @@ static void unloader(struct thread *thread)
 	atomic_store(&run.quiet, true);
 	close_all();
 	for (i = 0; i < 10 && !atomic_load(&run.stop); i++) {
-		note(UNLOAD, unload(modules[below(thread, ARRAY_SIZE(modules))]));
+		note(UNLOAD, nf_module_unload(modules[below(thread, ARRAY_SIZE(modules))]));
 		pause_ms(5);
 	}
 	atomic_store(&run.quiet, false);
@@ -801,9 +794,7 @@ static bool setup_network(void)
 
 static bool setup_programs(void)
 {
-	struct bpf_prog_info info;
 	int kind, i;
-	__u32 len;
 
 	for (kind = 0; kind < NR_KINDS; kind++) {
 		run.skel[kind] = count__open_and_load();
@@ -813,11 +804,9 @@ static bool setup_programs(void)
 		run.progs[kind][1] = bpf_program__fd(run.skel[kind]->progs.second);
 		run.progs[kind][2] = bpf_program__fd(run.skel[kind]->progs.dropping);
 		for (i = 0; i < PROGRAMS; i++) {
-			memset(&info, 0, sizeof(info));
-			len = sizeof(info);
-			if (bpf_prog_get_info_by_fd(run.progs[kind][i], &info, &len))
+			run.prog_ids[kind * PROGRAMS + i] = nf_prog_id(run.progs[kind][i]);
+			if (!run.prog_ids[kind * PROGRAMS + i])
 				return false;
-			run.prog_ids[kind * PROGRAMS + i] = info.id;
 		}
 		for (i = 0; i < SLOTS / NR_KINDS; i++) {
 			pthread_mutex_init(&run.slots[kind][i].lock, NULL);
@@ -829,16 +818,6 @@ static bool setup_programs(void)
 }
 
 /* --- the end --- */
-
-static int count_links(void)
-{
-	__u32 id = 0;
-	int nr = 0;
-
-	while (!bpf_link_get_next_id(id, &id))
-		nr++;
-	return nr;
-}
 
 static void expect(const char *what, long long expected, long long actual)
 {
@@ -858,10 +837,10 @@ static void expect_no_more_links(int than)
 {
 	int i;
 
-	for (i = 0; i < 1000 && count_links() > than; i++)
+	for (i = 0; i < 1000 && nf_count_links() > than; i++)
 		pause_ms(20);
-	if (count_links() > than)
-		flaw("%d links are left, %d were there", count_links(), than);
+	if (nf_count_links() > than)
+		flaw("%d links are left, %d were there", nf_count_links(), than);
 }
 
 static void expect_unload(void)
@@ -871,7 +850,7 @@ static void expect_unload(void)
 
 	for (i = 0; i < ARRAY_SIZE(modules); i++) {
 		for (n = 0; n < 1000; n++) {
-			err = unload(modules[i]);
+			err = nf_module_unload(modules[i]);
 			if (!err || err == -ENOENT)
 				break;
 			pause_ms(20);
@@ -975,9 +954,9 @@ static bool modules_are_free(void)
 	size_t i;
 
 	for (i = 0; i < ARRAY_SIZE(users); i++)
-		unload(users[i]);
+		nf_module_unload(users[i]);
 	for (i = 0; i < ARRAY_SIZE(modules); i++) {
-		unload(modules[i]);
+		nf_module_unload(modules[i]);
 		if (is_loaded(modules[i]))
 			return false;
 	}
@@ -999,7 +978,7 @@ static int skip(const char *why)
 static int run_all(__u64 seed, int seconds)
 {
 	const bool unloadable = modules_are_free();
-	int links = count_links();
+	int links = nf_count_links();
 
 	printf("# seed %llu, %d s, %ld processors\n", (unsigned long long)seed, seconds,
 	       sysconf(_SC_NPROCESSORS_ONLN));

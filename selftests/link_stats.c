@@ -3,13 +3,11 @@
 #include <sched.h>
 #include <sys/stat.h>
 
-#include <linux/filter.h>
-
 #include <bpf/bpf.h>
 
 #include "kselftest_harness.h"
 #include "helpers/nf_test.h"
-#include "count.skel.h"
+#include "helpers/nf_count.h"
 
 /* Where mainline's struct ends. */
 #define MAINLINE_LEN offsetof(struct nf_link_info, netns_ino)
@@ -17,10 +15,7 @@
 FIXTURE(stats)
 {
 	const char *lacks;
-	struct count *skel;
-	int first;
-	int second;
-	int dropping;
+	struct nf_count count;
 	int link_fd;
 };
 
@@ -46,18 +41,12 @@ FIXTURE_SETUP(stats)
 		.hooknum = NF_INET_LOCAL_OUT,
 	};
 
-	ASSERT_EQ(0, nf_netns_new());
-	ASSERT_EQ(0, nf_netns_loopback_up());
-	self->skel = count__open_and_load();
-	ASSERT_NE(NULL, self->skel);
-	self->first = bpf_program__fd(self->skel->progs.first);
-	self->second = bpf_program__fd(self->skel->progs.second);
-	self->dropping = bpf_program__fd(self->skel->progs.dropping);
-	if (variant->pf == NFPROTO_INET && !nf_has_inet(self->first)) {
+	ASSERT_EQ(0, nf_count_setup(&self->count));
+	if (variant->pf == NFPROTO_INET && !nf_has_inet(self->count.first)) {
 		self->lacks = "pf NFPROTO_INET";
 		return;
 	}
-	self->link_fd = nf_link(self->first, &key);
+	self->link_fd = nf_link(self->count.first, &key);
 	ASSERT_LE(0, self->link_fd);
 	if (!nf_has_stats(self->link_fd))
 		self->lacks = "counters of a link";
@@ -66,7 +55,7 @@ FIXTURE_SETUP(stats)
 FIXTURE_TEARDOWN(stats)
 {
 	close(self->link_fd);
-	count__destroy(self->skel);
+	nf_count_teardown(&self->count);
 }
 
 #define EXPECT_STATS(link_fd, _accepted, _dropped) do {			\
@@ -106,31 +95,31 @@ NF_TEST_F(stats, accepted)
 	EXPECT_STATS(self->link_fd, 0, 0);
 	ASSERT_EQ(0, nf_send_loopback(5));
 	EXPECT_STATS(self->link_fd, 5, 0);
-	EXPECT_EQ(5, self->skel->bss->first_packets);
+	EXPECT_EQ(5, self->count.skel->bss->first_packets);
 }
 
 NF_TEST_F(stats, dropped)
 {
-	ASSERT_EQ(0, nf_link_update(self->link_fd, self->dropping, -1));
+	ASSERT_EQ(0, nf_link_update(self->link_fd, self->count.dropping, -1));
 	SEND_REFUSED(3);
 	EXPECT_STATS(self->link_fd, 0, 3);
-	EXPECT_EQ(3, self->skel->bss->dropping_packets);
+	EXPECT_EQ(3, self->count.skel->bss->dropping_packets);
 }
 
 NF_TEST_F(stats, kept_over_update)
 {
 	ASSERT_EQ(0, nf_send_loopback(2));
-	ASSERT_EQ(0, nf_link_update(self->link_fd, self->second, -1));
+	ASSERT_EQ(0, nf_link_update(self->link_fd, self->count.second, -1));
 	EXPECT_STATS(self->link_fd, 2, 0);
 	ASSERT_EQ(0, nf_send_loopback(3));
-	ASSERT_EQ(0, nf_link_update(self->link_fd, self->dropping, self->second));
+	ASSERT_EQ(0, nf_link_update(self->link_fd, self->count.dropping, self->count.second));
 	SEND_REFUSED(4);
 	EXPECT_STATS(self->link_fd, 5, 4);
 
 	/* Together the programs have seen just these packets. */
-	EXPECT_EQ(2, self->skel->bss->first_packets);
-	EXPECT_EQ(3, self->skel->bss->second_packets);
-	EXPECT_EQ(4, self->skel->bss->dropping_packets);
+	EXPECT_EQ(2, self->count.skel->bss->first_packets);
+	EXPECT_EQ(3, self->count.skel->bss->second_packets);
+	EXPECT_EQ(4, self->count.skel->bss->dropping_packets);
 }
 
 NF_TEST_F(stats, on_every_cpu)
@@ -161,7 +150,7 @@ NF_TEST_F(stats, links_count_apart)
 	int fd;
 
 	ASSERT_EQ(0, nf_send_loopback(1));
-	fd = nf_link(self->dropping, &key);
+	fd = nf_link(self->count.dropping, &key);
 	ASSERT_LE(0, fd);
 	SEND_REFUSED(2);
 	EXPECT_STATS(self->link_fd, 3, 0);
@@ -181,7 +170,7 @@ NF_TEST_F(stats, of_its_namespace_only)
 NF_TEST_F(stats, fdinfo)
 {
 	ASSERT_EQ(0, nf_send_loopback(2));
-	ASSERT_EQ(0, nf_link_update(self->link_fd, self->dropping, -1));
+	ASSERT_EQ(0, nf_link_update(self->link_fd, self->count.dropping, -1));
 	SEND_REFUSED(1);
 	EXPECT_EQ(2, fdinfo_number(self->link_fd, "accepted:"));
 	EXPECT_EQ(1, fdinfo_number(self->link_fd, "dropped:"));
@@ -202,7 +191,7 @@ NF_TEST_F(stats, after_detach)
 	struct nf_link_info info;
 
 	ASSERT_EQ(0, nf_send_loopback(2));
-	ASSERT_EQ(0, nf_link_update(self->link_fd, self->dropping, -1));
+	ASSERT_EQ(0, nf_link_update(self->link_fd, self->count.dropping, -1));
 	SEND_REFUSED(1);
 	ASSERT_EQ(0, bpf_link_detach(self->link_fd));
 	ASSERT_EQ(0, nf_send_loopback(1));

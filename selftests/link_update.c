@@ -1,19 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0
 /* BPF_LINK_UPDATE: another program in the same place, with tcx's rules. */
-#include <linux/filter.h>
-
 #include <bpf/bpf.h>
 
 #include "kselftest_harness.h"
 #include "helpers/nf_test.h"
-#include "count.skel.h"
+#include "helpers/nf_count.h"
 
 FIXTURE(update)
 {
 	const char *lacks;
-	struct count *skel;
-	int first;
-	int second;
+	struct nf_count count;
 	int link_fd;
 };
 
@@ -39,42 +35,37 @@ FIXTURE_SETUP(update)
 		.hooknum = NF_INET_LOCAL_OUT,
 	};
 
-	ASSERT_EQ(0, nf_netns_new());
-	ASSERT_EQ(0, nf_netns_loopback_up());
-	self->skel = count__open_and_load();
-	ASSERT_NE(NULL, self->skel);
-	self->first = bpf_program__fd(self->skel->progs.first);
-	self->second = bpf_program__fd(self->skel->progs.second);
-	if (!nf_has_update(self->first)) {
+	ASSERT_EQ(0, nf_count_setup(&self->count));
+	if (!nf_has_update(self->count.first)) {
 		self->lacks = "BPF_LINK_UPDATE";
 		return;
 	}
-	if (variant->pf == NFPROTO_INET && !nf_has_inet(self->first)) {
+	if (variant->pf == NFPROTO_INET && !nf_has_inet(self->count.first)) {
 		self->lacks = "pf NFPROTO_INET";
 		return;
 	}
-	self->link_fd = nf_link(self->first, &key);
+	self->link_fd = nf_link(self->count.first, &key);
 	ASSERT_LE(0, self->link_fd);
 }
 
 FIXTURE_TEARDOWN(update)
 {
 	close(self->link_fd);
-	count__destroy(self->skel);
+	nf_count_teardown(&self->count);
 }
 
 #define EXPECT_PACKETS(_first, _second) do {				\
 	ASSERT_EQ(0, nf_send_loopback(1));				\
-	EXPECT_EQ(_first, self->skel->bss->first_packets);		\
-	EXPECT_EQ(_second, self->skel->bss->second_packets);		\
+	EXPECT_EQ(_first, self->count.skel->bss->first_packets);		\
+	EXPECT_EQ(_second, self->count.skel->bss->second_packets);		\
 } while (0)
 
 NF_TEST_F(update, counters_move_to_the_new_program)
 {
 	EXPECT_PACKETS(1, 0);
-	ASSERT_EQ(0, nf_link_update(self->link_fd, self->second, -1));
+	ASSERT_EQ(0, nf_link_update(self->link_fd, self->count.second, -1));
 	EXPECT_PACKETS(1, 1);
-	ASSERT_EQ(0, nf_link_update(self->link_fd, self->first, -1));
+	ASSERT_EQ(0, nf_link_update(self->link_fd, self->count.first, -1));
 	EXPECT_PACKETS(2, 1);
 }
 
@@ -83,7 +74,7 @@ NF_TEST_F(update, info_names_the_new_program)
 	struct bpf_link_info before, after;
 
 	ASSERT_EQ(0, nf_link_info(self->link_fd, &before));
-	ASSERT_EQ(0, nf_link_update(self->link_fd, self->second, -1));
+	ASSERT_EQ(0, nf_link_update(self->link_fd, self->count.second, -1));
 	ASSERT_EQ(0, nf_link_info(self->link_fd, &after));
 	EXPECT_EQ(before.id, after.id);
 	EXPECT_NE(before.prog_id, after.prog_id);
@@ -92,22 +83,22 @@ NF_TEST_F(update, info_names_the_new_program)
 
 NF_TEST_F(update, right_old_program)
 {
-	ASSERT_EQ(0, nf_link_update(self->link_fd, self->second, self->first));
+	ASSERT_EQ(0, nf_link_update(self->link_fd, self->count.second, self->count.first));
 	EXPECT_PACKETS(0, 1);
 }
 
 NF_TEST_F(update, wrong_old_program)
 {
-	EXPECT_EQ(-EPERM, nf_link_update(self->link_fd, self->second,
-					 self->second));
+	EXPECT_EQ(-EPERM, nf_link_update(self->link_fd, self->count.second,
+					 self->count.second));
 	EXPECT_PACKETS(1, 0);
 }
 
 NF_TEST_F(update, same_program)
 {
-	EXPECT_EQ(0, nf_link_update(self->link_fd, self->first, -1));
+	EXPECT_EQ(0, nf_link_update(self->link_fd, self->count.first, -1));
 	EXPECT_PACKETS(1, 0);
-	EXPECT_EQ(0, nf_link_update(self->link_fd, self->first, self->first));
+	EXPECT_EQ(0, nf_link_update(self->link_fd, self->count.first, self->count.first));
 	EXPECT_PACKETS(2, 0);
 }
 
@@ -117,9 +108,9 @@ NF_TEST_F(update, many_times)
 	int i;
 
 	for (i = 0; i < 100; i++) {
-		ASSERT_EQ(0, nf_link_update(self->link_fd, self->second, -1));
-		ASSERT_EQ(0, nf_link_update(self->link_fd, self->second, -1));
-		ASSERT_EQ(0, nf_link_update(self->link_fd, self->first, -1));
+		ASSERT_EQ(0, nf_link_update(self->link_fd, self->count.second, -1));
+		ASSERT_EQ(0, nf_link_update(self->link_fd, self->count.second, -1));
+		ASSERT_EQ(0, nf_link_update(self->link_fd, self->count.first, -1));
 	}
 	EXPECT_PACKETS(1, 0);
 }
@@ -128,23 +119,13 @@ NF_TEST_F(update, after_detach)
 {
 	EXPECT_PACKETS(1, 0);
 	ASSERT_EQ(0, bpf_link_detach(self->link_fd));
-	EXPECT_EQ(-ENOLINK, nf_link_update(self->link_fd, self->second, -1));
+	EXPECT_EQ(-ENOLINK, nf_link_update(self->link_fd, self->count.second, -1));
 	EXPECT_PACKETS(1, 0);
 }
 
 NF_TEST_F(update, program_of_another_type)
 {
-	const struct bpf_insn insns[] = {
-		BPF_MOV64_IMM(BPF_REG_0, 1),
-		BPF_EXIT_INSN(),
-	};
-	const struct nf_load load = {
-		.type = BPF_PROG_TYPE_SOCKET_FILTER,
-		.license = "GPL",
-		.insns = insns,
-		.insn_cnt = ARRAY_SIZE(insns),
-	};
-	int fd = nf_load(&load);
+	int fd = nf_load_return(BPF_PROG_TYPE_SOCKET_FILTER, 0, 1);
 
 	ASSERT_LE(0, fd);
 	EXPECT_EQ(-EINVAL, nf_link_update(self->link_fd, fd, -1));
@@ -156,15 +137,15 @@ NF_TEST_F(update, unknown_flags)
 {
 	LIBBPF_OPTS(bpf_link_update_opts, opts, .flags = 1U << 31);
 
-	EXPECT_EQ(-EINVAL, bpf_link_update(self->link_fd, self->second, &opts));
+	EXPECT_EQ(-EINVAL, bpf_link_update(self->link_fd, self->count.second, &opts));
 	EXPECT_PACKETS(1, 0);
 }
 
 NF_TEST_F(update, old_program_without_the_flag)
 {
-	LIBBPF_OPTS(bpf_link_update_opts, opts, .old_prog_fd = self->first);
+	LIBBPF_OPTS(bpf_link_update_opts, opts, .old_prog_fd = self->count.first);
 
-	EXPECT_EQ(-EINVAL, bpf_link_update(self->link_fd, self->second, &opts));
+	EXPECT_EQ(-EINVAL, bpf_link_update(self->link_fd, self->count.second, &opts));
 	EXPECT_PACKETS(1, 0);
 }
 

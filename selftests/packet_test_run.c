@@ -62,35 +62,18 @@ FIXTURE_VARIANT_ADD(packet, ip6)
 	.pf = IP6,
 };
 
-static __u32 sum_words(__u32 sum, const void *data, int length)
-{
-	const unsigned char *byte = data;
-	int i;
-
-	for (i = 0; i < length; i++)
-		sum += i % 2 ? byte[i] : byte[i] << 8;
-	return sum;
-}
-
-static __u16 fold(__u32 sum)
-{
-	while (sum >> 16)
-		sum = (sum & 0xffff) + (sum >> 16);
-	return sum;
-}
-
 static bool has_ip_checksum(const unsigned char *packet)
 {
 	const struct iphdr *iph = (const void *)packet;
 
-	return fold(sum_words(0, packet, iph->ihl * 4)) == 0xffff;
+	return nf_sum_fold(nf_sum(0, packet, iph->ihl * 4)) == 0xffff;
 }
 
 static __u32 pseudo_header(const unsigned char *packet, __u32 pf, __u32 udp_size)
 {
 	int addresses = pf == IP ? 12 : 8, length = pf == IP ? 8 : 32;
 
-	return sum_words(IPPROTO_UDP + udp_size, packet + addresses, length);
+	return nf_sum(IPPROTO_UDP + udp_size, packet + addresses, length);
 }
 
 static bool has_udp_checksum(const unsigned char *packet, __u32 pf, __u32 udp,
@@ -98,7 +81,7 @@ static bool has_udp_checksum(const unsigned char *packet, __u32 pf, __u32 udp,
 {
 	__u32 sum = pseudo_header(packet, pf, size - udp);
 
-	return fold(sum_words(sum, packet + udp, size - udp)) == 0xffff;
+	return nf_sum_fold(nf_sum(sum, packet + udp, size - udp)) == 0xffff;
 }
 
 static __u16 *udp_checksum(unsigned char *packet, __u32 udp)
@@ -111,8 +94,8 @@ static void set_udp_checksum(unsigned char *packet, __u32 pf, __u32 udp, __u32 s
 	__u32 sum;
 
 	*udp_checksum(packet, udp) = 0;
-	sum = sum_words(pseudo_header(packet, pf, size - udp), packet + udp, size - udp);
-	*udp_checksum(packet, udp) = htons(~fold(sum));
+	sum = nf_sum(pseudo_header(packet, pf, size - udp), packet + udp, size - udp);
+	*udp_checksum(packet, udp) = htons(~nf_sum_fold(sum));
 }
 
 static void set_ipv4(unsigned char *packet, __u32 options, __u32 size)
@@ -131,7 +114,7 @@ static void set_ipv4(unsigned char *packet, __u32 options, __u32 size)
 	memcpy(packet, &iph, sizeof(iph));
 	memset(packet + sizeof(iph), IPOPT_NOP, options);
 	((struct iphdr *)packet)->check =
-		htons(~fold(sum_words(0, packet, sizeof(iph) + options)));
+		htons(~nf_sum_fold(nf_sum(0, packet, sizeof(iph) + options)));
 }
 
 static void set_ipv6(unsigned char *packet, __u32 size)
@@ -676,7 +659,7 @@ NF_TEST_F(packet, l4_csum_replace_errors)
 /* The sum of @length bytes, as the header's own would be made of it. */
 static __u16 sum_of(const void *data, __u32 length)
 {
-	return htons(fold(sum_words(0, data, length)));
+	return htons(nf_sum_fold(nf_sum(0, data, length)));
 }
 
 static void fill(unsigned char *data, __u32 length, unsigned int seed)
@@ -703,7 +686,7 @@ NF_TEST_F(packet, csum_diff)
 		EXPECT_LE(0, RUN(csum_diff));
 		/* seed + to, and diff + from, are the same modulo 0xffff */
 		EXPECT_EQ((0x1234 + sum_of(other, sizes[i][1])) % 0xffff,
-			  (fold(self->skel->bss->ret) +
+			  (nf_sum_fold(self->skel->bss->ret) +
 			   sum_of(buffer, sizes[i][0])) % 0xffff)
 			TH_LOG("%u to %u", sizes[i][0], sizes[i][1]);
 	}
@@ -737,8 +720,8 @@ NF_TEST_F(packet, csum_diff_of_nothing)
 	self->skel->bss->seed = 0;
 	self->skel->bss->from = 40;
 	self->skel->bss->to = 24;
-	EXPECT_EQ(sum_of(other, 24) % 0xffff, fold(RUN(csum_push)) % 0xffff);
-	EXPECT_EQ(0, (fold(RUN(csum_pull)) + sum_of(buffer, 40)) % 0xffff);
+	EXPECT_EQ(sum_of(other, 24) % 0xffff, nf_sum_fold(RUN(csum_push)) % 0xffff);
+	EXPECT_EQ(0, (nf_sum_fold(RUN(csum_pull)) + sum_of(buffer, 40)) % 0xffff);
 	EXPECT_EQ(0, RUN(csum_nothing));
 	self->skel->bss->seed = 0x12345678;
 	EXPECT_EQ(0x12345678, RUN(csum_nothing));
@@ -747,7 +730,7 @@ NF_TEST_F(packet, csum_diff_of_nothing)
 NF_TEST_F(packet, csum_diff_of_the_packet)
 {
 	self->skel->bss->seed = 0;
-	EXPECT_EQ(sum_of(self->packet, 20) % 0xffff, fold(RUN(csum_packet)) % 0xffff);
+	EXPECT_EQ(sum_of(self->packet, 20) % 0xffff, nf_sum_fold(RUN(csum_packet)) % 0xffff);
 }
 
 /* --- the rest -------------------------------------------------------------------- */

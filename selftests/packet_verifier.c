@@ -183,19 +183,7 @@ FIXTURE_TEARDOWN(packet)
 #define UNINITIALISED	"invalid indirect read from stack"
 #define GPL_HELPER	"cannot call GPL-restricted function"
 
-#define FRAG_INFO							\
-	BPF_RAW_INSN(BPF_JMP | BPF_CALL, 0, BPF_PSEUDO_KFUNC_CALL, 0, frag_info)
-
-/* Which error it is has changed between kernels. */
-#define EXPECT_REFUSED_SAYING(message, ...) do {			\
-	int fd = LOAD_AS("GPL", __VA_ARGS__);				\
-									\
-	EXPECT_GT(0, fd);						\
-	EXPECT_NE(NULL, strstr(self->log, message))			\
-		TH_LOG("no '%s' in: %s", message, self->log);		\
-	if (fd >= 0)							\
-		close(fd);						\
-} while (0)
+#define FRAG_INFO	CALL_KFUNC(0, frag_info)
 
 /* R6 is the context, R7 data, R8 data_end. */
 #define POINTERS							\
@@ -212,10 +200,6 @@ FIXTURE_TEARDOWN(packet)
 
 #define READ(size, off)							\
 	BPF_LDX_MEM(size, BPF_REG_5, BPF_REG_7, off)
-
-#define STACK(reg, off)							\
-	BPF_MOV64_REG(reg, BPF_REG_10),					\
-	BPF_ALU64_IMM(BPF_ADD, reg, off)
 
 NF_TEST_F(packet, read_without_a_check)
 {
@@ -546,16 +530,6 @@ NF_TEST_F(packet, pull_data_in_a_subprogram_forgets)
 		POINTERS, CHECK(20), arguments, CALL(func),		\
 		READ(BPF_B, 0), RETURN(NF_ACCEPT))
 
-#define ZERO_64								\
-	BPF_ST_MEM(BPF_DW, BPF_REG_10, -64, 0),				\
-	BPF_ST_MEM(BPF_DW, BPF_REG_10, -56, 0),				\
-	BPF_ST_MEM(BPF_DW, BPF_REG_10, -48, 0),				\
-	BPF_ST_MEM(BPF_DW, BPF_REG_10, -40, 0),				\
-	BPF_ST_MEM(BPF_DW, BPF_REG_10, -32, 0),				\
-	BPF_ST_MEM(BPF_DW, BPF_REG_10, -24, 0),				\
-	BPF_ST_MEM(BPF_DW, BPF_REG_10, -16, 0),				\
-	BPF_ST_MEM(BPF_DW, BPF_REG_10, -8, 0)
-
 #define ARGUMENTS_FIB_LOOKUP(size)					\
 	BPF_MOV64_REG(BPF_REG_1, BPF_REG_6),				\
 	STACK(BPF_REG_2, -64),						\
@@ -877,38 +851,17 @@ NF_TEST_F(packet, frag_info_by_a_non_gpl_program)
 
 NF_TEST_F(packet, frag_info_of_another_type)
 {
-	const struct bpf_insn insns[] = {
-		ASK(BPF_MOV64_REG(BPF_REG_1, BPF_REG_6), INFO_SIZE),
-	};
-	const struct bpf_insn of_tc[] = {
-		BPF_MOV64_REG(BPF_REG_6, BPF_REG_1),
-		BPF_ST_MEM(BPF_DW, BPF_REG_10, -16, 0),
-		BPF_ST_MEM(BPF_DW, BPF_REG_10, -8, 0),
-		STACK(BPF_REG_2, -16),
-		BPF_MOV64_IMM(BPF_REG_3, INFO_SIZE),
-		FRAG_INFO,
-		RETURN(NF_ACCEPT),
-	};
-	struct nf_load load = {
-		.type = BPF_PROG_TYPE_SCHED_CLS,
-		.license = "GPL",
-		.insns = of_tc,
-		.insn_cnt = ARRAY_SIZE(of_tc),
-		.log = self->log,
-		.log_size = sizeof(self->log),
-	};
-	int fd;
-
-	EXPECT_EQ(-EACCES, nf_load(&load));
+	EXPECT_EQ(-EACCES, LOAD_TYPE(BPF_PROG_TYPE_SCHED_CLS, "GPL",
+				     BPF_MOV64_REG(BPF_REG_6, BPF_REG_1),
+				     BPF_ST_MEM(BPF_DW, BPF_REG_10, -16, 0),
+				     BPF_ST_MEM(BPF_DW, BPF_REG_10, -8, 0),
+				     STACK(BPF_REG_2, -16),
+				     BPF_MOV64_IMM(BPF_REG_3, INFO_SIZE),
+				     FRAG_INFO,
+				     RETURN(NF_ACCEPT)));
 	EXPECT_NE(NULL, strstr(self->log, "bpf_nf_frag_info is not allowed"))
 		TH_LOG("%s", self->log);
-	load.type = BPF_PROG_TYPE_NETFILTER;
-	load.expected_attach_type = BPF_NETFILTER;
-	load.insns = insns;
-	load.insn_cnt = ARRAY_SIZE(insns);
-	fd = nf_load(&load);
-	EXPECT_LE(0, fd);
-	close(fd);
+	EXPECT_LOADS(ASK(BPF_MOV64_REG(BPF_REG_1, BPF_REG_6), INFO_SIZE));
 }
 
 /* --- compiled programs: global subprograms are found by their BTF ------------- */

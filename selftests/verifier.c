@@ -361,12 +361,7 @@ FIXTURE_TEARDOWN(helper)
 
 TEST_F(helper, call)
 {
-	const struct bpf_insn insns[] = {
-		CALL(variant->func),
-		RETURN(NF_ACCEPT),
-	};
-	int fd = nf_verifier_load(self->log, sizeof(self->log), "GPL", insns,
-		      ARRAY_SIZE(insns));
+	int fd = LOAD_AS("GPL", CALL(variant->func), RETURN(NF_ACCEPT));
 
 	if (variant->ok) {
 		EXPECT_LE(0, fd)

@@ -5,18 +5,18 @@
  */
 #include <arpa/inet.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <linux/errqueue.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
-#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
+
+#include "nf_test.h"
 
 /* One CPU does all of it, so what arrives is there in no time. */
 #define LOST_MS 300
@@ -60,41 +60,16 @@ static void wrong(const char *what)
 
 static void enter_netns(const char *name)
 {
-	char path[512];
-	int fd;
-
-	snprintf(path, sizeof(path), "/run/netns/%s", name);
-	fd = open(path, O_RDONLY | O_CLOEXEC);
-	if (fd < 0 || setns(fd, CLONE_NEWNET))
+	errno = -nf_netns_enter(name);
+	if (errno)
 		die(name);
-	close(fd);
 }
 
-static void one_cpu(void)
+static void parse(const char *address, const char *port, struct sockaddr_storage *to)
 {
-	cpu_set_t set;
-
-	CPU_ZERO(&set);
-	CPU_SET(0, &set);
-	if (sched_setaffinity(0, sizeof(set), &set))
-		die("sched_setaffinity");
-}
-
-static void parse(const char *address, const char *port,
-		  struct sockaddr_storage *to, socklen_t *length)
-{
-	struct sockaddr_in6 *sin6 = (void *)to;
-	struct sockaddr_in *sin = (void *)to;
-
-	if (inet_pton(AF_INET, address, &sin->sin_addr) == 1)
-		to->ss_family = AF_INET;
-	else if (inet_pton(AF_INET6, address, &sin6->sin6_addr) == 1)
-		to->ss_family = AF_INET6;
-	else
+	if (nf_parse_address(address, to))
 		wrong("not an address");
-	/* sin_port and sin6_port are in the same place. */
-	sin->sin_port = htons(atoi(port));
-	*length = to->ss_family == AF_INET ? sizeof(*sin) : sizeof(*sin6);
+	nf_set_port(to, atoi(port));
 }
 
 static int open_socket(const struct flow *flow)
@@ -112,7 +87,7 @@ static void open_server(struct flow *flow, const char *port)
 {
 	struct sockaddr_storage any = { .ss_family = flow->from.ss_family };
 
-	((struct sockaddr_in *)&any)->sin_port = htons(atoi(port));
+	nf_set_port(&any, atoi(port));
 	flow->server = open_socket(flow);
 	if (bind(flow->server, (void *)&any, flow->length))
 		die("bind server");
@@ -330,10 +305,13 @@ int main(int argc, char **argv)
 	if (strcmp(argv[3], "udp") && strcmp(argv[3], "tcp"))
 		wrong("udp or tcp");
 	flow.type = strcmp(argv[3], "udp") ? SOCK_STREAM : SOCK_DGRAM;
-	parse(argv[4], argv[5], &flow.from, &flow.length);
-	parse(argv[6], argv[7], &flow.to, &flow.length);
+	parse(argv[4], argv[5], &flow.from);
+	parse(argv[6], argv[7], &flow.to);
+	flow.length = nf_address_length(&flow.to);
 
-	one_cpu();
+	errno = -nf_one_cpu();
+	if (errno)
+		die("one processor");
 	enter_netns(argv[2]);
 	open_server(&flow, argv[8]);
 	enter_netns(argv[1]);

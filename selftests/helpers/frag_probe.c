@@ -10,7 +10,6 @@
  */
 #include <arpa/inet.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <getopt.h>
 #include <linux/if_ether.h>
 #include <linux/if_packet.h>
@@ -19,7 +18,6 @@
 #include <netinet/ip6.h>
 #include <netinet/udp.h>
 #include <poll.h>
-#include <sched.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -28,8 +26,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include <linux/types.h>
-
+#include "nf_test.h"
 #include "progs/policy.h"
 
 #define MAX_FRAGMENTS 128
@@ -103,14 +100,9 @@ static void wrong(const char *what)
 
 static void enter_netns(const char *name)
 {
-	char path[512];
-	int fd;
-
-	snprintf(path, sizeof(path), "/run/netns/%s", name);
-	fd = open(path, O_RDONLY | O_CLOEXEC);
-	if (fd < 0 || setns(fd, CLONE_NEWNET))
+	errno = -nf_netns_enter(name);
+	if (errno)
 		die("netns", name);
-	close(fd);
 }
 
 static int parse_list(const char *text, int *list)
@@ -163,38 +155,9 @@ static void parse_df(const char *text, bool *df)
 
 static int parse_address(const char *text, struct sockaddr_storage *to)
 {
-	struct sockaddr_in6 *sin6 = (void *)to;
-	struct sockaddr_in *sin = (void *)to;
-
-	if (inet_pton(AF_INET, text, &sin->sin_addr) == 1)
-		to->ss_family = AF_INET;
-	else if (inet_pton(AF_INET6, text, &sin6->sin6_addr) == 1)
-		to->ss_family = AF_INET6;
-	else
+	if (nf_parse_address(text, to))
 		wrong("not an address");
 	return to->ss_family;
-}
-
-static void set_port(struct sockaddr_storage *to, int port)
-{
-	/* sin_port and sin6_port are in the same place. */
-	((struct sockaddr_in *)to)->sin_port = htons(port);
-}
-
-static socklen_t address_length(const struct probe *probe)
-{
-	return probe->family == AF_INET ? sizeof(struct sockaddr_in) :
-					  sizeof(struct sockaddr_in6);
-}
-
-static __u32 sum_words(__u32 sum, const void *data, int length)
-{
-	const unsigned char *byte = data;
-	int i;
-
-	for (i = 0; i < length; i++)
-		sum += i % 2 ? byte[i] : byte[i] << 8;
-	return sum;
 }
 
 static __u16 udp_checksum(struct probe *probe)
@@ -204,15 +167,14 @@ static __u16 udp_checksum(struct probe *probe)
 	__u32 sum = IPPROTO_UDP + probe->length;
 
 	if (probe->family == AF_INET) {
-		sum = sum_words(sum, &src->sin_addr, 4);
-		sum = sum_words(sum, &dst->sin_addr, 4);
+		sum = nf_sum(sum, &src->sin_addr, 4);
+		sum = nf_sum(sum, &dst->sin_addr, 4);
 	} else {
-		sum = sum_words(sum, &src6->sin6_addr, 16);
-		sum = sum_words(sum, &dst6->sin6_addr, 16);
+		sum = nf_sum(sum, &src6->sin6_addr, 16);
+		sum = nf_sum(sum, &dst6->sin6_addr, 16);
 	}
-	sum = sum_words(sum, probe->datagram, probe->length);
-	while (sum >> 16)
-		sum = (sum & 0xffff) + (sum >> 16);
+	sum = nf_sum(sum, probe->datagram, probe->length);
+	sum = nf_sum_fold(sum);
 	return sum == 0xffff ? 0xffff : ~sum;
 }
 
@@ -252,8 +214,8 @@ static int bound_udp(struct probe *probe, int port)
 	struct sockaddr_storage local = { .ss_family = probe->family };
 	int fd = socket(probe->family, SOCK_DGRAM | SOCK_NONBLOCK, 0);
 
-	set_port(&local, port);
-	if (fd < 0 || bind(fd, (void *)&local, address_length(probe)))
+	nf_set_port(&local, port);
+	if (fd < 0 || bind(fd, (void *)&local, nf_address_length(&probe->dst)))
 		die("bind", probe->to);
 	return fd;
 }
@@ -325,7 +287,7 @@ static int ipv6_packet(struct probe *probe, int offset, int size, bool more,
 static void send_packet(struct probe *probe, int fd, const void *packet, int length)
 {
 	if (sendto(fd, packet, length, 0, (void *)&probe->dst,
-		   address_length(probe)) >= 0)
+		   nf_address_length(&probe->dst)) >= 0)
 		return;
 	if (errno != EPERM)
 		die("send", probe->from);
@@ -388,8 +350,8 @@ static void send_all(struct probe *probe)
 	close(fd);
 
 	fd = socket(probe->family, SOCK_DGRAM, 0);
-	set_port(&to, SENTINEL_PORT);
-	if (fd < 0 || sendto(fd, "end", 3, 0, (void *)&to, address_length(probe)) < 0)
+	nf_set_port(&to, SENTINEL_PORT);
+	if (fd < 0 || sendto(fd, "end", 3, 0, (void *)&to, nf_address_length(&probe->dst)) < 0)
 		die("send", "the sentinel");
 	close(fd);
 }
@@ -481,16 +443,6 @@ static void show_delivered(const struct probe *probe)
 	}
 }
 
-static void stay_on_this_cpu(void)
-{
-	cpu_set_t set;
-
-	CPU_ZERO(&set);
-	CPU_SET(sched_getcpu(), &set);
-	if (sched_setaffinity(0, sizeof(set), &set))
-		die("sched_setaffinity", "self");
-}
-
 static void parse_options(struct probe *probe, int argc, char **argv)
 {
 	int opt, i;
@@ -565,7 +517,9 @@ int main(int argc, char **argv)
 
 	parse_options(&probe, argc, argv);
 	build_datagram(&probe);
-	stay_on_this_cpu();
+	errno = -nf_one_cpu();
+	if (errno)
+		die("one processor", "self");
 	open_receivers(&probe);
 	send_all(&probe);
 	wait_for_sentinel(&probe);

@@ -13,8 +13,6 @@
 #include <time.h>
 #include <unistd.h>
 
-#include <linux/filter.h>
-
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 
@@ -114,21 +112,11 @@ static int do_load(char **argv)
 /* A program that is of no use here: of another type. */
 static int do_load_xdp(char **argv)
 {
-	const struct bpf_insn insns[] = {
-		BPF_MOV64_IMM(BPF_REG_0, 1),
-		BPF_EXIT_INSN(),
-	};
-	const struct nf_load load = {
-		.type = BPF_PROG_TYPE_XDP,
-		.license = "GPL",
-		.insns = insns,
-		.insn_cnt = sizeof(insns) / sizeof(insns[0]),
-	};
 	int prog, err;
 
 	if (!argv[0])
 		return wrong("load-xdp");
-	prog = nf_load(&load);
+	prog = nf_load_return(BPF_PROG_TYPE_XDP, 0, 1);
 	if (prog < 0)
 		return refused("load", "xdp", prog);
 	err = bpf_obj_pin(prog, argv[0]);
@@ -138,26 +126,14 @@ static int do_load_xdp(char **argv)
 /* A link that is of no use here: to the network namespace, but of another type. */
 static int do_link_lookup(char **argv)
 {
-	const struct bpf_insn insns[] = {
-		BPF_MOV64_IMM(BPF_REG_0, 1),
-		BPF_EXIT_INSN(),
-	};
-	const struct nf_load load = {
-		.type = BPF_PROG_TYPE_SK_LOOKUP,
-		.expected_attach_type = BPF_SK_LOOKUP,
-		.license = "GPL",
-		.insns = insns,
-		.insn_cnt = sizeof(insns) / sizeof(insns[0]),
-	};
-	int prog, netns, link, err;
+	int prog, link, err;
 
 	if (!argv[0])
 		return wrong("link-lookup");
-	prog = nf_load(&load);
+	prog = nf_load_sk_lookup();
 	if (prog < 0)
 		return refused("load", "sk_lookup", prog);
-	netns = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
-	link = bpf_link_create(prog, netns, BPF_SK_LOOKUP, NULL);
+	link = nf_link_sk_lookup(prog);
 	if (link < 0)
 		return refused("attach", "sk_lookup", link);
 	err = bpf_obj_pin(link, argv[0]);
@@ -183,20 +159,6 @@ static int parse_hook(const char *text, struct nf_key *key)
 		if (!strcmp(text, hooks[key->hooknum]))
 			return 0;
 	return -EINVAL;
-}
-
-static int enter_netns(const char *name)
-{
-	char path[512];
-	int fd, err;
-
-	snprintf(path, sizeof(path), "/run/netns/%s", name);
-	fd = open(path, O_RDONLY | O_CLOEXEC);
-	if (fd < 0)
-		return -errno;
-	err = setns(fd, CLONE_NEWNET) ? -errno : 0;
-	close(fd);
-	return err;
 }
 
 /* Until it is killed, at the latest with the test. */
@@ -240,7 +202,7 @@ static int do_attach(char **argv)
 	prog = bpf_obj_get(argv[0]);
 	if (prog < 0)
 		return refused("open", argv[0], prog);
-	err = netns ? enter_netns(netns) : 0;
+	err = netns ? nf_netns_enter(netns) : 0;
 	if (err)
 		return refused("netns", netns, err);
 	link = nf_link(prog, &key);
@@ -254,21 +216,26 @@ static int do_attach(char **argv)
 
 static int do_stats(char **argv)
 {
-	struct policy_stats stats = {};
+	static const char * const names[] = {
+#define X(name) #name,
+		POLICY_STATS(X)
+#undef X
+	};
+	__u64 values[ARRAY_SIZE(names)];
 	__u32 key = 0;
 	int map, err;
+	size_t i;
 
 	if (!argv[0])
 		return wrong("stats");
 	map = bpf_obj_get(argv[0]);
 	if (map < 0)
 		return refused("open", argv[0], map);
-	err = bpf_map_lookup_elem(map, &key, &stats);
+	err = bpf_map_lookup_elem(map, &key, values);
 	if (err)
 		return refused("read", argv[0], err);
-#define X(name) printf(#name "=%llu\n", stats.name);
-	POLICY_STATS(X)
-#undef X
+	for (i = 0; i < ARRAY_SIZE(names); i++)
+		printf("%s=%llu\n", names[i], values[i]);
 	return 0;
 }
 
@@ -326,7 +293,7 @@ static int do_exec(char **argv)
 
 	if (!argv[0] || !argv[1])
 		return wrong("exec");
-	err = enter_netns(argv[0]);
+	err = nf_netns_enter(argv[0]);
 	if (err)
 		return refused("netns", argv[0], err);
 	execvp(argv[1], argv + 1);
@@ -446,7 +413,7 @@ static int do_info(char **argv)
 	       info.netfilter.priority, info.netfilter.flags);
 	if (!nf_fdinfo(link, "netns_ino:", value, sizeof(value)))
 		printf("netns=%s\n", value);
-	for (i = 0; i < sizeof(counters) / sizeof(counters[0]); i++) {
+	for (i = 0; i < ARRAY_SIZE(counters); i++) {
 		snprintf(key, sizeof(key), "%s:", counters[i]);
 		if (!nf_fdinfo(link, key, value, sizeof(value)))
 			printf("%s=%s\n", counters[i], value);
@@ -456,19 +423,16 @@ static int do_info(char **argv)
 
 static int do_prog_id(char **argv)
 {
-	struct bpf_prog_info info = {};
-	__u32 len = sizeof(info);
-	int prog, err;
+	int prog;
 
 	if (!argv[0])
 		return wrong("prog-id");
 	prog = bpf_obj_get(argv[0]);
 	if (prog < 0)
 		return refused("open", argv[0], prog);
-	err = bpf_prog_get_info_by_fd(prog, &info, &len);
-	if (err)
-		return refused("info", argv[0], err);
-	printf("%u\n", info.id);
+	if (!nf_prog_id(prog))
+		return refused("info", argv[0], -errno);
+	printf("%u\n", nf_prog_id(prog));
 	return 0;
 }
 
@@ -501,7 +465,7 @@ int main(int argc, char **argv)
 		fputs(usage, stdout);
 		return 0;
 	}
-	for (i = 0; i < sizeof(commands) / sizeof(commands[0]); i++)
+	for (i = 0; i < ARRAY_SIZE(commands); i++)
 		if (!strcmp(argv[1], commands[i].name))
 			return commands[i].run(argv + 2);
 	return wrong(argv[1]);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 #include <arpa/inet.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <net/if.h>
 #include <netinet/in.h>
 #include <sched.h>
@@ -28,6 +29,21 @@ int nf_netns_new(void)
 	return unshare(CLONE_NEWNET) ? -errno : 0;
 }
 
+/* One of those that ip-netns(8) has named. */
+int nf_netns_enter(const char *name)
+{
+	char path[512];
+	int fd, err;
+
+	snprintf(path, sizeof(path), "/run/netns/%s", name);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	err = setns(fd, CLONE_NEWNET) ? -errno : 0;
+	close(fd);
+	return err;
+}
+
 int nf_netns_loopback_up(void)
 {
 	struct ifreq ifr = { .ifr_name = "lo", .ifr_flags = IFF_UP };
@@ -47,27 +63,41 @@ int nf_load(const struct nf_load *load)
 		    .expected_attach_type = load->expected_attach_type,
 		    .log_buf = load->log,
 		    .log_size = load->log_size,
-		    .log_level = load->log ? 1 : 0);
+		    .log_level = load->log ? 1 : 0,
+		    .fd_array = load->fd_array);
 
 	return bpf_prog_load(load->type, "nf_test", load->license,
 			     load->insns, load->insn_cnt, &opts);
 }
 
-int nf_load_verdict(int verdict)
+/* A program that does nothing but return @value. */
+int nf_load_return(enum bpf_prog_type type, enum bpf_attach_type expected_attach_type,
+		   int value)
 {
 	const struct bpf_insn insns[] = {
-		BPF_MOV64_IMM(BPF_REG_0, verdict),
+		BPF_MOV64_IMM(BPF_REG_0, value),
 		BPF_EXIT_INSN(),
 	};
 	const struct nf_load load = {
-		.type = BPF_PROG_TYPE_NETFILTER,
-		.expected_attach_type = BPF_NETFILTER,
+		.type = type,
+		.expected_attach_type = expected_attach_type,
 		.license = "GPL",
 		.insns = insns,
-		.insn_cnt = sizeof(insns) / sizeof(insns[0]),
+		.insn_cnt = ARRAY_SIZE(insns),
 	};
 
 	return nf_load(&load);
+}
+
+int nf_load_verdict(int verdict)
+{
+	return nf_load_return(BPF_PROG_TYPE_NETFILTER, BPF_NETFILTER, verdict);
+}
+
+/* Of another type, and one that is attached by links to network namespaces too. */
+int nf_load_sk_lookup(void)
+{
+	return nf_load_return(BPF_PROG_TYPE_SK_LOOKUP, BPF_SK_LOOKUP, 1);
 }
 
 int nf_link(int prog_fd, const struct nf_key *key)
@@ -101,6 +131,39 @@ int nf_link_at(int prog_fd, const struct nf_key *key, __u32 relative)
 	int fd = syscall(__NR_bpf, BPF_LINK_CREATE, &attr, sizeof(attr));
 
 	return fd < 0 ? -errno : fd;
+}
+
+/* To this network namespace, for nf_load_sk_lookup(). */
+int nf_link_sk_lookup(int prog_fd)
+{
+	int netns = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
+	int fd;
+
+	if (netns < 0)
+		return -errno;
+	fd = bpf_link_create(prog_fd, netns, BPF_SK_LOOKUP, NULL);
+	close(netns);
+	return fd;
+}
+
+/* All there are, of whatever type and namespace. */
+int nf_count_links(void)
+{
+	__u32 id = 0;
+	int nr = 0;
+
+	while (!bpf_link_get_next_id(id, &id))
+		nr++;
+	return nr;
+}
+
+/* 0: it has none that can be read. */
+__u32 nf_prog_id(int prog_fd)
+{
+	struct bpf_prog_info info = {};
+	__u32 len = sizeof(info);
+
+	return bpf_prog_get_info_by_fd(prog_fd, &info, &len) ? 0 : info.id;
 }
 
 int nf_link_info(int link_fd, struct bpf_link_info *info)
@@ -264,6 +327,7 @@ enum {
 	NFNLA_HOOK_CHAIN_INFO,
 	NFNLA_HOOK_MAX,
 };
+
 enum { NFNLA_HOOK_INFO_DESC = 1, NFNLA_HOOK_INFO_TYPE, NFNLA_HOOK_INFO_MAX };
 enum { NFNLA_HOOK_BPF_ID = 1, NFNLA_HOOK_BPF_MAX };
 
@@ -393,6 +457,65 @@ int nf_dump_hooks(int pf, int hooknum, void (*take)(const struct nf_hook *, void
 		nr = receive_hooks(fd, take, arg);
 	close(fd);
 	return nr;
+}
+
+/* It does not wait for who uses it. */
+int nf_module_unload(const char *name)
+{
+	return syscall(SYS_delete_module, name, O_NONBLOCK) ? -errno : 0;
+}
+
+/* veth hands over on the sender's processor: what one sends keeps its order. */
+int nf_one_cpu(void)
+{
+	cpu_set_t set;
+
+	CPU_ZERO(&set);
+	CPU_SET(sched_getcpu(), &set);
+	return sched_setaffinity(0, sizeof(set), &set) ? -errno : 0;
+}
+
+int nf_parse_address(const char *text, struct sockaddr_storage *address)
+{
+	struct sockaddr_in6 *sin6 = (void *)address;
+	struct sockaddr_in *sin = (void *)address;
+
+	if (inet_pton(AF_INET, text, &sin->sin_addr) == 1)
+		address->ss_family = AF_INET;
+	else if (inet_pton(AF_INET6, text, &sin6->sin6_addr) == 1)
+		address->ss_family = AF_INET6;
+	else
+		return -EINVAL;
+	return 0;
+}
+
+void nf_set_port(struct sockaddr_storage *address, int port)
+{
+	/* sin_port and sin6_port are in the same place. */
+	((struct sockaddr_in *)address)->sin_port = htons(port);
+}
+
+socklen_t nf_address_length(const struct sockaddr_storage *address)
+{
+	return address->ss_family == AF_INET ? sizeof(struct sockaddr_in) :
+					       sizeof(struct sockaddr_in6);
+}
+
+__u32 nf_sum(__u32 sum, const void *data, int length)
+{
+	const unsigned char *byte = data;
+	int i;
+
+	for (i = 0; i < length; i++)
+		sum += i % 2 ? byte[i] : byte[i] << 8;
+	return sum;
+}
+
+__u16 nf_sum_fold(__u32 sum)
+{
+	while (sum >> 16)
+		sum = (sum & 0xffff) + (sum >> 16);
+	return sum;
 }
 
 bool nf_patched(void)

@@ -8,6 +8,11 @@
 
 #include <linux/bpf.h>
 #include <linux/bpf_nf.h>
+#include <sys/socket.h>
+
+#ifndef ARRAY_SIZE
+#define ARRAY_SIZE(array) (sizeof(array) / sizeof((array)[0]))
+#endif
 
 /* <linux/netfilter.h> drags in headers which clash with <netinet/in.h>; these
  * are the values of its enums that the tests name.
@@ -82,15 +87,23 @@ struct nf_load {
 	size_t insn_cnt;
 	char *log;
 	__u32 log_size;
+	const int *fd_array;	/* BTF of modules, or NULL */
 };
 
 /* All of these return a negative errno on failure. */
 int nf_netns_new(void);
+int nf_netns_enter(const char *name);
 int nf_netns_loopback_up(void);
 int nf_load(const struct nf_load *load);
+int nf_load_return(enum bpf_prog_type type, enum bpf_attach_type expected_attach_type,
+		   int value);
 int nf_load_verdict(int verdict);
+int nf_load_sk_lookup(void);
 int nf_link(int prog_fd, const struct nf_key *key);
 int nf_link_at(int prog_fd, const struct nf_key *key, __u32 relative);
+int nf_link_sk_lookup(int prog_fd);
+int nf_count_links(void);
+__u32 nf_prog_id(int prog_fd);
 int nf_link_info(int link_fd, struct bpf_link_info *info);
 int nf_link_stats(int link_fd, struct nf_link_info *info);
 int nf_link_update(int link_fd, int prog_fd, int old_prog_fd);
@@ -101,6 +114,15 @@ int nf_send_loopback(int count);
 int nf_dump_hooks(int pf, int hooknum, void (*take)(const struct nf_hook *, void *),
 		  void *arg);
 int nf_fdinfo(int fd, const char *key, char *value, size_t size);
+int nf_module_unload(const char *name);
+int nf_one_cpu(void);
+int nf_parse_address(const char *text, struct sockaddr_storage *address);
+void nf_set_port(struct sockaddr_storage *address, int port);
+socklen_t nf_address_length(const struct sockaddr_storage *address);
+
+/* The Internet checksum, of 16-bit words in network order: a sum, then folded. */
+__u32 nf_sum(__u32 sum, const void *data, int length);
+__u16 nf_sum_fold(__u32 sum);
 
 /* The kernel under test is ours: what it lacks is a failure. */
 bool nf_patched(void);

@@ -13,28 +13,38 @@
 
 #include "nf_test.h"
 
-static int nf_verifier_load(char *log, size_t log_size, const char *license,
-			    const struct bpf_insn *insns, size_t insn_cnt)
+/* BTF of modules, for kfuncs: the fds that CALL_KFUNC() counts, from 1 on. */
+static const int *nf_verifier_fds;
+
+static int nf_verifier_load(char *log, size_t log_size, enum bpf_prog_type type,
+			    const char *license, const struct bpf_insn *insns,
+			    size_t insn_cnt)
 {
 	const struct nf_load load = {
-		.type = BPF_PROG_TYPE_NETFILTER,
-		.expected_attach_type = BPF_NETFILTER,
+		.type = type,
+		.expected_attach_type = type == BPF_PROG_TYPE_NETFILTER ? BPF_NETFILTER : 0,
 		.license = license,
 		.insns = insns,
 		.insn_cnt = insn_cnt,
 		.log = log,
 		.log_size = log_size,
+		.fd_array = nf_verifier_fds,
 	};
 
+	/* What is refused before the verifier has not the words of a load before. */
+	log[0] = '\0';
 	return nf_load(&load);
 }
 
-#define LOAD_AS(license, ...) ({					\
+#define LOAD_TYPE(type, license, ...) ({				\
 	const struct bpf_insn insns[] = { __VA_ARGS__ };		\
 									\
-	nf_verifier_load(self->log, sizeof(self->log), license, insns,	\
-			 ARRAY_SIZE(insns));				\
+	nf_verifier_load(self->log, sizeof(self->log), type, license,	\
+			 insns, ARRAY_SIZE(insns));			\
 })
+
+#define LOAD_AS(license, ...)						\
+	LOAD_TYPE(BPF_PROG_TYPE_NETFILTER, license, __VA_ARGS__)
 
 #define EXPECT_LOADS(...) do {						\
 	int fd = LOAD_AS("GPL", __VA_ARGS__);				\
@@ -59,12 +69,42 @@ static int nf_verifier_load(char *log, size_t log_size, const char *license,
 #define EXPECT_REFUSED(errnum, message, ...)				\
 	EXPECT_REFUSED_AS("GPL", errnum, message, __VA_ARGS__)
 
+/* Where the error has changed between kernels. */
+#define EXPECT_REFUSED_SAYING(message, ...) do {			\
+	int fd = LOAD_AS("GPL", __VA_ARGS__);				\
+									\
+	EXPECT_GT(0, fd);						\
+	EXPECT_NE(NULL, strstr(self->log, message))			\
+		TH_LOG("no '%s' in: %s", message, self->log);		\
+	if (fd >= 0)							\
+		close(fd);						\
+} while (0)
+
 #define RETURN(verdict)							\
 	BPF_MOV64_IMM(BPF_REG_0, verdict),				\
 	BPF_EXIT_INSN()
 
 #define CALL(func)							\
 	BPF_RAW_INSN(BPF_JMP | BPF_CALL, 0, 0, 0, func)
+
+/* @module: 0 for the kernel itself. */
+#define CALL_KFUNC(module, id)						\
+	BPF_RAW_INSN(BPF_JMP | BPF_CALL, 0, BPF_PSEUDO_KFUNC_CALL, module, id)
+
+#define STACK(reg, off)							\
+	BPF_MOV64_REG(reg, BPF_REG_10),					\
+	BPF_ALU64_IMM(BPF_ADD, reg, off)
+
+/* 64 bytes of zeros at fp - 64. */
+#define ZERO_64								\
+	BPF_ST_MEM(BPF_DW, BPF_REG_10, -64, 0),				\
+	BPF_ST_MEM(BPF_DW, BPF_REG_10, -56, 0),				\
+	BPF_ST_MEM(BPF_DW, BPF_REG_10, -48, 0),				\
+	BPF_ST_MEM(BPF_DW, BPF_REG_10, -40, 0),				\
+	BPF_ST_MEM(BPF_DW, BPF_REG_10, -32, 0),				\
+	BPF_ST_MEM(BPF_DW, BPF_REG_10, -24, 0),				\
+	BPF_ST_MEM(BPF_DW, BPF_REG_10, -16, 0),				\
+	BPF_ST_MEM(BPF_DW, BPF_REG_10, -8, 0)
 
 #define CAPS_OF_A_LOADER (1ULL << CAP_BPF | 1ULL << CAP_NET_ADMIN)
 

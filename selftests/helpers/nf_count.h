@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * The programs of progs/count.bpf.c, for fixtures: they count packets, and the
+ * third drops them.
+ */
+#ifndef NF_COUNT_H
+#define NF_COUNT_H
+
+#include <errno.h>
+
+#include <bpf/libbpf.h>
+
+#include "nf_test.h"
+#include "count.skel.h"
+
+struct nf_count {
+	struct count *skel;
+	int first;		/* the programs' fds */
+	int second;
+	int dropping;
+};
+
+/* In a network namespace of its own, lo is up. Return: 0, or a negative errno. */
+static int nf_count_setup(struct nf_count *count)
+{
+	int err = nf_netns_new() ?: nf_netns_loopback_up();
+
+	if (err)
+		return err;
+	count->skel = count__open_and_load();
+	if (!count->skel)
+		return -errno;
+	count->first = bpf_program__fd(count->skel->progs.first);
+	count->second = bpf_program__fd(count->skel->progs.second);
+	count->dropping = bpf_program__fd(count->skel->progs.dropping);
+	return 0;
+}
+
+static void nf_count_teardown(struct nf_count *count)
+{
+	count__destroy(count->skel);
+}
+
+#endif
