@@ -7,7 +7,8 @@
 #include <bpf/bpf_endian.h>
 #include <bpf/bpf_helpers.h>
 
-#include "policy.h"
+#include "address.bpf.h"
+#include "stats.bpf.h"
 
 char _license[] SEC("license") = "GPL";
 
@@ -24,21 +25,7 @@ enum {
 	TTL		= 33,
 	DSCP		= 0xb8,
 	UDP_CHECK	= 6,
-	IPV6_CSUM	= 128,	/* BPF_F_IPV6 of later kernels */
 };
-
-struct {
-	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(max_entries, 1);
-	__type(key, __u32);
-	__type(value, struct policy_stats);
-} stats SEC(".maps");
-
-struct {
-	__uint(type, BPF_MAP_TYPE_PERF_EVENT_ARRAY);
-	__type(key, __u32);
-	__type(value, __u32);
-} events SEC(".maps");
 
 extern int bpf_nf_frag_info(struct bpf_nf_ctx *ctx, struct bpf_nf_frag_info *info,
 			    __u32 info__sz) __ksym;
@@ -86,7 +73,6 @@ static __always_inline void parse(struct bpf_nf_ctx *ctx, struct packet *packet)
 {
 	__u8 *first = ctx->data;
 	struct udphdr udph;
-	__u32 key = 0;
 
 	if ((void *)(first + 1) > ctx->data_end)
 		return;
@@ -96,7 +82,7 @@ static __always_inline void parse(struct bpf_nf_ctx *ctx, struct packet *packet)
 	if (bpf_skb_load_bytes(ctx, packet->transport, &udph, sizeof(udph)) ||
 	    udph.dest == bpf_htons(SENTINEL_PORT))
 		return;
-	packet->stats = bpf_map_lookup_elem(&stats, &key);
+	packet->stats = get_stats();
 	if (!packet->stats)
 		return;
 	__sync_fetch_and_add(&packet->stats->packets, 1);
@@ -205,10 +191,8 @@ int set_mark(struct bpf_nf_ctx *ctx)
 SEC("tc")
 int see_mark(struct __sk_buff *skb)
 {
-	struct policy_stats *value;
-	__u32 key = 0;
+	struct policy_stats *value = get_stats();
 
-	value = bpf_map_lookup_elem(&stats, &key);
 	if (value && skb->mark == MARK && skb->priority == PRIORITY)
 		__sync_fetch_and_add(&value->tracked, 1);
 	return 0;
@@ -262,20 +246,13 @@ int set_ttl(struct bpf_nf_ctx *ctx)
 static __always_inline int set_address(struct bpf_nf_ctx *ctx,
 				       const struct packet *packet, __u32 at, __u8 byte)
 {
-	__be32 old, new;
+	struct address_change change;
 	int err;
 
-	at += packet->v6 ? 12 : 0;
-	err = bpf_skb_load_bytes(ctx, at, &old, sizeof(old));
-	if (err)
-		return err;
-	new = (old & ~bpf_htonl(0xff)) | bpf_htonl(byte);
-	err = bpf_skb_store_bytes((void *)ctx, at, &new, sizeof(new), 0);
-	if (!err && !packet->v6)
-		err = bpf_l3_csum_replace((void *)ctx, 10, old, new, 4);
+	err = replace_last_byte(ctx, packet->v6, at, byte, &change);
 	return err ?: bpf_l4_csum_replace((void *)ctx, packet->transport + UDP_CHECK,
-					  old, new, BPF_F_PSEUDO_HDR |
-					  BPF_F_MARK_MANGLED_0 | 4);
+					  change.old, change.new, BPF_F_PSEUDO_HDR |
+					  BPF_F_MARK_MANGLED_0 | sizeof(change.new));
 }
 
 /* To the address that stands for the server, at PRE_ROUTING. */
@@ -288,7 +265,7 @@ int dnat(struct bpf_nf_ctx *ctx)
 	parse(ctx, &packet);
 	if (!packet.udp)
 		return ACCEPT;
-	err = set_address(ctx, &packet, packet.v6 ? 24 : 16, 2);
+	err = set_address(ctx, &packet, packet.v6 ? 36 : 16, 2);
 	if (packet.stats)
 		packet.stats->result = -err;
 	return ACCEPT;
@@ -304,7 +281,7 @@ int snat(struct bpf_nf_ctx *ctx)
 	parse(ctx, &packet);
 	if (!packet.udp)
 		return ACCEPT;
-	err = set_address(ctx, &packet, packet.v6 ? 8 : 12, 0x99);
+	err = set_address(ctx, &packet, packet.v6 ? 20 : 12, 0x99);
 	if (packet.stats)
 		packet.stats->result = -err;
 	return ACCEPT;

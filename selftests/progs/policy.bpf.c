@@ -3,16 +3,9 @@
 #include <bpf/bpf_helpers.h>
 #include <bpf/bpf_netfilter.h>
 
-#include "policy.h"
+#include "stats.bpf.h"
 
 char _license[] SEC("license") = "GPL";
-
-struct {
-	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(max_entries, 1);
-	__type(key, __u32);
-	__type(value, struct policy_stats);
-} stats SEC(".maps");
 
 struct packet {
 	struct bpf_nf_flow flow;
@@ -42,10 +35,8 @@ static __always_inline void count(struct bpf_nf_ctx *ctx, const struct packet *p
 	const struct nf_hook_state *state = ctx->state;
 	struct net_device *in = state->in;
 	struct net_device *out = state->out;
-	struct policy_stats *value;
-	__u32 key = 0;
+	struct policy_stats *value = get_stats();
 
-	value = bpf_map_lookup_elem(&stats, &key);
 	if (!value)
 		return;
 	__sync_fetch_and_add(&value->packets, 1);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* Shared by progs/policy.bpf.c and helpers/nf_prog.c. */
+/* What the programs that use stats.bpf.h count, and helpers/nf_prog.c prints. */
 #ifndef POLICY_H
 #define POLICY_H
 

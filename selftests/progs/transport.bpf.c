@@ -7,7 +7,8 @@
 #include <bpf/bpf_endian.h>
 #include <bpf/bpf_helpers.h>
 
-#include "policy.h"
+#include "address.bpf.h"
+#include "stats.bpf.h"
 
 char _license[] SEC("license") = "GPL";
 
@@ -16,7 +17,6 @@ enum {
 	PROTO_TCP	= 6,
 	PROTO_UDP	= 17,
 	IP_OFFSET	= 0x1fff,
-	IP_CHECK	= 10,
 	TCP_CHECK	= 16,
 	UDP_CHECK	= 6,
 	CLIENT_PORT	= 40000,
@@ -29,13 +29,6 @@ enum {
 	ALIAS_BYTE	= 0x99,
 	MTU		= 1500,
 };
-
-struct {
-	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(max_entries, 1);
-	__type(key, __u32);
-	__type(value, struct policy_stats);
-} stats SEC(".maps");
 
 struct packet {
 	struct policy_stats *stats;
@@ -68,13 +61,12 @@ static __always_inline bool parse_network(struct bpf_nf_ctx *ctx, struct packet 
 /* Ports by packet pointers alone: they are in the linear part. */
 static __always_inline bool parse(struct bpf_nf_ctx *ctx, struct packet *packet)
 {
-	__u32 key = 0;
 	__be16 *ports;
 
 	if (!parse_network(ctx, packet) ||
 	    (packet->protocol != PROTO_TCP && packet->protocol != PROTO_UDP))
 		return false;
-	packet->stats = bpf_map_lookup_elem(&stats, &key);
+	packet->stats = get_stats();
 	if (!packet->stats)
 		return false;
 	__sync_fetch_and_add(&packet->stats->packets, 1);
@@ -168,17 +160,12 @@ int new_ports_old_sum(struct bpf_nf_ctx *ctx)
 static __always_inline int set_address(struct bpf_nf_ctx *ctx,
 				       const struct packet *packet, __u32 at, __u8 byte)
 {
-	__be32 old, new;
+	struct address_change change;
 	int err;
 
-	err = bpf_skb_load_bytes(ctx, at, &old, sizeof(old));
-	if (err)
-		return err;
-	new = (old & ~bpf_htonl(0xff)) | bpf_htonl(byte);
-	err = bpf_skb_store_bytes((void *)ctx, at, &new, sizeof(new), 0);
-	if (!err && !packet->v6)
-		err = bpf_l3_csum_replace((void *)ctx, IP_CHECK, old, new, sizeof(new));
-	return err ?: replace_sum(ctx, packet, old, new, BPF_F_PSEUDO_HDR | sizeof(new));
+	err = replace_last_byte(ctx, packet->v6, at, byte, &change);
+	return err ?: replace_sum(ctx, packet, change.old, change.new,
+				  BPF_F_PSEUDO_HDR | sizeof(change.new));
 }
 
 /* From port 9999 of the alias to port 8888 of the server, and back. */

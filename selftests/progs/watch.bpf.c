@@ -4,18 +4,11 @@
 #include <bpf/bpf_helpers.h>
 #include <bpf/bpf_netfilter.h>
 
-#include "policy.h"
+#include "stats.bpf.h"
 
 char _license[] SEC("license") = "GPL";
 
 enum { NEXTHDR_FRAGMENT = 44 };
-
-struct {
-	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(max_entries, 1);
-	__type(key, __u32);
-	__type(value, struct policy_stats);
-} stats SEC(".maps");
 
 /* Answers to what is tested, and the sentinel, are no part of it. */
 static __always_inline bool is_other(const struct bpf_nf_tuple *tuple)
@@ -39,13 +32,11 @@ static __always_inline bool is_fragment(const struct bpf_nf_flow *flow)
 SEC("netfilter")
 int watch(struct bpf_nf_ctx *ctx)
 {
-	struct policy_stats *value;
+	struct policy_stats *value = get_stats();
 	struct bpf_nf_flow flow;
-	__u32 key = 0;
 
 	BPF_NF_PKT(pkt, ctx);
 	bpf_nf_pkt_parse(&pkt, &flow);
-	value = bpf_map_lookup_elem(&stats, &key);
 	if (!value || (!is_fragment(&flow) && is_other(&flow.tuple)))
 		return NF_ACCEPT;
 	__sync_fetch_and_add(&value->packets, 1);

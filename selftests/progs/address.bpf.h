@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* What programs that translate addresses by hand share. */
+#ifndef ADDRESS_BPF_H
+#define ADDRESS_BPF_H
+
+/* The four bytes of an address that change, for the checksum of the transport. */
+struct address_change {
+	__be32 old;
+	__be32 new;
+};
+
+/*
+ * The last byte of the address whose last four are @at; of IPv4 the checksum too.
+ * Return: 0, or a negative errno.
+ */
+static __always_inline int replace_last_byte(struct bpf_nf_ctx *ctx, bool v6, __u32 at,
+					     __u8 byte, struct address_change *change)
+{
+	const __u32 ip_check = 10;
+	int err;
+
+	err = bpf_skb_load_bytes(ctx, at, &change->old, sizeof(change->old));
+	if (err)
+		return err;
+	change->new = (change->old & ~bpf_htonl(0xff)) | bpf_htonl(byte);
+	err = bpf_skb_store_bytes((void *)ctx, at, &change->new, sizeof(change->new), 0);
+	if (err || v6)
+		return err;
+	return bpf_l3_csum_replace((void *)ctx, ip_check, change->old, change->new,
+				   sizeof(change->new));
+}
+
+#endif
