@@ -12,7 +12,7 @@
 #include "helpers/nf_test.h"
 #include "count.skel.h"
 
-#define READ_ONCE(x) (*(const volatile __typeof__(x) *)&(x))
+#define READ_ONCE(x) __atomic_load_n(&(x), __ATOMIC_RELAXED)
 
 FIXTURE(busy)
 {

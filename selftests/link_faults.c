@@ -583,12 +583,14 @@ TEST_F_TIMEOUT(faults_alone, test_run, TIMEOUT)
 	};
 	char data[sizeof(struct ethhdr) + sizeof(packet)] = { [12] = ETH_P_IP >> 8 };
 	char out[256];
-	LIBBPF_OPTS(bpf_test_run_opts, opts,
-		    .data_in = data,
-		    .data_size_in = sizeof(data),
-		    .data_out = out,
-		    .data_size_out = sizeof(out),
-		    .repeat = 1);
+	struct bpf_test_run_opts opts = {
+		.sz = sizeof(opts),
+		.data_in = data,
+		.data_size_in = sizeof(data),
+		.data_out = out,
+		.data_size_out = sizeof(out),
+		.repeat = 1,
+	};
 	struct state before;
 
 	memcpy(data + sizeof(struct ethhdr), &packet, sizeof(packet));

@@ -11,6 +11,8 @@
 
 #include "firewall.h"
 
+#define ARRAY_SIZE(array)	(sizeof(array) / sizeof((array)[0]))
+
 #define DEFAULT_MAP	"/sys/fs/bpf/firewall/rules"
 
 /* <linux/netfilter.h> clashes with <netinet/in.h>. */
@@ -36,8 +38,6 @@ static const struct {
 	{ "sctp", IPPROTO_SCTP },
 };
 
-#define N_PROTOCOLS (sizeof(protocols) / sizeof(protocols[0]))
-
 static int wrong(const char *what)
 {
 	fprintf(stderr, "firewall: %s: see firewall --help\n", what);
@@ -55,7 +55,7 @@ static int parse_protocol(const char *text, __u8 *number)
 {
 	size_t i;
 
-	for (i = 0; i < N_PROTOCOLS; i++) {
+	for (i = 0; i < ARRAY_SIZE(protocols); i++) {
 		if (strcmp(text, protocols[i].name))
 			continue;
 		*number = protocols[i].number;
@@ -156,7 +156,7 @@ static void print_rule(const struct bpf_nf_tuple *rule, const struct firewall_ru
 {
 	size_t i;
 
-	for (i = 0; i < N_PROTOCOLS; i++)
+	for (i = 0; i < ARRAY_SIZE(protocols); i++)
 		if (protocols[i].number == rule->protocol)
 			printf("%s", protocols[i].name);
 	print_end(rule->family, &rule->daddr, rule->dport);
@@ -167,7 +167,7 @@ static void print_rule(const struct bpf_nf_tuple *rule, const struct firewall_ru
 	printf("  packets %llu bytes %llu\n", value->packets, value->bytes);
 }
 
-static int list(int map, char **argv)
+static int list_rules(int map, char **argv)
 {
 	struct bpf_nf_tuple rule, *last = NULL;
 	struct firewall_rule value;
@@ -188,7 +188,7 @@ static const struct {
 } commands[] = {
 	{ "allow", allow },
 	{ "remove", remove_rule },
-	{ "list", list },
+	{ "list", list_rules },
 };
 
 int main(int argc, char **argv)
@@ -208,7 +208,7 @@ int main(int argc, char **argv)
 	}
 	if (!*argv)
 		return wrong("no command");
-	for (i = 0; i < sizeof(commands) / sizeof(commands[0]); i++) {
+	for (i = 0; i < ARRAY_SIZE(commands); i++) {
 		if (strcmp(*argv, commands[i].name))
 			continue;
 		map = bpf_obj_get(path);

@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <netinet/in.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -31,11 +32,11 @@ static const char usage[] =
 	"\n"
 	"Exit status: 0 done, 1 failed, 2 wrong arguments.\n";
 
-static volatile sig_atomic_t stop;
+static atomic_bool stop;
 
 static void on_signal(int signal)
 {
-	stop = 1;
+	stop = true;
 }
 
 static int connected(const char *address, int port)

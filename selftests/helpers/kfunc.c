@@ -19,7 +19,7 @@ static const char usage[] =
 	"Exit status: 0 done, 1 refused, 2 wrong arguments.\n";
 
 static const char * const names[] = {
-#define X(name) [KFUNC_##name] = #name,
+#define X(name) #name,
 	KFUNC_INPUTS(X)
 	KFUNC_OUTPUTS(X)
 #undef X

@@ -37,7 +37,8 @@ take(const struct bpf_nf_pkt *pkt, __u32 off, __u32 len)
 	io.found = !!p;
 	if (p)
 		__builtin_memcpy(io.bytes, p, len);
-	io.copied = *(volatile __u8 *)buf != PORTABLE_FILLER;
+	barrier();
+	io.copied = *(__u8 *)buf != PORTABLE_FILLER;
 }
 
 SEC("netfilter")
