@@ -14,17 +14,10 @@ setup()
 	load_policy second
 }
 
-# Conntrack works in a namespace from the first rule on that asks for it.
+# Not of the sentinel.
 track()
 {
-	nft_router -f - <<-'EOF2'
-	table inet t {
-		chain c {
-			type filter hook forward priority 10;
-			ct state new udp dport { 53, 9999 } counter
-		}
-	}
-	EOF2
+	nft_track 'udp dport { 53, 9999 }'
 }
 
 check_before()
@@ -101,14 +94,7 @@ check_untracked()
 
 	track
 	attach accept "$pf" prerouting -199
-	nft_router -f - <<-'EOF2'
-	table inet raw {
-		chain c {
-			type filter hook prerouting priority raw;
-			udp dport 9999 notrack
-		}
-	}
-	EOF2
+	nft_raw 'udp dport 9999 notrack'
 	probe "$family" client-server
 	expect_stats packets=1 tracked=0
 	probe "$family" client-server -p 53

@@ -19,17 +19,9 @@ setup()
 	load_kfunc
 }
 
-# Conntrack works in a namespace from the first rule on that asks for it.
 track()
 {
-	nft_router -f - <<-'EOF2'
-	table inet t {
-		chain c {
-			type filter hook forward priority 10;
-			ct state new counter
-		}
-	}
-	EOF2
+	nft_track
 	router_conntrack -F
 }
 
@@ -143,14 +135,7 @@ check_untracked()
 	local family=$1
 
 	track
-	nft_router -f - <<-'EOF2'
-	table inet raw {
-		chain c {
-			type filter hook prerouting priority raw;
-			udp dport 9999 notrack
-		}
-	}
-	EOF2
+	nft_raw 'udp dport 9999 notrack'
 	attach kfunc/info inet forward 0
 	attach kfunc/own inet forward 1
 	tell proto="$UDP" port=9999
@@ -167,18 +152,7 @@ check_zone()
 	local family=$1
 
 	track
-	nft_router -f - <<-'EOF2'
-	table inet raw {
-		chain c {
-			type filter hook prerouting priority raw;
-			udp dport 9999 ct zone set 5
-		}
-		chain original {
-			type filter hook prerouting priority raw;
-			udp dport 53 ct original zone set 6
-		}
-	}
-	EOF2
+	nft_raw 'udp dport 9999 ct zone set 5' 'udp dport 53 ct original zone set 6'
 	attach kfunc/own inet prerouting -250
 	attach kfunc/info inet forward 0
 	tell proto="$UDP" port=9999
@@ -389,14 +363,7 @@ check_lookup_zone()
 	local family=$1 meant=(proto="$UDP" port=9999 other_port=7777 other_proto="$UDP")
 
 	track
-	nft_router -f - <<-'EOF2'
-	table inet raw {
-		chain c {
-			type filter hook prerouting priority raw;
-			udp dport 7777 ct zone set 5
-		}
-	}
-	EOF2
+	nft_raw 'udp dport 7777 ct zone set 5'
 	flow "$family" udp 7777 send
 	attach kfunc/lookup inet forward 0
 	tell "${meant[@]}"

@@ -14,20 +14,7 @@ setup()
 {
 	router_up
 	load_kfunc
-	nft_router -f - <<-'EOF2'
-	table inet n {
-		chain pre {
-			type nat hook prerouting priority dstnat;
-		}
-		chain post {
-			type nat hook postrouting priority srcnat;
-		}
-		chain track {
-			type filter hook forward priority 10;
-			ct state new counter
-		}
-	}
-	EOF2
+	nft_nat
 	rm "$WORK/nft"	# it stays from test to test
 }
 

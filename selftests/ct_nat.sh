@@ -28,24 +28,9 @@ setup()
 	load_kfunc
 }
 
-# Empty chains: what translates packets is there, but no rule that says to what.
-# Conntrack is there for a rule that asks for it.
 nat_hooks()
 {
-	nft_router -f - <<-'EOF2'
-	table inet n {
-		chain pre {
-			type nat hook prerouting priority dstnat;
-		}
-		chain post {
-			type nat hook postrouting priority srcnat;
-		}
-		chain track {
-			type filter hook forward priority 10;
-			ct state new counter
-		}
-	}
-	EOF2
+	nft_nat
 	nf_prog exec "$NS_ROUTER" conntrack -F
 }
 

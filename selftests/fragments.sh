@@ -21,14 +21,6 @@ setup()
 	load_policy
 }
 
-pf_of()
-{
-	case $1 in
-	4) echo ip ;;
-	6) echo ip6 ;;
-	esac
-}
-
 # skb->len of the whole datagram.
 whole_length()
 {

@@ -452,6 +452,50 @@ nft_router()
 	nf_prog exec "$NS_ROUTER" nft "$@"
 }
 
+# nft_track [MATCH...]: conntrack works in a namespace from the first rule on that
+# asks for it; this one counts the new connections that match.
+nft_track()
+{
+	nft_router -f - <<-EOF
+	table inet t {
+		chain c {
+			type filter hook forward priority 10;
+			ct state new $* counter
+		}
+	}
+	EOF
+}
+
+# nft_raw RULE...: before conntrack.
+nft_raw()
+{
+	nft_router -f - <<-EOF
+	table inet raw {
+		chain c {
+			type filter hook prerouting priority raw;
+			$(printf '%s\n' "$@")
+		}
+	}
+	EOF
+}
+
+# With conntrack. The chains are empty: what translates packets is there, but no
+# rule that says to what.
+nft_nat()
+{
+	nft_track
+	nft_router -f - <<-'EOF'
+	table inet n {
+		chain pre {
+			type nat hook prerouting priority dstnat;
+		}
+		chain post {
+			type nat hook postrouting priority srcnat;
+		}
+	}
+	EOF
+}
+
 # expect_nft_counter CHAIN PACKETS: of the only counter in a chain of the router,
 # as in "ip t c".
 expect_nft_counter()

@@ -44,15 +44,6 @@ expect_seen()
 	! has_counters || expect_link "$LINK" dropped=0 dropped_fragments="$3"
 }
 
-pf_of()
-{
-	if (($1 == 4)); then
-		echo ip
-	else
-		echo ip6
-	fi
-}
-
 whole_length()
 {
 	echo $((TOTAL + ($1 == 4 ? 20 : 40)))
