@@ -32,6 +32,24 @@ IGNORE_TOOLS=(
 	# LIBBPF_OPTS() declares a variable
 	LINE_SPACING
 )
+# The header for programs, in which a kfunc is declared "extern ... __ksym".
+IGNORE_PROGRAMS=(
+	AVOID_EXTERNS
+	# compiler_types.h is the kernel's own
+	PREFER_DEFINED_ATTRIBUTE_MACRO
+	# a function is asked for, then called
+	MACRO_ARG_REUSE
+)
+IGNORE_SELFTESTS=(
+	# lists: of instructions, of the members of a fixture's variant, of names
+	COMPLEX_MACRO TRAILING_SEMICOLON
+	# a check names what it has checked; member names and lists in brackets
+	MACRO_ARG_REUSE MACRO_ARG_PRECEDENCE
+	# whole programs, of one line each
+	MACRO_WITH_FLOW_CONTROL
+)
+# "FIXTURE_DATA(name) *self", to checkpatch a product.
+FIXTURE_POINTER="CHECK:SPACING: spaces preferred around that '\*' (ctx:WxV)"
 
 usage()
 {
@@ -276,11 +294,17 @@ check_checkpatch()
 	local file=() ignore=("${IGNORE[@]}") IFS=,
 
 	[[ $1 = *.patch ]] || file=(-f)
-	[[ $1 != */compat/* ]] || ignore+=("${IGNORE_COMPAT[@]}")
-	[[ $1 != tools/* ]] || ignore+=("${IGNORE_TOOLS[@]}")
+	case $1 in
+	*/compat/*)	ignore+=("${IGNORE_COMPAT[@]}") ;;
+	tools/*.h)	ignore+=("${IGNORE_PROGRAMS[@]}") ;;
+	tools/*)	ignore+=("${IGNORE_TOOLS[@]}") ;;
+	selftests/*)	ignore+=("${IGNORE_SELFTESTS[@]}") ;;
+	esac
 	cd "$TREE_COPY" || return
-	perl scripts/checkpatch.pl --strict --no-summary --show-types --quiet \
-	     --ignore "${ignore[*]}" "${file[@]}" "$TOP/$1"
+	perl scripts/checkpatch.pl --strict --no-summary --show-types --terse \
+	     --ignore "${ignore[*]}" "${file[@]}" "$TOP/$1" > "$LOG.checkpatch" && return
+	[[ -s $LOG.checkpatch && $1 = selftests/* ]] || { cat "$LOG.checkpatch"; return 1; }
+	! grep -v "$FIXTURE_POINTER" "$LOG.checkpatch"
 }
 
 # Needs no kernel: bpftool's own places that say what it takes.
@@ -323,7 +347,8 @@ list_checks()
 	done < <(own_files | cut -f 2)
 	{
 		cd "$TOP"
-		find net include "patches/$BASE/compat" -name '*.[ch]' | sort
+		find net include "patches/$BASE/compat" tools samples selftests \
+		     -name '*.[ch]' | sort
 		for dir in "patches/$BASE" tools/lib/bpf-patch tools/bpf/bpftool-patch; do
 			series_patches "$dir" | sed "s:^:$dir/:"
 		done
