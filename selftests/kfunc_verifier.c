@@ -130,7 +130,7 @@ NF_TEST_F(kfunc, get_without_null_check)
 
 NF_TEST_F(kfunc, release_without_null_check)
 {
-	EXPECT_REFUSED_SAYING("arg",
+	EXPECT_REFUSED_SAYING("arg#0 pointer type STRUCT nf_conn",
 			      CT_GET,
 			      BPF_MOV64_REG(BPF_REG_1, BPF_REG_0),
 			      CT_RELEASE,
@@ -151,11 +151,18 @@ NF_TEST_F(kfunc, lookup_leaked)
 			      TUPLE_AND_OPTS,
 			      CT_LOOKUP,
 			      ACCEPT);
+	EXPECT_LOADS(ZERO_64,
+		     TUPLE_AND_OPTS,
+		     CT_LOOKUP,
+		     BPF_JMP_IMM(BPF_JEQ, BPF_REG_0, 0, 2),
+		     BPF_MOV64_REG(BPF_REG_1, BPF_REG_0),
+		     CT_RELEASE,
+		     ACCEPT);
 }
 
 NF_TEST_F(kfunc, release_twice)
 {
-	EXPECT_REFUSED_SAYING("arg",
+	EXPECT_REFUSED_SAYING("arg#0 pointer type STRUCT nf_conn",
 			      CT_GET,
 			      BPF_JMP_IMM(BPF_JEQ, BPF_REG_0, 0, 5),
 			      BPF_MOV64_REG(BPF_REG_6, BPF_REG_0),
@@ -213,7 +220,7 @@ NF_TEST_F(kfunc, context_is_null)
 
 NF_TEST_F(kfunc, context_with_an_offset)
 {
-	EXPECT_REFUSED_SAYING("R1",
+	EXPECT_REFUSED_SAYING("dereference of modified ctx ptr",
 			      BPF_ALU64_IMM(BPF_ADD, BPF_REG_1, 8),
 			      BPF_MOV64_IMM(BPF_REG_2, 1),
 			      BPF_MOV64_IMM(BPF_REG_3, 0),
@@ -272,12 +279,12 @@ NF_TEST_F(kfunc, info)
 
 NF_TEST_F(kfunc, info_beyond_the_stack)
 {
-	EXPECT_REFUSED_SAYING("invalid", INFO(17, -16));
+	EXPECT_REFUSED_SAYING("stack R2 off=-16 size=17", INFO(17, -16));
 }
 
 NF_TEST_F(kfunc, info_of_a_negative_size)
 {
-	EXPECT_REFUSED_SAYING("negative", INFO(-1, -16));
+	EXPECT_REFUSED_SAYING("R3 min value is negative", INFO(-1, -16));
 }
 
 NF_TEST_F(kfunc, info_of_an_unbounded_size)
@@ -370,7 +377,7 @@ NF_TEST_F(kfunc, change_timeout)
 /* A pointer that was walked to, and nobody holds. */
 NF_TEST_F(kfunc, release_of_what_was_not_acquired)
 {
-	EXPECT_REFUSED_SAYING("nf_conn",
+	EXPECT_REFUSED_SAYING("expected pointer to STRUCT nf_conn but R1 has",
 			      BPF_LDX_MEM(BPF_DW, BPF_REG_1, BPF_REG_1, self->ctx_skb),
 			      CT_RELEASE,
 			      ACCEPT);
@@ -388,7 +395,7 @@ NF_TEST_F(kfunc, set_nat)
 
 NF_TEST_F(kfunc, set_nat_to_a_short_address)
 {
-	EXPECT_REFUSED_SAYING("invalid",
+	EXPECT_REFUSED_SAYING("stack R2 off=-4 size=16",
 			      ZERO_64,
 			      STACK(BPF_REG_2, -4),
 			      BPF_MOV64_IMM(BPF_REG_3, 80),
@@ -409,6 +416,22 @@ NF_TEST_F(kfunc, set_nat_info_of_the_packets_entry)
 			      BPF_MOV64_IMM(BPF_REG_4, 1),
 			      CT_SET_NAT_INFO,
 			      ACCEPT);
+	EXPECT_LOADS(ZERO_64,
+		     TUPLE_AND_OPTS,
+		     CT_ALLOC,
+		     BPF_JMP_IMM(BPF_JEQ, BPF_REG_0, 0, 12),
+		     BPF_MOV64_REG(BPF_REG_6, BPF_REG_0),
+		     BPF_MOV64_REG(BPF_REG_1, BPF_REG_6),
+		     STACK(BPF_REG_2, -16),
+		     BPF_MOV64_IMM(BPF_REG_3, 80),
+		     BPF_MOV64_IMM(BPF_REG_4, 1),
+		     CT_SET_NAT_INFO,
+		     BPF_MOV64_REG(BPF_REG_1, BPF_REG_6),
+		     CT_INSERT,
+		     BPF_JMP_IMM(BPF_JEQ, BPF_REG_0, 0, 2),
+		     BPF_MOV64_REG(BPF_REG_1, BPF_REG_0),
+		     CT_RELEASE,
+		     ACCEPT);
 }
 
 #define STORE(member, size)						\
@@ -438,7 +461,7 @@ NF_TEST_F(kfunc, store_status)
 /* They take the contexts of tc and XDP: to this type they do not exist. */
 NF_TEST_F(kfunc, lookup_of_xdp)
 {
-	EXPECT_REFUSED_SAYING("is not allowed",
+	EXPECT_REFUSED_SAYING("bpf_xdp_ct_lookup is not allowed",
 			      ZERO_64,
 			      STACK(BPF_REG_1, -40),
 			      TUPLE_AND_OPTS,
@@ -448,7 +471,7 @@ NF_TEST_F(kfunc, lookup_of_xdp)
 
 NF_TEST_F(kfunc, lookup_of_tc)
 {
-	EXPECT_REFUSED_SAYING("is not allowed",
+	EXPECT_REFUSED_SAYING("bpf_skb_ct_lookup is not allowed",
 			      ZERO_64,
 			      TUPLE_AND_OPTS,
 			      KFUNC(CONNTRACK_MODULE, "bpf_skb_ct_lookup"),
