@@ -443,60 +443,63 @@ static void show_delivered(const struct probe *probe)
 	}
 }
 
+static void parse_option(struct probe *probe, int opt)
+{
+	switch (opt) {
+	case 'f':
+		probe->from = optarg;
+		break;
+	case 't':
+		probe->to = optarg;
+		break;
+	case 'i':
+		probe->device = optarg;
+		break;
+	case 's':
+		parse_address(optarg, &probe->src);
+		break;
+	case 'd':
+		probe->family = parse_address(optarg, &probe->dst);
+		break;
+	case 'p':
+		probe->port = atoi(optarg);
+		break;
+	case 'z':
+		probe->nr_sizes = parse_list(optarg, probe->sizes);
+		break;
+	case 'o':
+		probe->nr_order = parse_list(optarg, probe->order);
+		break;
+	case 'n':
+		probe->nodefrag = 1;
+		break;
+	case 'm':
+		parse_df(optarg, probe->df);
+		break;
+	case 'O':
+		probe->options_length = parse_hex(optarg, probe->options, MAX_OPTIONS);
+		if (probe->options_length % 4)
+			wrong("-O wants a multiple of 4 bytes");
+		break;
+	case 'x':
+		if (probe->nr_raw == MAX_RAW)
+			wrong("too many -x");
+		parse_raw(optarg, &probe->raw[probe->nr_raw++]);
+		break;
+	case 'h':
+		fputs(usage, stdout);
+		exit(0);
+	default:
+		wrong("unknown option");
+	}
+}
+
 static void parse_options(struct probe *probe, int argc, char **argv)
 {
 	int opt, i;
 
-	while ((opt = getopt(argc, argv, "f:t:i:s:d:p:z:o:nm:O:x:h")) != -1) {
-		switch (opt) {
-		case 'f':
-			probe->from = optarg;
-			break;
-		case 't':
-			probe->to = optarg;
-			break;
-		case 'i':
-			probe->device = optarg;
-			break;
-		case 's':
-			parse_address(optarg, &probe->src);
-			break;
-		case 'd':
-			probe->family = parse_address(optarg, &probe->dst);
-			break;
-		case 'p':
-			probe->port = atoi(optarg);
-			break;
-		case 'z':
-			probe->nr_sizes = parse_list(optarg, probe->sizes);
-			break;
-		case 'o':
-			probe->nr_order = parse_list(optarg, probe->order);
-			break;
-		case 'n':
-			probe->nodefrag = 1;
-			break;
-		case 'm':
-			parse_df(optarg, probe->df);
-			break;
-		case 'O':
-			probe->options_length = parse_hex(optarg, probe->options,
-							  MAX_OPTIONS);
-			if (probe->options_length % 4)
-				wrong("-O wants a multiple of 4 bytes");
-			break;
-		case 'x':
-			if (probe->nr_raw == MAX_RAW)
-				wrong("too many -x");
-			parse_raw(optarg, &probe->raw[probe->nr_raw++]);
-			break;
-		case 'h':
-			fputs(usage, stdout);
-			exit(0);
-		default:
-			wrong("unknown option");
-		}
-	}
+	while ((opt = getopt(argc, argv, "f:t:i:s:d:p:z:o:nm:O:x:h")) != -1)
+		parse_option(probe, opt);
 	if (!probe->from || !probe->to || !probe->device || !probe->family ||
 	    probe->src.ss_family != probe->family)
 		wrong("-f, -t, -i, -s and -d are wanted");
