@@ -262,6 +262,7 @@ test_before_is_taken_by_an_nft_chain()
 	nft_router 'table ip fw { chain guard { type filter hook forward priority 6; }; }'
 	expect_no_place "6 (filter + 6) is taken by nft chain ip fw guard" \
 		before link "$(link_id "$(here_pin)")"
+	expect_stats packets=1 dropped=0
 }
 
 test_before_with_defrag_is_taken_to_the_end()
@@ -271,6 +272,7 @@ test_before_with_defrag_is_taken_to_the_end()
 	take -399
 	expect_no_place "and so is all that is before it" \
 		before link "$(link_id "$(here_pin "$FAMILY" -398)")" defrag
+	expect_stats packets=2 dropped=0
 }
 
 test_before_the_lowest()
@@ -279,6 +281,7 @@ test_before_the_lowest()
 	take -2147483647
 	expect_no_place "there is no priority before that one" \
 		before link "$(link_id "$(here_pin "$FAMILY" -2147483647)")"
+	expect_stats packets=1 dropped=0
 }
 
 test_before_the_lowest_with_defrag()
@@ -287,6 +290,7 @@ test_before_the_lowest_with_defrag()
 	take -399
 	expect_no_place "there is no priority before that one" \
 		before link "$(link_id "$(here_pin "$FAMILY" -399)")" defrag
+	expect_stats packets=1 dropped=0
 }
 
 test_after_the_highest()
@@ -295,6 +299,7 @@ test_after_the_highest()
 	take 2147483646
 	expect_no_place "there is no priority after that one" \
 		after link "$(link_id "$(here_pin "$FAMILY" 2147483646)")"
+	expect_stats packets=1 dropped=0
 }
 
 # check_elsewhere TEXT NETNS FAMILY HOOK: the other link, and what is said of it.
@@ -346,6 +351,7 @@ test_before_with_a_pin_that_exists()
 	expect_no_place "exists already and holds link" \
 		before link "$(link_id "$(here_pin)")" pin "$(here_pin)"
 	expect_program "$(here_pin)" accept
+	expect_stats packets=1 dropped=0
 }
 
 # check_lacks WORD: of mainline's kernel, whose links take none of these.

@@ -65,6 +65,9 @@ check_example()
 	done
 	expect_eq "port 23" "refused" "$(connect "$family" 23)"
 	expect_eq "port 22" "timeout" "$(connect "$family" 22)"
+	# Mainline's links have no counters.
+	[[ $'\n'$(nf_prog info "$LINK")$'\n' != *$'\n'dropped=0$'\n'* ]] ||
+		fail "lost, and not dropped by the program"
 	expect_eq "port 23 again" "refused" "$(connect "$family" 23)"
 }
 

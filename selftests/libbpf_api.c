@@ -41,6 +41,19 @@ static struct bpf_link *attach_first(struct count *skel)
 	return bpf_program__attach_netfilter(skel->progs.first, &opts);
 }
 
+/* Nothing is attached by now, and the program can be. */
+#define EXPECT_ATTACHES_NOW(skel) do {					\
+	struct bpf_link *_link;						\
+									\
+	ASSERT_EQ(0, nf_send_loopback(1));				\
+	EXPECT_EQ(0, (skel)->bss->first_packets);			\
+	_link = attach_first(skel);					\
+	ASSERT_NE(NULL, _link);						\
+	ASSERT_EQ(0, nf_send_loopback(1));				\
+	EXPECT_EQ(1, (skel)->bss->first_packets);			\
+	bpf_link__destroy(_link);					\
+} while (0)
+
 TEST(probe_program_type)
 {
 	EXPECT_EQ(1, libbpf_probe_bpf_prog_type(BPF_PROG_TYPE_NETFILTER, NULL));
@@ -145,8 +158,12 @@ TEST_F(api, update_program_of_a_detached_link)
 		NF_LACKS(return, "BPF_LINK_UPDATE");
 	link = attach_first(self->skel);
 	ASSERT_NE(NULL, link);
+	ASSERT_EQ(0, nf_send_loopback(1));
 	ASSERT_EQ(0, bpf_link__detach(link));
 	EXPECT_EQ(-ENOLINK, bpf_link__update_program(link, self->skel->progs.second));
+	ASSERT_EQ(0, nf_send_loopback(1));
+	EXPECT_EQ(1, self->skel->bss->first_packets);
+	EXPECT_EQ(0, self->skel->bss->second_packets);
 	bpf_link__destroy(link);
 }
 
@@ -230,10 +247,19 @@ NF_TEST_F(api_place, after_a_program)
 /* Refusals for the field alone: it has arrived. */
 NF_TEST_F(api_place, next_to_nothing)
 {
+	struct bpf_link *link;
+
 	EXPECT_EQ(NULL, ATTACH_NEXT_TO(0, bpf_link__fd(self->anchor)));
 	EXPECT_EQ(EINVAL, errno);
 	EXPECT_EQ(NULL, ATTACH_NEXT_TO(BPF_F_NETFILTER_BEFORE | BPF_F_NETFILTER_LINK, 1 << 20));
 	EXPECT_EQ(EBADF, errno);
+	ASSERT_EQ(0, nf_send_loopback(1));
+	EXPECT_EQ(1, self->skel->bss->first_packets);
+	link = ATTACH_NEXT_TO(BPF_F_NETFILTER_BEFORE | BPF_F_NETFILTER_LINK,
+			      bpf_link__fd(self->anchor));
+	EXPECT_NE(NULL, link);
+	EXPECT_EQ(-EPERM, nf_send_loopback(1));
+	bpf_link__destroy(link);
 }
 
 /* Options of a libbpf that did not have the field yet: what is behind their end
@@ -267,6 +293,7 @@ TEST_F(api, no_options)
 {
 	/* pf 0 is no family of ours. */
 	EXPECT_ATTACH_ERROR(EAFNOSUPPORT, self->skel->progs.first, NULL);
+	EXPECT_ATTACHES_NOW(self->skel);
 }
 
 TEST_F(api, kernel_error_comes_through)
@@ -276,6 +303,7 @@ TEST_F(api, kernel_error_comes_through)
 		    .hooknum = 42);
 
 	EXPECT_ATTACH_ERROR(EPROTO, self->skel->progs.first, &opts);
+	EXPECT_ATTACHES_NOW(self->skel);
 }
 
 TEST_F(api, options_of_a_newer_libbpf)
@@ -291,6 +319,7 @@ TEST_F(api, options_of_a_newer_libbpf)
 
 	EXPECT_ATTACH_ERROR(EINVAL, self->skel->progs.first,
 			    (struct bpf_netfilter_opts *)&opts);
+	EXPECT_ATTACHES_NOW(self->skel);
 }
 
 TEST_F(api, options_without_size)
@@ -298,6 +327,7 @@ TEST_F(api, options_without_size)
 	struct bpf_netfilter_opts opts = { .pf = NFPROTO_IPV4 };
 
 	EXPECT_ATTACH_ERROR(EINVAL, self->skel->progs.first, &opts);
+	EXPECT_ATTACHES_NOW(self->skel);
 }
 
 TEST_F(api, program_not_loaded)
@@ -307,6 +337,8 @@ TEST_F(api, program_not_loaded)
 
 	ASSERT_NE(NULL, skel);
 	EXPECT_ATTACH_ERROR(EINVAL, skel->progs.first, &opts);
+	ASSERT_EQ(0, count__load(skel));
+	EXPECT_ATTACHES_NOW(skel);
 	count__destroy(skel);
 }
 
@@ -317,14 +349,14 @@ TEST_F(api, bare_section_does_not_attach_itself)
 
 	EXPECT_EQ(NULL, link);
 	EXPECT_EQ(EOPNOTSUPP, errno);
+	EXPECT_ATTACHES_NOW(self->skel);
 }
 
 TEST_F(api, skeleton_with_bare_sections)
 {
 	EXPECT_EQ(0, count__attach(self->skel));
 	EXPECT_EQ(NULL, self->skel->links.first);
-	ASSERT_EQ(0, nf_send_loopback(1));
-	EXPECT_EQ(0, self->skel->bss->first_packets);
+	EXPECT_ATTACHES_NOW(self->skel);
 }
 
 TEST_HARNESS_MAIN

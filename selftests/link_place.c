@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /* A place before or after another program, without knowing its priority. */
+#include <fcntl.h>
 #include <limits.h>
+#include <sched.h>
 
 #include <bpf/bpf.h>
 
@@ -112,6 +114,14 @@ FIXTURE_TEARDOWN(place)
 	nf_link_at(prog_fd, &_key,					\
 		   relative(_flags, self->anchor, self->count.first));	\
 })
+
+/* What a test before was refused for is all that was wrong with it. */
+#define EXPECT_PLACED() do {						\
+	int _fd = PLACE(self->count.second, IP, OUT, variant->flags);	\
+									\
+	EXPECT_LE(0, _fd);						\
+	close(_fd);							\
+} while (0)
 
 #define NEIGHBOUR(flags) (ANCHOR_PRIORITY + ((flags) & BEFORE ? -1 : 1))
 
@@ -225,27 +235,31 @@ NF_TEST_F(place, anchor_goes)
 
 NF_TEST_F(place, anchor_at_another_hook)
 {
-	int fd;
-
 	EXPECT_EQ(-ESRCH, PLACE(self->count.second, IP, IN, variant->flags));
-	fd = PLACE(self->count.second, IP, OUT, variant->flags);
-	ASSERT_LE(0, fd);
-	close(fd);
+	EXPECT_PLACED();
 }
 
 NF_TEST_F(place, anchor_of_another_family)
 {
 	EXPECT_EQ(-ESRCH, PLACE(self->count.second, IP6, OUT, variant->flags));
+	EXPECT_PLACED();
 }
 
 NF_TEST_F(place, anchor_in_another_namespace)
 {
+	int home = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
+
+	ASSERT_LE(0, home);
 	ASSERT_EQ(0, nf_netns_new());
 	EXPECT_EQ(-ESRCH, PLACE(self->count.second, IP, OUT, variant->flags));
+	ASSERT_EQ(0, setns(home, CLONE_NEWNET));
+	close(home);
+	EXPECT_PLACED();
 }
 
 NF_TEST_F(place, anchor_detached)
 {
+	EXPECT_PLACED();
 	ASSERT_EQ(0, bpf_link_detach(self->anchor));
 	EXPECT_EQ(-ESRCH, PLACE(self->count.second, IP, OUT, variant->flags));
 }
@@ -254,6 +268,7 @@ NF_TEST_F(place, both_sides)
 {
 	EXPECT_EQ(-EINVAL, PLACE(self->count.second, IP, OUT,
 				 variant->flags | BEFORE | AFTER));
+	EXPECT_PLACED();
 }
 
 NF_TEST_F(place, no_side)
@@ -261,6 +276,7 @@ NF_TEST_F(place, no_side)
 	const __u32 flags = variant->flags & ~(BEFORE | AFTER);
 
 	EXPECT_EQ(-EINVAL, PLACE(self->count.second, IP, OUT, flags));
+	EXPECT_PLACED();
 }
 
 NF_TEST_F(place, priority_given)
@@ -271,6 +287,7 @@ NF_TEST_F(place, priority_given)
 	EXPECT_EQ(-EINVAL, nf_link_at(self->count.second, &key, anchor));
 	key.priority = NEIGHBOUR(variant->flags);
 	EXPECT_EQ(-EINVAL, nf_link_at(self->count.second, &key, anchor));
+	EXPECT_PLACED();
 }
 
 NF_TEST_F(place, no_such_anchor)
@@ -279,6 +296,7 @@ NF_TEST_F(place, no_such_anchor)
 	int expected = variant->flags & ID ? -ENOENT : -EBADF;
 
 	EXPECT_EQ(expected, nf_link_at(self->count.second, &key, INT_MAX));
+	EXPECT_PLACED();
 }
 
 /* A link where a program is announced, and the other way round. */
@@ -290,6 +308,7 @@ NF_TEST_F(place, fd_of_the_other_kind)
 	if (variant->flags & ID)
 		return;
 	EXPECT_EQ(-EINVAL, nf_link_at(self->count.second, &key, other));
+	EXPECT_PLACED();
 }
 
 NF_TEST_F(place, link_of_another_type)
@@ -305,6 +324,7 @@ NF_TEST_F(place, link_of_another_type)
 	EXPECT_EQ(variant->flags & LINK ? -EINVAL : -ESRCH,
 		  nf_link_at(self->count.second, &key,
 			     relative(variant->flags, link, prog)));
+	EXPECT_PLACED();
 	close(link);
 	close(prog);
 }
@@ -369,11 +389,16 @@ FIXTURE_TEARDOWN(place_edge)
 
 NF_TEST_F(place_edge, of_the_priorities)
 {
-	const struct nf_key key = at(IP, OUT, 0, variant->flags | LINK);
+	struct nf_key key = at(IP, OUT, 0, variant->flags | LINK);
 	int fd = nf_link_at(self->other_fd, &key, self->anchor);
 
 	if (variant->expected) {
 		ASSERT_EQ(variant->expected, fd);
+		/* On the other side of it there is room. */
+		key.flags = LINK | (variant->flags & BEFORE ? AFTER : BEFORE);
+		fd = nf_link_at(self->other_fd, &key, self->anchor);
+		EXPECT_LE(0, fd);
+		close(fd);
 		return;
 	}
 	ASSERT_LE(0, fd);

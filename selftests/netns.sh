@@ -120,9 +120,11 @@ check_exit_with_queue()
 
 	needs_defunct_links
 	attach accept "$pf" forward 0 defrag
+	probe "$family" client-server -z 1400,480,912
+	expect_delivered "2784 intact"
 	probe "$family" client-server -z 1400,480,912 -o 0,1
 	expect_wire ""
-	expect_stats packets=0
+	expect_stats packets=1
 	delete_router
 	restore_router
 }

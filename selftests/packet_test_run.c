@@ -308,6 +308,8 @@ NF_TEST_F(packet, load_bytes_relative_to_nothing)
 	EXPECT_NOT_LOADED(load_relative, 0, 1);
 	self->skel->bss->start = 0xffffffff;
 	EXPECT_NOT_LOADED(load_relative, 0, 1);
+	self->skel->bss->start = 1;
+	EXPECT_LOADED(load_relative, 0, 1, self->packet);
 }
 
 NF_TEST_F(packet, pull_data)
@@ -334,6 +336,8 @@ NF_TEST_F(packet, pull_data_too_long)
 		EXPECT_EQ(self->size, self->skel->bss->linear);
 		EXPECT_UNCHANGED();
 	}
+	self->skel->bss->length = self->size;
+	EXPECT_EQ(0, RUN(pull));
 }
 
 /* --- stores -------------------------------------------------------------------- */

@@ -97,6 +97,8 @@ check_no_dnat()
 {
 	local family=$1 client=CLIENT_IP$1
 
+	check_dnat "$family" 100 ""
+	detach_all
 	expect_fails -s 3 "sentinel: lost" "$HELPERS/frag_probe" -f "$NS_CLIENT" \
 		-t "$NS_SERVER" -i "$SERVER_DEV" -s "${!client}" \
 		-d "$(alias_of "$family")"
@@ -152,6 +154,11 @@ check_ports_old_sum()
 	expect_stats_of transport packets=1 result=0
 	flow "$family" tcp 9999 send
 	expect_outcome "lost"
+	expect_stats_of transport packets=2 result=0
+	detach_all
+	attach transport/new_ports "$(pf_of "$family")" prerouting -150
+	flow "$family" udp 9999 send
+	expect_outcome "delivered *"
 }
 
 # NAT without conntrack: to an address and a port that nobody has, and from these.

@@ -78,7 +78,7 @@ check_icmpx()
 	limits 0
 	attach kfunc/reject inet forward 0
 	for code in "${!codes[@]}"; do
-		rejected "$family" $ICMPX "$code" \
+		rejected "$family" "$ICMPX" "$code" \
 			"$(unreachable "$family") ${codes[code]}"
 	done
 }
@@ -98,22 +98,22 @@ check_bad_codes()
 
 	limits 0
 	attach kfunc/reject inet forward 0
-	refused 0 0 $EINVAL
-	refused 4 0 $EINVAL
-	refused -1 0 $EINVAL
-	refused $ICMPX 4 $EINVAL
-	refused $ICMPX -1 $EINVAL
-	refused $RESET 1 $EINVAL
-	refused $RESET 0 $EPROTO
+	refused 0 0 "$EINVAL"
+	refused 4 0 "$EINVAL"
+	refused -1 0 "$EINVAL"
+	refused "$ICMPX" 4 "$EINVAL"
+	refused "$ICMPX" -1 "$EINVAL"
+	refused "$RESET" 1 "$EINVAL"
+	refused "$RESET" 0 "$EPROTO"
 	if ((family == 4)); then
-		refused $ICMP 4 $EINVAL
-		refused $ICMP 16 $EINVAL
+		refused "$ICMP" 4 "$EINVAL"
+		refused "$ICMP" 16 "$EINVAL"
 	else
-		refused $ICMP 7 $EINVAL
+		refused "$ICMP" 7 "$EINVAL"
 	fi
-	refused $ICMP 256 $EINVAL
-	refused $ICMP -1 $EINVAL
-	rejected "$family" $ICMP 1 "$(unreachable "$family") 1"
+	refused "$ICMP" 256 "$EINVAL"
+	refused "$ICMP" -1 "$EINVAL"
+	rejected "$family" "$ICMP" 1 "$(unreachable "$family") 1"
 }
 
 # The way of a packet through a hook.
@@ -143,13 +143,13 @@ check_hook()
 	tell proto="$UDP" port=9999 type="$ICMPX" code=3 times=1 verdict=0
 	flow "$family" udp 9999 send
 	expect_outcome "*icmp $(unreachable "$family") $code"
-	expect_told ret=0
+	expect_told packets=1 ret=0
 
 	# The reset passes the program as well, where it is sent.
 	tell proto="$TCP" port=9999 oneway=1 type="$RESET" times=1 verdict=0
 	flow "$family" tcp 9999 send
 	expect_outcome "reset"
-	expect_told ret=0
+	expect_told packets=1 ret=0
 	tell proto="$TCP" port=9999
 	FROM_PORT=40001 flow "$family" tcp 9999 send
 	expect_outcome "delivered *"
@@ -163,14 +163,14 @@ check_postrouting()
 	limits 0
 	attach kfunc/reject inet postrouting 0
 	before=$(sent_unreachable)
-	refused $ICMPX 3 $EOPNOTSUPP
+	refused "$ICMPX" 3 "$EOPNOTSUPP"
 	FLOW_FROM=$NS_ROUTER
-	refused $ICMPX 3 $EOPNOTSUPP
+	refused "$ICMPX" 3 "$EOPNOTSUPP"
 	expect_eq "errors sent" "$before" "$(sent_unreachable)"
 	detach_all
 	FLOW_FROM=''
 	attach kfunc/reject inet forward 0
-	rejected "$family" $ICMPX 0 "$(unreachable "$family") 0"
+	rejected "$family" "$ICMPX" 0 "$(unreachable "$family") 0"
 	expect_eq "errors sent" $((before + 1)) "$(sent_unreachable)"
 }
 
@@ -183,9 +183,14 @@ check_drop()
 	tell proto="$TCP" port=9999 times=0 verdict=0
 	flow "$family" tcp 9999 send
 	expect_outcome "lost"
+	expect_told packets=1
 	tell proto="$TCP" port=9999 type="$RESET" times=1 verdict=0
 	flow "$family" tcp 9999 send
 	expect_outcome "reset"
+	expect_told packets=1 ret=0
+	detach_all
+	flow "$family" tcp 9999 send
+	expect_outcome "delivered *"
 }
 
 check_icmp_for_tcp()
@@ -197,6 +202,10 @@ check_icmp_for_tcp()
 	tell proto="$TCP" port=9999 type="$ICMPX" code=3 times=1 verdict=0
 	flow "$family" tcp 9999 send
 	expect_outcome "icmp *"
+	expect_told packets=1 ret=0
+	detach_all
+	flow "$family" tcp 9999 send
+	expect_outcome "delivered *"
 }
 
 # No fragment but the first is answered, and that one only if its checksum can be
@@ -241,7 +250,7 @@ check_multicast()
 		expect_told packets=1 ret=-"$EADDRNOTAVAIL"
 	done
 	expect_eq "errors sent" "$before" "$(sent_unreachable)"
-	rejected "$family" $ICMPX 0 "$(unreachable "$family") 0"
+	rejected "$family" "$ICMPX" 0 "$(unreachable "$family") 0"
 }
 
 # An error about an error: the server's, whose port nobody listens to.
@@ -255,11 +264,13 @@ check_error()
 	expect_outcome "icmp *"
 	attach kfunc/reject inet forward 0
 	before=$(sent_unreachable)
-	tell proto=$proto type="$ICMPX" times=1 verdict=0
+	tell proto="$proto" type="$ICMPX" times=1 verdict=0
 	FLOW_LISTEN=1 flow "$family" udp 9999 send
 	expect_outcome "lost"
 	expect_told packets=1 ret=0
 	expect_eq "errors sent" "$before" "$(sent_unreachable)"
+	rejected "$family" "$ICMPX" 0 "$(unreachable "$family") 0"
+	expect_eq "errors sent" $((before + 1)) "$(sent_unreachable)"
 }
 
 check_rate()
@@ -310,6 +321,7 @@ check_test_run()
 {
 	local family=$1 hook state packet before error
 
+	limits 0
 	before=$(sent_unreachable)
 	# UDP from the client's port 40000 to the server's 9999
 	if ((family == 4)); then
@@ -319,15 +331,18 @@ check_test_run()
 	fi
 	xxd -r -p <<< "${packet}9c40270f00080000" > "$WORK/packet"
 	for hook in 0 1 2 3 4; do
-		state=$(printf '%02x%02x' $hook $((family == 4 ? 2 : 10)))
+		state=$(printf '%02x%02x' "$hook" $((family == 4 ? 2 : 10)))
 		xxd -r -p <<< "$state$(printf '%092d' 0)" > "$WORK/state"
 		tell proto="$UDP" port=9999 type="$ICMPX" times=1
 		nf_prog exec "$NS_ROUTER" bpftool prog run pinned "$PINS/kfunc/reject" \
 			data_in "$WORK/packet" ctx_in "$WORK/state"
 		error=$((hook == 4 ? EOPNOTSUPP : EHOSTUNREACH))
-		expect_told packets=1 ret=-$error
+		expect_told packets=1 ret=-"$error"
 	done
 	expect_eq "errors sent" "$before" "$(sent_unreachable)"
+	attach kfunc/reject inet forward 0
+	rejected "$family" "$ICMPX" 0 "$(unreachable "$family") 0"
+	expect_eq "errors sent" $((before + 1)) "$(sent_unreachable)"
 }
 
 for family in 4 6; do

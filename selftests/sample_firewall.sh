@@ -159,11 +159,16 @@ check_icmp()
 	local server=SERVER_IP$1
 
 	attach_firewall
+	probe "$1" client-server
+	expect_delivered ""
 	in_ns "$NS_CLIENT" ping -c 1 -W 2 "${!server}"
 }
 
 test_errors()
 {
+	local before
+
+	before=$(firewall list)
 	expect_fails -s 2 "no command" firewall
 	expect_fails -s 2 "no such command" firewall frob
 	expect_fails -s 2 "not a protocol" firewall allow gre 192.0.2.1 1
@@ -173,6 +178,11 @@ test_errors()
 	expect_fails -s 2 "different families" firewall allow udp 192.0.2.1 1 from ::1
 	expect_fails -s 1 "No such file" "$SAMPLES/firewall" -m "$PINS/none" list
 	expect_fails -s 1 "No such file" firewall remove udp 192.0.2.1 1
+	expect_eq "rules" "$before" "$(firewall list)"
+	firewall allow udp 192.0.2.1 1
+	expect_match "rules" "*udp 192.0.2.1 1  packets 0 *" "$(firewall list)"
+	firewall remove udp 192.0.2.1 1
+	expect_eq "rules" "$before" "$(firewall list)"
 	expect_match "help" "Usage: *" "$("$SAMPLES/firewall" --help)"
 }
 

@@ -221,6 +221,8 @@ test_unparsed()
 	s.sendto(b"\x27\x0d", (sys.argv[1], 0))
 	PYTHON
 	wait_for grep -q length "$WORK/lines"
+	flow 4 udp 9999 send
+	expect_outcome "delivered *"
 	stop
 	expect_lines "forward ip udp $CLIENT_IP4 > $SERVER_IP4 length 22 cut dropped"
 }

@@ -89,6 +89,9 @@ check_part()
 	probe "$family" client-server -z "$SIZES" -o 0,1
 	expect_wire ""
 	expect_seen 0 0 0
+	probe "$family" client-server -z "$SIZES"
+	expect_delivered "$((TOTAL - 8)) intact"
+	expect_seen 1 0 0
 }
 
 # Untracked packets are not reassembled.
@@ -219,6 +222,9 @@ check_half_a_header()
 	probe 6 client-server -x 44:1100
 	expect_eq "on the wire" "" "$WIRE$OTHER"
 	expect_seen 0 0 0
+	probe 6 client-server -z 100
+	expect_delivered "92 intact"
+	expect_seen 1 0 0
 }
 
 # What only looks odd is no fragment, and passes.
