@@ -62,6 +62,8 @@ Checks, of BASE=$BASE, those whose name holds PATTERN:
   patch NAME      with this patch and those before it the touched files compile
   config NAME     a kernel links with this choice of reassembly and of IPv6
   kfunc NAME      and with this one of what programs may call
+  allmodconfig    our files and those the series touches compile, for x86 and for
+                  arm64, with all that Kconfig has, and W=1 says nothing of ours
   w1, sparse, header, checkpatch FILE     not a word about our files
   sync            bpftool's help, man page and completion agree with its source
   bases           README.md lists the bases, and what they were made for
@@ -129,6 +131,25 @@ configure_all()
 		CONFIG_NF_NAT=y CONFIG_NETFILTER_BPF_LINK=y CONFIG_NETFILTER_BPF_KFUNC=y \
 		CONFIG_DEBUG_KERNEL=y CONFIG_DEBUG_INFO_DWARF_TOOLCHAIN_DEFAULT=y \
 		CONFIG_DEBUG_INFO_BTF=y
+}
+
+# setup_arch ARCH: all that Kconfig has for this processor, in objects of its own.
+# Types are asked for, as what has kfuncs is not compiled without; the kernel's own
+# warnings are no errors here.
+setup_arch()
+{
+	local compiler=gcc
+
+	OBJ+=-$1
+	[[ $1 = x86 ]] || compiler=aarch64-linux-gnu-gcc
+	[[ -n $(command -v "$compiler") ]] || { echo "$compiler: not found"; return 1; }
+	MAKE=(make -C "$TREE_COPY" "O=$OBJ" "ARCH=$1" "CROSS_COMPILE=${compiler%gcc}"
+	      "HOSTCC=$CC" "CC=${CC/%gcc/$compiler}" LOCALVERSION= "-j$JOBS")
+	mkdir -p "$OBJ"
+	printf 'CONFIG_%s\n' WERROR=n DEBUG_INFO_DWARF_TOOLCHAIN_DEFAULT=y \
+		DEBUG_INFO_REDUCED=n DEBUG_INFO_SPLIT=n DEBUG_INFO_BTF=y \
+		HEADERS_INSTALL=n GCC_PLUGINS=n > "$OBJ/fragment"
+	"${MAKE[@]}" -s KCONFIG_ALLCONFIG="$OBJ/fragment" allmodconfig
 }
 
 own_sources()
@@ -270,6 +291,20 @@ check_w1()
 	silent_about_ours < "$LOG.w1"
 }
 
+# check_allmodconfig ARCH
+check_allmodconfig()
+{
+	local objects
+
+	apply_rest || return
+	setup_arch "$1" || return
+	grep -qx CONFIG_DEBUG_INFO_BTF_MODULES=y "$OBJ/.config" ||
+		{ echo "CONFIG_DEBUG_INFO_BTF_MODULES=y: not in .config"; return 1; }
+	mapfile -t objects < <(wired_objects; own_sources | sed 's/\.c$/.o/')
+	"${MAKE[@]}" W=1 "${objects[@]}" > "$LOG.w1" 2>&1 || { cat "$LOG.w1"; return 1; }
+	silent_about_ours < "$LOG.w1"
+}
+
 check_sparse()
 {
 	[[ -n $(command -v sparse) ]] || { echo "sparse: not found"; return 1; }
@@ -338,7 +373,8 @@ list_checks()
 	done
 	# In this order each needs the fewest objects again.
 	printf 'config %s\n' "y y y" "y m m" "y y n" "y n y" "y n n" "n y n"
-	printf 'kfunc %s\n' "y y y y" "m m m y" "m y n y" "m n n n"
+	printf 'kfunc %s\n' "y y y y" "m m m y" "m m m m" "m y n y" "m n n n"
+	printf 'allmodconfig %s\n' x86 arm64
 	while read -r path; do
 		printf '%s\n' "w1 $path" "sparse $path"
 	done < <(own_sources)
