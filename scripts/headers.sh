@@ -31,9 +31,20 @@ suits_flavour()
 	[[ -n $FLAVOUR && $VMLINUX_H -nt $KTREE/.nf-bpf/sums && $VMLINUX_H -nt $BPFTOOL ]]
 }
 
+# A flavour that leaves out IPv6 or conntrack lacks their types, and the programs of
+# the tests are the same for all: they are compiled with those of the kernel that
+# has everything.
+use_whole_kernel()
+{
+	[[ $FLAVOUR = no* ]] || return 0
+	FLAVOUR='' "$TOP/scripts/kernel.sh" if-needed
+	VMLINUX=$BUILD/$BASE/kernel/vmlinux
+}
+
 case ${1:-} in
 "")
 	! suits_flavour || exit 0
+	use_whole_kernel
 	[[ ! $VMLINUX_H -nt $VMLINUX || ! $VMLINUX_H -nt $BPFTOOL ]] || exit 0
 	dump "$VMLINUX" "$VMLINUX_H" ;;
 host)

@@ -97,10 +97,10 @@ FIXTURE_SETUP(good)
 		TH_LOG("%s", libbpf_said);
 	}
 	if (variant->key.pf == NFPROTO_INET &&
-	    !nf_has_inet(bpf_program__fd(self->prog))) {
+	    !nf_has_inet(bpf_program__fd(self->prog)))
 		self->lacks = "pf NFPROTO_INET";
-		return;
-	}
+	else if (nf_without_defrag(&variant->key))
+		self->lacks = "ipv6";
 }
 
 FIXTURE_TEARDOWN(good)

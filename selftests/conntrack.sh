@@ -6,6 +6,7 @@
 
 source "$(dirname "$0")/lib.sh"
 needs nft
+needs_conntrack
 
 setup()
 {

@@ -6,6 +6,7 @@
 # which declares the same functions once more.
 
 source "$(dirname "$0")/lib.sh"
+needs_conntrack
 needs_kfunc
 needs clang conntrack nft rst2man
 

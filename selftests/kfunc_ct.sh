@@ -6,6 +6,7 @@
 
 source "$(dirname "$0")/lib.sh"
 needs nft conntrack python3
+needs_conntrack
 needs_kfunc
 
 # enum bpf_nf_ct_state

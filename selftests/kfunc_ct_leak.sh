@@ -6,6 +6,7 @@
 
 source "$(dirname "$0")/lib.sh"
 needs nft conntrack
+needs_conntrack
 needs_kfunc
 
 readonly PACKETS=2000

@@ -6,6 +6,7 @@
 
 source "$(dirname "$0")/lib.sh"
 needs nft bpftool
+needs_conntrack
 needs_kfunc
 
 declare -ri UDP=17 TCP=6

@@ -68,6 +68,10 @@ FIXTURE_SETUP(kfunc)
 		self->lacks = "the module nf_bpf_kfunc";
 		return;
 	}
+	if (nf_without("conntrack")) {
+		self->lacks = "conntrack";
+		return;
+	}
 	for (i = KFUNC_MODULE; i < NR_MODULES; i++) {
 		self->fds[i] = btf_fd_of(modules[i]);
 		ASSERT_LT(0, self->fds[i]);

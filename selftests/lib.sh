@@ -92,6 +92,33 @@ expect_fails()
 	[[ $output == *"$text"* ]] || fail "$*: expected '$text', got '$output'"
 }
 
+# without PART: does this kernel's flavour leave out "ipv6" or "conntrack"? In any
+# other a missing one is a failure.
+without()
+{
+	[[ ${NF_BPF_FLAVOUR:-} == "no$1" ]]
+}
+
+needs_conntrack()
+{
+	without conntrack || return 0
+	echo "TAP version 13"
+	echo "1..0 # SKIP kernel without conntrack"
+	exit $KSFT_SKIP
+}
+
+# By its name and arguments: what is of IPv6 says so.
+skip_left_out()
+{
+	local -n arguments="TEST_$1"
+	local words=" ${TESTS[$1]//_/ } ${arguments[*]//_/ } "
+
+	! without ipv6 || [[ $words != *\ @(6|ip6|ipv6)\ * ]] ||
+		skip "kernel without ipv6"
+	! without conntrack || [[ $words != *\ @(conntrack|ct|nat)\ * ]] ||
+		skip "kernel without conntrack"
+}
+
 # needs TOOL...: without one of these the file is skipped, on our own kernel (for
 # which everything is installed) it fails.
 needs()
@@ -575,6 +602,7 @@ run_one()
 	set -euo pipefail
 	trap - EXIT
 	between_tests
+	skip_left_out "$1"
 	"${command[@]}"
 }
 

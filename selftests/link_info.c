@@ -47,6 +47,10 @@ FIXTURE_SETUP(info)
 		self->lacks = "pf NFPROTO_INET";
 		return;
 	}
+	if (nf_without_defrag(&variant->key)) {
+		self->lacks = "ipv6";
+		return;
+	}
 	self->link_fd = nf_link(self->prog_fd, &variant->key);
 	ASSERT_LE(0, self->link_fd);
 }

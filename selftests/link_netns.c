@@ -103,6 +103,10 @@ FIXTURE_SETUP(netns)
 	self->key.pf = variant->pf;
 	self->key.flags = variant->flags;
 	self->key.hooknum = NF_INET_FORWARD;
+	if (nf_without_defrag(&self->key)) {
+		self->lacks = "ipv6";
+		return;
+	}
 	self->link_fd = nf_link(self->prog_fd, &self->key);
 	ASSERT_LE(0, self->link_fd);
 }

@@ -525,6 +525,19 @@ bool nf_patched(void)
 	return value && !strcmp(value, "1");
 }
 
+bool nf_without(const char *part)
+{
+	const char *flavour = getenv("NF_BPF_FLAVOUR");
+
+	return flavour && !strncmp(flavour, "no", 2) && !strcmp(flavour + 2, part);
+}
+
+bool nf_without_defrag(const struct nf_key *key)
+{
+	return key->pf == NFPROTO_IPV6 && key->flags & BPF_F_NETFILTER_IP_DEFRAG &&
+	       nf_without("ipv6");
+}
+
 bool nf_has_inet(int prog_fd)
 {
 	const struct nf_key key = { .pf = NFPROTO_INET, .priority = 12345 };

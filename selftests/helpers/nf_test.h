@@ -126,6 +126,10 @@ __u16 nf_sum_fold(__u32 sum);
 
 /* The kernel under test is ours: what it lacks is a failure. */
 bool nf_patched(void);
+/* But for what its flavour leaves out: "ipv6", "conntrack". */
+bool nf_without(const char *part);
+/* No reassembly for the family of @key, which asks for it. */
+bool nf_without_defrag(const struct nf_key *key);
 bool nf_has_inet(int prog_fd);
 bool nf_has_update(int prog_fd);
 bool nf_has_stats(int link_fd);
@@ -153,6 +157,8 @@ bool nf_has_stats(int link_fd);
 									\
 	TEST_F(fixture, test)						\
 	{								\
+		if (self->lacks && nf_without(self->lacks))		\
+			SKIP(return, "kernel without %s", self->lacks);	\
 		if (self->lacks)					\
 			NF_LACKS(return, "%s", self->lacks);		\
 		nf_##fixture##_##test(_metadata, self, variant);	\

@@ -69,6 +69,12 @@ wait_for()
 	done
 }
 
+# Of a kernel without IPv6, all this is IPv4's half only.
+has_ipv6()
+{
+	[[ -e /proc/sys/net/ipv6 ]]
+}
+
 # in_ns NETNS COMMAND [ARG...]: unlike "ip netns exec" it enters the network
 # namespace only. That one also mounts a private /sys, in which a bpffs and its
 # pins die with the command. In the background write out the nsenter: of a function
@@ -92,13 +98,14 @@ router_sysctls()
 		cd /proc/sys/net
 		for scope in all default; do
 			echo 0 > ipv4/conf/$scope/rp_filter
+			[[ -d ipv6 ]] || continue
 			echo 0 > ipv6/conf/$scope/accept_dad
 			echo 0 > ipv6/conf/$scope/accept_ra
 			echo 0 > ipv6/conf/$scope/disable_ipv6
 			echo 0 > ipv6/conf/$scope/router_solicitations
 		done
 		echo "$1" > ipv4/ip_forward
-		echo "$1" > ipv6/conf/all/forwarding
+		[[ ! -d ipv6 ]] || echo "$1" > ipv6/conf/all/forwarding
 	' -- "$forwarding"
 }
 
@@ -115,21 +122,22 @@ router_end()
 {
 	cat <<-EOF
 	link set lo up
-	link set $1 addrgenmode none
+	$(! has_ipv6 || echo "link set $1 addrgenmode none")
 	link set $1 up
 	address add $2/24 dev $1
-	address add $3/64 dev $1 nodad
 	neighbour replace $4 lladdr $6 nud permanent dev $1
+	EOF
+	has_ipv6 || return 0
+	cat <<-EOF
+	address add $3/64 dev $1 nodad
 	neighbour replace $5 lladdr $6 nud permanent dev $1
 	EOF
 }
 
 router_defaults()
 {
-	cat <<-EOF
-	route replace default via $1
-	route replace default via $2
-	EOF
+	echo "route replace default via $1"
+	! has_ipv6 || echo "route replace default via $2"
 }
 
 router_addresses()
@@ -158,6 +166,8 @@ router_up()
 {
 	local netns
 
+	# Where it is a module, nothing may have asked for it yet.
+	has_ipv6 || modprobe -q ipv6 || :
 	if ((EUID)); then
 		echo "router_up: needs root: run it in the guest (make shell), or as root" >&2
 		return 1
@@ -188,7 +198,7 @@ router_build()
 	router_links &&
 	router_addresses &&
 	wait_for in_ns "$NS_CLIENT" ping -c 1 -W 0.5 "$SERVER_IP4" &&
-	wait_for in_ns "$NS_CLIENT" ping -c 1 -W 0.5 "$SERVER_IP6"
+	{ ! has_ipv6 || wait_for in_ns "$NS_CLIENT" ping -c 1 -W 0.5 "$SERVER_IP6"; }
 }
 
 # router_down: may be called at any time and again, keeps the exit status of
