@@ -48,6 +48,12 @@ check: kernel-if-needed tools samples selftests ## every test in the guest, then
 torture: kernel-if-needed tools samples selftests ## attacks, fuzzers, load and races, in the guest; SMOKE=1 the short form, TEST=pattern, SEED=n
 	scripts/torture.sh $(TEST)
 
+.PHONY: bench
+bench: export FLAVOUR := bench
+bench: kernel-if-needed tools headers ## instructions per forwarded packet, for each way to apply a policy; CASE=pattern runs some
+	$(SUBMAKE) -C bench VMLINUX_H=$(VMLINUX_H)
+	bench/run $(CASE)
+
 .PHONY: shell
 shell: kernel-if-needed tools samples ## a terminal on the router, its client and its server
 	tools/guest/run --interactive --timeout 0 -- tools/router/shell.sh

@@ -1,0 +1,147 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The policy that is compared: drop the UDP flows that are listed, accept the
+ * rest. Each program is one way to hold the list. The traffic is never on it, so
+ * every packet is looked up and forwarded.
+ */
+#include "vmlinux.h"
+#include <bpf/bpf_endian.h>
+#include <bpf/bpf_helpers.h>
+
+char _license[] SEC("license") = "GPL";
+
+#define NF_DROP		0
+#define NF_ACCEPT	1
+#define TC_ACT_OK	0
+#define TC_ACT_SHOT	2
+#define ETH_HLEN	14
+
+struct flow {
+	__be32 saddr;
+	__be32 daddr;
+	__be16 sport;
+	__be16 dport;
+	__u32 protocol;
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 131072);
+	__type(key, struct flow);
+	__type(value, __u32);
+} flows SEC(".maps");
+
+struct prefix {
+	__u32 length;
+	__be32 addr;
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_LPM_TRIE);
+	__uint(max_entries, 16384);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, struct prefix);
+	__type(value, __u32);
+} prefixes SEC(".maps");
+
+/* What is listed when it is a single flow. */
+#define LISTED_SADDR	bpf_htonl(0xc0000209)	/* 192.0.2.9 */
+#define LISTED_DADDR	bpf_htonl(0xc6336409)	/* 198.51.100.9 */
+#define LISTED_SPORT	bpf_htons(9)
+#define LISTED_DPORT	bpf_htons(10)
+
+static __always_inline bool parse(void *data, void *data_end, struct flow *flow)
+{
+	struct iphdr *iph = data;
+	struct udphdr *udph = data + sizeof(*iph);
+
+	if ((void *)(udph + 1) > data_end || iph->ihl != 5)
+		return false;
+	flow->saddr = iph->saddr;
+	flow->daddr = iph->daddr;
+	flow->sport = udph->source;
+	flow->dport = udph->dest;
+	flow->protocol = iph->protocol;
+	return true;
+}
+
+static __always_inline bool is_listed(const struct flow *flow)
+{
+	return flow->protocol == IPPROTO_UDP && flow->saddr == LISTED_SADDR &&
+	       flow->daddr == LISTED_DADDR && flow->sport == LISTED_SPORT &&
+	       flow->dport == LISTED_DPORT;
+}
+
+SEC("netfilter")
+int nf_accept(struct bpf_nf_ctx *ctx)
+{
+	return NF_ACCEPT;
+}
+
+SEC("netfilter")
+int nf_tuple(struct bpf_nf_ctx *ctx)
+{
+	struct flow flow;
+
+	if (!parse(ctx->data, ctx->data_end, &flow))
+		return NF_DROP;
+	return is_listed(&flow) ? NF_DROP : NF_ACCEPT;
+}
+
+SEC("netfilter")
+int nf_hash(struct bpf_nf_ctx *ctx)
+{
+	struct flow flow;
+
+	if (!parse(ctx->data, ctx->data_end, &flow))
+		return NF_DROP;
+	return bpf_map_lookup_elem(&flows, &flow) ? NF_DROP : NF_ACCEPT;
+}
+
+SEC("netfilter")
+int nf_lpm(struct bpf_nf_ctx *ctx)
+{
+	struct prefix prefix = { .length = 32 };
+	struct flow flow;
+
+	if (!parse(ctx->data, ctx->data_end, &flow))
+		return NF_DROP;
+	prefix.addr = flow.daddr;
+	return bpf_map_lookup_elem(&prefixes, &prefix) ? NF_DROP : NF_ACCEPT;
+}
+
+SEC("tc")
+int tc_tuple(struct __sk_buff *skb)
+{
+	void *data = (void *)(long)skb->data;
+	void *data_end = (void *)(long)skb->data_end;
+	struct flow flow;
+
+	if (data + ETH_HLEN > data_end || !parse(data + ETH_HLEN, data_end, &flow))
+		return TC_ACT_SHOT;
+	return is_listed(&flow) ? TC_ACT_SHOT : TC_ACT_OK;
+}
+
+SEC("tc")
+int tc_hash(struct __sk_buff *skb)
+{
+	void *data = (void *)(long)skb->data;
+	void *data_end = (void *)(long)skb->data_end;
+	struct flow flow;
+
+	if (data + ETH_HLEN > data_end || !parse(data + ETH_HLEN, data_end, &flow))
+		return TC_ACT_SHOT;
+	return bpf_map_lookup_elem(&flows, &flow) ? TC_ACT_SHOT : TC_ACT_OK;
+}
+
+SEC("xdp")
+int xdp_tuple(struct xdp_md *ctx)
+{
+	void *data = (void *)(long)ctx->data;
+	void *data_end = (void *)(long)ctx->data_end;
+	struct flow flow;
+
+	if (data + ETH_HLEN > data_end || !parse(data + ETH_HLEN, data_end, &flow))
+		return XDP_DROP;
+	return is_listed(&flow) ? XDP_DROP : XDP_PASS;
+}
