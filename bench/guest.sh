@@ -149,7 +149,7 @@ main()
 {
 	local name
 
-	modprobe pktgen
+	[[ -d $PKTGEN ]] || modprobe pktgen
 	for name in "${CASES[@]}"; do
 		# shellcheck disable=SC2053 # it is a pattern
 		if [[ $name == "${CASES[0]}" || $name == *${1:-}* ]]; then
