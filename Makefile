@@ -48,11 +48,18 @@ check: kernel-if-needed tools samples selftests ## every test in the guest, then
 torture: kernel-if-needed tools samples selftests ## attacks, fuzzers, load and races, in the guest; SMOKE=1 the short form, TEST=pattern, SEED=n
 	scripts/torture.sh $(TEST)
 
-.PHONY: bench
-bench: export FLAVOUR := bench
-bench: kernel-if-needed tools headers ## instructions per forwarded packet, for each way to apply a policy; CASE=pattern runs some
+.PHONY: bench-build
+bench-build: export FLAVOUR := bench
+bench-build: kernel-if-needed tools headers
 	$(SUBMAKE) -C bench VMLINUX_H=$(VMLINUX_H)
+
+.PHONY: bench
+bench: bench-build ## instructions per forwarded packet, for each way to apply a policy; CASE=pattern runs some
 	bench/run $(CASE)
+
+.PHONY: bench-doc
+bench-doc: bench-build ## the same, all of it, into Documentation/bench/
+	bench/run --doc
 
 .PHONY: shell
 shell: kernel-if-needed tools samples ## a terminal on the router, its client and its server

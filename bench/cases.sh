@@ -1,34 +1,89 @@
 # SPDX-License-Identifier: GPL-2.0
 # shellcheck shell=bash
 #
-# One function a case: it puts a policy on the router of guest.sh, and leaves
-# everything else as it is. What it made goes with the network namespace, or with
-# the pins. The order is that of the table.
+# The ways to apply the policy. One function each: it puts the policy on the
+# router of guest.sh and leaves everything else as it is. What it made goes with
+# the network namespace, with the pins, or by what it gave at_end.
+#
+# A case sets CONTROL when the listed flow is not what shows that packets reach
+# it (control.sh), and SEND when sending alone is not all of the work (traffic.sh).
 
 CASES=()
-declare -A CASE_TEXT=() CASE_RUN=()
+declare -A CASE_TEXT=() CASE_RUN=() CASE_PARTS=()
 
-# add_case NAME TEXT COMMAND [ARGUMENT...]
+# What guest.sh measures a case with. Main cases are those that stand for all.
+ONE="udp4"
+MAIN="udp4 sizes4 udp6 tcp4"
+FRAGMENTS="frag4 frag6"
+
+# add_case PARTS NAME TEXT COMMAND [ARGUMENT...]
 add_case()
 {
-	local name=$1
+	local parts=$1 name=$2
 
 	CASES+=("$name")
-	CASE_TEXT[$name]=$2
-	shift 2
+	CASE_PARTS[$name]=" $parts "
+	CASE_TEXT[$name]=$3
+	shift 3
 	CASE_RUN[$name]=$(printf ' %q' "$@")
 }
 
-nothing()
+# Not by "ip netns exec", whose mount namespace has no pins.
+in_router()
 {
-	:
+	nsenter --net=/run/netns/router "$@"
 }
 
-# The module's hooks are there as soon as a link asks for them; the link's own
-# is at a hook that forwarded packets do not pass.
-defrag_alone()
+# $! is the command itself.
+start_in_router()
 {
-	attach_at input nf_accept ip 0 defrag
+	nsenter --net=/run/netns/router "$@" &
+	at_end kill "$!"
+}
+
+# --- lists ------------------------------------------------------------------
+
+# listed_flows N: the flow that the programs know, and others; none is that of
+# the packets. A rule of each is left at its first field.
+listed_flows()
+{
+	awk -v n="$1" -v family="$FAMILY" -v l4="$L4" \
+	    -v saddr="$LISTED_CLIENT" -v daddr="$LISTED_SERVER" 'BEGIN {
+		print l4, saddr, daddr, 9, 10
+		for (i = 1; i < n; i++) {
+			if (family == 4)
+				saddr = sprintf("10.%d.%d.%d", i / 65536, (i / 256) % 256, i % 256)
+			else
+				saddr = sprintf("fd00::%x:%x", i / 65536, i % 65536)
+			print l4, saddr, daddr, 1024 + i % 50000, 10
+		}
+	}'
+}
+
+# listed_prefixes N: that of the listed flow, which is not that of the packets
+listed_prefixes()
+{
+	awk -v n="$1" 'BEGIN {
+		print "198.51.100.8/29"
+		for (i = 1; i < n; i++)
+			printf "10.%d.%d.0/24\n", int(i / 256), i % 256
+	}'
+}
+
+# --- netfilter BPF ----------------------------------------------------------
+
+load_policy()
+{
+	[[ ! -d $PINS ]] || return 0
+	mkdir "$PINS"
+	bpftool prog loadall "$TOOLS/policy$FAMILY.bpf.o" "$PINS" pinmaps "$PINS"
+}
+
+# fill MAP: from lines of stdin
+fill()
+{
+	load_policy
+	"$TOOLS/fill_map" "$PINS/$1"
 }
 
 # attach_at HOOK PROG PF PRIORITY [FLAG...]
@@ -37,6 +92,7 @@ attach_at()
 	local hook=$1 prog=$2 pf=$3 priority=$4
 
 	shift 4
+	load_policy
 	bpftool net attach netfilter pinned "$PINS/$prog" "$pf" hook "$hook" \
 		priority "$priority" "$@" netns router pin "$PINS/link$priority"
 }
@@ -47,117 +103,284 @@ attach()
 	attach_at forward "$@"
 }
 
+nothing()
+{
+	CONTROL="no_policy"
+}
+
+floor()
+{
+	insmod "$TOOLS/floor/floor.ko"
+	at_end rmmod floor
+	CONTROL="hook_is_hit floor_hook"
+}
+
+# The module's hooks are there as soon as a link asks for them; the link's own
+# is at a hook that forwarded packets do not pass.
+defrag()
+{
+	attach_at input nf_accept "$PF" 100 defrag
+	if [[ $FAMILY = 4 ]]; then
+		CONTROL="hook_is_hit ipv4_conntrack_defrag"
+	else
+		CONTROL="hook_is_hit ipv6_defrag"
+	fi
+}
+
+# bpf_accept PF [FLAG...]
+bpf_accept()
+{
+	attach nf_accept "$1" 0 "${@:2}"
+	CONTROL="links_count"
+}
+
 attach_many()
 {
 	local i
 
 	for ((i = 0; i < $1; i++)); do
-		attach nf_accept ip "$i"
+		attach nf_accept "$PF" "$i"
 	done
+	CONTROL="links_count"
+}
+
+# The family is known when it is run.
+bpf_accept_own()
+{
+	bpf_accept "$PF" "$@"
+}
+
+bpf_tuple()
+{
+	attach nf_tuple "$PF" 0 "$@"
 }
 
 bpf_hash()
 {
-	fill_flows "$1"
-	attach nf_hash ip 0
+	listed_flows "$1" | fill flows
+	attach nf_hash "$PF" 0
 }
 
 bpf_lpm()
 {
-	fill_prefixes "$1"
-	attach nf_lpm ip 0
+	listed_prefixes "$1" | fill prefixes
+	attach nf_lpm "$PF" 0
 }
 
-in_router()
-{
-	ip netns exec router "$@"
-}
+# --- nft --------------------------------------------------------------------
 
+# nft_chain SETS RULES [HOOK]
 nft_chain()
 {
 	in_router nft -f - <<-NFT
-	table ip bench {
+	table $PF bench {
 		$1
-		chain forward {
-			type filter hook forward priority 0;
+		chain ${3:-forward} {
+			type filter hook ${3:-forward} priority 0;
 			$2
 		}
 	}
 	NFT
 }
 
+# nft_rules N [STATEMENT BEFORE [STATEMENT AFTER]]
 nft_rules()
 {
 	local rules
 
-	rules=$(listed_flows "$1" |
-		awk '{ print "ip saddr", $1, "ip daddr", $2, "udp sport", $3, "udp dport", $4, "drop" }')
-	nft_chain "" "$rules"
+	rules=$(listed_flows "$1" | awk -v pf="$PF" '{
+		print pf, "saddr", $2, pf, "daddr", $3, $1, "sport", $4, $1, "dport", $5, "drop"
+	}')
+	nft_chain "" "${2:-}"$'\n'"$rules"$'\n'"${3:-}"
 }
 
 nft_set()
 {
 	local elements
 
-	elements=$(listed_flows "$1" | awk '{ printf "%s%s . %s . %s . %s", sep, $1, $2, $3, $4; sep = ", " }')
+	elements=$(listed_flows "$1" |
+		awk '{ printf "%s%s . %s . %s . %s", sep, $2, $3, $4, $5; sep = ", " }')
 	nft_chain "set flows {
-			typeof ip saddr . ip daddr . udp sport . udp dport
+			typeof $PF saddr . $PF daddr . $L4 sport . $L4 dport
 			elements = { $elements }
 		}" \
-		"ip saddr . ip daddr . udp sport . udp dport @flows drop"
+		"$PF saddr . $PF daddr . $L4 sport . $L4 dport @flows drop"
+}
+
+nft_prefixes()
+{
+	local elements
+
+	elements=$(listed_prefixes "$1" | paste -s -d ,)
+	nft_chain "set prefixes {
+			typeof $PF daddr
+			flags interval
+			elements = { $elements }
+		}" \
+		"$PF daddr @prefixes drop"
+}
+
+nft_queue()
+{
+	local last=/run/bench-queue
+
+	modprobe nfnetlink_queue
+	nft_chain "" "queue num 0"
+	start_in_router "$TOOLS/nfqueue_accept" 0 "$last" "$LISTED_CLIENT" "$LISTED_SERVER" 9 10
+	wait_for in_router grep -q '^ *0 ' /proc/net/netfilter/nfnetlink_queue
+	SEND="send_queued $last"
+}
+
+# --- iptables ---------------------------------------------------------------
+
+# iptables_restore: rules of FORWARD from stdin
+iptables_restore()
+{
+	{
+		echo '*filter'
+		sed 's/^/-A FORWARD /'
+		echo 'COMMIT'
+	} | in_router "$XTABLES-restore"
 }
 
 iptables_rules()
 {
-	{
-		echo '*filter'
-		listed_flows "$1" |
-			awk '{ print "-A FORWARD -s", $1, "-d", $2, "-p udp --sport", $3, "--dport", $4, "-j DROP" }'
-		echo 'COMMIT'
-	} | in_router iptables-legacy-restore
+	listed_flows "$1" |
+		awk '{ print "-s", $2, "-d", $3, "-p", $1, "--sport", $4, "--dport", $5, "-j DROP" }' |
+		iptables_restore
 }
+
+# No kind of set has both ports: this one lacks the source's.
+iptables_set()
+{
+	{
+		echo "create flows hash:ip,port,ip maxelem 131072"
+		listed_flows "$1" | awk '{ print "add flows " $2 "," $1 ":" $5 "," $3 }'
+	} | in_router ipset restore
+	iptables_restore <<< "-m set --match-set flows src,dst,dst -j DROP"
+}
+
+iptables_bpf()
+{
+	load_policy
+	iptables_restore <<< "-m bpf --object-pinned $PINS/xt_tuple -j DROP"
+}
+
+# --- conntrack --------------------------------------------------------------
+
+# Conntrack is on, by a rule that forwarded packets do not pass.
+conntrack_on()
+{
+	nft_chain "" "ct state new accept" input
+}
+
+conntrack()
+{
+	conntrack_on
+	CONTROL="hook_is_hit nf_conntrack_in"
+}
+
+bpf_conntrack()
+{
+	conntrack_on
+	modprobe nf_bpf_kfunc
+	load_policy
+	bpftool prog load "$TOOLS/conntrack.bpf.o" "$PINS/conntrack"
+	attach conntrack "$PF" 0
+	CONTROL="untracked_is_dropped"
+}
+
+nft_conntrack()
+{
+	nft_chain "" "ct state established,related,new accept"$'\n'"drop"
+	CONTROL="untracked_is_dropped"
+}
+
+iptables_conntrack()
+{
+	iptables_restore <<-RULES
+	-m conntrack --ctstate ESTABLISHED,RELATED,NEW -j ACCEPT
+	-j DROP
+	RULES
+	CONTROL="untracked_is_dropped"
+}
+
+# --- before the router ------------------------------------------------------
 
 tc_prog()
 {
+	load_policy
 	tc -n router qdisc add dev in clsact
 	tc -n router filter add dev in ingress bpf direct-action object-pinned "$PINS/$1"
 }
 
 tc_hash()
 {
-	fill_flows "$1"
+	listed_flows "$1" | fill flows
 	tc_prog tc_hash
 }
 
 xdp_prog()
 {
+	load_policy
 	ip -n router link set dev in xdpgeneric pinned "$PINS/$1"
 }
 
-add_case nothing "no policy" nothing
-add_case defrag "nf_defrag alone" defrag_alone
-add_case bpf-accept "netfilter BPF: accept" attach nf_accept ip 0
-add_case bpf-accept-inet "accept, inet" attach nf_accept inet 0
-add_case bpf-accept-defrag "accept, defrag" attach nf_accept ip 0 defrag
-add_case bpf-accept-strict "accept, strict defrag" attach nf_accept ip 0 strict
-add_case bpf-accept-2 "two programs" attach_many 2
-add_case bpf-accept-8 "eight programs" attach_many 8
-add_case bpf-tuple "netfilter BPF: one flow" attach nf_tuple ip 0
-add_case bpf-hash-1 "hash of 1 flow" bpf_hash 1
-add_case bpf-hash-1k "hash of 1,000 flows" bpf_hash 1000
-add_case bpf-hash-100k "hash of 100,000 flows" bpf_hash 100000
-add_case bpf-lpm-10k "LPM trie of 10,000 prefixes" bpf_lpm 10000
-add_case nft-1 "nft: one rule" nft_rules 1
-add_case nft-10 "nft: 10 rules" nft_rules 10
-add_case nft-100 "nft: 100 rules" nft_rules 100
-add_case nft-1k "nft: 1,000 rules" nft_rules 1000
-add_case nft-set-1 "nft: set of 1 flow" nft_set 1
-add_case nft-set-1k "nft: set of 1,000 flows" nft_set 1000
-add_case nft-set-100k "nft: set of 100,000 flows" nft_set 100000
-add_case iptables-1 "iptables: one rule" iptables_rules 1
-add_case iptables-10 "iptables: 10 rules" iptables_rules 10
-add_case iptables-100 "iptables: 100 rules" iptables_rules 100
-add_case iptables-1k "iptables: 1,000 rules" iptables_rules 1000
-add_case tc-tuple "tc clsact BPF: one flow" tc_prog tc_tuple
-add_case tc-hash-100k "tc clsact BPF: hash of 100,000 flows" tc_hash 100000
-add_case xdp-tuple "XDP generic: one flow" xdp_prog xdp_tuple
+# --- reassembly, with a policy after it -------------------------------------
+
+# nft has no way of its own to ask for reassembly but conntrack. This one has it
+# from a link, to compare the policies alone.
+nft_defrag()
+{
+	attach_at input nf_accept "$PF" 100 defrag
+	nft_rules 1
+}
+
+nft_defrag_conntrack()
+{
+	nft_rules 1 "ct state invalid drop"
+}
+
+add_case "$MAIN $FRAGMENTS" nothing "no policy" nothing
+add_case "$MAIN" floor "empty hook in C" floor
+add_case "$ONE $FRAGMENTS" defrag "nf_defrag alone" defrag
+add_case "$MAIN" bpf-accept "netfilter BPF: accept" bpf_accept_own
+add_case "$ONE" bpf-accept-inet "accept, inet" bpf_accept inet
+add_case "$ONE $FRAGMENTS" bpf-accept-defrag "accept, defrag" bpf_accept_own defrag
+add_case "$ONE" bpf-accept-strict "accept, strict" bpf_accept_own strict
+add_case "$ONE" bpf-accept-2 "two programs" attach_many 2
+add_case "$ONE" bpf-accept-4 "four programs" attach_many 4
+add_case "$ONE" bpf-accept-8 "eight programs" attach_many 8
+add_case "$MAIN" bpf-tuple "netfilter BPF: one flow" bpf_tuple
+add_case "$FRAGMENTS" bpf-tuple-defrag "netfilter BPF: one flow, defrag" bpf_tuple defrag
+add_case "$ONE" bpf-hash-1 "hash of 1 flow" bpf_hash 1
+add_case "$ONE" bpf-hash-1k "hash of 1,000 flows" bpf_hash 1000
+add_case "$MAIN" bpf-hash-100k "hash of 100,000 flows" bpf_hash 100000
+add_case "$ONE" bpf-lpm-10k "LPM trie of 10,000 prefixes" bpf_lpm 10000
+add_case "$MAIN" nft-1 "nft: one rule" nft_rules 1
+add_case "$ONE" nft-1-counter "nft: one rule, then counter" nft_rules 1 "" "counter"
+add_case "$FRAGMENTS" nft-1-defrag "nft: one rule, nf_defrag" nft_defrag
+add_case "$FRAGMENTS" nft-1-conntrack "nft: one rule, conntrack" nft_defrag_conntrack
+add_case "$ONE" nft-10 "nft: 10 rules" nft_rules 10
+add_case "$ONE" nft-100 "nft: 100 rules" nft_rules 100
+add_case "$ONE" nft-1k "nft: 1,000 rules" nft_rules 1000
+add_case "$ONE" nft-set-1 "nft: set of 1 flow" nft_set 1
+add_case "$ONE" nft-set-1k "nft: set of 1,000 flows" nft_set 1000
+add_case "$MAIN" nft-set-100k "nft: set of 100,000 flows" nft_set 100000
+add_case "$ONE" nft-lpm-10k "nft: set of 10,000 prefixes" nft_prefixes 10000
+add_case "$MAIN" iptables-1 "iptables: one rule" iptables_rules 1
+add_case "$ONE" iptables-10 "iptables: 10 rules" iptables_rules 10
+add_case "$ONE" iptables-100 "iptables: 100 rules" iptables_rules 100
+add_case "$ONE" iptables-1k "iptables: 1,000 rules" iptables_rules 1000
+add_case "$ONE" iptables-set-1 "iptables: ipset of 1 flow" iptables_set 1
+add_case "$ONE" iptables-set-1k "iptables: ipset of 1,000 flows" iptables_set 1000
+add_case "$ONE" iptables-set-100k "iptables: ipset of 100,000 flows" iptables_set 100000
+add_case "$ONE" iptables-bpf "iptables: -m bpf, one flow" iptables_bpf
+add_case "$ONE" conntrack "conntrack alone" conntrack
+add_case "$ONE" bpf-conntrack "conntrack, netfilter BPF: state" bpf_conntrack
+add_case "$ONE" nft-conntrack "conntrack, nft: ct state" nft_conntrack
+add_case "$ONE" iptables-conntrack "conntrack, iptables: -m conntrack" iptables_conntrack
+add_case "$MAIN" tc-tuple "tc clsact BPF: one flow" tc_prog tc_tuple
+add_case "$ONE" tc-hash-100k "tc clsact BPF: hash of 100,000 flows" tc_hash 100000
+add_case "$MAIN" xdp-tuple "XDP generic: one flow" xdp_prog xdp_tuple
+add_case "$ONE" nfqueue "nft: queue to a program in user space" nft_queue

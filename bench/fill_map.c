@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Puts lines of stdin into a pinned map: "saddr daddr sport dport", UDP flows,
- * into a hash, "prefix/length" into an LPM trie.
+/* Puts lines of stdin into a pinned map: flows, "protocol saddr daddr sport dport",
+ * into a hash, "prefix/length" into an LPM trie. The family is that of the map.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -9,66 +9,87 @@
 
 #include <bpf/bpf.h>
 
-struct flow {
-	struct in_addr saddr;
-	struct in_addr daddr;
+/* The layouts of policy.bpf.c, for addresses of each length. */
+struct ports {
 	__be16 sport;
 	__be16 dport;
 	__u32 protocol;
 };
 
-struct prefix {
-	__u32 length;
-	struct in_addr addr;
+struct map {
+	int fd;
+	__u32 type;
+	__u32 key_size;
+	int family;
+	size_t addr_len;
 };
 
-union key {
-	struct flow flow;
-	struct prefix prefix;
-};
-
-static int read_flow(const char *line, union key *key)
+static int read_flow(const struct map *map, const char *line, unsigned char *key)
 {
+	char protocol[4], saddr[INET6_ADDRSTRLEN], daddr[INET6_ADDRSTRLEN];
 	unsigned short sport, dport;
-	char saddr[16], daddr[16];
+	struct ports ports;
 
-	if (sscanf(line, "%15s %15s %hu %hu", saddr, daddr, &sport, &dport) != 4 ||
-	    inet_pton(AF_INET, saddr, &key->flow.saddr) != 1 ||
-	    inet_pton(AF_INET, daddr, &key->flow.daddr) != 1)
+	if (sscanf(line, "%3s %45s %45s %hu %hu", protocol, saddr, daddr, &sport,
+		   &dport) != 5 ||
+	    inet_pton(map->family, saddr, key) != 1 ||
+	    inet_pton(map->family, daddr, key + map->addr_len) != 1)
 		return -EINVAL;
-	key->flow.sport = htons(sport);
-	key->flow.dport = htons(dport);
-	key->flow.protocol = IPPROTO_UDP;
+	ports.sport = htons(sport);
+	ports.dport = htons(dport);
+	ports.protocol = strcmp(protocol, "tcp") ? IPPROTO_UDP : IPPROTO_TCP;
+	memcpy(key + 2 * map->addr_len, &ports, sizeof(ports));
 	return 0;
 }
 
-static int read_prefix(const char *line, union key *key)
+static int read_prefix(const struct map *map, const char *line, unsigned char *key)
 {
-	char addr[16];
+	char addr[INET6_ADDRSTRLEN];
+	__u32 length;
 
-	if (sscanf(line, "%15[0-9.]/%u", addr, &key->prefix.length) != 2 ||
-	    inet_pton(AF_INET, addr, &key->prefix.addr) != 1)
+	if (sscanf(line, "%45[^/]/%u", addr, &length) != 2 ||
+	    inet_pton(map->family, addr, key + sizeof(length)) != 1)
 		return -EINVAL;
+	memcpy(key, &length, sizeof(length));
+	return 0;
+}
+
+static int open_map(struct map *map, const char *path)
+{
+	struct bpf_map_info info = {};
+	__u32 len = sizeof(info);
+	size_t other;
+	int err;
+
+	map->fd = bpf_obj_get(path);
+	if (map->fd < 0)
+		return map->fd;
+	err = bpf_map_get_info_by_fd(map->fd, &info, &len);
+	if (err)
+		return err;
+	map->type = info.type;
+	map->key_size = info.key_size;
+	other = info.type == BPF_MAP_TYPE_LPM_TRIE ? sizeof(__u32) : sizeof(struct ports);
+	map->addr_len = (info.key_size - other) /
+			(info.type == BPF_MAP_TYPE_LPM_TRIE ? 1 : 2);
+	map->family = map->addr_len == sizeof(struct in6_addr) ? AF_INET6 : AF_INET;
 	return 0;
 }
 
 static int fill(const char *path)
 {
-	struct bpf_map_info info = {};
-	__u32 value = 1, len = sizeof(info);
-	union key key;
+	unsigned char key[64];
+	struct map map = {};
 	char line[128];
-	int fd, err;
+	__u32 value = 1;
+	int err;
 
-	fd = bpf_obj_get(path);
-	if (fd < 0)
-		return fd;
-	err = bpf_map_get_info_by_fd(fd, &info, &len);
+	err = open_map(&map, path);
 	while (!err && fgets(line, sizeof(line), stdin)) {
-		memset(&key, 0, sizeof(key));
-		err = info.type == BPF_MAP_TYPE_LPM_TRIE ?
-		      read_prefix(line, &key) : read_flow(line, &key);
-		err = err ?: bpf_map_update_elem(fd, &key, &value, BPF_NOEXIST);
+		memset(key, 0, sizeof(key));
+		err = map.type == BPF_MAP_TYPE_LPM_TRIE ? read_prefix(&map, line, key) :
+							  read_flow(&map, line, key);
+		err = err ?: bpf_map_update_elem(map.fd, key, &value, BPF_NOEXIST);
 	}
 	return err;
 }

@@ -1,160 +1,303 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# guest.sh [PATTERN]: measures, in the guest, the cases of cases.sh whose name
-# matches, and the first one always, since all others are told relative to it.
-# One line for each on stdout: name, packet size, packets, nanoseconds of guest
-# time. With QEMU's -icount shift=0 a nanosecond is an instruction.
+# Measures in the guest. With QEMU's -icount shift=0 a nanosecond of guest time is
+# an instruction.
 #
-#   pktgen -> gen | veth | in [ router ] out: a dummy device
+#   sender -> gen | veth | in [ router ] out: a dummy device
+
+# shellcheck disable=SC2034	# some are for the files that are sourced
 
 set -euo pipefail
 
 HERE=$(cd "$(dirname "$0")" && pwd)
-TOOLS=$BENCH_TOOLS
-PACKETS=${BENCH_PACKETS:-20000}
-SIZES=${BENCH_SIZES:-124}
+TOOLS=${BENCH_TOOLS:-}
+PACKETS=${BENCH_PACKETS:-10000}
+# What the clock counts: "instructions", or "ns" where it is a clock.
+UNIT=${BENCH_UNIT:-instructions}
+SIZES=${BENCH_SIZES:-64 512 1500}
 PINS=/sys/fs/bpf/bench
-PKTGEN=/proc/net/pktgen
+AT_END=()
+
+usage()
+{
+	cat <<USAGE
+Usage: bench/guest.sh [-l] PART [PATTERN...]
+       bench/guest.sh -t
+
+Measures one part: udp4, sizes4, udp6, tcp4, frag4, frag6 (cases of cases.sh), cache4,
+cache6 or scaling. Of the cases those that a PATTERN names, or whose names hold it, and
+"nothing", which all others are told relative to.
+
+  -l   list the cases of the part that would be measured
+  -t   tell what each case is: "case", its name, a text
+
+A line of stdout for each: unit, case, family, traffic, bytes, packets or datagrams,
+how many of the unit for all of them. cache.sh and scaling.sh say what theirs hold.
+USAGE
+}
+
+warn()
+{
+	printf 'bench: %s\n' "$*" >&2
+}
 
 # shellcheck source=cases.sh
 source "$HERE/cases.sh"
-
-# --- what the cases are made of ---------------------------------------------
-
-# listed_flows N: the flow that the programs know, and others; none is that of
-# the packets. Each rule is left at its first field.
-listed_flows()
-{
-	awk -v n="$1" 'BEGIN {
-		print "192.0.2.9 198.51.100.9 9 10"
-		for (i = 1; i < n; i++)
-			printf "10.%d.%d.%d 198.51.100.9 %d 10\n",
-			       int(i / 65536), int(i / 256) % 256, i % 256, 1024 + i % 50000
-	}'
-}
-
-fill_flows()
-{
-	listed_flows "$1" | "$TOOLS/fill_map" "$PINS/flows"
-}
-
-fill_prefixes()
-{
-	awk -v n="$1" 'BEGIN {
-		for (i = 0; i < n; i++)
-			printf "10.%d.%d.0/24\n", int(i / 256), i % 256
-	}' | "$TOOLS/fill_map" "$PINS/prefixes"
-}
+# shellcheck source=traffic.sh
+source "$HERE/traffic.sh"
+# shellcheck source=control.sh
+source "$HERE/control.sh"
+# shellcheck source=cache.sh
+source "$HERE/cache.sh"
+# shellcheck source=scaling.sh
+source "$HERE/scaling.sh"
 
 # --- the router -------------------------------------------------------------
+
+set_family()
+{
+	FAMILY=$1
+	if [[ $FAMILY = 4 ]]; then
+		PF=ip XTABLES=iptables-legacy
+		CLIENT=192.0.2.2 SERVER=198.51.100.2
+		LISTED_CLIENT=192.0.2.9 LISTED_SERVER=198.51.100.9
+	else
+		PF=ip6 XTABLES=ip6tables-legacy
+		CLIENT=2001:db8:1::2 SERVER=2001:db8:2::2
+		LISTED_CLIENT=2001:db8:1::9 LISTED_SERVER=2001:db8:2::9
+	fi
+}
+
+# Nothing of its own leaves by the device whose packets are counted.
+router_addresses()
+{
+	if [[ $FAMILY = 4 ]]; then
+		in_router sysctl -qw net.ipv4.ip_forward=1 net.ipv4.conf.all.rp_filter=0 \
+			net.ipv6.conf.all.disable_ipv6=1
+		ip -n router -batch - <<-BATCH
+		addr add 192.0.2.1/24 dev in
+		route add 198.51.100.0/24 dev out
+		neigh add $SERVER lladdr 02:00:00:00:00:02 dev out nud permanent
+		neigh add $LISTED_SERVER lladdr 02:00:00:00:00:02 dev out nud permanent
+		BATCH
+	else
+		in_router sysctl -qw net.ipv6.conf.all.forwarding=1
+		ip -n router -batch - <<-BATCH
+		addr add 2001:db8:1::1/64 dev in nodad
+		route add 2001:db8:2::/64 dev out
+		neigh add $SERVER lladdr 02:00:00:00:00:02 dev out nud permanent
+		neigh add $LISTED_SERVER lladdr 02:00:00:00:00:02 dev out nud permanent
+		BATCH
+		# Reports of multicast groups; idle time is free here.
+		sleep 5
+	fi
+}
+
+# Without a device for NUM there is one: gen, and in.
+# router_link [NUM]
+router_link()
+{
+	ip link add "gen${1:-}" type veth peer name "in${1:-}" netns router
+	ip link set "gen${1:-}" up
+	ip -n router link set "in${1:-}" up
+}
 
 router_up()
 {
 	ip netns add router
-	ip link add gen type veth peer name in netns router
-	ip link set gen up
-	ip -n router link set lo up
-	ip -n router addr add 192.0.2.1/24 dev in
-	ip -n router link set in up
-	ip -n router link add out type dummy
-	ip -n router addr add 198.51.100.1/24 dev out
-	ip -n router link set out up
-	ip -n router neigh add 198.51.100.2 lladdr 02:00:00:00:00:02 dev out nud permanent
-	ip netns exec router sysctl -qw net.ipv4.ip_forward=1 net.ipv4.conf.all.rp_filter=0
-	mkdir -p "$PINS"
-	bpftool prog loadall "$TOOLS/policy.bpf.o" "$PINS" pinmaps "$PINS"
+	router_link
+	ip -n router -batch - <<-BATCH
+	link set lo up
+	link add out type dummy
+	link set out addrgenmode none
+	link set out up
+	BATCH
+	router_addresses
+	ROUTER_MAC=$(router_mac)
+	start_in_router sleep infinity
+	ROUTER_PID=$!
+}
+
+# at_end COMMAND...: done by router_down
+at_end()
+{
+	AT_END+=("$(printf ' %q' "$@")")
 }
 
 router_down()
 {
+	local command
+
+	for command in "${AT_END[@]}"; do
+		eval "$command"
+	done
+	AT_END=()
 	ip netns del router
 	ip link del gen 2> /dev/null || :
 	rm -rf "${PINS:?}"
 }
 
-# --- packets ----------------------------------------------------------------
-
-pktgen_set()
-{
-	local file=$1
-
-	shift
-	printf '%s\n' "$*" > "$PKTGEN/$file"
-}
-
-pktgen_up()
-{
-	local size=$1 mac
-
-	mac=$(ip -n router -br link show dev in | awk '{ print $3 }')
-	pktgen_set kpktgend_0 rem_device_all
-	pktgen_set kpktgend_0 add_device gen
-	pktgen_set gen "pkt_size $((size + 14))"
-	pktgen_set gen "dst_mac $mac"
-	pktgen_set gen "src_min 192.0.2.2"
-	pktgen_set gen "src_max 192.0.2.2"
-	pktgen_set gen "dst 198.51.100.2"
-	pktgen_set gen "udp_src_min 1000"
-	pktgen_set gen "udp_src_max 1000"
-	pktgen_set gen "udp_dst_min 2000"
-	pktgen_set gen "udp_dst_max 2000"
-	pktgen_set gen "delay 0"
-}
-
-# Prints the nanoseconds that COUNT packets took.
-send()
-{
-	local count=$1
-
-	pktgen_set gen "count $count"
-	pktgen_set pgctrl start
-	awk '/^Result: OK/ { sub(/\(.*/, "", $3); print $3 * 1000; found = 1 }
-	     END { exit !found }' "$PKTGEN/gen"
-}
-
-forwarded()
-{
-	ip -n router -s -j link show dev out | jq '.[0].stats64.tx.packets'
-}
+# --- measuring --------------------------------------------------------------
 
 # A figure of packets that were not forwarded would be of something else.
+# measure COUNT PIECES WARMUP
 measure()
 {
-	local name=$1 size=$2 before after ns
+	local count=$1 pieces=$2 before after ns
 
-	pktgen_up "$size"
-	send 2000 > /dev/null
+	$SEND "$3" > /dev/null
+	# What runs in the background ends. Idle time is free here.
+	sleep 1
 	before=$(forwarded)
-	ns=$(send "$PACKETS")
+	ns=$($SEND "$count")
 	after=$(forwarded)
-	((after - before == PACKETS)) ||
-		{ echo "$name: $((after - before)) of $PACKETS packets were forwarded" >&2; exit 1; }
-	printf '%s\t%s\t%s\t%s\n' "$name" "$size" "$PACKETS" "$ns"
+	((after - before == count * pieces)) || {
+		warn "$CASE: $((after - before)) of $((count * pieces)) packets were forwarded"
+		return 1
+	}
+	printf '%s\t%s\t%s\t%s\t%s\t%s\t%s\n' "$UNIT" "$CASE" "$FAMILY" "$ORDER" "$BYTES" "$count" "$ns"
+}
+
+# Room for 1,000 of the larger datagrams at once, all of one source.
+raise_cache()
+{
+	local file
+
+	for file in ipv4/ipfrag_high_thresh ipv6/ip6frag_high_thresh \
+		    netfilter/nf_conntrack_frag6_high_thresh; do
+		! in_router test -e "/proc/sys/net/$file" ||
+			in_router sysctl -qw "net/$file=268435456"
+	done
+	in_router sysctl -qw net.ipv4.ipfrag_max_dist=0
+}
+
+# pieces BYTES: fragments of a datagram, on a link of 1,500 bytes
+pieces()
+{
+	local most=1480
+
+	[[ $FAMILY = 4 ]] || most=1448
+	printf '%s' "$((($1 + most - 1) / most))"
+}
+
+measure_fragments()
+{
+	local ORDER BYTES count warm_up
+
+	raise_cache
+	for BYTES in 4096 65400; do
+		for ORDER in in-order reversed interleaved-100 interleaved-1000; do
+			count=200
+			[[ $ORDER != interleaved-1000 ]] || count=1000
+			((BYTES > 4096)) || count=$((count * 2))
+			warm_up=${ORDER//[^0-9]/}
+			measure "$count" "$(pieces "$BYTES")" "${warm_up:-100}"
+		done
+	done
+}
+
+measure_part()
+{
+	local ORDER=$TRAFFIC
+
+	case $PART in
+	udp*|tcp*)
+		measure "$PACKETS" 1 1000 ;;
+	sizes*)
+		for BYTES in $SIZES; do
+			measure "$PACKETS" 1 1000
+		done ;;
+	frag*)
+		measure_fragments ;;
+	esac
 }
 
 run_case()
 {
-	local name=$1 size
+	local CASE=$1 CONTROL="listed_is_dropped" SEND="send_$TRAFFIC"
 
 	router_up
-	eval "${CASE_RUN[$name]}" > /dev/null
-	for size in $SIZES; do
-		measure "$name" "$size"
-	done
+	eval "${CASE_RUN[$CASE]}" > /dev/null
+	$CONTROL
+	measure_part
 	router_down
+}
+
+# What a part sends, over what.
+set_part()
+{
+	PART=$1 L4=udp TRAFFIC=udp BYTES=124
+	case $PART in
+	udp[46]|sizes4|scaling)
+		;;
+	tcp4)
+		L4=tcp TRAFFIC=tcp BYTES=1500 ;;
+	frag[46]|cache[46])
+		TRAFFIC=fragments ;;
+	*)
+		warn "$PART: no such part"
+		exit 2 ;;
+	esac
+	set_family "${PART//[^46]/}"
+	[[ $PART != scaling ]] || set_family 4
+}
+
+# matching_cases PATTERN: of the part
+matching_cases()
+{
+	local name
+
+	for name in "${CASES[@]}"; do
+		[[ ${CASE_PARTS[$name]} = *" $PART "* ]] || continue
+		if [[ -v CASE_TEXT[$1] ]]; then
+			[[ $name != "$1" ]] || printf '%s\n' "$name"
+		elif [[ $name == *$1* ]]; then
+			printf '%s\n' "$name"
+		fi
+	done
 }
 
 main()
 {
-	local name
+	local list=0 name names
 
-	[[ -d $PKTGEN ]] || modprobe pktgen
-	for name in "${CASES[@]}"; do
-		# shellcheck disable=SC2053 # it is a pattern
-		if [[ $name == "${CASES[0]}" || $name == *${1:-}* ]]; then
-			run_case "$name"
+	case ${1:-} in
+	-h|--help)
+		usage
+		return ;;
+	-t)
+		for name in "${CASES[@]}"; do
+			printf 'case\t%s\t%s\n' "$name" "${CASE_TEXT[$name]}"
+		done
+		return ;;
+	-l)
+		list=1
+		shift ;;
+	esac
+	(($# > 0)) || { usage >&2; exit 2; }
+	set_part "$1"
+	shift
+	case $PART in
+	cache*|scaling)
+		if ((list)); then
+			for name in "${@:-}"; do
+				[[ $PART != *$name* ]] || printf '%s\n' "$PART"
+			done
+		else
+			"measure_${PART%[46]}"
 		fi
+		return ;;
+	esac
+
+	mapfile -t names < <(for name in "${@:-}"; do matching_cases "$name"; done)
+	if ((list)); then
+		((${#names[@]} == 0)) || printf '%s\n' "${names[@]}"
+		return
+	fi
+	[[ ${names[0]:-} = "${CASES[0]}" ]] || run_case "${CASES[0]}"
+	for name in "${names[@]}"; do
+		run_case "$name"
 	done
 }
 

@@ -1,50 +1,300 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0
-"""Makes a table, CSV and JSON of the lines that bench/guest.sh printed."""
+"""Makes tables, CSV, JSON and plots of the lines that the guests printed.
+
+Usage: bench/report.py DIR [RST]
+
+Reads DIR/figures (bench/guest.sh, cache.sh and scaling.sh say what a line holds).
+RST is the page that is written for Documentation/, instead of the tables on stdout.
+"""
 
 import csv
 import json
 import os
+import re
+import statistics
+import subprocess
 import sys
+from typing import NamedTuple
+
+BASELINE = "nothing"
 
 
-def read_figures(path):
-    """Rows of the file, each with the cost of the first case of its size taken off.
+class Traffic(NamedTuple):
+    family: int
+    order: str
+    size: int
 
-    instructions and added are instructions per packet.
-    """
-    rows = []
-    baseline = {}
-    with open(path, encoding="ascii") as lines:
+
+class Cost(NamedTuple):
+    """Instructions (or nanoseconds) per packet, per datagram where it is fragmented."""
+    case: str
+    traffic: Traffic
+    count: int
+    each: float
+    added: float
+
+
+class Figures(NamedTuple):
+    about: dict[str, str]
+    texts: dict[str, str]
+    costs: list[Cost]
+    clock: list[Cost]
+    memory: list[list[int]]
+    cache: list[list]
+    scaling: dict[str, list[float]]
+
+
+def to_costs(lines: list[list[str]]) -> list[Cost]:
+    """Each with the cost of the same traffic without a policy taken off."""
+    costs = []
+    baseline: dict[Traffic, float] = {}
+    for case, family, order, size, count, total in lines:
+        traffic = Traffic(int(family), order, int(size))
+        each = int(total) / int(count)
+        if case == BASELINE:
+            baseline[traffic] = each
+        costs.append(Cost(case, traffic, int(count), each, each - baseline[traffic]))
+    return costs
+
+
+def read_figures(path: str) -> Figures:
+    kinds: dict[str, list[list[str]]] = {}
+    with open(path, encoding="utf-8") as lines:
         for line in lines:
-            name, size, packets, count = line.split("\t")
-            each = int(count) / int(packets)
-            baseline.setdefault(size, each)
-            rows.append({"case": name, "bytes": int(size), "packets": int(packets),
-                         "instructions": round(each, 1),
-                         "added": round(each - baseline[size], 1)})
-    return rows
+            kind, *fields = line.rstrip("\n").split("\t")
+            kinds.setdefault(kind, []).append(fields)
+    scaling: dict[str, list[float]] = {}
+    for case, _, one, two in kinds.get("scaling", []):
+        scaling.setdefault(case, []).append(2 * int(one) / int(two))
+    return Figures(
+        about=dict(kinds.get("about", [])), texts=dict(kinds.get("case", [])),
+        costs=to_costs(kinds.get("instructions", [])), clock=to_costs(kinds.get("ns", [])),
+        memory=[[int(field) for field in fields] for fields in kinds.get("memory", [])],
+        cache=[[int(f) if f.isdigit() else f for f in fields]
+               for fields in kinds.get("cache", [])],
+        scaling=scaling)
 
 
-def print_table(rows):
-    print(f"{'case':24} {'bytes':>6} {'instructions':>13} {'added':>9}")
-    for row in rows:
-        print(f"{row['case']:24} {row['bytes']:6} {row['instructions']:13.1f} {row['added']:9.1f}")
+# --- tables -----------------------------------------------------------------
+
+class Table(NamedTuple):
+    title: str
+    head: list[str]
+    rows: list[list[str]]
 
 
-def main():
-    out = sys.argv[1]
-    rows = read_figures(os.path.join(out, "figures.tsv"))
-    if not rows:
-        sys.exit("bench/report.py: figures.tsv: no figures")
-    with open(os.path.join(out, "figures.csv"), "w", encoding="ascii", newline="") as file:
-        writer = csv.DictWriter(file, fieldnames=list(rows[0]))
-        writer.writeheader()
-        writer.writerows(rows)
-    with open(os.path.join(out, "figures.json"), "w", encoding="ascii") as file:
-        json.dump(rows, file, indent=1)
+def added(figures: Figures) -> dict[tuple[str, Traffic], Cost]:
+    return {(cost.case, cost.traffic): cost for cost in figures.costs}
+
+
+def packet_table(figures: Figures) -> Table:
+    at = Traffic(4, "udp", 124)
+    costs = [cost for cost in figures.costs if cost.traffic == at]
+    clock = {cost.case: cost for cost in figures.clock if cost.traffic == at}
+    rule = added(figures).get(("nft-1", at))
+    head = ["case", "policy", "instructions", "added"]
+    head += ["of nft-1"] if rule else []
+    head += ["ns", "ns added"] if clock else []
+    rows = []
+    for cost in costs:
+        row = [cost.case, figures.texts[cost.case], f"{cost.each:.1f}", f"{cost.added:.1f}"]
+        row += [f"{cost.added / rule.added:.2f}"] if rule else []
+        if clock:
+            row += [f"{clock[cost.case].each:.0f}", f"{clock[cost.case].added:.0f}"]
+        rows.append(row)
+    return Table("UDP over IPv4, packets of 124 bytes", head, rows)
+
+
+def pivot(figures: Figures, title: str, traffics: list[tuple[str, Traffic]]) -> Table:
+    """Added instructions; of the baseline all of them. Cases without one are left out."""
+    have = added(figures)
+    columns = [(head, at) for head, at in traffics if (BASELINE, at) in have]
+    rows = []
+    for case in figures.texts:
+        row = []
+        for _, at in columns:
+            cost = have.get((case, at))
+            figure = cost and (cost.each if case == BASELINE else cost.added)
+            row.append("" if figure is None else f"{figure:.1f}")
+        # A case of one traffic only is in the first table.
+        if sum(bool(cell) for cell in row) > 1 or len(columns) == 1 and any(row):
+            rows.append([case if case != BASELINE else f"{BASELINE} (all)", *row])
+    return Table(title, ["case", *[head for head, _ in columns]], rows)
+
+
+def traffic_table(figures: Figures) -> Table:
+    traffics = [(f"UDP/IPv4 {size}", Traffic(4, "udp", size)) for size in (64, 124, 512, 1500)]
+    traffics += [("TCP/IPv4 1500", Traffic(4, "tcp", 1500)),
+                 ("UDP/IPv6 124", Traffic(6, "udp", 124))]
+    return pivot(figures, "Other packets, added instructions", traffics)
+
+
+ORDERS = ["in-order", "reversed", "interleaved-100", "interleaved-1000"]
+
+
+def fragment_tables(figures: Figures) -> list[Table]:
+    return [pivot(figures, f"Datagrams of {size} bytes over IPv{family} in fragments, "
+                           "added instructions per datagram",
+                  [(order, Traffic(family, order, size)) for order in ORDERS])
+            for family in (4, 6) for size in (4096, 65400)]
+
+
+def memory_table(figures: Figures) -> Table:
+    return Table("Memory of IPv4 datagrams that wait for their last fragment",
+                 ["bytes", "fragments", "datagrams", "memory", "each"],
+                 [[*map(str, fields[1:]), str(fields[-1] // fields[-2])]
+                  for fields in figures.memory])
+
+
+def cache_table(figures: Figures) -> Table:
+    rows = []
+    for family, size, limit, offered, how, completed in figures.cache:
+        sent = offered if how == "interleaved" else 100
+        before = how if how == "interleaved" else "after as many that wait"
+        rows.append([f"IPv{family}", str(size), str(limit), str(offered), before, str(sent),
+                     str(completed)])
+    return Table("As the cache fills", ["family", "bytes", "limit", "datagrams", "how",
+                                        "whole ones sent", "completed"], rows)
+
+
+def scaling_table(figures: Figures) -> Table:
+    return Table("Packets of two processors, of one",
+                 ["case", "ratio", "lowest", "highest", "rounds"],
+                 [[case, f"{statistics.median(ratios):.2f}", f"{min(ratios):.2f}",
+                   f"{max(ratios):.2f}", str(len(ratios))]
+                  for case, ratios in figures.scaling.items()])
+
+
+def tables(figures: Figures) -> list[Table]:
+    every = [packet_table(figures), traffic_table(figures), *fragment_tables(figures),
+             memory_table(figures), cache_table(figures), scaling_table(figures)]
+    return [table for table in every if table.rows]
+
+
+def is_number(cell: str) -> bool:
+    return re.fullmatch(r"-?[0-9.]*", cell) is not None
+
+
+def print_table(table: Table) -> None:
+    widths = [max(len(row[i]) for row in [table.head, *table.rows])
+              for i in range(len(table.head))]
+    right = [all(is_number(row[i]) for row in table.rows) for i in range(len(table.head))]
+    print(f"\n{table.title}\n")
+    for row in [table.head, *table.rows]:
+        cells = [cell.rjust(width) if numeric else cell.ljust(width)
+                 for cell, width, numeric in zip(row, widths, right)]
+        print("  ".join(cells).rstrip())
+
+
+# --- files ------------------------------------------------------------------
+
+def write_csv(path: str, figures: Figures) -> None:
+    with open(path, "w", encoding="ascii", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(["case", "family", "traffic", "bytes", "count", "unit", "each", "added"])
+        for unit, costs in (("instructions", figures.costs), ("ns", figures.clock)):
+            for cost in costs:
+                writer.writerow([cost.case, *cost.traffic, cost.count, unit,
+                                 round(cost.each, 1), round(cost.added, 1)])
+
+
+def write_json(path: str, figures: Figures) -> None:
+    def rows(costs: list[Cost]) -> list[dict]:
+        return [{"case": cost.case, "family": cost.traffic.family,
+                 "traffic": cost.traffic.order, "bytes": cost.traffic.size,
+                 "count": cost.count, "each": round(cost.each, 1),
+                 "added": round(cost.added, 1)} for cost in costs]
+
+    with open(path, "w", encoding="utf-8") as file:
+        json.dump({"about": figures.about, "cases": figures.texts,
+                   "instructions": rows(figures.costs), "ns": rows(figures.clock),
+                   "memory": [dict(zip(("family", "bytes", "fragments", "datagrams", "memory"),
+                                       row)) for row in figures.memory],
+                   "cache": [dict(zip(("family", "bytes", "limit", "datagrams", "how",
+                                       "completed"), row)) for row in figures.cache],
+                   "scaling": {case: [round(ratio, 3) for ratio in ratios]
+                               for case, ratios in figures.scaling.items()}},
+                  file, indent=1)
         file.write("\n")
-    print_table(rows)
+
+
+def write_data(path: str, series: dict[str, list[tuple[float, float]]]) -> None:
+    """For gnuplot: a block for each series, named by its first line."""
+    with open(path, "w", encoding="ascii") as file:
+        for name, points in series.items():
+            if points:
+                print(f'"{name}"', *[f"{x} {y:.1f}" for x, y in points],
+                      sep="\n", end="\n\n\n", file=file)
+
+
+def counted(figures: Figures, prefix: str) -> list[tuple[float, float]]:
+    """Points of the cases PREFIX-N."""
+    points = []
+    for cost in figures.costs:
+        match = re.fullmatch(re.escape(prefix) + r"-(\d+)(k?)", cost.case)
+        if match and cost.traffic == Traffic(4, "udp", 124):
+            points.append((int(match[1]) * (1000 if match[2] else 1), cost.added))
+    return points
+
+
+def write_plots(out: str, figures: Figures) -> None:
+    write_data(f"{out}/rules.dat", {
+        "nft rules": counted(figures, "nft"), "iptables rules": counted(figures, "iptables"),
+        "nft set": counted(figures, "nft-set"), "ipset": counted(figures, "iptables-set"),
+        "netfilter BPF hash": counted(figures, "bpf-hash")})
+    accept = [(1, cost.added) for cost in figures.costs
+              if cost.case == "bpf-accept" and cost.traffic == Traffic(4, "udp", 124)]
+    write_data(f"{out}/programs.dat", {
+        "netfilter BPF accept": accept + counted(figures, "bpf-accept")})
+    main = dict.fromkeys(cost.case for cost in figures.costs
+                         if cost.traffic == Traffic(4, "udp", 512))
+    write_data(f"{out}/sizes.dat", {
+        case: sorted((cost.traffic.size, cost.added) for cost in figures.costs
+                     if cost.case == case and cost.traffic[:2] == (4, "udp"))
+        for case in main if case != BASELINE})
+    write_data(f"{out}/fragments.dat", {
+        case: [(ORDERS.index(cost.traffic.order), cost.added) for cost in figures.costs
+               if cost.case == case and cost.traffic[::2] == (4, 4096)]
+        for case in figures.texts if case != BASELINE})
+    subprocess.run(["gnuplot", "-e", f"dir='{out}'",
+                    os.path.join(os.path.dirname(__file__), "plots.gp")], check=True)
+
+
+def write_rst(path: str, figures: Figures) -> None:
+    """The page of one run: what it was of, its tables and its plots."""
+    def heading(text: str, mark: str) -> str:
+        return f"{text}\n{mark * len(text)}\n"
+
+    with open(path, "w", encoding="utf-8") as file:
+        print(".. SPDX-License-Identifier: GPL-2.0\n.. Written by make bench-doc\n", file=file)
+        print(heading("What make bench measured", "="), file=file)
+        print("`bench.rst <../bench.rst>`_ says how, and what it cannot show.\n", file=file)
+        for key, value in figures.about.items():
+            print(f":{key}: ``{value}``", file=file)
+        for table in tables(figures):
+            print(f"\n{heading(table.title, '=')}\n.. list-table::\n   :header-rows: 1\n",
+                  file=file)
+            for row in [table.head, *table.rows]:
+                print("   * - " + "\n     - ".join(row), file=file)
+        print(f"\n{heading('Plots', '=')}", file=file)
+        for name in ("rules", "programs", "sizes", "fragments"):
+            print(f".. image:: {name}.svg\n", file=file)
+
+
+def main() -> None:
+    if len(sys.argv) not in (2, 3) or sys.argv[1].startswith("-"):
+        sys.exit(__doc__)
+    out = sys.argv[1]
+    figures = read_figures(f"{out}/figures")
+    if len(sys.argv) == 3:
+        write_rst(sys.argv[2], figures)
+        return
+    write_csv(f"{out}/figures.csv", figures)
+    write_json(f"{out}/figures.json", figures)
+    write_plots(out, figures)
+    for table in tables(figures):
+        print_table(table)
 
 
 main()

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The policy that is compared: drop the UDP flows that are listed, accept the
- * rest. Each program is one way to hold the list. The traffic is never on it, so
- * every packet is looked up and forwarded.
+ * The policy that is compared: drop the flows that are listed, accept the rest.
+ * Each program is one way to hold the list. The traffic is never on it, so every
+ * packet is looked up and forwarded. Built for IPv4, and with -DIPV6 for IPv6.
  */
+/* Headers of packets are the same everywhere: nothing to relocate. */
+#define BPF_NO_PRESERVE_ACCESS_INDEX
 #include "vmlinux.h"
 #include <bpf/bpf_endian.h>
 #include <bpf/bpf_helpers.h>
@@ -16,9 +18,17 @@ char _license[] SEC("license") = "GPL";
 #define TC_ACT_SHOT	2
 #define ETH_HLEN	14
 
+#ifdef IPV6
+#define address struct in6_addr
+#define network_header ipv6hdr
+#else
+#define address __be32
+#define network_header iphdr
+#endif
+
 struct flow {
-	__be32 saddr;
-	__be32 daddr;
+	address saddr;
+	address daddr;
 	__be16 sport;
 	__be16 dport;
 	__u32 protocol;
@@ -33,7 +43,7 @@ struct {
 
 struct prefix {
 	__u32 length;
-	__be32 addr;
+	address addr;
 };
 
 struct {
@@ -44,31 +54,61 @@ struct {
 	__type(value, __u32);
 } prefixes SEC(".maps");
 
-/* What is listed when it is a single flow. */
-#define LISTED_SADDR	bpf_htonl(0xc0000209)	/* 192.0.2.9 */
-#define LISTED_DADDR	bpf_htonl(0xc6336409)	/* 198.51.100.9 */
+/* What is listed when it is a single flow, of UDP. */
 #define LISTED_SPORT	bpf_htons(9)
 #define LISTED_DPORT	bpf_htons(10)
 
+#ifdef IPV6
+/* 2001:db8:1::9, 2001:db8:2::9 */
+static __always_inline bool listed_addresses(const struct flow *flow)
+{
+	const __be32 *saddr = flow->saddr.in6_u.u6_addr32;
+	const __be32 *daddr = flow->daddr.in6_u.u6_addr32;
+
+	return saddr[0] == bpf_htonl(0x20010db8) && saddr[1] == bpf_htonl(0x10000) &&
+	       saddr[2] == 0 && saddr[3] == bpf_htonl(9) &&
+	       daddr[0] == bpf_htonl(0x20010db8) && daddr[1] == bpf_htonl(0x20000) &&
+	       daddr[2] == 0 && daddr[3] == bpf_htonl(9);
+}
+
+static __always_inline bool parse_network(const struct ipv6hdr *iph, struct flow *flow)
+{
+	flow->protocol = iph->nexthdr;
+	return true;
+}
+#else
+/* 192.0.2.9, 198.51.100.9 */
+static __always_inline bool listed_addresses(const struct flow *flow)
+{
+	return flow->saddr == bpf_htonl(0xc0000209) && flow->daddr == bpf_htonl(0xc6336409);
+}
+
+static __always_inline bool parse_network(const struct iphdr *iph, struct flow *flow)
+{
+	flow->protocol = iph->protocol;
+	return iph->ihl == 5;
+}
+#endif
+
+/* The ports of TCP are where those of UDP are. */
 static __always_inline bool parse(void *data, void *data_end, struct flow *flow)
 {
-	struct iphdr *iph = data;
+	struct network_header *iph = data;
 	struct udphdr *udph = data + sizeof(*iph);
 
-	if ((void *)(udph + 1) > data_end || iph->ihl != 5)
+	if ((void *)(udph + 1) > data_end || !parse_network(iph, flow))
 		return false;
 	flow->saddr = iph->saddr;
 	flow->daddr = iph->daddr;
 	flow->sport = udph->source;
 	flow->dport = udph->dest;
-	flow->protocol = iph->protocol;
 	return true;
 }
 
 static __always_inline bool is_listed(const struct flow *flow)
 {
-	return flow->protocol == IPPROTO_UDP && flow->saddr == LISTED_SADDR &&
-	       flow->daddr == LISTED_DADDR && flow->sport == LISTED_SPORT &&
+	return (flow->protocol == IPPROTO_UDP || flow->protocol == IPPROTO_TCP) &&
+	       listed_addresses(flow) && flow->sport == LISTED_SPORT &&
 	       flow->dport == LISTED_DPORT;
 }
 
@@ -101,7 +141,7 @@ int nf_hash(struct bpf_nf_ctx *ctx)
 SEC("netfilter")
 int nf_lpm(struct bpf_nf_ctx *ctx)
 {
-	struct prefix prefix = { .length = 32 };
+	struct prefix prefix = { .length = 8 * sizeof(address) };
 	struct flow flow;
 
 	if (!parse(ctx->data, ctx->data_end, &flow))
@@ -144,4 +184,20 @@ int xdp_tuple(struct xdp_md *ctx)
 	if (data + ETH_HLEN > data_end || !parse(data + ETH_HLEN, data_end, &flow))
 		return XDP_DROP;
 	return is_listed(&flow) ? XDP_DROP : XDP_PASS;
+}
+
+/* For iptables -m bpf: not 0 is a match. A socket filter has no packet pointers. */
+SEC("socket")
+int xt_tuple(struct __sk_buff *skb)
+{
+	struct {
+		struct network_header iph;
+		struct udphdr udph;
+	} headers;
+	struct flow flow;
+
+	if (bpf_skb_load_bytes(skb, 0, &headers, sizeof(headers)) ||
+	    !parse(&headers, &headers + 1, &flow))
+		return 1;
+	return is_listed(&flow);
 }

@@ -1,0 +1,93 @@
+# SPDX-License-Identifier: GPL-2.0
+# shellcheck shell=bash
+#
+# The cache of reassembly: what a datagram that waits for its last fragment takes,
+# and what becomes of whole ones as it fills.
+#
+#   memory: family, bytes, fragments that wait, datagrams that wait, bytes of memory
+#   cache:  family, bytes, limit, datagrams offered, how, datagrams completed
+#
+# IPv6 has no memory line: nothing tells of nf_defrag_ipv6's cache but what it
+# refuses.
+
+CACHE_SHARES="25 50 75 100 125 150 200"
+
+# Every datagram that waits is given up. Idle time is free here.
+expire()
+{
+	sleep 65
+}
+
+cache_memory()
+{
+	in_router awk '$1 == "FRAG:" { print $5 }' /proc/net/sockstat
+}
+
+cache_limit()
+{
+	if [[ $FAMILY = 4 ]]; then
+		in_router sysctl -n net.ipv4.ipfrag_high_thresh
+	else
+		in_router sysctl -n net.netfilter.nf_conntrack_frag6_high_thresh
+	fi
+}
+
+# Bytes of memory of one datagram that waits, of the limit's accounting.
+measure_memory()
+{
+	local count each=0
+
+	for count in 1 10 20; do
+		send_frames "$count" -s "$BYTES" -x > /dev/null
+		printf 'memory\t4\t%s\t%s\t%s\t%s\n' "$BYTES" "$(($(pieces "$BYTES") - 1))" \
+			"$count" "$(cache_memory)"
+		expire
+	done
+}
+
+# completed COUNT OPTION...: how many of the datagrams that are sent get through
+completed()
+{
+	local before
+
+	before=$(forwarded)
+	send_frames "$@" > /dev/null
+	printf '%s' "$((($(forwarded) - before) / $(pieces "$BYTES")))"
+}
+
+cache_line()
+{
+	printf 'cache\t%s\t%s\t%s\t%s\t%s\t%s\n' "$FAMILY" "$BYTES" "$(cache_limit)" "$@"
+}
+
+# Shares of the limit, in datagrams, by what one of IPv4 was seen to take.
+measure_filling()
+{
+	local share offered
+	local -A takes=([4096]=5500 [65400]=104000)
+
+	for share in $CACHE_SHARES; do
+		offered=$(($(cache_limit) * share / 100 / takes[$BYTES]))
+		cache_line "$offered" interleaved "$(completed "$offered" -s "$BYTES" -i "$offered")"
+		expire
+		send_frames "$offered" -s "$BYTES" -x > /dev/null
+		cache_line "$offered" waiting "$(completed 100 -s "$BYTES")"
+		expire
+	done
+}
+
+measure_cache()
+{
+	local CASE=defrag CONTROL SEND=send_fragments ORDER=in-order BYTES
+
+	router_up
+	# It is 64 otherwise: so far two fragments of a datagram may be apart.
+	in_router sysctl -qw net.ipv4.ipfrag_max_dist=0
+	defrag > /dev/null
+	$CONTROL
+	for BYTES in 4096 65400; do
+		[[ $FAMILY = 6 ]] || measure_memory
+		measure_filling
+	done
+	router_down
+}

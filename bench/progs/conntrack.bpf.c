@@ -1,0 +1,21 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The policy of a stateful firewall: what conntrack knows is accepted, the rest
+ * dropped. An object of its own, as it needs a module that the others do without.
+ */
+#include "vmlinux.h"
+#include <bpf/bpf_helpers.h>
+#include <bpf/bpf_netfilter.h>
+
+char _license[] SEC("license") = "GPL";
+
+SEC("netfilter")
+int nf_conntrack_state(struct bpf_nf_ctx *ctx)
+{
+	struct bpf_nf_ct_info info;
+
+	if (bpf_nf_ct_info(ctx, &info, sizeof(info)))
+		return NF_DROP;
+	return info.state & (BPF_NF_CT_ESTABLISHED | BPF_NF_CT_RELATED | BPF_NF_CT_NEW) ?
+	       NF_ACCEPT : NF_DROP;
+}

@@ -1,0 +1,160 @@
+# SPDX-License-Identifier: GPL-2.0
+# shellcheck shell=bash
+#
+# What is sent through the router. Each send function sends COUNT packets or
+# datagrams and prints the nanoseconds of guest time that it took.
+
+PKTGEN=/proc/net/pktgen
+# Sources of that many ports: the mean over places in a hash table.
+FLOWS=1000
+
+ROUTER_MAC=
+ROUTER_PID=
+
+router_mac()
+{
+	ip -n router -j link show dev in | jq -r '.[0].address'
+}
+
+# Packets that left by the router's other device, without a process for it: each
+# is dear on an emulated processor.
+forwarded()
+{
+	local line
+
+	while read -ra line; do
+		[[ ${line[0]} != out: ]] || printf '%s\n' "${line[10]}"
+	done < "/proc/$ROUTER_PID/net/dev"
+}
+
+# --- pktgen: UDP ------------------------------------------------------------
+
+pktgen_set()
+{
+	local file=$1
+
+	shift
+	printf '%s\n' "$*" > "$PKTGEN/$file"
+}
+
+pktgen_flow()
+{
+	local saddr=$1 daddr=$2 sport=$3 flows=$4 dport=$5
+
+	if [[ $FAMILY = 4 ]]; then
+		pktgen_set gen "src_min $saddr"
+		pktgen_set gen "src_max $saddr"
+		pktgen_set gen "dst $daddr"
+	else
+		pktgen_set gen "src6 $saddr"
+		pktgen_set gen "dst6 $daddr"
+	fi
+	pktgen_set gen "udp_src_min $sport"
+	pktgen_set gen "udp_src_max $((sport + flows))"
+	pktgen_set gen "udp_dst_min $dport"
+	pktgen_set gen "udp_dst_max $dport"
+}
+
+# pktgen_up BYTES: from the IP header on
+pktgen_up()
+{
+	[[ -d $PKTGEN ]] || modprobe pktgen
+	pktgen_set kpktgend_0 rem_device_all
+	pktgen_set kpktgend_0 add_device gen
+	pktgen_set gen "pkt_size $(($1 + 14))"
+	pktgen_set gen "dst_mac $ROUTER_MAC"
+	pktgen_set gen "delay 0"
+}
+
+send_pktgen()
+{
+	local count=$1
+
+	pktgen_set gen "count $count"
+	pktgen_set pgctrl start
+	awk '/^Result: OK/ { sub(/\(.*/, "", $3); print $3 * 1000; found = 1 }
+	     END { exit !found }' "$PKTGEN/gen"
+}
+
+send_udp()
+{
+	pktgen_up "$BYTES"
+	pktgen_flow "$CLIENT" "$SERVER" 1000 "$FLOWS" 2000
+	send_pktgen "$1"
+}
+
+# --- send_frames: TCP and fragments -----------------------------------------
+
+# send_frames COUNT [OPTION...]
+send_frames()
+{
+	"$TOOLS/send_frames" -n "$1" "${@:2}" gen "$ROUTER_MAC" "$CLIENT" "$SERVER" 1000 2000
+}
+
+send_tcp()
+{
+	send_frames "$1" -t -s "$((BYTES - 20))"
+}
+
+# send_fragments COUNT: datagrams of BYTES, in the order that ORDER names
+send_fragments()
+{
+	case $ORDER in
+	in-order)
+		send_frames "$1" -s "$BYTES" ;;
+	reversed)
+		send_frames "$1" -s "$BYTES" -r ;;
+	interleaved-*)
+		send_frames "$1" -s "$BYTES" -i "${ORDER#*-}" ;;
+	esac
+}
+
+# --- what all of them share -------------------------------------------------
+
+# The flow that the policies drop, as the part at hand sends it.
+send_listed()
+{
+	local frames=("$TOOLS/send_frames" -n 10)
+	local flow=(gen "$ROUTER_MAC" "$LISTED_CLIENT" "$LISTED_SERVER" 9 10)
+
+	case $TRAFFIC in
+	udp)
+		"${frames[@]}" -s 104 "${flow[@]}" > /dev/null ;;
+	tcp)
+		"${frames[@]}" -t -s 1480 "${flow[@]}" > /dev/null ;;
+	fragments)
+		"${frames[@]}" -s 4096 "${flow[@]}" > /dev/null ;;
+	esac
+	# Those that wait for a program in user space. Idle time is free here.
+	[[ $SEND = send_"$TRAFFIC" ]] || sleep 1
+}
+
+# send_queued FILE COUNT: through a program that puts the time of its last verdict
+# into FILE. Its work goes on when all is sent, and is work all the same.
+send_queued()
+{
+	local file=$1 count=$2 start before
+
+	before=$(forwarded)
+	start=${EPOCHREALTIME/./}
+	send_udp "$count" > /dev/null
+	wait_for forwarded_since "$before" "$count"
+	printf '%s\n' "$(($(od -A n -t d8 "$file") - start * 1000))"
+}
+
+forwarded_since()
+{
+	(($(forwarded) - $1 >= $2))
+}
+
+wait_for()
+{
+	local i
+
+	for ((i = 0; i < 100; i++)); do
+		! "$@" || return 0
+		sleep 0.1
+	done
+	warn "$CASE: gave up waiting for: $*"
+	return 1
+}
