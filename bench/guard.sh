@@ -1,0 +1,98 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# bench/guard.sh [--record]: has the cost of the main cases moved?
+
+export FLAVOUR=bench
+. "$(dirname "$0")/../scripts/lib.sh"
+
+RECORDED=$TOP/bench/recorded.tsv
+RESULTS=$BUILD/$BASE/bench/guard
+CASES=(bpf-accept bpf-tuple bpf-hash-100k)
+ROOM=2	# percent of what the case adds
+
+usage()
+{
+	cat <<USAGE
+Usage: bench/guard.sh [--record]
+
+Measures what ${CASES[*]} add to a forwarded packet
+(UDP over IPv4, 124 bytes), and compares it with bench/recorded.tsv: a case fails
+that moved by more than $ROOM percent, either way. Builds what it needs.
+
+  --record   write bench/recorded.tsv instead; commit it with the reason
+USAGE
+}
+
+# case<TAB>instructions added to a packet
+measure()
+{
+	BENCH_PARTS=udp4 BENCH_RESULTS=$RESULTS \
+		"$TOP/bench/run" "${CASES[@]}" > "$RESULTS/log" 2>&1 || {
+		cat "$RESULTS/log" >&2
+		return 1
+	}
+	awk -F, -v cases="${CASES[*]}" 'BEGIN { n = split(cases, names, " ") }
+		{ added[$1] = $8 }
+		END { for (i = 1; i <= n; i++) printf "%s\t%s\n", names[i], added[names[i]] }' \
+		"$RESULTS/figures.csv"
+}
+
+# Percent with one digit, in the field's own sign.
+moved()
+{
+	awk -v old="$1" -v new="$2" 'BEGIN { printf "%+.1f", 100 * (new - old) / old }'
+}
+
+compare()
+{
+	local name old new percent n=0 failed=0
+
+	printf 'KTAP version 1\n1..%s\n' "${#CASES[@]}"
+	while read -r name new; do
+		n=$((n + 1))
+		old=$(awk -v name="$name" '$1 == name { print $2 }' "$RECORDED")
+		percent=$(moved "${old:-0.001}" "$new")
+		if awk -v p="$percent" -v room="$ROOM" 'BEGIN { exit !(p * p <= room * room) }'; then
+			printf 'ok %d %s # %s instructions (%s%%)\n' "$n" "$name" "$new" "$percent"
+			continue
+		fi
+		failed=$((failed + 1))
+		printf '# %s: %s instructions added to a packet, recorded: %s (%s%%)\n' \
+			"$name" "$new" "${old:-none}" "$percent"
+		printf '# meant so: bench/guard.sh --record, and commit bench/recorded.tsv with the reason\n'
+		printf '# not meant: bench/run %s, and objdump -d of nf_bpf_link.o before and after\n' "$name"
+		printf 'not ok %d %s\n' "$n" "$name"
+	done
+	printf '%s passed, %s failed, 0 skipped\n' "$((n - failed))" "$failed"
+	((failed == 0))
+}
+
+main()
+{
+	local figures
+
+	case ${1:-} in
+	""|--record)
+		;;
+	-h|--help)
+		usage
+		return ;;
+	*)
+		usage >&2
+		exit 2 ;;
+	esac
+
+	make --no-print-directory -s -C "$TOP" bench-build
+	mkdir -p "$RESULTS"
+	figures=$(measure) || die "the cases could not be measured (log: $(rel "$RESULTS/log"))"
+	if [[ ${1:-} = --record ]]; then
+		printf '%s\n' "$figures" > "$RECORDED"
+		note "$figures"
+		return
+	fi
+	[[ -r $RECORDED ]] || die "$RECORDED: not there: bench/guard.sh --record writes it"
+	compare <<< "$figures"
+}
+
+main "$@"
