@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# check.sh [PATTERN]: the tests in the guest, then (without FLAVOUR=) the checks of
-# the series, and one line that counts both.
+# check.sh [PATTERN]: the tests in the guest, then (without FLAVOUR=) the cost of a
+# packet and the checks of the series, and one line that counts all.
 
 . "$(dirname "$0")/lib.sh"
 . "$(dirname "$0")/tests.sh"
@@ -51,7 +51,12 @@ main()
 		run_selftests "$tests"
 		ran=1
 	fi
-	# It builds kernels of its own, whatever the flavour is.
+	# These build kernels of their own, whatever the flavour is.
+	if [[ -z $FLAVOUR && bench-guard = *$PATTERN* ]]; then
+		note "# bench-guard"
+		run_part bench-guard "$TOP/bench/guard.sh"
+		ran=1
+	fi
 	if [[ -z $FLAVOUR && check-patches = *$PATTERN* ]]; then
 		note "# check-patches"
 		run_part check-patches "$TOP/scripts/check-patches.sh"
