@@ -38,7 +38,7 @@ measure_memory()
 	local count each=0
 
 	for count in 1 10 20; do
-		send_frames "$count" -s "$BYTES" -x > /dev/null
+		frames "$count" -s "$BYTES" -x > /dev/null
 		printf 'memory\t4\t%s\t%s\t%s\t%s\n' "$BYTES" "$(($(pieces "$BYTES") - 1))" \
 			"$count" "$(cache_memory)"
 		expire
@@ -51,7 +51,7 @@ completed()
 	local before
 
 	before=$(forwarded)
-	send_frames "$@" > /dev/null
+	frames "$@" > /dev/null
 	printf '%s' "$((($(forwarded) - before) / $(pieces "$BYTES")))"
 }
 
@@ -64,13 +64,13 @@ cache_line()
 measure_filling()
 {
 	local share offered
-	local -A takes=([4096]=5500 [65400]=104000)
+	local -A takes=([4096]=4808 [65400]=101576)
 
 	for share in $CACHE_SHARES; do
 		offered=$(($(cache_limit) * share / 100 / takes[$BYTES]))
 		cache_line "$offered" interleaved "$(completed "$offered" -s "$BYTES" -i "$offered")"
 		expire
-		send_frames "$offered" -s "$BYTES" -x > /dev/null
+		frames "$offered" -s "$BYTES" -x > /dev/null
 		cache_line "$offered" waiting "$(completed 100 -s "$BYTES")"
 		expire
 	done

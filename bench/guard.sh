@@ -27,7 +27,7 @@ USAGE
 # case<TAB>instructions added to a packet
 measure()
 {
-	BENCH_PARTS=udp4 BENCH_RESULTS=$RESULTS \
+	BENCH_PARTS=udp4 BENCH_SIZES="" BENCH_RESULTS=$RESULTS \
 		"$TOP/bench/run" "${CASES[@]}" > "$RESULTS/log" 2>&1 || {
 		cat "$RESULTS/log" >&2
 		return 1

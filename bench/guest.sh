@@ -15,7 +15,7 @@ TOOLS=${BENCH_TOOLS:-}
 PACKETS=${BENCH_PACKETS:-10000}
 # What the clock counts: "instructions", or "ns" where it is a clock.
 UNIT=${BENCH_UNIT:-instructions}
-SIZES=${BENCH_SIZES:-64 512 1500}
+SIZES=${BENCH_SIZES-64 512 1500}
 PINS=/sys/fs/bpf/bench
 AT_END=()
 
@@ -25,7 +25,7 @@ usage()
 Usage: bench/guest.sh [-l] PART [PATTERN...]
        bench/guest.sh -t
 
-Measures one part: udp4, sizes4, udp6, tcp4, frag4, frag6 (cases of cases.sh), cache4,
+Measures one part: udp4, udp6, frames4, frames6, tcp4, frag4, frag6 (cases of cases.sh), cache4,
 cache6 or scaling. Of the cases those that a PATTERN names, or whose names hold it, and
 "nothing", which all others are told relative to.
 
@@ -146,7 +146,7 @@ measure()
 {
 	local count=$1 pieces=$2 before after ns
 
-	$SEND "$3" > /dev/null
+	ORDER=in-order $SEND "$3" > /dev/null
 	# What runs in the background ends. Idle time is free here.
 	sleep 1
 	before=$(forwarded)
@@ -183,29 +183,33 @@ pieces()
 
 measure_fragments()
 {
-	local ORDER BYTES count warm_up
+	local ORDER BYTES count
 
 	raise_cache
 	for BYTES in 4096 65400; do
 		for ORDER in in-order reversed interleaved-100 interleaved-1000; do
-			count=200
+			count=100
+			((BYTES > 4096)) || count=400
 			[[ $ORDER != interleaved-1000 ]] || count=1000
-			((BYTES > 4096)) || count=$((count * 2))
-			warm_up=${ORDER//[^0-9]/}
-			measure "$count" "$(pieces "$BYTES")" "${warm_up:-100}"
+			measure "$count" "$(pieces "$BYTES")" 50
 		done
 	done
 }
 
+sizes()
+{
+	printf '%s\n' "$BYTES"
+	[[ $PART != udp4 || ${CASE_PARTS[$CASE]} != *" sizes "* ]] ||
+		printf '%s\n' "$SIZES"
+}
+
 measure_part()
 {
-	local ORDER=$TRAFFIC
+	local ORDER=$TRAFFIC BYTES=$BYTES
 
 	case $PART in
-	udp*|tcp*)
-		measure "$PACKETS" 1 1000 ;;
-	sizes*)
-		for BYTES in $SIZES; do
+	udp*|frames*|tcp*)
+		for BYTES in $(sizes); do
 			measure "$PACKETS" 1 1000
 		done ;;
 	frag*)
@@ -229,8 +233,10 @@ set_part()
 {
 	PART=$1 L4=udp TRAFFIC=udp BYTES=124
 	case $PART in
-	udp[46]|sizes4|scaling)
+	udp[46]|scaling)
 		;;
+	frames[46])
+		TRAFFIC=frames ;;
 	tcp4)
 		L4=tcp TRAFFIC=tcp BYTES=1500 ;;
 	frag[46]|cache[46])

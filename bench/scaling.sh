@@ -55,6 +55,7 @@ scaling_case()
 {
 	local CASE=$1 CONTROL="listed_is_dropped" SEND=send_udp round
 
+	load_pktgen
 	router_up
 	router_link 1
 	at_end ip link del gen1

@@ -55,10 +55,15 @@ pktgen_flow()
 	pktgen_set gen "udp_dst_max $dport"
 }
 
+load_pktgen()
+{
+	[[ -d $PKTGEN ]] || modprobe pktgen
+}
+
 # pktgen_up BYTES: from the IP header on
 pktgen_up()
 {
-	[[ -d $PKTGEN ]] || modprobe pktgen
+	load_pktgen
 	pktgen_set kpktgend_0 rem_device_all
 	pktgen_set kpktgend_0 add_device gen
 	pktgen_set gen "pkt_size $(($1 + 14))"
@@ -83,17 +88,22 @@ send_udp()
 	send_pktgen "$1"
 }
 
-# --- send_frames: TCP and fragments -----------------------------------------
+# --- send_frames: a packet socket; TCP and fragments -----------------------------------------
 
-# send_frames COUNT [OPTION...]
-send_frames()
+# frames COUNT [OPTION...]
+frames()
 {
 	"$TOOLS/send_frames" -n "$1" "${@:2}" gen "$ROUTER_MAC" "$CLIENT" "$SERVER" 1000 2000
 }
 
+send_frames()
+{
+	frames "$1" -s "$((BYTES - (FAMILY == 4 ? 20 : 40)))"
+}
+
 send_tcp()
 {
-	send_frames "$1" -t -s "$((BYTES - 20))"
+	frames "$1" -t -s "$((BYTES - 20))"
 }
 
 # send_fragments COUNT: datagrams of BYTES, in the order that ORDER names
@@ -101,11 +111,11 @@ send_fragments()
 {
 	case $ORDER in
 	in-order)
-		send_frames "$1" -s "$BYTES" ;;
+		frames "$1" -s "$BYTES" ;;
 	reversed)
-		send_frames "$1" -s "$BYTES" -r ;;
+		frames "$1" -s "$BYTES" -r ;;
 	interleaved-*)
-		send_frames "$1" -s "$BYTES" -i "${ORDER#*-}" ;;
+		frames "$1" -s "$BYTES" -i "${ORDER#*-}" ;;
 	esac
 }
 
@@ -118,7 +128,7 @@ send_listed()
 	local flow=(gen "$ROUTER_MAC" "$LISTED_CLIENT" "$LISTED_SERVER" 9 10)
 
 	case $TRAFFIC in
-	udp)
+	udp|frames)
 		"${frames[@]}" -s 104 "${flow[@]}" > /dev/null ;;
 	tcp)
 		"${frames[@]}" -t -s 1480 "${flow[@]}" > /dev/null ;;
