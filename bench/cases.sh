@@ -387,4 +387,4 @@ add_case "$ONE" iptables-conntrack "conntrack, iptables: -m conntrack" iptables_
 add_case "$MAIN $FRAMES" tc-tuple "tc clsact BPF: one flow" tc_prog tc_tuple
 add_case "$ONE" tc-hash-100k "tc clsact BPF: hash of 100,000 flows" tc_hash 100000
 add_case "$FRAMES" xdp-tuple "XDP generic: one flow" xdp_prog xdp_tuple
-add_case "$ONE" nfqueue "nft: queue to a program in user space" nft_queue
+add_case "frames4" nfqueue "nft: queue to a program in user space" nft_queue

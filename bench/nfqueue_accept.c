@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /* The verdict program of an NFQUEUE: drops one UDP flow over IPv4, accepts the
- * rest. The time of its last verdict, in nanoseconds of CLOCK_REALTIME, is in the
+ * rest. The time of its last verdict, in nanoseconds of CLOCK_MONOTONIC, is in the
  * first 8 bytes of a file, which is mapped so that telling it costs nothing.
  */
 #include <arpa/inet.h>
@@ -73,7 +73,7 @@ static int give_verdict(const struct nlmsghdr *nlh, void *priv)
 	nfq_nlmsg_verdict_put(reply, ntohl(packet->packet_id), verdict);
 	if (mnl_socket_sendto(queue->nl, reply, reply->nlmsg_len) < 0)
 		return MNL_CB_ERROR;
-	clock_gettime(CLOCK_REALTIME, &now);
+	clock_gettime(CLOCK_MONOTONIC, &now);
 	*queue->last = now.tv_sec * 1000000000ULL + now.tv_nsec;
 	return MNL_CB_OK;
 }

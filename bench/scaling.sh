@@ -7,8 +7,10 @@
 #
 #   scaling: case, round, nanoseconds of one sender, nanoseconds of two at once
 
-SCALING_CASES="nothing floor bpf-accept bpf-tuple bpf-hash-100k nft-1 nft-set-100k"
+SCALING_CASES="nothing floor bpf-accept bpf-tuple bpf-hash-1k nft-1"
 SCALING_ROUNDS=5
+# The clock of an emulated processor may advance by 4 ms at once.
+SCALING_PACKETS=50000
 
 # A sender on each processor: a veth hands its packets over on the same.
 second_sender()
@@ -27,7 +29,7 @@ second_sender()
 	pktgen_set gen1 "udp_dst_min 2000"
 	pktgen_set gen1 "udp_dst_max 2000"
 	pktgen_set gen1 "delay 0"
-	pktgen_set gen1 "count $PACKETS"
+	pktgen_set gen1 "count $SCALING_PACKETS"
 }
 
 # The longer of the times that the senders took.
@@ -42,11 +44,11 @@ scaling_round()
 	local one before
 
 	pktgen_set kpktgend_1 rem_device_all
-	one=$(send_udp "$PACKETS")
+	one=$(send_udp "$SCALING_PACKETS")
 	second_sender
 	before=$(forwarded)
 	pktgen_set pgctrl start
-	wait_for forwarded_since "$before" "$((2 * PACKETS))"
+	wait_for forwarded_since "$before" "$((2 * SCALING_PACKETS))"
 	printf 'scaling\t%s\t%s\t%s\t%s\n' "$CASE" "$1" "$one" \
 		"$(slowest "$PKTGEN/gen" "$PKTGEN/gen1")"
 }

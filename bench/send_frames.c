@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /* Sends the packets of one flow, fragments of datagrams if they are larger than
  * the MTU, out of a device. All are made before the first one is sent; what it
- * prints is the time that sending took.
+ * prints is the time that sending took, and when it began, in nanoseconds of
+ * CLOCK_MONOTONIC.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -240,7 +241,8 @@ static int send_frames(const struct frames *frames, const char *device)
 		if (sent <= 0)
 			return -errno;
 	}
-	printf("%llu\n", (unsigned long long)(now_ns() - start));
+	printf("%llu %llu\n", (unsigned long long)(now_ns() - start),
+	       (unsigned long long)start);
 	return 0;
 }
 

@@ -90,10 +90,18 @@ send_udp()
 
 # --- send_frames: a packet socket; TCP and fragments -----------------------------------------
 
-# frames COUNT [OPTION...]
-frames()
+# frame_times COUNT [OPTION...]: how long it took, and when it began
+frame_times()
 {
 	"$TOOLS/send_frames" -n "$1" "${@:2}" gen "$ROUTER_MAC" "$CLIENT" "$SERVER" 1000 2000
+}
+
+frames()
+{
+	local times
+
+	times=$(frame_times "$@")
+	printf '%s\n' "${times% *}"
 }
 
 send_frames()
@@ -143,13 +151,12 @@ send_listed()
 # into FILE. Its work goes on when all is sent, and is work all the same.
 send_queued()
 {
-	local file=$1 count=$2 start before
+	local file=$1 count=$2 before times
 
 	before=$(forwarded)
-	start=${EPOCHREALTIME/./}
-	send_udp "$count" > /dev/null
+	times=$(frame_times "$count" -s "$((BYTES - 20))")
 	wait_for forwarded_since "$before" "$count"
-	printf '%s\n' "$(($(od -A n -t d8 "$file") - start * 1000))"
+	printf '%s\n' "$(($(od -A n -t d8 "$file") - ${times#* }))"
 }
 
 forwarded_since()
