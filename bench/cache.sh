@@ -55,6 +55,13 @@ completed()
 	printf '%s' "$((($(forwarded) - before) / $(pieces "$BYTES")))"
 }
 
+# waiting COUNT: from another source, or the whole ones would complete them
+waiting()
+{
+	"$TOOLS/send_frames" -n "$1" -s "$BYTES" -x gen "$ROUTER_MAC" "$LISTED_CLIENT" \
+		"$SERVER" 9 10 > /dev/null
+}
+
 cache_line()
 {
 	printf 'cache\t%s\t%s\t%s\t%s\t%s\t%s\n' "$FAMILY" "$BYTES" "$(cache_limit)" "$@"
@@ -70,7 +77,7 @@ measure_filling()
 		offered=$(($(cache_limit) * share / 100 / takes[$BYTES]))
 		cache_line "$offered" interleaved "$(completed "$offered" -s "$BYTES" -i "$offered")"
 		expire
-		frames "$offered" -s "$BYTES" -x > /dev/null
+		waiting "$offered"
 		cache_line "$offered" waiting "$(completed 100 -s "$BYTES")"
 		expire
 	done
