@@ -41,7 +41,7 @@ measure()
 # Percent with one digit, in the field's own sign.
 moved()
 {
-	awk -v old="$1" -v new="$2" 'BEGIN { printf "%+.1f", 100 * (new - old) / old }'
+	awk -v old="$1" -v new="$2" 'BEGIN { printf "%+.1f%%", 100 * (new - old) / old }'
 }
 
 compare()
@@ -52,14 +52,15 @@ compare()
 	while read -r name new; do
 		n=$((n + 1))
 		old=$(awk -v name="$name" '$1 == name { print $2 }' "$RECORDED")
-		percent=$(moved "${old:-0.001}" "$new")
-		if awk -v p="$percent" -v room="$ROOM" 'BEGIN { exit !(p * p <= room * room) }'; then
-			printf 'ok %d %s # %s instructions (%s%%)\n' "$n" "$name" "$new" "$percent"
+		percent=none
+		[[ -z $old ]] || percent=$(moved "$old" "$new")
+		if [[ -n $old ]] && awk -v p="${percent%\%}" -v room="$ROOM" 'BEGIN { exit !(p * p <= room * room) }'; then
+			printf 'ok %d %s # %s instructions (%s)\n' "$n" "$name" "$new" "$percent"
 			continue
 		fi
 		failed=$((failed + 1))
-		printf '# %s: %s instructions added to a packet, recorded: %s (%s%%)\n' \
-			"$name" "$new" "${old:-none}" "$percent"
+		printf '# %s: %s instructions added to a packet, recorded: %s (%s)\n' \
+			"$name" "$new" "${old:-never}" "$percent"
 		printf '# meant so: bench/guard.sh --record, and commit bench/recorded.tsv with the reason\n'
 		printf '# not meant: bench/run %s, and objdump -d of nf_bpf_link.o before and after\n' "$name"
 		printf 'not ok %d %s\n' "$n" "$name"
