@@ -40,6 +40,6 @@ if (has("fragments")) {
 	set xlabel "order of the fragments"
 	set ylabel "instructions added to a datagram"
 	set xrange [-0.5:3.5]
-	set xtics ("in order" 0, "reversed" 1, "interleaved, 100" 2, "interleaved, 1,000" 3)
+	set xtics ("in order" 0, "reversed" 1, "among 100" 2, "among 1,000" 3)
 	plot for [i=0:series("fragments") - 1] file("fragments") index i using 1:2 lw 2 title columnheader(1)
 }
