@@ -120,6 +120,16 @@ router_up()
 	ROUTER_PID=$!
 }
 
+# A new neighbour is the first of its place in the table. The places are random: an
+# older one before it would cost each packet 7 instructions, or not.
+first_neighbour()
+{
+	ip -n router -batch - <<-BATCH
+	neigh del $SERVER dev out
+	neigh add $SERVER lladdr 02:00:00:00:00:02 dev out nud permanent
+	BATCH
+}
+
 # at_end COMMAND...: done by router_down
 at_end()
 {
@@ -241,6 +251,7 @@ run_case()
 	router_up
 	eval "${CASE_RUN[$CASE]}" > /dev/null
 	$CONTROL
+	first_neighbour
 	measure_part
 	router_down
 }

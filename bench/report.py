@@ -228,7 +228,7 @@ def write_data(path: str, series: dict[str, list[tuple[float, float]]]) -> None:
     """For gnuplot: a block for each series, named by its first line."""
     with open(path, "w", encoding="ascii") as file:
         for name, points in series.items():
-            if points:
+            if len(points) > 1:
                 print(f'"{name}"', *[f"{x} {y:.1f}" for x, y in points],
                       sep="\n", end="\n\n\n", file=file)
 
