@@ -1,0 +1,13 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# Random trains of fragments through the router under a strict program, judged by an
+# oracle that has its own idea of reassembly; before that, what the oracle would
+# notice, and the trains of corpus/. NF_BPF_SECONDS and NF_BPF_SEED: frag/run_fuzz.py.
+
+source "$(dirname "$0")/../lib.sh"
+# shellcheck source=frag/setup.sh
+source "$SELFTESTS_SRC/torture/frag/setup.sh"
+
+lib_setup > >(sed 's/^/# /') 2>&1
+python frag/run_fuzz.py "$PINS/judge" "$SELFTESTS_SRC/torture/corpus"
