@@ -26,6 +26,12 @@
 static_assert((int)NF_IP_PRI_CONNTRACK_DEFRAG ==
 	      (int)NF_IP6_PRI_CONNTRACK_DEFRAG);
 
+/* Numbers of protocols that the kernel has no names for (RFC 7401, RFC 5533). */
+enum {
+	BPF_NF_NEXTHDR_HIP	= 139,
+	BPF_NF_NEXTHDR_SHIM6	= 140,
+};
+
 enum {
 	BPF_NF_DEFRAG_V4,
 	BPF_NF_DEFRAG_V6,
@@ -159,16 +165,38 @@ static __always_inline bool bpf_nf_is_whole(const struct sk_buff *skb, u8 pf)
 	       nexthdr == NEXTHDR_ICMP;
 }
 
+/* Headers of this form which the kernel does not walk, and so neither reassembles
+ * behind. Each is meant to be the last; a receiver may go on all the same.
+ */
+static bool bpf_nf_chain_goes_on(const struct sk_buff *skb, unsigned int offset,
+				 u8 nexthdr)
+{
+	struct ipv6_opt_hdr _hdr, *hdr;
+
+	if (nexthdr != NEXTHDR_MOBILITY && nexthdr != BPF_NF_NEXTHDR_HIP &&
+	    nexthdr != BPF_NF_NEXTHDR_SHIM6)
+		return false;
+	hdr = skb_header_pointer(skb, offset, sizeof(_hdr), &_hdr);
+	if (!hdr || skb->len - offset < ipv6_optlen(hdr))
+		return true;
+	nexthdr = hdr->nexthdr;
+	return nexthdr == NEXTHDR_MOBILITY || nexthdr == BPF_NF_NEXTHDR_HIP ||
+	       nexthdr == BPF_NF_NEXTHDR_SHIM6 ||
+	       (nexthdr != NEXTHDR_NONE && ipv6_ext_hdr(nexthdr));
+}
+
 /**
  * bpf_nf_is_fragment - is this packet a fragment, or can that not be ruled out?
  * @skb: the packet, its data at the network header
  * @pf: NFPROTO_IPV4 or NFPROTO_IPV6
  *
- * Return: true for a fragment, and for an IPv6 header chain that is cut
+ * Return: true for a fragment, and for an IPv6 header chain that is cut or that
+ * goes on where the kernel does not follow
  */
 bool bpf_nf_is_fragment(const struct sk_buff *skb, u8 pf)
 {
 	unsigned int offset = 0;
+	int nexthdr, flags = 0;
 
 	if (likely(bpf_nf_is_whole(skb, pf)))
 		return false;
@@ -178,8 +206,9 @@ bool bpf_nf_is_fragment(const struct sk_buff *skb, u8 pf)
 	/* A chain that ends before its last header hides whether it has a
 	 * fragment header: only one that was read to its end has none.
 	 */
-	return ipv6_find_hdr(skb, &offset, NEXTHDR_FRAGMENT, NULL,
-			     NULL) != -ENOENT;
+	nexthdr = ipv6_find_hdr(skb, &offset, -1, NULL, &flags);
+	return nexthdr < 0 || (flags & IP6_FH_F_FRAG) ||
+	       bpf_nf_chain_goes_on(skb, offset, nexthdr);
 }
 
 static noinline unsigned int
