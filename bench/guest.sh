@@ -25,13 +25,16 @@ usage()
 	cat <<USAGE
 Usage: bench/guest.sh [-l] PART [PATTERN...]
        bench/guest.sh -t
+       bench/guest.sh -T CASE
 
-Measures one part: udp4, udp6, frames4, frames6, tcp4, frag4, frag6 (cases of cases.sh), cache4,
-cache6 or scaling. Of the cases those that a PATTERN names, or whose names hold it, and
+Measures one part: udp4, udp6, frames4, frames6, tcp4, frag4, frag6 (cases
+of cases.sh), cache4, cache6 or scaling. Of the cases those that a PATTERN names, or whose names hold it, and
 "nothing", which all others are told relative to.
 
   -l   list the cases of the part that would be measured
   -t   tell what each case is: "case", its name, a text
+  -T   for bench/trace, which watches from outside: tell the addresses of programs and
+       their code, say "ready", and send packets far from each other until it ends
 
 A line of stdout for each: unit, case, family, traffic, bytes, packets or datagrams,
 how many of the unit for all of them. cache.sh and scaling.sh say what theirs hold.
@@ -256,6 +259,24 @@ run_case()
 	router_down
 }
 
+trace_case()
+{
+	local CASE=$1 CONTROL=listed_is_dropped SEND=send_udp
+
+	sysctl -qw net.core.bpf_jit_kallsyms=1
+	router_up
+	eval "${CASE_RUN[$CASE]}" > /dev/null
+	$CONTROL
+	grep -F ' bpf_prog_' /proc/kallsyms | sed 's/^/symbol /' || :
+	bpftool -j link show | jq -r '.[] | select(.type == "netfilter").prog_id' | sort -nu |
+		xargs -r -n 1 bpftool prog dump jited id | sed 's/^/jited /'
+	echo ready
+	pktgen_up "$BYTES"
+	pktgen_flow "$CLIENT" "$SERVER" 1000 0 2000
+	pktgen_set gen "delay 20000000"
+	send_pktgen 0
+}
+
 # What a part sends, over what.
 set_part()
 {
@@ -304,6 +325,11 @@ main()
 		for name in "${CASES[@]}"; do
 			printf 'case\t%s\t%s\n' "$name" "${CASE_TEXT[$name]}"
 		done
+		return ;;
+	-T)
+		(($# == 2)) || { usage >&2; exit 2; }
+		set_part udp4
+		trace_case "$2"
 		return ;;
 	-l)
 		list=1
