@@ -19,6 +19,8 @@ MAIN="udp4 sizes udp6 tcp4"
 # of the kernel's: it has another sender, and what it is compared with as well.
 FRAMES="frames4 frames6 tcp4"
 FRAGMENTS="frag4 frag6"
+# Packets that only the last field tells from the listed flow.
+LAST="last4 last6"
 
 # add_case PARTS NAME TEXT COMMAND [ARGUMENT...]
 add_case()
@@ -345,8 +347,8 @@ nft_defrag_conntrack()
 	nft_rules 1 "ct state invalid drop"
 }
 
-add_case "$MAIN $FRAMES $FRAGMENTS" nothing "no policy" nothing
-add_case "$MAIN" floor "empty hook in C" floor
+add_case "$MAIN $FRAMES $FRAGMENTS $LAST" nothing "no policy" nothing
+add_case "$MAIN $LAST" floor "empty hook in C" floor
 add_case "$ONE $FRAGMENTS" defrag "nf_defrag alone" defrag
 add_case "$MAIN" bpf-accept "netfilter BPF: accept" bpf_accept_own
 add_case "$ONE" bpf-accept-inet "accept, inet" bpf_accept inet
@@ -355,13 +357,13 @@ add_case "$ONE" bpf-accept-strict "accept, strict" bpf_accept_own strict
 add_case "$ONE" bpf-accept-2 "two programs" attach_many 2
 add_case "$ONE" bpf-accept-4 "four programs" attach_many 4
 add_case "$ONE" bpf-accept-8 "eight programs" attach_many 8
-add_case "$MAIN $FRAMES" bpf-tuple "netfilter BPF: one flow" bpf_tuple
+add_case "$MAIN $FRAMES $LAST" bpf-tuple "netfilter BPF: one flow" bpf_tuple
 add_case "$FRAGMENTS" bpf-tuple-defrag "netfilter BPF: one flow, defrag" bpf_tuple defrag
 add_case "$ONE" bpf-hash-1 "hash of 1 flow" bpf_hash 1
 add_case "$ONE" bpf-hash-1k "hash of 1,000 flows" bpf_hash 1000
 add_case "$MAIN" bpf-hash-100k "hash of 100,000 flows" bpf_hash 100000
 add_case "$ONE" bpf-lpm-10k "LPM trie of 10,000 prefixes" bpf_lpm 10000
-add_case "$MAIN" nft-1 "nft: one rule" nft_rules 1
+add_case "$MAIN $LAST" nft-1 "nft: one rule" nft_rules 1
 add_case "$ONE" nft-1-counter "nft: one rule, then counter" nft_rules 1 "" "counter"
 add_case "$FRAGMENTS" nft-1-defrag "nft: one rule, nf_defrag" nft_defrag
 add_case "$FRAGMENTS" nft-1-conntrack "nft: one rule, conntrack" nft_defrag_conntrack
@@ -372,19 +374,19 @@ add_case "$ONE" nft-set-1 "nft: set of 1 flow" nft_set 1
 add_case "$ONE" nft-set-1k "nft: set of 1,000 flows" nft_set 1000
 add_case "udp4 sizes udp6" nft-set-100k "nft: set of 100,000 flows" nft_set 100000
 add_case "$ONE" nft-lpm-10k "nft: set of 10,000 prefixes" nft_prefixes 10000
-add_case "$MAIN" iptables-1 "iptables: one rule" iptables_rules 1
+add_case "$MAIN $LAST" iptables-1 "iptables: one rule" iptables_rules 1
 add_case "$ONE" iptables-10 "iptables: 10 rules" iptables_rules 10
 add_case "$ONE" iptables-100 "iptables: 100 rules" iptables_rules 100
 add_case "$ONE" iptables-1k "iptables: 1,000 rules" iptables_rules 1000
 add_case "$ONE" iptables-set-1 "iptables: ipset of 1 flow" iptables_set 1
 add_case "$ONE" iptables-set-1k "iptables: ipset of 1,000 flows" iptables_set 1000
 add_case "$ONE" iptables-set-100k "iptables: ipset of 100,000 flows" iptables_set 100000
-add_case "$ONE" iptables-bpf "iptables: -m bpf, one flow" iptables_bpf
+add_case "$ONE $LAST" iptables-bpf "iptables: -m bpf, one flow" iptables_bpf
 add_case "$ONE" conntrack "conntrack alone" conntrack
 add_case "$ONE" bpf-conntrack "conntrack, netfilter BPF: state" bpf_conntrack
 add_case "$ONE" nft-conntrack "conntrack, nft: ct state" nft_conntrack
 add_case "$ONE" iptables-conntrack "conntrack, iptables: -m conntrack" iptables_conntrack
-add_case "$MAIN $FRAMES" tc-tuple "tc clsact BPF: one flow" tc_prog tc_tuple
+add_case "$MAIN $FRAMES $LAST" tc-tuple "tc clsact BPF: one flow" tc_prog tc_tuple
 add_case "$ONE" tc-hash-100k "tc clsact BPF: hash of 100,000 flows" tc_hash 100000
 add_case "$FRAMES" xdp-tuple "XDP generic: one flow" xdp_prog xdp_tuple
 add_case "frames4" nfqueue "nft: queue to a program in user space" nft_queue

@@ -27,7 +27,7 @@ Usage: bench/guest.sh [-l] PART [PATTERN...]
        bench/guest.sh -t
        bench/guest.sh -T CASE
 
-Measures one part: udp4, udp6, frames4, frames6, tcp4, frag4, frag6 (cases
+Measures one part: udp4, udp6, last4, last6, frames4, frames6, tcp4, frag4, frag6 (cases
 of cases.sh), cache4, cache6 or scaling. Of the cases those that a PATTERN names, or whose names hold it, and
 "nothing", which all others are told relative to.
 
@@ -238,7 +238,7 @@ measure_part()
 	local ORDER=$TRAFFIC BYTES=$BYTES
 
 	case $PART in
-	udp*|frames*|tcp*)
+	udp*|last*|frames*|tcp*)
 		for BYTES in $(sizes); do
 			measure "$PACKETS" 1 1000
 		done ;;
@@ -284,6 +284,8 @@ set_part()
 	case $PART in
 	udp[46]|scaling)
 		;;
+	last[46])
+		TRAFFIC=last ;;
 	frames[46])
 		TRAFFIC=frames ;;
 	tcp4)

@@ -130,6 +130,8 @@ def traffic_table(figures: Figures) -> Table:
     traffics = [(f"UDP/IPv4 {size}", Traffic(4, "udp", size)) for size in (64, 124, 512, 1500)]
     traffics += [("TCP/IPv4 1500", Traffic(4, "tcp", 1500)),
                  ("UDP/IPv6 124", Traffic(6, "udp", 124)),
+                 ("last field/IPv4 124", Traffic(4, "last", 124)),
+                 ("last field/IPv6 124", Traffic(6, "last", 124)),
                  ("packet socket/IPv4 124", Traffic(4, "frames", 124)),
                  ("packet socket/IPv6 124", Traffic(6, "frames", 124))]
     return pivot(figures, "Other packets, added instructions", traffics)

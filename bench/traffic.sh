@@ -88,6 +88,14 @@ send_udp()
 	send_pktgen "$1"
 }
 
+# The listed flow but for the destination's port, which is what rules ask for last.
+send_last()
+{
+	pktgen_up "$BYTES"
+	pktgen_flow "$LISTED_CLIENT" "$LISTED_SERVER" 9 0 2000
+	send_pktgen "$1"
+}
+
 # --- send_frames: a packet socket; TCP and fragments -----------------------------------------
 
 # frame_times COUNT [OPTION...]: how long it took, and when it began
@@ -136,7 +144,7 @@ send_listed()
 	local flow=(gen "$ROUTER_MAC" "$LISTED_CLIENT" "$LISTED_SERVER" 9 10)
 
 	case $TRAFFIC in
-	udp|frames)
+	udp|last|frames)
 		"${frames[@]}" -s 104 "${flow[@]}" > /dev/null ;;
 	tcp)
 		"${frames[@]}" -t -s 1480 "${flow[@]}" > /dev/null ;;
