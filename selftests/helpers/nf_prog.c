@@ -33,12 +33,17 @@ static const char usage[] =
 	"       nf_prog pin LINK PATH\n"
 	"       nf_prog info LINK\n"
 	"       nf_prog prog-id PROG\n"
+	"       nf_prog auto NETNS OBJECT PROGRAM...\n"
+	"       nf_prog links\n"
 	"\n"
 	"PROG, MAP and LINK are pins, which \"load\" makes in DIR under the names in\n"
 	"OBJECT. \"clean\" detaches and removes links, all in a DIR, and sets the\n"
 	"map \"stats\" there to zero.\n"
 	"\"alternate\" updates the link TIMES times, to each program in turn, and each\n"
 	"time once the one there has had a packet.\n"
+	"\"auto\" loads programs by their names in OBJECT, attaches each to the place that\n"
+	"its section names, prints a line and holds all of them until its input ends.\n"
+	"\"links\" prints how many links the kernel has.\n"
 	"PF is inet, ip or ip6; HOOK is prerouting, input, forward, output or\n"
 	"postrouting. Without \"pin\" attach prints a line and holds the link until it\n"
 	"is killed.\n"
@@ -436,6 +441,58 @@ static int do_prog_id(char **argv)
 	return 0;
 }
 
+static int attach_all(struct bpf_object *obj)
+{
+	struct bpf_program *prog;
+
+	char byte;
+
+	bpf_object__for_each_program(prog, obj)
+		if (bpf_program__autoload(prog) && !bpf_program__attach(prog))
+			return refused("attach", bpf_program__name(prog), -errno);
+	puts("attached");
+	fflush(stdout);
+	while (read(STDIN_FILENO, &byte, 1) > 0)
+		;
+	return 0;
+}
+
+static int do_auto(char **argv)
+{
+	struct bpf_program *prog;
+	struct bpf_object *obj;
+	char **name;
+	int err;
+
+	if (!argv[0] || !argv[1] || !argv[2])
+		return wrong("auto");
+	err = enter_netns(argv[0]);
+	if (err)
+		return refused("netns", argv[0], err);
+	obj = bpf_object__open(argv[1]);
+	if (!obj)
+		return refused("open", argv[1], -errno);
+	for (name = argv + 2; *name; name++) {
+		prog = bpf_object__find_program_by_name(obj, *name);
+		if (!prog)
+			return refused("find", *name, -ENOENT);
+		bpf_program__set_autoload(prog, true);
+	}
+	err = bpf_object__load(obj);
+	return err ? refused("load", argv[1], err) : attach_all(obj);
+}
+
+static int do_links(char **argv)
+{
+	__u32 id = 0;
+	int nr = 0;
+
+	while (!bpf_link_get_next_id(id, &id))
+		nr++;
+	printf("%d\n", nr);
+	return 0;
+}
+
 static const struct {
 	const char *name;
 	int (*run)(char **argv);
@@ -453,6 +510,8 @@ static const struct {
 	{ "pin", do_pin },
 	{ "info", do_info },
 	{ "prog-id", do_prog_id },
+	{ "auto", do_auto },
+	{ "links", do_links },
 };
 
 int main(int argc, char **argv)
