@@ -6,6 +6,7 @@
  */
 #include <ctype.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <sched.h>
 #include <sys/fsuid.h>
 
@@ -255,6 +256,25 @@ NF_TEST_F(passed, attach_next_to)
 	EXPECT_EQ(refusal, nf_link_at(self->other_fd, &self->key, self->link_fd));
 	self->key.flags = BPF_F_NETFILTER_BEFORE;
 	EXPECT_EQ(refusal, nf_link_at(self->other_fd, &self->key, self->prog_fd));
+}
+
+/* Nor does a refusal tell which ids there are. */
+NF_TEST_F(passed, attach_next_to_id)
+{
+	int fd;
+
+	self->key.flags = BPF_F_NETFILTER_AFTER | BPF_F_NETFILTER_LINK |
+			  BPF_F_NETFILTER_ID;
+	fd = nf_link_at(self->other_fd, &self->key, self->link_id);
+	ASSERT_LE(0, fd);
+	close(fd);
+	EXPECT_EQ(-ENOENT, nf_link_at(self->other_fd, &self->key, INT_MAX));
+
+	ASSERT_EQ(0, become(variant->who));
+	EXPECT_EQ(-EPERM, nf_link_at(self->other_fd, &self->key, self->link_id));
+	EXPECT_EQ(-EPERM, nf_link_at(self->other_fd, &self->key, INT_MAX));
+	self->key.flags = BPF_F_NETFILTER_AFTER | BPF_F_NETFILTER_ID;
+	EXPECT_EQ(-EPERM, nf_link_at(self->other_fd, &self->key, INT_MAX));
 }
 
 NF_TEST_F(passed, hooks)

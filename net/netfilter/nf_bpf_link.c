@@ -659,6 +659,9 @@ static int bpf_nf_choose_priority(struct net *net, const union bpf_attr *attr,
 		return bpf_nf_check_priority(*priority, flags);
 	}
 
+	/* Which ids there are is what BPF_LINK_GET_FD_BY_ID does not tell either. */
+	if (flags & BPF_F_NETFILTER_ID && !capable(CAP_SYS_ADMIN))
+		return -EPERM;
 	if (flags & BPF_F_NETFILTER_LINK)
 		err = bpf_nf_priority_of_link(net, attr, priority);
 	else

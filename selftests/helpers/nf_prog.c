@@ -466,7 +466,7 @@ static int do_auto(char **argv)
 
 	if (!argv[0] || !argv[1] || !argv[2])
 		return wrong("auto");
-	err = enter_netns(argv[0]);
+	err = nf_netns_enter(argv[0]);
 	if (err)
 		return refused("netns", argv[0], err);
 	obj = bpf_object__open(argv[1]);

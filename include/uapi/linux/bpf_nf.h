@@ -13,7 +13,8 @@
  *
  * BPF_LINK_CREATE with a program of BPF_PROG_TYPE_NETFILTER fails with
  *
- * -EPERM		the caller lacks CAP_NET_ADMIN in its network namespace
+ * -EPERM		the caller lacks CAP_NET_ADMIN in its network namespace, or
+ *			CAP_SYS_ADMIN to name a link or program by id
  * -EINVAL		link_create.flags is not 0, attach_type is not
  *			BPF_NETFILTER, strict without
  *			BPF_F_NETFILTER_IP_DEFRAG, a place that is neither or
