@@ -128,19 +128,6 @@ FIXTURE(user_namespace)
 	struct nf_key key;
 };
 
-static int write_file(const char *path, const char *text)
-{
-	int fd = open(path, O_WRONLY);
-	int err = 0;
-
-	if (fd < 0)
-		return -errno;
-	if (write(fd, text, strlen(text)) != strlen(text))
-		err = -errno;
-	close(fd);
-	return err;
-}
-
 /* All capabilities, but of a user namespace of its own. */
 FIXTURE_SETUP(user_namespace)
 {
@@ -151,7 +138,7 @@ FIXTURE_SETUP(user_namespace)
 	ASSERT_LE(0, self->prog_fd);
 	if (unshare(CLONE_NEWUSER))
 		SKIP(return, "no user namespaces: %s", strerror(errno));
-	ASSERT_EQ(0, write_file("/proc/self/uid_map", "0 0 1"));
+	ASSERT_EQ(0, nf_write_file("/proc/self/uid_map", "0 0 1"));
 }
 
 FIXTURE_TEARDOWN(user_namespace)

@@ -35,17 +35,6 @@ static const char * const modules[] = { "nf_defrag_ipv4", "nf_defrag_ipv6" };
 
 #define FAULT_DIR "/sys/kernel/debug/"
 
-static int write_text(const char *path, const char *text)
-{
-	int fd = open(path, O_WRONLY | O_CLOEXEC), err;
-
-	if (fd < 0)
-		return -errno;
-	err = write(fd, text, strlen(text)) < 0 ? -errno : 0;
-	close(fd);
-	return err;
-}
-
 /* Also what may sleep is to fail, single pages too, and without a stack dump that
  * would be taken for a complaint.
  */
@@ -66,7 +55,7 @@ static int setup_faults(void)
 	size_t i;
 
 	for (i = 0; !err && i < ARRAY_SIZE(settings); i++)
-		err = write_text(settings[i].path, settings[i].value);
+		err = nf_write_file(settings[i].path, settings[i].value);
 	return err;
 }
 

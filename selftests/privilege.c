@@ -20,19 +20,6 @@
 
 enum { PACKET = 64, STATE_MAX = 128, BUFFER = 4096, NOBODY = 65534 };
 
-static int write_file(const char *path, const char *text)
-{
-	int fd = open(path, O_WRONLY);
-	int err = 0;
-
-	if (fd < 0)
-		return -errno;
-	if (write(fd, text, strlen(text)) != strlen(text))
-		err = -errno;
-	close(fd);
-	return err;
-}
-
 /* A packet as short as IPv6's header and some more, of which nothing is 0xa5. */
 static void set_packet(unsigned char packet[PACKET], __u32 pf)
 {
@@ -140,7 +127,7 @@ static int become(enum who who)
 		return nf_set_caps(0);
 	if (unshare(CLONE_NEWUSER))
 		return -errno;
-	err = write_file("/proc/self/uid_map", "0 0 1");
+	err = nf_write_file("/proc/self/uid_map", "0 0 1");
 	if (!err && who == IN_OWN_NETNS)
 		err = nf_netns_new();
 	return err;

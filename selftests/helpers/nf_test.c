@@ -24,6 +24,19 @@
 
 #include "nf_test.h"
 
+int nf_write_file(const char *path, const char *text)
+{
+	ssize_t len = strlen(text);
+	int fd, err;
+
+	fd = open(path, O_WRONLY | O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	err = write(fd, text, len) == len ? 0 : -errno;
+	close(fd);
+	return err;
+}
+
 int nf_netns_new(void)
 {
 	return unshare(CLONE_NEWNET) ? -errno : 0;

@@ -91,6 +91,7 @@ struct nf_load {
 };
 
 /* All of these return a negative errno on failure. */
+int nf_write_file(const char *path, const char *text);
 int nf_netns_new(void);
 int nf_netns_enter(const char *name);
 int nf_netns_loopback_up(void);
