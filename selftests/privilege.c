@@ -179,9 +179,11 @@ NF_TEST_F(passed, info_and_fdinfo)
 NF_TEST_F(passed, test_run)
 {
 	unsigned char packet[PACKET];
-	LIBBPF_OPTS(bpf_test_run_opts, opts,
+	struct bpf_test_run_opts opts = {
+		.sz = sizeof(opts),
 		.data_in = packet,
-		.data_size_in = sizeof(packet));
+		.data_size_in = sizeof(packet),
+	};
 
 	set_packet(packet, NFPROTO_IPV4);
 	ASSERT_EQ(0, become(variant->who));
@@ -489,11 +491,13 @@ NF_TEST_F(result, nothing_but_the_packet)
 	set_packet(in + mac, variant->pf);
 	state[self->offset_pf] = variant->pf;
 	for (hook = 0; hook < NF_INET_NUMHOOKS; hook++) {
-		LIBBPF_OPTS(bpf_test_run_opts, opts,
+		struct bpf_test_run_opts opts = {
+			.sz = sizeof(opts),
 			.data_in = in, .data_size_in = mac + PACKET,
 			.data_out = out, .data_size_out = sizeof(out),
 			.ctx_in = state, .ctx_size_in = self->state_size,
-			.ctx_out = ctx_out, .ctx_size_out = sizeof(ctx_out));
+			.ctx_out = ctx_out, .ctx_size_out = sizeof(ctx_out),
+		};
 
 		if (mac && hook == NF_INET_LOCAL_OUT)
 			continue;
@@ -513,9 +517,11 @@ NF_TEST_F(result, nothing_but_the_packet)
 NF_TEST_F(result, nothing_of_a_refused_packet)
 {
 	static unsigned char in[14 + PACKET], out[BUFFER], canary[BUFFER];
-	LIBBPF_OPTS(bpf_test_run_opts, opts,
+	struct bpf_test_run_opts opts = {
+		.sz = sizeof(opts),
 		.data_in = in, .data_size_in = 1,
-		.data_out = out, .data_size_out = sizeof(out));
+		.data_out = out, .data_size_out = sizeof(out),
+	};
 
 	memset(canary, CANARY, sizeof(canary));
 	memcpy(out, canary, sizeof(out));

@@ -10,6 +10,7 @@
 #include <netinet/ip6.h>
 #include <netinet/udp.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -37,7 +38,7 @@ static const char usage[] =
 	"\n"
 	"Exit status: 0 done, 1 failed, 2 wrong arguments.\n";
 
-static volatile sig_atomic_t stop;
+static atomic_bool stop;
 
 struct sender {
 	int fd;
@@ -53,7 +54,7 @@ struct sender {
 
 static void on_signal(int signal)
 {
-	stop = 1;
+	stop = true;
 }
 
 static int failed(const char *what)
