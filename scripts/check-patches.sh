@@ -383,7 +383,7 @@ list_checks()
 	done < <(own_files | cut -f 2)
 	{
 		cd "$TOP"
-		find net include "patches/$BASE/compat" tools samples selftests \
+		find net include "patches/$BASE/compat" tools samples selftests bench \
 		     -name '*.[ch]' | sort
 		for dir in "patches/$BASE" tools/lib/bpf-patch tools/bpf/bpftool-patch; do
 			series_patches "$dir" | sed "s:^:$dir/:"
