@@ -16,9 +16,9 @@
 /* BTF of modules, for kfuncs: the fds that CALL_KFUNC() counts, from 1 on. */
 static const int *nf_verifier_fds;
 
-static int nf_verifier_load(char *log, size_t log_size, enum bpf_prog_type type,
-			    const char *license, const struct bpf_insn *insns,
-			    size_t insn_cnt)
+static inline int nf_verifier_load(char *log, size_t log_size, enum bpf_prog_type type,
+				   const char *license, const struct bpf_insn *insns,
+				   size_t insn_cnt)
 {
 	const struct nf_load load = {
 		.type = type,

@@ -1,0 +1,390 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * The inputs of syscall_fuzz: sequences of calls, each of a kind that names its
+ * arguments, with the values that are worth a try. As text, a call is a line:
+ * "create pf=2 hook=1"; what is not said is the argument's first value.
+ */
+#ifndef SYSCALL_INPUT_H
+#define SYSCALL_INPUT_H
+
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "helpers/nf_test.h"
+
+enum { MAX_ARGS = 16, MAX_VALUES = 14, MAX_CALLS = 16 };
+
+/* What an argument that stands for a file descriptor, or an id, refers to. */
+enum ref {
+	REF_ACCEPT, REF_DROP, REF_LOADED,
+	REF_LINK,		/* the first of NR_LINKS */
+	NR_LINKS	= 8,
+	REF_NONE	= REF_LINK + NR_LINKS,
+	REF_FILE, REF_MAP, REF_FOREIGN_PROG, REF_FOREIGN_LINK, REF_UNOPENED,
+	NR_REFS,
+};
+
+enum { NR_PINS = 3, PATH_NO_BPFFS = NR_PINS, PATH_NO_DIRECTORY, PATH_BAD, NR_PATHS };
+
+enum kind {
+	CREATE, UPDATE, DETACH, INFO, PIN, GET, UNPIN, RUN, LOAD, CLOSE, SEND, NR_KINDS,
+};
+
+enum { C_PROG, C_TYPE, C_LFLAGS, C_PF, C_HOOK, C_PRIO, C_FLAGS, C_REL, C_SIZE, C_AT, C_BYTE };
+enum { U_LINK, U_PROG, U_FLAGS, U_OLD, U_SIZE, U_AT, U_BYTE };
+enum { D_LINK, D_SIZE, D_AT, D_BYTE };
+enum { I_FD, I_LEN, I_POINTER, I_FILL };
+enum { P_FD, P_PATH, P_FLAGS };
+enum {
+	R_PROG, R_PACKET, R_SIZE, R_OUT, R_POINTERS, R_REPEAT, R_CTX, R_PF, R_HOOK, R_POKE,
+	R_FLAGS, R_CPU, R_BATCH, R_CTX_OUT, R_AT, R_BYTE,
+};
+
+enum {
+	L_TEMPLATE, L_TYPE, L_ATTACH, L_AT1, L_WHAT1, L_VALUE1, L_AT2, L_WHAT2, L_VALUE2,
+	L_FLAGS, L_COUNT,
+};
+
+enum { BAD_IN = 1, BAD_OUT = 2, NULL_OUT = 4 };
+enum { WHAT_NOTHING, WHAT_CODE, WHAT_DST, WHAT_SRC, WHAT_OFF, WHAT_IMM, WHAT_DELETE, WHAT_REPEAT };
+
+struct argument {
+	const char *name;
+	int nr;
+	long values[MAX_VALUES];
+};
+
+struct call {
+	enum kind kind;
+	long arg[MAX_ARGS];
+};
+
+struct input {
+	int nr;
+	struct call calls[MAX_CALLS];
+};
+
+#define ARG(name, ...) \
+	{ name, sizeof((long[]) { __VA_ARGS__ }) / sizeof(long), { __VA_ARGS__ } }
+#define DEFRAG BPF_F_NETFILTER_IP_DEFRAG
+#define STRICT BPF_F_NETFILTER_DEFRAG_STRICT
+#define BEFORE BPF_F_NETFILTER_BEFORE
+#define AFTER BPF_F_NETFILTER_AFTER
+#define RELATIVE_LINK BPF_F_NETFILTER_LINK
+#define RELATIVE_ID BPF_F_NETFILTER_ID
+
+static const struct {
+	const char *name;
+	struct argument args[MAX_ARGS];
+} kinds[NR_KINDS] = {
+	[CREATE] = { "create", {
+		ARG("prog", REF_ACCEPT, REF_DROP, REF_LOADED, REF_LINK, REF_NONE, REF_FILE,
+		    REF_MAP, REF_FOREIGN_PROG, REF_FOREIGN_LINK, REF_UNOPENED),
+		ARG("type", BPF_NETFILTER, 0, BPF_NETFILTER - 1, BPF_NETFILTER + 1, INT_MAX),
+		ARG("lflags", 0, 1, 4, 1L << 31),
+		ARG("pf", NFPROTO_IPV4, NFPROTO_IPV6, NFPROTO_INET, 0, 3, 5, 7, 12, 255, 258),
+		ARG("hook", 0, 1, 2, 3, 4, 5, 255, UINT_MAX),
+		ARG("prio", 0, 1, -1, 100, -399, -400, -401, INT_MAX, INT_MIN, INT_MAX - 1,
+		    INT_MIN + 1),
+		ARG("flags", 0, DEFRAG, DEFRAG | STRICT, STRICT, BEFORE | RELATIVE_LINK,
+		    AFTER | RELATIVE_LINK, BEFORE, AFTER, BEFORE | RELATIVE_ID,
+		    AFTER | RELATIVE_LINK | RELATIVE_ID, BEFORE | AFTER, RELATIVE_ID, 2,
+		    1L << 31),
+		ARG("rel", REF_NONE, REF_LINK, REF_LINK + 1, REF_LINK + 2, REF_ACCEPT,
+		    REF_DROP, REF_LOADED, REF_FILE, REF_FOREIGN_PROG, REF_FOREIGN_LINK,
+		    REF_UNOPENED),
+		ARG("size", 36, 0, 1, 16, 24, 28, 32, 33, 35, 64, 112, 128, 4096, 4097),
+		ARG("at", 36, 40, 47, 48, 63, 100, 111, 119, 120, 127, 128, 143, 4095),
+		ARG("byte", 0, 1, 255) } },
+	[UPDATE] = { "update", {
+		ARG("link", REF_LINK, REF_LINK + 1, REF_LINK + 2, REF_ACCEPT, REF_NONE,
+		    REF_FILE, REF_MAP, REF_FOREIGN_PROG, REF_FOREIGN_LINK, REF_UNOPENED),
+		ARG("prog", REF_DROP, REF_ACCEPT, REF_LOADED, REF_LINK, REF_NONE, REF_FILE,
+		    REF_MAP, REF_FOREIGN_PROG, REF_FOREIGN_LINK, REF_UNOPENED),
+		ARG("flags", 0, BPF_F_REPLACE, 1, BPF_F_REPLACE | 1, 1L << 31),
+		ARG("old", REF_NONE, REF_ACCEPT, REF_DROP, REF_LOADED, REF_LINK, REF_FILE,
+		    REF_FOREIGN_PROG),
+		ARG("size", 16, 0, 4, 8, 12, 15, 17, 64, 128, 4096, 4097),
+		ARG("at", 16, 17, 20, 63, 119, 127, 128, 4095),
+		ARG("byte", 0, 1, 255) } },
+	[DETACH] = { "detach", {
+		ARG("link", REF_LINK, REF_LINK + 1, REF_LINK + 2, REF_ACCEPT, REF_NONE,
+		    REF_FILE, REF_MAP, REF_FOREIGN_PROG, REF_FOREIGN_LINK, REF_UNOPENED),
+		ARG("size", 4, 0, 1, 5, 16, 128, 4096, 4097),
+		ARG("at", 4, 8, 15, 119, 127, 128, 4095),
+		ARG("byte", 0, 1, 255) } },
+	[INFO] = { "info", {
+		ARG("fd", REF_LINK, REF_LINK + 1, REF_LINK + 2, REF_ACCEPT, REF_LOADED,
+		    REF_NONE, REF_FILE, REF_MAP, REF_FOREIGN_PROG, REF_FOREIGN_LINK,
+		    REF_UNOPENED),
+		ARG("len", 80, 0, 1, 16, 31, 32, 33, 40, 79, 81, 256, 4096, 4097, UINT_MAX),
+		ARG("pointer", 0, 1, 2, 3),
+		ARG("fill", 0, 0xa5) } },
+	[PIN] = { "pin", {
+		ARG("fd", REF_LINK, REF_LINK + 1, REF_LINK + 2, REF_ACCEPT, REF_LOADED,
+		    REF_NONE, REF_FILE, REF_MAP, REF_FOREIGN_PROG, REF_FOREIGN_LINK,
+		    REF_UNOPENED),
+		ARG("path", 0, 1, 2, PATH_NO_BPFFS, PATH_NO_DIRECTORY, PATH_BAD),
+		ARG("flags", 0, BPF_F_RDONLY, BPF_F_WRONLY, 1) } },
+	[GET] = { "get", {
+		ARG("fd", REF_NONE, REF_ACCEPT),
+		ARG("path", 0, 1, 2, PATH_NO_BPFFS, PATH_NO_DIRECTORY, PATH_BAD),
+		ARG("flags", 0, BPF_F_RDONLY, BPF_F_WRONLY, 1) } },
+	[UNPIN] = { "unpin", { ARG("fd", REF_NONE), ARG("path", 0, 1, 2) } },
+	[RUN] = { "run", {
+		ARG("prog", REF_ACCEPT, REF_DROP, REF_LOADED, REF_LINK, REF_NONE, REF_FILE,
+		    REF_MAP, REF_FOREIGN_LINK),
+		ARG("packet", 0, 1, 2, 3, 4, 5),
+		ARG("size", 60, 0, 1, 13, 19, 20, 33, 34, 39, 40, 54, 3520, 4096, UINT_MAX),
+		ARG("out", 128, 0, 1, 19, 20, 46, 59, 60, 61, 4096),
+		ARG("pointers", 0, BAD_IN, BAD_OUT, NULL_OUT),
+		ARG("repeat", 0, 1, 2, 100),
+		ARG("ctx", 0, 1, 2, 8, 40, 47, 48, 49, 256, 4096, 4097),
+		ARG("pf", NFPROTO_IPV4, NFPROTO_IPV6, 0, NFPROTO_INET, 5, 255),
+		ARG("hook", 2, 0, 1, 3, 4, 5, 255),
+		ARG("poke", 0, 8, 16, 24, 32, 40, 48, 100, 255),
+		ARG("flags", 0, 1, 2, 1L << 31),
+		ARG("cpu", 0, 1, UINT_MAX),
+		ARG("batch", 0, 1, UINT_MAX),
+		ARG("ctx_out", 0, 1, 48, 4096),
+		ARG("at", 0, 1, 2, 3, 6, 9, 12, 13, 14, 20, 40, 54),
+		ARG("byte", -1, 0, 0x45, 0x4f, 0x46, 0x60, 0x86, 0xdd, 8, 44, 255) } },
+	[LOAD] = { "load", {
+		ARG("template", 0, 1, 2, 3, 4, 5, 6, 7, 8, 9),
+		ARG("type", BPF_PROG_TYPE_NETFILTER, BPF_PROG_TYPE_SK_LOOKUP, 0, 1, 99),
+		ARG("attach", BPF_NETFILTER, 0, BPF_NETFILTER - 1, BPF_NETFILTER + 1),
+		ARG("at1", 0, 1, 2, 3, 4, 5, 6, 7, 8, 9),
+		ARG("what1", WHAT_NOTHING, WHAT_CODE, WHAT_DST, WHAT_SRC, WHAT_OFF, WHAT_IMM,
+		    WHAT_DELETE, WHAT_REPEAT),
+		ARG("value1", 0, 1, 2, 4, 7, 8, 12, 16, 20, 24, 32, -1, -8, 10),
+		ARG("at2", 0, 1, 2, 3, 4, 5, 6, 7, 8, 9),
+		ARG("what2", WHAT_NOTHING, WHAT_CODE, WHAT_DST, WHAT_SRC, WHAT_OFF, WHAT_IMM,
+		    WHAT_DELETE, WHAT_REPEAT),
+		ARG("value2", 0, 1, 2, 3, 6, 9, 14, 40, 64, 127, 255, INT_MAX, INT_MIN, -16),
+		ARG("flags", 0, BPF_F_STRICT_ALIGNMENT, BPF_F_ANY_ALIGNMENT, BPF_F_SLEEPABLE,
+		    1L << 31),
+		ARG("count", 0, -1, -2, 1, INT_MAX) } },
+	[CLOSE] = { "close", {
+		ARG("fd", REF_LINK, REF_LINK + 1, REF_LINK + 2, REF_LINK + 3, REF_LOADED) } },
+	[SEND] = { "send", { ARG("count", 1, 2, 3) } },
+};
+
+/* --- chance --- */
+
+static __u64 fuzz_state;
+
+static __u32 fuzz_random(void)
+{
+	fuzz_state ^= fuzz_state << 13;
+	fuzz_state ^= fuzz_state >> 7;
+	fuzz_state ^= fuzz_state << 17;
+	return (fuzz_state * 0x2545f4914f6cdd1dULL) >> 32;
+}
+
+static __u32 below(__u32 limit)
+{
+	return fuzz_random() % limit;
+}
+
+static int nr_args(enum kind kind)
+{
+	int nr = 0;
+
+	while (nr < MAX_ARGS && kinds[kind].args[nr].name)
+		nr++;
+	return nr;
+}
+
+/* Of 32 bits, as the members of the attributes are. */
+static int random_value(const struct argument *arg, long now)
+{
+	switch (below(16)) {
+	case 0:
+		return now + 1;
+	case 1:
+		return now - 1;
+	case 2:
+		return now ^ 1L << below(32);
+	default:
+		return arg->values[below(arg->nr)];
+	}
+}
+
+static struct call default_call(enum kind kind)
+{
+	struct call call = { .kind = kind };
+	int i;
+
+	for (i = 0; i < nr_args(kind); i++)
+		call.arg[i] = kinds[kind].args[i].values[0];
+	return call;
+}
+
+/* The kinds in the measure in which they have something to find. */
+static enum kind random_kind(void)
+{
+	static const enum kind often[] = {
+		CREATE, CREATE, CREATE, CREATE, UPDATE, UPDATE, DETACH, INFO, PIN, GET, UNPIN,
+		RUN, RUN, RUN, LOAD, LOAD, LOAD, CLOSE, SEND,
+	};
+
+	return often[below(ARRAY_SIZE(often))];
+}
+
+static struct call random_call(void)
+{
+	struct call call = default_call(random_kind());
+	const struct argument *args = kinds[call.kind].args;
+	const int nr = nr_args(call.kind);
+	int i, times;
+
+	/* What is said of many is good but for one or two: a call whose every
+	 * argument is odd does not get past the first of the tests.
+	 */
+	if (call.kind == CREATE) {
+		call.arg[C_PF] = args[C_PF].values[below(3)];
+		call.arg[C_HOOK] = below(NF_INET_NUMHOOKS);
+		call.arg[C_PRIO] = below(4);
+	}
+	if (call.kind == LOAD)
+		for (i = L_TEMPLATE; i <= L_VALUE1; i++)
+			if (i != L_TYPE && i != L_ATTACH)
+				call.arg[i] = random_value(&args[i], call.arg[i]);
+	for (times = below(4); times; times--) {
+		i = below(nr);
+		call.arg[i] = random_value(&args[i], call.arg[i]);
+	}
+	return call;
+}
+
+static struct input random_input(void)
+{
+	struct input input = { .nr = 3 + below(MAX_CALLS - 3) };
+	int i;
+
+	input.calls[0] = default_call(CREATE);
+	for (i = 1; i < input.nr; i++)
+		input.calls[i] = random_call();
+	return input;
+}
+
+static void remove_call(struct input *input, int nr)
+{
+	input->nr--;
+	memmove(&input->calls[nr], &input->calls[nr + 1],
+		(input->nr - nr) * sizeof(input->calls[0]));
+}
+
+static struct input mutate(struct input input)
+{
+	struct call *call;
+	int times, i;
+
+	for (times = 1 + below(4); times; times--) {
+		call = &input.calls[below(input.nr)];
+		switch (below(6)) {
+		case 0:
+			*call = random_call();
+			break;
+		case 1:
+			if (input.nr < MAX_CALLS)
+				input.calls[input.nr++] = random_call();
+			break;
+		case 2:
+			if (input.nr > 1)
+				remove_call(&input, call - input.calls);
+			break;
+		default:
+			i = below(nr_args(call->kind));
+			call->arg[i] = random_value(&kinds[call->kind].args[i], call->arg[i]);
+		}
+	}
+	return input;
+}
+
+/* --- text --- */
+
+static void print_call(FILE *file, const struct call *call)
+{
+	const struct argument *args = kinds[call->kind].args;
+	int i;
+
+	fputs(kinds[call->kind].name, file);
+	for (i = 0; i < nr_args(call->kind); i++)
+		if (call->arg[i] != args[i].values[0])
+			fprintf(file, " %s=%ld", args[i].name, call->arg[i]);
+	fputc('\n', file);
+}
+
+static void print_input(FILE *file, const char *prefix, const struct input *input)
+{
+	int i;
+
+	for (i = 0; i < input->nr; i++) {
+		fputs(prefix, file);
+		print_call(file, &input->calls[i]);
+	}
+}
+
+static bool parse_argument(struct call *call, char *word)
+{
+	char *value = strchr(word, '='), *end;
+	int i;
+
+	if (!value)
+		return false;
+	*value++ = '\0';
+	for (i = 0; i < nr_args(call->kind); i++) {
+		if (strcmp(kinds[call->kind].args[i].name, word))
+			continue;
+		call->arg[i] = (int)strtol(value, &end, 0);
+		return *value && !*end;
+	}
+	return false;
+}
+
+static bool parse_call(char *line, struct call *call)
+{
+	static const char blanks[] = "\n ";
+	char *word = strtok(line, blanks);
+	enum kind kind;
+
+	for (kind = 0; kind < NR_KINDS; kind++)
+		if (word && !strcmp(kinds[kind].name, word))
+			break;
+	if (kind == NR_KINDS)
+		return false;
+	*call = default_call(kind);
+	while ((word = strtok(NULL, blanks)))
+		if (!parse_argument(call, word))
+			return false;
+	return true;
+}
+
+/* 0, or the number of the line that is no call; -1 when there is none at all. */
+static int read_input(const char *path, struct input *input)
+{
+	char line[512];
+	int nr = 0;
+	FILE *file;
+
+	memset(input, 0, sizeof(*input));
+	file = fopen(path, "r");
+	while (file && fgets(line, sizeof(line), file)) {
+		nr++;
+		if (*line == '#')
+			continue;
+		if (input->nr == MAX_CALLS ||
+		    !parse_call(line, &input->calls[input->nr++])) {
+			fclose(file);
+			return nr;
+		}
+	}
+	if (file)
+		fclose(file);
+	return input->nr ? 0 : -1;
+}
+
+#endif

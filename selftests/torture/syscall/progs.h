@@ -1,0 +1,137 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* The programs that syscall_fuzz loads, each a whole one, then changed at two places. */
+#ifndef SYSCALL_PROGS_H
+#define SYSCALL_PROGS_H
+
+#include "helpers/nf_verifier.h"
+#include "torture/syscall/input.h"
+
+enum {
+	MAX_INSNS = 24, CTX_STATE = 0, CTX_SKB = 8, CTX_DATA = 16, CTX_DATA_END = 24,
+	CTX_MARK = 32, CTX_PRIORITY = 36,
+};
+
+enum { KFUNC_FRAG_INFO = -1, KFUNC_REJECT = -2, KFUNC_CT_INFO = -3 };
+
+#define END { 0 }
+static const struct bpf_insn templates[][MAX_INSNS] = {
+	/* reads of the context: mark */
+	{ BPF_LDX_MEM(BPF_W, BPF_REG_2, BPF_REG_1, CTX_MARK), RETURN(NF_ACCEPT), END },
+	/* and writes */
+	{ BPF_MOV64_IMM(BPF_REG_2, 7),
+	  BPF_STX_MEM(BPF_W, BPF_REG_1, BPF_REG_2, CTX_PRIORITY), RETURN(NF_DROP), END },
+	/* the packet, in place */
+	{ BPF_LDX_MEM(BPF_DW, BPF_REG_2, BPF_REG_1, CTX_DATA),
+	  BPF_LDX_MEM(BPF_DW, BPF_REG_3, BPF_REG_1, CTX_DATA_END),
+	  BPF_MOV64_REG(BPF_REG_4, BPF_REG_2), BPF_ALU64_IMM(BPF_ADD, BPF_REG_4, 20),
+	  BPF_JMP_REG(BPF_JGT, BPF_REG_4, BPF_REG_3, 2),
+	  BPF_LDX_MEM(BPF_W, BPF_REG_5, BPF_REG_2, 16),
+	  BPF_LDX_MEM(BPF_B, BPF_REG_5, BPF_REG_2, 9), RETURN(NF_ACCEPT), END },
+	/* at a place that the packet tells */
+	{ BPF_LDX_MEM(BPF_DW, BPF_REG_2, BPF_REG_1, CTX_DATA),
+	  BPF_LDX_MEM(BPF_DW, BPF_REG_3, BPF_REG_1, CTX_DATA_END),
+	  BPF_MOV64_REG(BPF_REG_4, BPF_REG_2), BPF_ALU64_IMM(BPF_ADD, BPF_REG_4, 20),
+	  BPF_JMP_REG(BPF_JGT, BPF_REG_4, BPF_REG_3, 2),
+	  BPF_LDX_MEM(BPF_B, BPF_REG_5, BPF_REG_2, 0),
+	  BPF_ALU64_REG(BPF_ADD, BPF_REG_2, BPF_REG_5), BPF_MOV64_REG(BPF_REG_4, BPF_REG_2),
+	  BPF_ALU64_IMM(BPF_ADD, BPF_REG_4, 8), BPF_JMP_REG(BPF_JGT, BPF_REG_4, BPF_REG_3, 1),
+	  BPF_LDX_MEM(BPF_DW, BPF_REG_5, BPF_REG_2, 0), RETURN(NF_ACCEPT), END },
+	/* behind skb and state */
+	{ BPF_LDX_MEM(BPF_DW, BPF_REG_2, BPF_REG_1, CTX_SKB),
+	  BPF_LDX_MEM(BPF_DW, BPF_REG_3, BPF_REG_1, CTX_STATE),
+	  BPF_LDX_MEM(BPF_W, BPF_REG_4, BPF_REG_2, 112),
+	  BPF_LDX_MEM(BPF_DW, BPF_REG_5, BPF_REG_3, 8),
+	  BPF_LDX_MEM(BPF_DW, BPF_REG_5, BPF_REG_5, 0), RETURN(NF_ACCEPT), END },
+	/* a helper with a buffer on the stack: bpf_skb_load_bytes() */
+	{ BPF_MOV64_IMM(BPF_REG_2, 0), STACK(BPF_REG_3, -16), BPF_MOV64_IMM(BPF_REG_4, 16),
+	  CALL(BPF_FUNC_skb_load_bytes), BPF_LDX_MEM(BPF_DW, BPF_REG_1, BPF_REG_10, -8),
+	  RETURN(NF_ACCEPT), END },
+	/* and one that moves the packet */
+	{ BPF_MOV64_REG(BPF_REG_6, BPF_REG_1), BPF_MOV64_IMM(BPF_REG_2, 24),
+	  CALL(BPF_FUNC_skb_pull_data), BPF_MOV64_REG(BPF_REG_1, BPF_REG_6),
+	  BPF_LDX_MEM(BPF_DW, BPF_REG_2, BPF_REG_1, CTX_DATA),
+	  BPF_LDX_MEM(BPF_DW, BPF_REG_3, BPF_REG_1, CTX_DATA_END),
+	  BPF_MOV64_REG(BPF_REG_4, BPF_REG_2), BPF_ALU64_IMM(BPF_ADD, BPF_REG_4, 20),
+	  BPF_JMP_REG(BPF_JGT, BPF_REG_4, BPF_REG_3, 2),
+	  BPF_LDX_MEM(BPF_W, BPF_REG_5, BPF_REG_2, 12), BPF_MOV64_REG(BPF_REG_1, BPF_REG_6),
+	  RETURN(NF_ACCEPT), END },
+	/* kernel functions */
+	{ BPF_ST_MEM(BPF_DW, BPF_REG_10, -16, 0), BPF_ST_MEM(BPF_DW, BPF_REG_10, -8, 0),
+	  STACK(BPF_REG_2, -16), BPF_MOV64_IMM(BPF_REG_3, 12), CALL_KFUNC(0, KFUNC_FRAG_INFO),
+	  RETURN(NF_ACCEPT), END },
+	{ BPF_MOV64_IMM(BPF_REG_2, BPF_NF_REJECT_ICMPX),
+	  BPF_MOV64_IMM(BPF_REG_3, BPF_NF_REJECT_PORT_UNREACH), CALL_KFUNC(1, KFUNC_REJECT),
+	  RETURN(NF_DROP), END },
+	{ BPF_ST_MEM(BPF_DW, BPF_REG_10, -16, 0), BPF_ST_MEM(BPF_DW, BPF_REG_10, -8, 0),
+	  STACK(BPF_REG_2, -16), BPF_MOV64_IMM(BPF_REG_3, 16), CALL_KFUNC(1, KFUNC_CT_INFO),
+	  RETURN(NF_ACCEPT), END },
+};
+
+struct prog {
+	struct bpf_insn insns[MAX_INSNS + 2];
+	int nr;
+};
+
+static struct bpf_insn changed_insn(struct bpf_insn insn, int what, long value)
+{
+	if (what == WHAT_CODE)
+		insn.code ^= value;
+	if (what == WHAT_DST)
+		insn.dst_reg = value;
+	if (what == WHAT_SRC)
+		insn.src_reg = value;
+	if (what == WHAT_OFF)
+		insn.off = value;
+	if (what == WHAT_IMM)
+		insn.imm = value;
+	return insn;
+}
+
+static void change_prog(struct prog *prog, unsigned long at, int what, long value)
+{
+	at %= prog->nr;
+	if (what == WHAT_DELETE && prog->nr > 1) {
+		prog->nr--;
+		memmove(&prog->insns[at], &prog->insns[at + 1],
+			(prog->nr - at) * sizeof(prog->insns[0]));
+	} else if (what == WHAT_REPEAT) {
+		memmove(&prog->insns[at + 1], &prog->insns[at],
+			(prog->nr - at) * sizeof(prog->insns[0]));
+		prog->nr++;
+	} else {
+		prog->insns[at] = changed_insn(prog->insns[at], what, value);
+	}
+}
+
+static int kfunc_ids[3];
+
+static struct prog make_prog(const struct call *call)
+{
+	const struct bpf_insn *insn = templates[(unsigned long)call->arg[L_TEMPLATE] %
+						ARRAY_SIZE(templates)];
+	struct prog prog = {};
+
+	for (; insn->code; insn++) {
+		prog.insns[prog.nr] = *insn;
+		if (insn->code == (BPF_JMP | BPF_CALL) && insn->src_reg == BPF_PSEUDO_KFUNC_CALL)
+			prog.insns[prog.nr].imm = kfunc_ids[-1 - insn->imm];
+		prog.nr++;
+	}
+	change_prog(&prog, call->arg[L_AT1], call->arg[L_WHAT1], call->arg[L_VALUE1]);
+	change_prog(&prog, call->arg[L_AT2], call->arg[L_WHAT2], call->arg[L_VALUE2]);
+	return prog;
+}
+
+static void find_kfuncs(void)
+{
+	struct btf *vmlinux = btf__load_vmlinux_btf();
+	struct btf *module = btf__load_module_btf("nf_bpf_kfunc", vmlinux);
+
+	kfunc_ids[0] = btf__find_by_name_kind(vmlinux, "bpf_nf_frag_info", BTF_KIND_FUNC);
+	if (!module)
+		return;
+	kfunc_ids[1] = btf__find_by_name_kind(module, "bpf_nf_reject", BTF_KIND_FUNC);
+	kfunc_ids[2] = btf__find_by_name_kind(module, "bpf_nf_ct_info", BTF_KIND_FUNC);
+}
+
+#endif

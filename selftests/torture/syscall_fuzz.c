@@ -1,0 +1,280 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Fuzzes bpf() for programs of type netfilter: sequences of calls, made of valid ones by
+ * changes, each judged by what the documentation says of it, and the machine by what has
+ * to be there then (syscall/laws.h).
+ *
+ *   syscall_fuzz [-c DIR] [INPUT]
+ *
+ *   -c DIR   the corpus, which comes first (corpus/syscall)
+ *   INPUT    a file: only that
+ *
+ * NF_BPF_SEED, NF_BPF_SECONDS (600; 20 with NF_BPF_SMOKE=1)
+ */
+#include <dirent.h>
+#include <sys/random.h>
+
+#include "torture/syscall/calls.h"
+
+enum { MAX_CORPUS = 256, SHRINK_ROUNDS = 4 };
+
+static struct {
+	struct input *inputs;
+	int nr;
+} corpus;
+
+static int nr_results, failed;
+
+static void result(bool ok, const char *name)
+{
+	printf("%s %d %s\n", ok ? "ok" : "not ok", ++nr_results, name);
+	fflush(stdout);
+	failed |= !ok;
+}
+
+static long seconds(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return now.tv_sec;
+}
+
+static long number_of(const char *name, long otherwise)
+{
+	const char *value = getenv(name);
+
+	return value && *value ? strtol(value, NULL, 0) : otherwise;
+}
+
+/* --- violations --- */
+
+static void shrink(struct input *input)
+{
+	struct input smaller;
+	int round, i, j;
+
+	for (round = 0; round < SHRINK_ROUNDS; round++)
+		for (i = input->nr - 1; i >= 0 && input->nr > 1; i--) {
+			smaller = *input;
+			remove_call(&smaller, i);
+			if (run_input(&smaller))
+				*input = smaller;
+		}
+	for (i = 0; i < input->nr; i++)
+		for (j = 0; j < nr_args(input->calls[i].kind); j++) {
+			smaller = *input;
+			smaller.calls[i].arg[j] =
+				kinds[input->calls[i].kind].args[j].values[0];
+			if (run_input(&smaller))
+				*input = smaller;
+		}
+}
+
+static bool violates(struct input input, const char *what)
+{
+	char complaint[sizeof(world.complaint)];
+
+	if (!run_input(&input))
+		return false;
+	memcpy(complaint, world.complaint, sizeof(complaint));
+	printf("# %s: %s\n", what, complaint);
+	print_input(stdout, "#   ", &input);
+	fflush(stdout);
+	shrink(&input);
+	if (run_input(&input)) {
+		printf("# shrunk to: %s\n", world.complaint);
+		print_input(stdout, "#   ", &input);
+	} else {
+		puts("# not again when it is repeated");
+	}
+	return true;
+}
+
+/* --- the laws themselves --- */
+
+/* Each lie in turn about what the kernel did: all have to be noticed, and nothing else. */
+static bool test_laws(void)
+{
+	static const char *const names[NR_LIES] = {
+		"nothing", "an undocumented error", "an attach that should fail does not",
+		"an attach fails without a reason", "a link too many", "a hook too many",
+		"a program too many", "a kernel address", "a byte before the info",
+		"a byte before the packet", "another verdict", "a byte of the context",
+	};
+	struct input input = { .nr = 5, .calls = {
+		default_call(CREATE), default_call(CREATE), default_call(INFO),
+		default_call(RUN), default_call(DETACH),
+	} };
+	bool ok = true;
+	int lie;
+
+	for (lie = LIE_NONE; lie < NR_LIES; lie++) {
+		world.lie = lie;
+		if (run_input(&input) == !!lie)
+			continue;
+		printf("# %s: %s\n", names[lie],
+		       *world.complaint ? world.complaint : "was not noticed");
+		ok = false;
+	}
+	world.lie = LIE_NONE;
+	return ok;
+}
+
+/* --- corpus --- */
+
+static int is_input(const struct dirent *entry)
+{
+	const char *dot = strrchr(entry->d_name, '.');
+
+	return dot && !strcmp(dot, ".calls");
+}
+
+static bool replay(const char *path)
+{
+	struct input input;
+	int line = read_input(path, &input);
+
+	if (line) {
+		printf("# %s: %s %d\n", path, line < 0 ? "no input" : "no such call: line", line);
+		return false;
+	}
+	if (violates(input, path))
+		return false;
+	if (corpus.nr < MAX_CORPUS)
+		corpus.inputs[corpus.nr++] = input;
+	return true;
+}
+
+static bool replay_all(const char *directory)
+{
+	struct dirent **entries;
+	char path[PATH_MAX];
+	int i, nr = scandir(directory, &entries, is_input, alphasort);
+	bool ok = nr > 0;
+
+	for (i = 0; i < nr; i++) {
+		snprintf(path, sizeof(path), "%s/%s", directory, entries[i]->d_name);
+		ok &= replay(path);
+		free(entries[i]);
+	}
+	if (nr > 0)
+		free(entries);
+	printf("# figure: corpus: %d inputs\n", corpus.nr);
+	return ok;
+}
+
+/* --- fuzzing --- */
+
+static bool fuzz(long limit)
+{
+	const long end = seconds() + limit;
+	struct input input;
+	long nr = 0;
+
+	while (seconds() < end) {
+		if (corpus.nr && below(3))
+			input = mutate(corpus.inputs[below(corpus.nr)]);
+		else
+			input = random_input();
+		nr++;
+		if (violates(input, "violation"))
+			return false;
+	}
+	printf("# figure: %ld inputs in %ld s\n", nr, limit);
+	return true;
+}
+
+/* That it was not refused as a whole: each kind also does what it is for. */
+static bool print_figures(void)
+{
+	bool all = true;
+	int i;
+
+	for (i = 0; i < NR_KINDS; i++)
+		if (world.calls[i]) {
+			printf("# figure: %s: %ld, of these good %ld\n", kinds[i].name,
+			       world.calls[i], world.good[i]);
+			all &= world.good[i] > 0;
+		}
+	printf("# figure: errors:");
+	for (i = 0; i < ERRNO_LIMIT; i++)
+		if (world.errors[i])
+			printf(" %s %ld", strerrorname_np(i) ?: "ENOTSUPP", world.errors[i]);
+	printf("\n# figure: verdicts: accept %ld, drop %ld\n", world.verdicts[NF_ACCEPT],
+	       world.verdicts[NF_DROP]);
+	return all && world.verdicts[NF_ACCEPT] && world.verdicts[NF_DROP];
+}
+
+/* Our own programs are the last to go. */
+static bool nothing_left(void)
+{
+	*world.complaint = '\0';
+	drop_everything();
+	close(world.foreign_link);
+	close(world.foreign_prog);
+	close(world.prog[REF_ACCEPT]);
+	close(world.prog[REF_DROP]);
+	judge_count("links", count_links, world.base_links - 1);
+	judge_count("hooks", count_bpf_hooks, 0);
+	judge_count("programs", count_progs, world.base_progs - 3);
+	if (umount(world.directory) || rmdir(world.directory))
+		complain("%s: %s", world.directory, strerror(errno));
+	if (*world.complaint)
+		printf("# %s\n", world.complaint);
+	return !*world.complaint;
+}
+
+static int usage(int status)
+{
+	fputs("Usage: syscall_fuzz [-c DIR] [INPUT]\n", status ? stderr : stdout);
+	return status;
+}
+
+static void start(unsigned long seed)
+{
+	printf("# figure: seed %lu\n", seed);
+	fuzz_state = seed * 0x9e3779b97f4a7c15ULL + 1;
+	corpus.inputs = calloc(MAX_CORPUS, sizeof(*corpus.inputs));
+	if (!corpus.inputs)
+		bail("memory", -ENOMEM);
+	make_world();
+	make_pages();
+	find_kfuncs();
+}
+
+int main(int argc, char **argv)
+{
+	char directory[PATH_MAX], *slash;
+	const char *value = getenv("NF_BPF_SMOKE");
+	const bool smoke = value && *value && strcmp(value, "0");
+	__u32 chance;
+	int option;
+
+	if (getrandom(&chance, sizeof(chance), 0) != sizeof(chance))
+		bail("getrandom", 0);
+	strcpy(directory, __FILE__);
+	slash = strrchr(directory, '/');
+	strcpy(slash ? slash + 1 : directory, "corpus/syscall");
+	if (argc == 2 && !strcmp(argv[1], "--help"))
+		return usage(0);
+	while ((option = getopt(argc, argv, "c:")) > 0) {
+		if (option != 'c')
+			return usage(2);
+		snprintf(directory, sizeof(directory), "%s", optarg);
+	}
+	if (argc > optind + 1)
+		return usage(2);
+	printf("TAP version 13\n1..%d\n", optind < argc ? 3 : 5);
+	start(number_of("NF_BPF_SEED", chance));
+	result(test_laws(), "falsified results are noticed");
+	if (optind < argc) {
+		result(replay(argv[optind]), argv[optind]);
+	} else {
+		result(replay_all(directory), "corpus");
+		result(fuzz(number_of("NF_BPF_SECONDS", smoke ? 20 : 600)), "fuzzing");
+		result(print_figures(), "each kind of call also succeeds");
+	}
+	result(nothing_left(), "nothing is left");
+	return failed;
+}
