@@ -81,6 +81,7 @@ static bool violates(struct input input, const char *what)
 	printf("# %s: %s\n", what, complaint);
 	print_input(stdout, "#   ", &input);
 	fflush(stdout);
+	world.shrinking = true;
 	shrink(&input);
 	if (run_input(&input)) {
 		printf("# shrunk to: %s\n", world.complaint);
@@ -88,6 +89,7 @@ static bool violates(struct input input, const char *what)
 	} else {
 		puts("# not again when it is repeated");
 	}
+	world.shrinking = false;
 	return true;
 }
 

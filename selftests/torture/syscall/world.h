@@ -56,6 +56,7 @@ static struct {
 	int state_size, state_hook, state_pf;
 	int fd_array[2];
 	enum lie lie;
+	bool shrinking;
 	char complaint[512];
 	long calls[NR_KINDS], good[NR_KINDS], errors[ERRNO_LIMIT];
 	long verdicts[2];
