@@ -8,7 +8,10 @@
 . "$(dirname "$0")/tests.sh"
 
 PATTERN=${1:-}
-GUEST_TIMEOUT=${GUEST_TIMEOUT:-$((2400 * $(flavour_says "Guest slowness" 1)))}
+SLOW=$(flavour_says "Guest slowness" 1)
+GUEST_TIMEOUT=${GUEST_TIMEOUT:-$((2400 * SLOW))}
+# Two guests on two processors take their time from each other.
+export TEST_TIMEOUT=${TEST_TIMEOUT:-$((600 * SLOW))}
 SECOND=
 
 # A test hardly ever uses two processors: on two, each half has a guest.
