@@ -581,3 +581,19 @@ bool nf_has_stats(int link_fd)
 
 	return !nf_fdinfo(link_fd, "accepted:", value, sizeof(value));
 }
+
+static void count_hook(const struct nf_hook *hook, void *arg)
+{
+	*(int *)arg += hook->type == NF_HOOK_TYPE_BPF;
+}
+
+int nf_count_hooks(void)
+{
+	int hooknum, nr = 0;
+
+	for (hooknum = 0; hooknum < NF_INET_NUMHOOKS; hooknum++) {
+		nf_dump_hooks(NFPROTO_IPV4, hooknum, count_hook, &nr);
+		nf_dump_hooks(NFPROTO_IPV6, hooknum, count_hook, &nr);
+	}
+	return nr;
+}

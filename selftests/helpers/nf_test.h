@@ -114,6 +114,8 @@ int nf_set_caps(__u64 caps);
 int nf_send_loopback(int count);
 int nf_dump_hooks(int pf, int hooknum, void (*take)(const struct nf_hook *, void *),
 		  void *arg);
+/* Hooks of BPF programs, of both families, in this network namespace. */
+int nf_count_hooks(void);
 int nf_fdinfo(int fd, const char *key, char *value, size_t size);
 int nf_module_unload(const char *name);
 int nf_one_cpu(void);

@@ -200,22 +200,6 @@ static int count_links(void)
 	return nr;
 }
 
-static void count_hook(const struct nf_hook *hook, void *arg)
-{
-	*(int *)arg += hook->type == NF_HOOK_TYPE_BPF;
-}
-
-static int count_hooks(void)
-{
-	int hooknum, nr = 0;
-
-	for (hooknum = 0; hooknum < NF_INET_NUMHOOKS; hooknum++) {
-		nf_dump_hooks(NFPROTO_IPV4, hooknum, count_hook, &nr);
-		nf_dump_hooks(NFPROTO_IPV6, hooknum, count_hook, &nr);
-	}
-	return nr;
-}
-
 /* The number in @path that comes after @key. */
 static long number_in(const char *path, const char *key)
 {
@@ -330,7 +314,7 @@ static int wrong_namespaces(int expected)
 
 	for (i = 0; i < run.netns; i += run.netns / EIGHTHS) {
 		enter(run.netns_fds[i]);
-		wrong += count_hooks() != expected;
+		wrong += nf_count_hooks() != expected;
 	}
 	enter(run.home);
 	return wrong;
@@ -427,15 +411,15 @@ static void test_full_hook(void)
 		fds[nr] = fd;
 	}
 	print_times("attach at one hook", &attach);
-	result(fd == -E2BIG && count_hooks() == 2 * nr, "a hook takes a thousand and no more",
-	       "%d links, then %d; %d hooks", nr, fd, count_hooks());
+	result(fd == -E2BIG && nf_count_hooks() == 2 * nr, "a hook takes a thousand and no more",
+	       "%d links, then %d; %d hooks", nr, fd, nf_count_hooks());
 	for (i = 0; i < nr; i++) {
 		start = now_ns();
 		close(fds[i]);
 		detach.ns[detach.nr++] = now_ns() - start;
 	}
 	print_times("detach at one hook", &detach);
-	result(!count_hooks(), "a hook that was full is empty", "%d hooks", count_hooks());
+	result(!nf_count_hooks(), "a hook that was full is empty", "%d hooks", nf_count_hooks());
 	fd = nf_link(run.prog_fd, &key);
 	result(fd >= 0, "and takes links again", "%d", fd);
 	close(fd);
@@ -510,8 +494,8 @@ static void test_storm(void)
 	       STORMERS, (monotonic_ns() - start) / 1e9, attached, busy);
 	result(attached > 0 && busy > 0 && !wrong, "storm of attach and detach at one place",
 	       "%d attached, %d EBUSY, %d other errors", attached, busy, wrong);
-	result(!count_hooks() && all_is_gone(&before), "nothing left of the storm",
-	       "%d hooks", count_hooks());
+	result(!nf_count_hooks() && all_is_gone(&before), "nothing left of the storm",
+	       "%d hooks", nf_count_hooks());
 }
 
 /* --- */

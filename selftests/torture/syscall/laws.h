@@ -312,7 +312,7 @@ static int count_progs(void)
 
 static int count_bpf_hooks(void)
 {
-	return count_hooks() + (world.lie == LIE_HOOKS);
+	return nf_count_hooks() + (world.lie == LIE_HOOKS);
 }
 
 static void judge_machine(void)

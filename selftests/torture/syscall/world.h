@@ -220,22 +220,6 @@ static int count_ids(int (*next)(__u32 id, __u32 *next_id))
 	return nr;
 }
 
-static void count_hook(const struct nf_hook *hook, void *arg)
-{
-	*(int *)arg += hook->type == NF_HOOK_TYPE_BPF;
-}
-
-static int count_hooks(void)
-{
-	int hooknum, nr = 0;
-
-	for (hooknum = 0; hooknum < NF_INET_NUMHOOKS; hooknum++) {
-		nf_dump_hooks(NFPROTO_IPV4, hooknum, count_hook, &nr);
-		nf_dump_hooks(NFPROTO_IPV6, hooknum, count_hook, &nr);
-	}
-	return nr;
-}
-
 /* --- making it --- */
 
 static int btf_fd_of(const char *name)
