@@ -33,7 +33,7 @@ help: ## this list
 	printf '%s\n' '' \
 	  'Variables: BASE=$(BASE) (a folder of patches/)   KSRC=DIR|TARBALL (another kernel source)' \
 	  '           V=1 (every command)   ACCEL=kvm|tcg (no probe)   PACKAGES=no (no check for packages)' \
-	  '           FLAVOUR=lockdebug|memdebug|noipv6|noconntrack|modules (another kernel: kconfig/)' \
+	  '           FLAVOUR=lockdebug|memdebug|kcov|noipv6|noconntrack|modules (another kernel: kconfig/)' \
 	  'Everything is built below build/, and what this machine lacks is installed through apt.'
 
 .PHONY: demo

@@ -2,11 +2,13 @@
 /*
  * Fuzzes bpf() for programs of type netfilter: sequences of calls, made of valid ones by
  * changes, each judged by what the documentation says of it, and the machine by what has
- * to be there then (syscall/laws.h).
+ * to be there then (syscall/laws.h). Where the kernel has kcov, what reaches code of this
+ * type that nothing reached before is kept and changed further.
  *
- *   syscall_fuzz [-c DIR] [INPUT]
+ *   syscall_fuzz [-c DIR] [-w DIR] [INPUT]
  *
  *   -c DIR   the corpus, which comes first (corpus/syscall)
+ *   -w DIR   where to write what is kept
  *   INPUT    a file: only that
  *
  * NF_BPF_SEED, NF_BPF_SECONDS (600; 20 with NF_BPF_SMOKE=1)
@@ -16,11 +18,12 @@
 
 #include "torture/syscall/calls.h"
 
-enum { MAX_CORPUS = 256, SHRINK_ROUNDS = 4 };
+enum { MAX_CORPUS = 2048, SHRINK_ROUNDS = 4 };
 
 static struct {
 	struct input *inputs;
-	int nr;
+	int nr, of_tree;
+	const char *write_to;
 } corpus;
 
 static int nr_results, failed;
@@ -125,6 +128,24 @@ static bool test_laws(void)
 
 /* --- corpus --- */
 
+static void keep(const struct input *input)
+{
+	char path[PATH_MAX];
+	FILE *file;
+
+	if (corpus.nr == MAX_CORPUS)
+		return;
+	corpus.inputs[corpus.nr++] = *input;
+	if (!corpus.write_to)
+		return;
+	snprintf(path, sizeof(path), "%s/%04d.calls", corpus.write_to, corpus.nr);
+	file = fopen(path, "w");
+	if (!file)
+		bail(path, 0);
+	print_input(file, "", input);
+	fclose(file);
+}
+
 static int is_input(const struct dirent *entry)
 {
 	const char *dot = strrchr(entry->d_name, '.');
@@ -145,6 +166,7 @@ static bool replay(const char *path)
 		return false;
 	if (corpus.nr < MAX_CORPUS)
 		corpus.inputs[corpus.nr++] = input;
+	cover_is_new();
 	return true;
 }
 
@@ -162,6 +184,7 @@ static bool replay_all(const char *directory)
 	}
 	if (nr > 0)
 		free(entries);
+	corpus.of_tree = corpus.nr;
 	printf("# figure: corpus: %d inputs\n", corpus.nr);
 	return ok;
 }
@@ -182,8 +205,11 @@ static bool fuzz(long limit)
 		nr++;
 		if (violates(input, "violation"))
 			return false;
+		if (cover_is_new())
+			keep(&input);
 	}
-	printf("# figure: %ld inputs in %ld s\n", nr, limit);
+	printf("# figure: %ld inputs in %ld s, %d kept\n", nr, limit,
+	       corpus.nr - corpus.of_tree);
 	return true;
 }
 
@@ -205,6 +231,7 @@ static bool print_figures(void)
 			printf(" %s %ld", strerrorname_np(i) ?: "ENOTSUPP", world.errors[i]);
 	printf("\n# figure: verdicts: accept %ld, drop %ld\n", world.verdicts[NF_ACCEPT],
 	       world.verdicts[NF_DROP]);
+	cover_print();
 	return all && world.verdicts[NF_ACCEPT] && world.verdicts[NF_DROP];
 }
 
@@ -229,7 +256,7 @@ static bool nothing_left(void)
 
 static int usage(int status)
 {
-	fputs("Usage: syscall_fuzz [-c DIR] [INPUT]\n", status ? stderr : stdout);
+	fputs("Usage: syscall_fuzz [-c DIR] [-w DIR] [INPUT]\n", status ? stderr : stdout);
 	return status;
 }
 
@@ -243,6 +270,7 @@ static void start(unsigned long seed)
 	make_world();
 	make_pages();
 	find_kfuncs();
+	cover_open();
 }
 
 int main(int argc, char **argv)
@@ -260,10 +288,13 @@ int main(int argc, char **argv)
 	strcpy(slash ? slash + 1 : directory, "corpus/syscall");
 	if (argc == 2 && !strcmp(argv[1], "--help"))
 		return usage(0);
-	while ((option = getopt(argc, argv, "c:")) > 0) {
-		if (option != 'c')
+	while ((option = getopt(argc, argv, "c:w:")) > 0) {
+		if (option == 'c')
+			snprintf(directory, sizeof(directory), "%s", optarg);
+		else if (option == 'w')
+			corpus.write_to = optarg;
+		else
 			return usage(2);
-		snprintf(directory, sizeof(directory), "%s", optarg);
 	}
 	if (argc > optind + 1)
 		return usage(2);

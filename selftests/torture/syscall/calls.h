@@ -5,6 +5,7 @@
 
 #include <sys/mman.h>
 
+#include "torture/syscall/cover.h"
 #include "torture/syscall/laws.h"
 #include "torture/syscall/progs.h"
 
@@ -38,9 +39,11 @@ static int bpf(enum kind kind, int cmd, void *attr, __u32 size)
 	long ret;
 
 	world.calls[kind]++;
+	cover_start();
 	ret = syscall(__NR_bpf, cmd, attr, size);
 	if (ret < 0)
 		ret = -errno;
+	cover_stop();
 	if (ret < 0)
 		world.errors[ret > -ERRNO_LIMIT ? -ret : 0]++;
 	else

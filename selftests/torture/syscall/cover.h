@@ -1,0 +1,148 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Which code of this program type a call of syscall_fuzz reaches, where the kernel has
+ * kcov: the places in functions of ours, by their names in /proc/kallsyms.
+ */
+#ifndef SYSCALL_COVER_H
+#define SYSCALL_COVER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+
+#include <linux/kcov.h>
+
+#include "torture/syscall/world.h"
+
+enum { COVER_WORDS = 1 << 18, COVER_SEEN = 1 << 16, COVER_FUNCTIONS = 512 };
+
+static struct {
+	int fd;
+	unsigned long *trace;
+	unsigned long seen[COVER_SEEN];		/* a hash table; 0: free */
+	int nr_seen;
+	unsigned long others[COVER_SEEN];	/* which of the kernel's other code was last */
+	struct {
+		unsigned long start, end;
+		bool reached;
+	} functions[COVER_FUNCTIONS];
+	int nr_functions;
+	bool is_new;
+} cover = { .fd = -1 };
+
+static bool cover_is_ours(const char *name)
+{
+	return !strncmp(name, "bpf_nf_", 7) || !strncmp(name, "nf_bpf_", 7) ||
+	       !strcmp(name, "bpf_prog_test_run_nf");
+}
+
+/* A function ends where the next symbol is, of whichever kind; they are in order. */
+static void cover_find_functions(void)
+{
+	FILE *file = fopen("/proc/kallsyms", "r");
+	unsigned long address;
+	char type, name[256];
+	bool open = false;
+
+	while (file && fscanf(file, "%lx %c %255s%*[^\n]", &address, &type, name) == 3) {
+		if (open && address > cover.functions[cover.nr_functions].start) {
+			cover.functions[cover.nr_functions++].end = address;
+			open = false;
+		}
+		if (open || cover.nr_functions == COVER_FUNCTIONS || !cover_is_ours(name) ||
+		    !strchr("tT", type))
+			continue;
+		cover.functions[cover.nr_functions].start = address;
+		open = true;
+	}
+	if (file)
+		fclose(file);
+}
+
+static void cover_open(void)
+{
+	mount("debugfs", "/sys/kernel/debug", "debugfs", 0, NULL);
+	cover.fd = open("/sys/kernel/debug/kcov", O_RDWR | O_CLOEXEC);
+	if (cover.fd < 0)
+		return;
+	if (ioctl(cover.fd, KCOV_INIT_TRACE, COVER_WORDS))
+		bail("KCOV_INIT_TRACE", 0);
+	cover.trace = mmap(NULL, COVER_WORDS * sizeof(*cover.trace), PROT_READ | PROT_WRITE,
+			   MAP_SHARED, cover.fd, 0);
+	if (cover.trace == MAP_FAILED)
+		bail("trace of kcov", 0);
+	cover_find_functions();
+	if (!cover.nr_functions)
+		bail("/proc/kallsyms: no function of this program type", -ENOENT);
+}
+
+static void cover_start(void)
+{
+	if (cover.fd < 0)
+		return;
+	if (ioctl(cover.fd, KCOV_ENABLE, KCOV_TRACE_PC))
+		bail("KCOV_ENABLE", 0);
+	__atomic_store_n(&cover.trace[0], 0, __ATOMIC_RELAXED);
+}
+
+static void cover_take(unsigned long pc)
+{
+	unsigned long slot = pc * 0x9e3779b97f4a7c15UL >> 48;
+	int i;
+
+	if (cover.others[slot] == pc)
+		return;
+	for (i = 0; i < cover.nr_functions; i++)
+		if (pc >= cover.functions[i].start && pc < cover.functions[i].end)
+			break;
+	if (i == cover.nr_functions)
+		cover.others[slot] = pc;
+	if (i == cover.nr_functions || cover.nr_seen >= COVER_SEEN / 2)
+		return;
+	while (cover.seen[slot] && cover.seen[slot] != pc)
+		slot = (slot + 1) % COVER_SEEN;
+	if (cover.seen[slot])
+		return;
+	cover.seen[slot] = pc;
+	cover.nr_seen++;
+	cover.functions[i].reached = true;
+	cover.is_new = true;
+}
+
+static void cover_stop(void)
+{
+	unsigned long i, nr;
+
+	if (cover.fd < 0)
+		return;
+	nr = __atomic_load_n(&cover.trace[0], __ATOMIC_RELAXED);
+	if (ioctl(cover.fd, KCOV_DISABLE, 0))
+		bail("KCOV_DISABLE", 0);
+	for (i = 1; i <= nr && i < COVER_WORDS; i++)
+		cover_take(cover.trace[i]);
+}
+
+/* Since it was asked last. */
+static bool cover_is_new(void)
+{
+	bool is_new = cover.is_new;
+
+	cover.is_new = false;
+	return is_new;
+}
+
+static void cover_print(void)
+{
+	int i, reached = 0;
+
+	for (i = 0; i < cover.nr_functions; i++)
+		reached += cover.functions[i].reached;
+	if (cover.fd < 0)
+		puts("# figure: coverage: this kernel has no kcov");
+	else
+		printf("# figure: coverage: %d places in %d functions of %d\n", cover.nr_seen,
+		       reached, cover.nr_functions);
+}
+
+#endif
