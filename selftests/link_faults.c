@@ -166,20 +166,40 @@ struct fragment6 {
 	char data[8];
 };
 
-static int packet_socket(int protocol)
+/* For all protocols, as only that is given what goes out, and at once: what comes in
+ * may wait for ksoftirqd.
+ */
+static int packet_socket(void)
 {
 	const struct sockaddr_ll lo = {
 		.sll_family = AF_PACKET,
-		.sll_protocol = htons(protocol),
+		.sll_protocol = htons(ETH_P_ALL),
 		.sll_ifindex = 1,
 	};
-	int fd = socket(AF_PACKET, SOCK_DGRAM | SOCK_NONBLOCK, htons(protocol));
+	int fd = socket(AF_PACKET, SOCK_DGRAM | SOCK_NONBLOCK, 0);
 
 	if (fd >= 0 && bind(fd, (const void *)&lo, sizeof(lo))) {
 		close(fd);
 		fd = -1;
 	}
 	return fd;
+}
+
+static bool went_out(int wire, int protocol, ssize_t size)
+{
+	struct sockaddr_ll from;
+	socklen_t from_size = sizeof(from);
+	char seen[256];
+	ssize_t got;
+
+	for (;;) {
+		got = recvfrom(wire, seen, sizeof(seen), 0, (void *)&from, &from_size);
+		if (got < 0)
+			return false;
+		if (got == size && from.sll_pkttype == PACKET_OUTGOING &&
+		    from.sll_protocol == htons(protocol))
+			return true;
+	}
 }
 
 /* It is on the wire, or in the queue, once send() is back. */
@@ -193,9 +213,9 @@ static int send_first_fragment(int family, const void *packet, size_t size)
 		.sin_family = AF_INET,
 		.sin_addr.s_addr = htonl(INADDR_LOOPBACK),
 	};
-	int wire = packet_socket(family == AF_INET ? ETH_P_IP : ETH_P_IPV6);
+	int protocol = family == AF_INET ? ETH_P_IP : ETH_P_IPV6;
 	int fd = socket(family, SOCK_RAW, IPPROTO_RAW);
-	char seen[256];
+	int wire = packet_socket();
 	ssize_t sent;
 	int ret = -1;
 
@@ -204,7 +224,7 @@ static int send_first_fragment(int family, const void *packet, size_t size)
 	else
 		sent = sendto(fd, packet, size, 0, (const void *)&to6, sizeof(to6));
 	if (wire >= 0 && sent == size)
-		ret = recv(wire, seen, sizeof(seen), 0) == size;
+		ret = went_out(wire, protocol, size);
 	close(fd);
 	close(wire);
 	return ret;
