@@ -134,6 +134,15 @@ static void set_ipv6(unsigned char *packet, __u32 size)
 	memcpy(packet, &ip6h, sizeof(ip6h));
 }
 
+/* What takes long is done once: tests are forked from this process. */
+static struct packet_test_run *loaded;
+
+static void __attribute__((constructor)) load(void)
+{
+	if (nf_btf_offset("bpf_nf_ctx", "data") >= 0)
+		loaded = packet_test_run__open_and_load();
+}
+
 FIXTURE_SETUP(packet)
 {
 	struct udphdr udph = {
@@ -141,7 +150,7 @@ FIXTURE_SETUP(packet)
 		.uh_dport = htons(53),
 		.uh_ulen = htons(sizeof(udph) + PAYLOAD),
 	};
-	__u32 i;
+	__u32 i, key = 0;
 
 	if (nf_btf_offset("bpf_nf_ctx", "data") < 0) {
 		self->lacks = "packet pointers";
@@ -149,8 +158,10 @@ FIXTURE_SETUP(packet)
 	}
 	ASSERT_EQ(0, nf_netns_new());
 	ASSERT_EQ(0, nf_netns_loopback_up());
-	self->skel = packet_test_run__open_and_load();
-	ASSERT_NE(NULL, self->skel);
+	ASSERT_NE(NULL, loaded);
+	self->skel = loaded;
+	memset(self->skel->bss, 0, sizeof(*self->skel->bss));
+	bpf_map_delete_elem(bpf_map__fd(self->skel->maps.jump), &key);
 
 	self->state_size = nf_btf_size(STATE);
 	ASSERT_LT(0, self->state_size);
@@ -173,7 +184,6 @@ FIXTURE_SETUP(packet)
 
 FIXTURE_TEARDOWN(packet)
 {
-	packet_test_run__destroy(self->skel);
 }
 
 static int run(FIXTURE_DATA(packet) *self, const struct bpf_program *prog)

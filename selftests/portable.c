@@ -164,8 +164,6 @@ struct run {
 
 FIXTURE(portable)
 {
-	struct portable *own;
-	struct portable_mainline *mainline;
 	struct run run;
 	const char *lacks;
 };
@@ -202,6 +200,17 @@ static int test_run(struct run *run, const char *prog)
 	return err ?: opts.retval;
 }
 
+/* What takes long is done once: tests are forked from this process. */
+static struct portable *own;
+static struct portable_mainline *mainline;
+
+static void __attribute__((constructor)) load(void)
+{
+	nf_btf_size(STATE);
+	own = portable__open_and_load();
+	mainline = portable_mainline__open_and_load();
+}
+
 FIXTURE_SETUP(portable)
 {
 	struct bpf_map *map;
@@ -211,13 +220,11 @@ FIXTURE_SETUP(portable)
 	ASSERT_EQ(0, nf_netns_new());
 	ASSERT_EQ(0, nf_netns_loopback_up());
 	if (variant->mainline) {
-		self->mainline = portable_mainline__open_and_load();
-		ASSERT_NE(NULL, self->mainline);
-		self->run.obj = self->mainline->obj;
+		ASSERT_NE(NULL, mainline);
+		self->run.obj = mainline->obj;
 	} else {
-		self->own = portable__open_and_load();
-		ASSERT_NE(NULL, self->own);
-		self->run.obj = self->own->obj;
+		ASSERT_NE(NULL, own);
+		self->run.obj = own->obj;
 	}
 	map = bpf_object__find_map_by_name(self->run.obj, ".bss");
 	self->run.io = bpf_map__initial_value(map, &size);
@@ -242,8 +249,6 @@ FIXTURE_SETUP(portable)
 
 FIXTURE_TEARDOWN(portable)
 {
-	portable__destroy(self->own);
-	portable_mainline__destroy(self->mainline);
 }
 
 static bool nf_btf_has_func(const char *name)

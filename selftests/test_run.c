@@ -117,14 +117,25 @@ static void add_ethernet(struct packet *packet, __u16 type)
 	packet->size += sizeof(packet->eth);
 }
 
+/* What takes long is done once: tests are forked from this process. */
+static struct test_run *loaded;
+
+static void __attribute__((constructor)) load(void)
+{
+	nf_btf_size(STATE);
+	loaded = test_run__open_and_load();
+}
+
 FIXTURE_SETUP(run)
 {
 	int offset_pf, offset_hook, err;
 
 	ASSERT_EQ(0, nf_netns_new());
 	ASSERT_EQ(0, nf_netns_loopback_up());
-	self->skel = test_run__open_and_load();
-	ASSERT_NE(NULL, self->skel);
+	ASSERT_NE(NULL, loaded);
+	self->skel = loaded;
+	memset(self->skel->bss, 0, sizeof(*self->skel->bss));
+	self->skel->data->verdict = NF_ACCEPT;
 	self->prog_fd = bpf_program__fd(self->skel->progs.look);
 
 	self->state_size = nf_btf_size(STATE);
@@ -158,7 +169,6 @@ FIXTURE_SETUP(run)
 
 FIXTURE_TEARDOWN(run)
 {
-	test_run__destroy(self->skel);
 }
 
 /* Each run leaves the size of its result there, as if it were asked for. */
