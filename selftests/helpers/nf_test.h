@@ -148,6 +148,10 @@ bool nf_has_stats(int link_fd);
 	SKIP(statement, fmt, ##__VA_ARGS__);				\
 } while (0)
 
+/* Of one test: a debug kernel on a busy machine takes its time. */
+#undef TEST_TIMEOUT_DEFAULT
+#define TEST_TIMEOUT_DEFAULT	300
+
 /*
  * A test whose fixture may find that its subject is missing, and then says so in
  * self->lacks: 6.1's harness runs the test all the same after a SKIP() in setup.
