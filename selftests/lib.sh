@@ -31,7 +31,7 @@ BPFFS=/sys/fs/bpf
 TESTS=()		# names, and TEST_<index> of what they run
 declare -A STATS=()
 WORK=			# files of this run
-HELPERS=		# the programs in helpers/, where starting them is cheap
+HELPERS=		# the programs in helpers/ and bpftool, where starting them is cheap
 PINS=			# programs and maps of this run, links/ in it
 PIN_DIRS=()		# all of its directories
 LINK=			# what attach() pinned last
@@ -574,8 +574,11 @@ lib_setup()
 	trap lib_cleanup EXIT
 	trap 'exit 130' INT TERM
 	WORK=$(mktemp -d)
-	HELPERS=$WORK
+	HELPERS=$WORK/bin
+	mkdir "$HELPERS"
 	cp "$SELFTESTS"/{nf_prog,nf_hooks,frag_probe,flood,kfunc,flow} "$HELPERS"
+	[[ ! -x $BUILD/tools/bin/bpftool ]] || cp "$BUILD/tools/bin/bpftool" "$HELPERS"
+	PATH=$HELPERS:$PATH
 	[[ $(stat -f -c %T $BPFFS) == bpf_fs ]] || mount -t bpf bpf $BPFFS
 	PINS=$BPFFS/nf_selftests$NS_SUFFIX
 	mkdir -p "$PINS/links"

@@ -39,8 +39,7 @@ setup()
 copy_programs()
 {
 	cp "$SELFTESTS/kill_at" "$HELPERS"
-	BPFTOOL=$WORK/bpftool
-	cp "$(type -P bpftool)" "$BPFTOOL"
+	BPFTOOL=$(type -P bpftool)
 }
 
 # bpf_hooks FAMILY: how many programs are at the router's hook FORWARD.
