@@ -143,6 +143,7 @@ test_counters_go_on_when_overwritten()
 # What conntrack leaves alone is not reassembled.
 test_counter_of_fragments()
 {
+	skip_without conntrack
 	needs_own BPF_NF_LINK_STATS
 	type -P nft >/dev/null || skip "nft is not installed"
 	attach_unique forward 30022 strict

@@ -44,7 +44,7 @@ check_after()
 	track
 	probe "$family" client-server
 	expect_stats packets=2 tracked=1
-	expect_nft_counter "inet t c" 1
+	expect_nft_counter "$NFT_INET t c" 1
 }
 
 # The verdict comes before conntrack has seen anything of the packet.
@@ -57,11 +57,11 @@ check_drop_before()
 	probe "$family" client-server
 	expect_delivered ""
 	expect_stats packets=1 dropped=1 tracked=0
-	expect_nft_counter "inet t c" 0
+	expect_nft_counter "$NFT_INET t c" 0
 
 	detach_all
 	probe "$family" client-server
-	expect_nft_counter "inet t c" 1
+	expect_nft_counter "$NFT_INET t c" 1
 }
 
 # Between defragmentation and conntrack packets are whole and not yet tracked.

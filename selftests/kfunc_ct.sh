@@ -207,13 +207,13 @@ check_mark()
 	expect_told packets=1 ret=-"$ENOENT"
 
 	track
-	nft_router add rule inet t c ct mark set 0x1200
+	nft_router add rule "$NFT_INET" t c ct mark set 0x1200
 	flow "$family" udp 9999 send
 	expect_told packets=2 ret=0
 	expect_entry "$family" 9999 "*mark=$((0x1200)) *"
 	# The rule is behind the program.
-	nft_router flush chain inet t c
-	nft_router add rule inet t c ct state established,new counter
+	nft_router flush chain "$NFT_INET" t c
+	nft_router add rule "$NFT_INET" t c ct state established,new counter
 	flow "$family" udp 9999 send
 	expect_told packets=3 ret=0
 	expect_entry "$family" 9999 "*mark=$((0x12cd)) *"
@@ -277,13 +277,13 @@ check_labels()
 	track
 	flow "$family" udp 9999 send
 	expect_told packets=2 ret=0 labels0=8 labels1=$((1 << 36))
-	nft_router add rule inet t c ct label 3 ct label 100 counter
-	nft_router flush chain inet t c
-	nft_router add rule inet t c ct label 3 ct label 100 ct label != 4 counter
+	nft_router add rule "$NFT_INET" t c ct label 3 ct label 100 counter
+	nft_router flush chain "$NFT_INET" t c
+	nft_router add rule "$NFT_INET" t c ct label 3 ct label 100 ct label != 4 counter
 	tell proto="$UDP" port=9999 label0=-1 mask0=0x21
 	flow "$family" udp 9999 send
 	expect_told packets=1 ret=0 labels0=$((0x29)) labels1=$((1 << 36))
-	expect_nft_counter "inet t c" 1
+	expect_nft_counter "$NFT_INET t c" 1
 	tell proto="$UDP" port=9999 mask0=0x20
 	flow "$family" udp 9999 send
 	expect_told packets=1 ret=0 labels0=9
@@ -294,7 +294,7 @@ check_labels_of_nft()
 	local family=$1
 
 	track
-	nft_router insert rule inet t c ct label set 5
+	nft_router insert rule "$NFT_INET" t c ct label set 5
 	attach kfunc/read_labels inet forward 20
 	tell proto="$UDP" port=9999
 	flow "$family" udp 9999 send
@@ -323,7 +323,7 @@ check_lookup()
 	local family=$1 meant=(proto="$UDP" port=9999 other_port=7777 other_proto="$UDP")
 
 	track
-	nft_router insert rule inet t c udp dport 7777 ct mark set 0x7777
+	nft_router insert rule "$NFT_INET" t c udp dport 7777 ct mark set 0x7777
 	attach kfunc/lookup inet forward 0
 	tell "${meant[@]}"
 	flow "$family" udp 9999 send
@@ -391,8 +391,8 @@ check_lookup_netns()
 	local id
 
 	id=$(server_netns_id)
-	nf_prog exec "$NS_SERVER" nft -f - <<-'EOF2'
-	table inet s {
+	nf_prog exec "$NS_SERVER" nft -f - <<-EOF2
+	table $NFT_INET s {
 		chain c {
 			type filter hook input priority 0;
 			ct state new counter

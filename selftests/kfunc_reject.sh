@@ -24,8 +24,8 @@ setup()
 # limits MS: between two errors to one address, 0 for none.
 limits()
 {
-	nf_prog exec "$NS_ROUTER" bash -c "echo $1 > /proc/sys/net/ipv4/icmp_ratelimit
-		echo $1 > /proc/sys/net/ipv6/icmp/ratelimit"
+	nf_prog exec "$NS_ROUTER" bash -ec "echo $1 > /proc/sys/net/ipv4/icmp_ratelimit
+		[[ ! -d /proc/sys/net/ipv6 ]] || echo $1 > /proc/sys/net/ipv6/icmp/ratelimit"
 	# These are for all namespaces together.
 	echo 10000 > /proc/sys/net/ipv4/icmp_msgs_per_sec
 	echo 10000 > /proc/sys/net/ipv4/icmp_msgs_burst
@@ -44,7 +44,7 @@ sent_unreachable()
 		/^Icmp: / && !column { for (column = 1; $column != "OutDestUnreachs";) column++; next }
 		/^Icmp: / { sum += $column }
 		/^Icmp6OutDestUnreachs/ { sum += $2 }
-		END { print sum }' /proc/net/snmp /proc/net/snmp6
+		END { print sum }' "${SNMP[@]}"
 }
 
 # rejected FAMILY TYPE CODE SEEN: a datagram, forwarded.
@@ -299,7 +299,7 @@ check_accepted()
 
 	limits 0
 	nft_router -f - <<-EOF2
-	table inet t {
+	table $NFT_INET t {
 		chain c {
 			type filter hook forward priority 10;
 			oifname $ROUTER_RIGHT_DEV udp dport 9999 counter
@@ -314,7 +314,7 @@ check_accepted()
 		expect_told packets=1 ret=0
 		detach_all
 	done
-	expect_nft_counter "inet t c" 2
+	expect_nft_counter "$NFT_INET t c" 2
 }
 
 # A test run's packet comes from nowhere: nothing is sent, at no hook.

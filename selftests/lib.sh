@@ -99,6 +99,23 @@ without()
 	[[ ${NF_BPF_FLAVOUR:-} == "no$1" ]]
 }
 
+# What there is to test, what counts it, and where nft has the rules for all of it:
+# a table of both families needs IPv6.
+FAMILIES=(4 6)
+SNMP=(/proc/net/snmp /proc/net/snmp6)
+NFT_INET=inet
+if without ipv6; then
+	FAMILIES=(4)
+	SNMP=(/proc/net/snmp)
+	NFT_INET=ip
+fi
+
+# skip_without PART: for a test whose subject needs it.
+skip_without()
+{
+	! without "$1" || skip "kernel without $1"
+}
+
 needs_conntrack()
 {
 	without conntrack || return 0
@@ -113,10 +130,8 @@ skip_left_out()
 	local -n arguments="TEST_$1"
 	local words=" ${TESTS[$1]//_/ } ${arguments[*]//_/ } "
 
-	! without ipv6 || [[ $words != *\ @(6|ip6|ipv6)\ * ]] ||
-		skip "kernel without ipv6"
-	! without conntrack || [[ $words != *\ @(conntrack|ct|nat)\ * ]] ||
-		skip "kernel without conntrack"
+	[[ $words != *\ @(6|ip6|ipv6)\ * ]] || skip_without ipv6
+	[[ $words != *\ @(conntrack|ct|nat)\ * ]] || skip_without conntrack
 }
 
 # needs TOOL...: without one of these the file is skipped, on our own kernel (for
@@ -484,7 +499,7 @@ nft_router()
 nft_track()
 {
 	nft_router -f - <<-EOF
-	table inet t {
+	table $NFT_INET t {
 		chain c {
 			type filter hook forward priority 10;
 			ct state new $* counter
@@ -497,7 +512,7 @@ nft_track()
 nft_raw()
 {
 	nft_router -f - <<-EOF
-	table inet raw {
+	table $NFT_INET raw {
 		chain c {
 			type filter hook prerouting priority raw;
 			$(printf '%s\n' "$@")
@@ -511,8 +526,8 @@ nft_raw()
 nft_nat()
 {
 	nft_track
-	nft_router -f - <<-'EOF'
-	table inet n {
+	nft_router -f - <<-EOF
+	table $NFT_INET n {
 		chain pre {
 			type nat hook prerouting priority dstnat;
 		}

@@ -182,10 +182,11 @@ FIXTURE_SETUP(busy_nft)
 	ASSERT_EQ(0, nf_netns_new());
 	self->prog_fd = nf_load_verdict(NF_ACCEPT);
 	ASSERT_LE(0, self->prog_fd);
-	if (variant->pf == NFPROTO_INET && !nf_has_inet(self->prog_fd)) {
+	/* nft's tables of both families need it, too. */
+	if (strcmp(variant->family, "ip") && nf_without("ipv6"))
+		self->lacks = "ipv6";
+	else if (variant->pf == NFPROTO_INET && !nf_has_inet(self->prog_fd))
 		self->lacks = "pf NFPROTO_INET";
-		return;
-	}
 }
 
 FIXTURE_TEARDOWN(busy_nft)

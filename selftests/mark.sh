@@ -17,8 +17,8 @@ setup()
 
 	router_up
 	load_packet
-	for family in 4 6; do
-		route_marked $family
+	for family in "${FAMILIES[@]}"; do
+		route_marked "$family"
 	done
 }
 
@@ -37,14 +37,14 @@ check_nft_sees()
 {
 	local family=$1
 
-	nft_router 'table inet t { chain c { type filter hook forward priority 10;
-		udp dport 9999 meta mark 0x77 meta priority 1:5 counter; }; }'
+	nft_router "table $NFT_INET t { chain c { type filter hook forward priority 10;
+		udp dport 9999 meta mark 0x77 meta priority 1:5 counter; }; }"
 	probe "$family" client-server
-	expect_nft_counter "inet t c" 0
+	expect_nft_counter "$NFT_INET t c" 0
 	attach packet/set_mark "$(pf_of "$family")" forward 0
 	probe "$family" client-server
 	expect_delivered "92 intact"
-	expect_nft_counter "inet t c" 1
+	expect_nft_counter "$NFT_INET t c" 1
 }
 
 # The datagram and the sentinel.
@@ -69,11 +69,11 @@ check_reads_nft()
 {
 	local family=$1
 
-	nft_router 'table inet t { chain c { type filter hook prerouting priority -200;
-		udp dport 9999 meta mark set 0x99 meta priority set 2:3 counter; }; }'
+	nft_router "table $NFT_INET t { chain c { type filter hook prerouting priority -200;
+		udp dport 9999 meta mark set 0x99 meta priority set 2:3 counter; }; }"
 	attach packet/read "$(pf_of "$family")" prerouting 0
 	probe "$family" client-server
-	expect_nft_counter "inet t c" 1
+	expect_nft_counter "$NFT_INET t c" 1
 	expect_stats_of packet packets=1 mark=$((0x99)) priority=$((0x20003))
 }
 

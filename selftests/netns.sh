@@ -136,7 +136,8 @@ check_exit_with_queue_and_conntrack()
 
 	type -P nft >/dev/null || skip "nft is not installed"
 	needs_defunct_links
-	nft_router 'table inet t { chain c { type filter hook forward priority 10; ct state new; }; }'
+	nft_router "table $NFT_INET t {
+		chain c { type filter hook forward priority 10; ct state new; }; }"
 	attach accept "$pf" forward 0 defrag
 	probe "$family" client-server -z 1400,480,912
 	expect_delivered "2784 intact"
@@ -159,7 +160,7 @@ queue_tracked_fragments()
 		header="frag frag-off != 0"
 	fi
 	nft_router -f - <<-EOF2
-	table inet t {
+	table $NFT_INET t {
 		chain early {
 			type filter hook prerouting priority -450
 			iif lo $header counter drop
@@ -173,8 +174,8 @@ queue_tracked_fragments()
 	ip -n "$NS_ROUTER" link set lo mtu 1500
 	# shellcheck disable=SC2016 # the inner shell expands it
 	in_ns "$NS_ROUTER" bash -c 'printf %02000d 0 > "/dev/udp/$1/9999"' -- "${!address}"
-	expect_nft_counter "inet t early" 1
-	expect_nft_counter "inet t track" 1
+	expect_nft_counter "$NFT_INET t early" 1
+	expect_nft_counter "$NFT_INET t track" 1
 }
 
 # CVE-2025-68768: conntrack's exit waited for an entry in a queue that only a
@@ -184,6 +185,7 @@ check_exit_with_tracked_queue()
 {
 	local pf=$1 family=$2 flags=$3
 
+	skip_without conntrack
 	type -P nft >/dev/null || skip "nft is not installed"
 	needs_defunct_links
 	# shellcheck disable=SC2086 # none or one
@@ -219,6 +221,6 @@ for family in 4 6; do
 done
 add_test exit check_exit ip 4 ""
 add_test exit_with_defrag check_exit ip6 6 defrag
-add_test exit_of_inet with_family check_exit inet 6 defrag
+add_test exit_of_inet with_family check_exit inet "${FAMILIES[-1]}" defrag
 
 run_tests

@@ -777,7 +777,12 @@ TEST_F(portable, paged)
 	start_ipv4(&self->run.packet, 3, 0);
 	finish(&self->run.packet, TCP, PAGED_SIZE - 32);
 	EXPECT_PAGED(PARSED, TCP, 32, 32);
+}
 
+TEST_F(portable, paged_ipv6)
+{
+	if (nf_without("ipv6"))
+		SKIP(return, "kernel without ipv6");
 	start_ipv6(&self->run.packet);
 	finish(&self->run.packet, UDP, PAGED_SIZE - 40);
 	EXPECT_PAGED(PARSED, UDP, 40, 40);
@@ -862,7 +867,7 @@ NF_TEST_F(portable, function_of_a_module)
 {
 	ASSERT_EQ(NF_ACCEPT, test_run(&self->run, "ct_state"));
 	EXPECT_EQ(1, self->run.io->runs);
-	if (access("/sys/kernel/btf/nf_bpf_kfunc", F_OK)) {
+	if (access("/sys/kernel/btf/nf_bpf_kfunc", F_OK) || nf_without("conntrack")) {
 		EXPECT_EQ(-EOPNOTSUPP, self->run.io->result);
 		return;
 	}

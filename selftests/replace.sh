@@ -41,7 +41,7 @@ stop_floods()
 # Packets that a family has forwarded in the router; datagrams, once whole.
 forwarded()
 {
-	in_ns "$NS_ROUTER" cat /proc/net/snmp /proc/net/snmp6 | awk '
+	in_ns "$NS_ROUTER" cat "${SNMP[@]}" | awk '
 		/^Ip: / && !column {
 			for (i = 2; i <= NF; i++)
 				if ($i == "ForwDatagrams")
@@ -66,7 +66,7 @@ received_is()
 
 check_updates()
 {
-	local flags=$1 before sent=0 seen=0 file dir
+	local flags=$1 before sent=0 seen=0 family address file dir
 
 	needs_family inet
 	# Where nobody listens there would be answers, forwarded too.
@@ -75,11 +75,13 @@ check_updates()
 	attach one/accept inet forward 0 $flags
 	before=$(forwarded)
 
-	flood four "$SERVER_IP4"
-	flood six "$SERVER_IP6"
+	for family in "${FAMILIES[@]}"; do
+		address=SERVER_IP$family
+		flood "ipv$family" "${!address}"
+	done
 	nf_prog alternate "$LINK" "$PINS/two/accept" "$PINS/one/accept" "$UPDATES"
 	stop_floods
-	for file in "$WORK"/{four,six}.sent; do
+	for file in "$WORK"/ipv?.sent; do
 		(($(< "$file") > 0)) || fail "$file: nothing was sent"
 		sent=$((sent + $(< "$file")))
 	done

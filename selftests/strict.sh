@@ -99,7 +99,9 @@ check_untracked()
 {
 	local mode=$1 pf=$2 family=$3
 
-	nft_router 'table inet t { chain c { type filter hook prerouting priority -450; notrack; }; }'
+	skip_without conntrack
+	nft_router "table $NFT_INET t {
+		chain c { type filter hook prerouting priority -450; notrack; }; }"
 	watch "$mode" "$pf" forward
 	probe "$family" client-server -z "$SIZES"
 	if [[ $mode == strict ]]; then
@@ -143,13 +145,15 @@ check_tracked_fragments()
 {
 	local mode=$1 pf=$2 family=$3 address=ROUTER_LEFT_IP$3
 
-	nft_router 'table inet t { chain c { type filter hook output priority 10; ct state new counter; }; }'
+	skip_without conntrack
+	nft_router "table $NFT_INET t {
+		chain c { type filter hook output priority 10; ct state new counter; }; }"
 	ip -n "$NS_ROUTER" link set lo mtu 1500
 	watch "$mode" "$pf" prerouting
 	# shellcheck disable=SC2016 # the inner shell expands it
 	in_ns "$NS_ROUTER" bash -c 'printf %02000d 0 > "/dev/udp/$1/9999"' -- "${!address}"
 	ip -n "$NS_ROUTER" link set lo mtu 65536
-	expect_nft_counter "inet t c" 1
+	expect_nft_counter "$NFT_INET t c" 1
 	if ((family == 4)); then
 		expect_seen 1 0 0
 	elif [[ $mode == strict ]]; then
