@@ -28,6 +28,18 @@ expect_flow()
 		"$(awk -v flow="$pattern" '$0 ~ flow { printf "%s%s", s, $NF; s = " " }' "$WORK/flows")"
 }
 
+# expect_flows PATTERN VERDICT...: these of each family.
+expect_flows()
+{
+	local pattern=$1 verdicts=() _
+
+	shift
+	for _ in "${FAMILIES[@]}"; do
+		verdicts+=("$@")
+	done
+	expect_flow "$pattern" "${verdicts[@]}"
+}
+
 # expect_refusal TEXT VARIABLE=VALUE...
 expect_refusal()
 {
@@ -72,11 +84,11 @@ setup()
 test_demo_traffic()
 {
 	run_prog PROG="$NETFILTER" "$ROUTER_DIR/run-prog.sh" > "$WORK/flows"
-	expect_flow '^icmp' accepted accepted accepted accepted
-	expect_flow '> .*:53 ' accepted accepted accepted accepted
-	expect_flow ':53 >' accepted accepted accepted accepted
-	expect_flow '> .*:9999 ' dropped dropped dropped dropped
-	expect_flow 'no first fragment' dropped dropped
+	expect_flows '^icmp' accepted accepted
+	expect_flows '> .*:53 ' accepted accepted
+	expect_flows ':53 >' accepted accepted
+	expect_flows '> .*:9999 ' dropped dropped
+	expect_flows 'no first fragment' dropped
 }
 
 test_capture()

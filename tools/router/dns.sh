@@ -12,8 +12,7 @@ dns_config()
 
 	cat <<-EOF
 	server:
-	  ip-address: $SERVER_IP4
-	  ip-address: $SERVER_IP6
+	$(dns_addresses | sed 's/^/  ip-address: /')
 	  ipv4-edns-size: 4096
 	  ipv6-edns-size: 4096
 	  server-count: 1
@@ -52,6 +51,16 @@ dns_zone()
 	done
 }
 
+dns_addresses()
+{
+	local family address
+
+	for family in $ROUTER_FAMILIES; do
+		address=SERVER_IP$family
+		echo "${!address}"
+	done
+}
+
 # dns_up DIR: returns once nsd answers; it keeps its files in DIR.
 dns_up()
 {
@@ -74,7 +83,7 @@ dns_answers()
 {
 	local address
 
-	for address in "$SERVER_IP4" "$SERVER_IP6"; do
+	for address in $(dns_addresses); do
 		in_ns "$NS_SERVER" dig "@$address" "$DNS_NAME" SOA +tries=1 +time=1 || return 1
 	done
 }

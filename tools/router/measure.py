@@ -13,7 +13,7 @@ import subprocess
 import sys
 
 from flows import fold
-from traffic import DNS_PORT, SHAPES, Traffic, token
+from traffic import DNS_PORT, SHAPES, Traffic, families, token
 from wire import WireError, Wires
 
 VERDICTS = ("accepted", "dropped", "dropped as fragment")
@@ -74,7 +74,7 @@ def main():
     pin = sys.argv[2] if len(sys.argv) == 3 else None
     try:
         wires = Wires(os.environ)
-        for family in (4, 6):
+        for family in families(os.environ):
             print(json.dumps(measure(wires, sys.argv[1], family, pin)))
     except (OSError, RuntimeError, WireError) as error:
         print(f"measure: {sys.argv[1]}: {error}", file=sys.stderr)

@@ -8,9 +8,10 @@ not as expected, 2 wrong use.
 """
 
 import json
+import os
 import sys
 
-from traffic import EXFILTRATION_BYTES, SHAPES
+from traffic import EXFILTRATION_BYTES, SHAPES, families
 
 # In the order in which they are shown.
 ROUTERS = {
@@ -119,7 +120,7 @@ def expectations(r):
 def failures(results):
     found = {(r["router"], r["family"]) for r in results}
     for router in ROUTERS:
-        for family in (4, 6):
+        for family in families(os.environ):
             if (router, family) not in found:
                 yield f"{ROUTERS[router]}, IPv{family}: was not measured"
     for r in results:
@@ -141,7 +142,7 @@ def main():
     if as_json:
         print(json.dumps({"results": results, "failed": failed}, indent=2))
     elif results:
-        for family in (4, 6):
+        for family in families(os.environ):
             print_table(family, [r for r in results if r["family"] == family])
         print_sizes(results)
         print_verdicts(results)

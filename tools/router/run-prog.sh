@@ -151,8 +151,7 @@ route_everything()
 {
 	local scope
 
-	ip -n "$NS_ROUTER" route add default via "$SERVER_IP4"
-	ip -n "$NS_ROUTER" route add default via "$SERVER_IP6"
+	router_defaults "$SERVER_IP4" "$SERVER_IP6" | ip -n "$NS_ROUTER" -batch -
 	for scope in all default "$ROUTER_LEFT_DEV" "$ROUTER_RIGHT_DEV"; do
 		# shellcheck disable=SC2016 # $1 is the inner shell's
 		in_ns "$NS_ROUTER" bash -c \

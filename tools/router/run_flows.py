@@ -16,7 +16,7 @@ import subprocess
 import sys
 
 from flows import fold
-from traffic import Traffic
+from traffic import Traffic, families
 from wire import WireError, Wires
 
 LINK_ETHERNET, LINK_RAW_BSD, LINK_RAW, LINK_SLL, LINK_IPV4, LINK_IPV6 = 1, 12, 101, 113, 228, 229
@@ -63,7 +63,7 @@ def replay(wires, path, mtu):
 
 def demo(wires):
     flows = {}
-    for family in (4, 6):
+    for family in families(os.environ):
         traffic = Traffic(wires, os.environ, family)
         traffic.ping()
         traffic.large_dns()

@@ -160,14 +160,16 @@ router_addresses()
 	} | ip -n "$NS_SERVER" -batch -
 }
 
-# router_up: returns when packets of both families cross the router; on failure
-# nothing is left behind.
+# router_up: returns when packets of both families, which are ROUTER_FAMILIES then,
+# cross the router; on failure nothing is left behind.
 router_up()
 {
 	local netns
 
 	# Where it is a module, nothing may have asked for it yet.
 	has_ipv6 || modprobe -q ipv6 || :
+	export ROUTER_FAMILIES=4
+	! has_ipv6 || ROUTER_FAMILIES+=" 6"
 	if ((EUID)); then
 		echo "router_up: needs root: run it in the guest (make shell), or as root" >&2
 		return 1

@@ -20,6 +20,11 @@ UNEVEN_SIZES = [1400, 480, 8, 992]
 SHAPES = ("in order", "reversed", "bare later")
 
 
+def families(env):
+    """Those of the router, once it is up: 4, and 6 where the kernel has IPv6."""
+    return [int(family) for family in env["ROUTER_FAMILIES"].split()]
+
+
 class Traffic:
     """One family's hosts on the wires."""
 
