@@ -15,6 +15,7 @@ setup()
 {
 	router_up
 	load_kfunc
+	nf_prog load "$SELFTESTS/kfunc_reject.bpf.o" "$PINS/reject"
 	nft_nat
 	rm "$WORK/nft"	# it stays from test to test
 }
@@ -28,7 +29,7 @@ attach_all()
 	done
 	attach kfunc/own inet prerouting -150 defrag
 	attach kfunc/nat inet prerouting -149
-	attach kfunc/reject inet forward 100
+	attach reject/reject inet forward 100
 }
 
 entries()
@@ -91,7 +92,7 @@ test_unload()
 		fail "nf_bpf_kfunc went, though programs call it"
 	fi
 	router_down
-	rm -rf "$PINS/kfunc"
+	rm -rf "$PINS/kfunc" "$PINS/reject"
 	wait_for -t 60 unload
 }
 

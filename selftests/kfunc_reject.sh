@@ -6,7 +6,6 @@
 
 source "$(dirname "$0")/lib.sh"
 needs nft bpftool
-needs_conntrack
 needs_kfunc
 
 declare -ri UDP=17 TCP=6
@@ -18,7 +17,7 @@ declare -ri EINVAL=22 EPROTO=71 EBADMSG=74 EOPNOTSUPP=95 EADDRNOTAVAIL=99 \
 setup()
 {
 	router_up
-	load_kfunc
+	load_kfunc kfunc_reject
 }
 
 # limits MS: between two errors to one address, 0 for none.

@@ -437,10 +437,10 @@ needs_kfunc()
 	exit $KSFT_SKIP
 }
 
-# progs/kfunc.bpf.c as $PINS/kfunc/*.
+# load_kfunc [OBJECT]: progs/kfunc.bpf.c, or another with its map, as $PINS/kfunc/*.
 load_kfunc()
 {
-	nf_prog load "$SELFTESTS/kfunc.bpf.o" "$PINS/kfunc"
+	nf_prog load "$SELFTESTS/${1:-kfunc}.bpf.o" "$PINS/kfunc"
 	PIN_DIRS+=("$PINS/kfunc")
 }
 

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
-/* The kfuncs of nf_bpf_kfunc.ko, nf_conntrack.ko and nf_nat.ko, a program each. */
+/* The kfuncs for conntrack and NAT, of nf_bpf_kfunc.ko, nf_conntrack.ko and nf_nat.ko,
+ * a program each.
+ */
 #include "vmlinux.h"
 #include <bpf/bpf_endian.h>
 #include <bpf/bpf_helpers.h>
 
-#include "kfunc.h"
+#include "kfunc.bpf.h"
 
 char _license[] SEC("license") = "GPL";
 
@@ -29,7 +31,6 @@ struct nf_conn___init *bpf_nf_ct_alloc(struct bpf_nf_ctx *ctx,
 				       __u32 opts__sz) __ksym;
 int bpf_nf_ct_set_nat(struct bpf_nf_ctx *ctx, const union nf_inet_addr *addr,
 		      int port, enum nf_nat_manip_type manip) __ksym;
-int bpf_nf_reject(struct bpf_nf_ctx *ctx, __u32 type, __u32 code) __ksym;
 
 void bpf_ct_release(struct nf_conn *ct) __ksym;
 struct nf_conn *bpf_ct_insert_entry(struct nf_conn___init *ct) __ksym;
@@ -40,97 +41,7 @@ int bpf_ct_change_status(struct nf_conn *ct, __u32 status) __ksym;
 int bpf_ct_set_nat_info(struct nf_conn___init *ct, union nf_inet_addr *addr,
 			int port, enum nf_nat_manip_type manip) __ksym;
 
-enum { ACCEPT = 1, CURRENT_NETNS = -1 };
-
-struct {
-	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(max_entries, KFUNC_VALUES);
-	__type(key, __u32);
-	__type(value, __u64);
-} values SEC(".maps");
-
-static __u64 told(__u32 key)
-{
-	__u64 *value = bpf_map_lookup_elem(&values, &key);
-
-	return value ? *value : 0;
-}
-
-static void tell(__u32 key, __u64 what)
-{
-	bpf_map_update_elem(&values, &key, &what, BPF_ANY);
-}
-
-static void count(__u32 key)
-{
-	__u64 *value = bpf_map_lookup_elem(&values, &key);
-
-	if (value)
-		__sync_fetch_and_add(value, 1);
-}
-
-static bool read(struct sk_buff *skb, __u32 off, void *to, __u32 size)
-{
-	return !bpf_probe_read_kernel(to, size,
-				      skb->head + skb->network_header + off);
-}
-
-/* Of what the test sends, without options and extension headers. Return: the size
- * of the tuple's family, 0 for anything else
- */
-static __u32 parse(struct bpf_nf_ctx *ctx, struct bpf_sock_tuple *tuple,
-		   __u8 *proto)
-{
-	struct sk_buff *skb = ctx->skb;
-	struct ipv6hdr ip6h;
-	struct iphdr iph;
-	__be16 ports[2];
-
-	if (ctx->state->pf == NFPROTO_IPV4) {
-		if (!read(skb, 0, &iph, sizeof(iph)) ||
-		    !read(skb, sizeof(iph), ports, sizeof(ports)))
-			return 0;
-		*proto = iph.protocol;
-		tuple->ipv4.saddr = iph.saddr;
-		tuple->ipv4.daddr = iph.daddr;
-		tuple->ipv4.sport = ports[0];
-		tuple->ipv4.dport = ports[1];
-		return sizeof(tuple->ipv4);
-	}
-	if (!read(skb, 0, &ip6h, sizeof(ip6h)) ||
-	    !read(skb, sizeof(ip6h), ports, sizeof(ports)))
-		return 0;
-	*proto = ip6h.nexthdr;
-	__builtin_memcpy(tuple->ipv6.saddr, &ip6h.saddr, sizeof(ip6h.saddr));
-	__builtin_memcpy(tuple->ipv6.daddr, &ip6h.daddr, sizeof(ip6h.daddr));
-	tuple->ipv6.sport = ports[0];
-	tuple->ipv6.dport = ports[1];
-	return sizeof(tuple->ipv6);
-}
-
-/* Is the packet one that the test means? */
-static bool meant(struct bpf_nf_ctx *ctx)
-{
-	struct bpf_sock_tuple tuple = {};
-	__u16 port = told(KFUNC_port);
-	__be16 sport, dport;
-	__u8 proto = 0;
-	__u32 size;
-
-	size = parse(ctx, &tuple, &proto);
-	if (!size || proto != told(KFUNC_proto))
-		return false;
-	if (port) {
-		sport = size == sizeof(tuple.ipv4) ? tuple.ipv4.sport : tuple.ipv6.sport;
-		dport = size == sizeof(tuple.ipv4) ? tuple.ipv4.dport : tuple.ipv6.dport;
-		if (dport != bpf_htons(port) &&
-		    (told(KFUNC_oneway) || sport != bpf_htons(port)))
-			return false;
-	}
-	count(KFUNC_packets);
-	tell(KFUNC_length, ctx->skb->len);
-	return true;
-}
+enum { CURRENT_NETNS = -1 };
 
 SEC("netfilter")
 int info(struct bpf_nf_ctx *ctx)
@@ -364,20 +275,6 @@ int nat(struct bpf_nf_ctx *ctx)
 	read_addr(&addr);
 	tell(KFUNC_ret, bpf_nf_ct_set_nat(ctx, &addr, told(KFUNC_nat_port),
 					  told(KFUNC_manip)));
-	return told(KFUNC_verdict) & 1;
-}
-
-SEC("netfilter")
-int reject(struct bpf_nf_ctx *ctx)
-{
-	__u32 times, i;
-
-	if (!meant(ctx))
-		return ACCEPT;
-	times = told(KFUNC_times);
-	for (i = 0; i < 64 && i < times; i++)
-		tell(KFUNC_ret, bpf_nf_reject(ctx, told(KFUNC_type),
-					      told(KFUNC_code)));
 	return told(KFUNC_verdict) & 1;
 }
 
