@@ -26,7 +26,17 @@ static const char * const modules[] = {
 	[NAT_MODULE]		= "nf_nat",
 };
 
+/* With conntrack or without. */
 FIXTURE(kfunc)
+{
+	char log[65536];
+	const char *lacks;
+	struct btf *btf[NR_MODULES];
+	int fds[NR_MODULES];
+	int ctx_skb;
+};
+
+FIXTURE(ct)
 {
 	char log[65536];
 	const char *lacks;
@@ -59,26 +69,41 @@ static int btf_fd_of(const char *name)
 	return -ENOENT;
 }
 
-FIXTURE_SETUP(kfunc)
+/* Of the modules up to @last. Return: what this kernel lacks, or NULL. */
+static const char *find_types(struct btf **btf, int *fds, int last)
 {
 	struct btf *vmlinux = btf__load_vmlinux_btf();
 	int i;
 
-	if (system("modprobe -q nf_bpf_kfunc")) {
-		self->lacks = "the module nf_bpf_kfunc";
+	if (system("modprobe -q nf_bpf_kfunc"))
+		return "the module nf_bpf_kfunc";
+	if (last >= CONNTRACK_MODULE && nf_without("conntrack"))
+		return "conntrack";
+	for (i = KFUNC_MODULE; i <= last; i++) {
+		fds[i] = btf_fd_of(modules[i]);
+		btf[i] = btf__load_module_btf(modules[i], vmlinux);
+		if (fds[i] < 0 || !btf[i])
+			return modules[i];
+	}
+	nf_verifier_fds = fds;
+	return NULL;
+}
+
+FIXTURE_SETUP(kfunc)
+{
+	self->lacks = find_types(self->btf, self->fds, KFUNC_MODULE);
+	self->ctx_skb = nf_btf_offset("bpf_nf_ctx", "skb");
+}
+
+FIXTURE_TEARDOWN(kfunc)
+{
+}
+
+FIXTURE_SETUP(ct)
+{
+	self->lacks = find_types(self->btf, self->fds, NAT_MODULE);
+	if (self->lacks)
 		return;
-	}
-	if (nf_without("conntrack")) {
-		self->lacks = "conntrack";
-		return;
-	}
-	for (i = KFUNC_MODULE; i < NR_MODULES; i++) {
-		self->fds[i] = btf_fd_of(modules[i]);
-		ASSERT_LT(0, self->fds[i]);
-		self->btf[i] = btf__load_module_btf(modules[i], vmlinux);
-		ASSERT_NE(NULL, self->btf[i]);
-	}
-	nf_verifier_fds = self->fds;
 	self->ctx_skb = nf_btf_offset("bpf_nf_ctx", "skb");
 	self->mark = nf_btf_offset("nf_conn", "mark");
 	self->status = nf_btf_offset("nf_conn", "status");
@@ -86,7 +111,7 @@ FIXTURE_SETUP(kfunc)
 	ASSERT_LT(0, self->status);
 }
 
-FIXTURE_TEARDOWN(kfunc)
+FIXTURE_TEARDOWN(ct)
 {
 }
 
@@ -115,7 +140,7 @@ FIXTURE_TEARDOWN(kfunc)
 	STACK(BPF_REG_4, -16),						\
 	BPF_MOV64_IMM(BPF_REG_5, 16)
 
-NF_TEST_F(kfunc, get_and_release)
+NF_TEST_F(ct, get_and_release)
 {
 	EXPECT_LOADS(CT_GET,
 		     BPF_JMP_IMM(BPF_JEQ, BPF_REG_0, 0, 2),
@@ -124,7 +149,7 @@ NF_TEST_F(kfunc, get_and_release)
 		     ACCEPT);
 }
 
-NF_TEST_F(kfunc, get_without_null_check)
+NF_TEST_F(ct, get_without_null_check)
 {
 	EXPECT_REFUSED_SAYING("R0 invalid mem access 'ptr_or_null_",
 			      CT_GET,
@@ -132,7 +157,7 @@ NF_TEST_F(kfunc, get_without_null_check)
 			      ACCEPT);
 }
 
-NF_TEST_F(kfunc, release_without_null_check)
+NF_TEST_F(ct, release_without_null_check)
 {
 	EXPECT_REFUSED_SAYING("arg#0 pointer type STRUCT nf_conn",
 			      CT_GET,
@@ -141,14 +166,14 @@ NF_TEST_F(kfunc, release_without_null_check)
 			      ACCEPT);
 }
 
-NF_TEST_F(kfunc, get_leaked)
+NF_TEST_F(ct, get_leaked)
 {
 	EXPECT_REFUSED_SAYING("Unreleased reference",
 			      CT_GET,
 			      ACCEPT);
 }
 
-NF_TEST_F(kfunc, lookup_leaked)
+NF_TEST_F(ct, lookup_leaked)
 {
 	EXPECT_REFUSED_SAYING("Unreleased reference",
 			      ZERO_64,
@@ -164,7 +189,7 @@ NF_TEST_F(kfunc, lookup_leaked)
 		     ACCEPT);
 }
 
-NF_TEST_F(kfunc, release_twice)
+NF_TEST_F(ct, release_twice)
 {
 	EXPECT_REFUSED_SAYING("arg#0 pointer type STRUCT nf_conn",
 			      CT_GET,
@@ -177,7 +202,7 @@ NF_TEST_F(kfunc, release_twice)
 			      ACCEPT);
 }
 
-NF_TEST_F(kfunc, use_after_release)
+NF_TEST_F(ct, use_after_release)
 {
 	EXPECT_REFUSED_SAYING("R6 invalid mem access 'scalar'",
 			      CT_GET,
@@ -190,7 +215,7 @@ NF_TEST_F(kfunc, use_after_release)
 }
 
 /* The context has to be this program's, at its beginning. */
-NF_TEST_F(kfunc, context_of_the_stack)
+NF_TEST_F(ct, context_of_the_stack)
 {
 	EXPECT_REFUSED_SAYING("expected pointer to ctx",
 			      ZERO_64,
@@ -276,22 +301,22 @@ NF_TEST_F(kfunc, not_gpl)
 	CT_INFO,							\
 	ACCEPT
 
-NF_TEST_F(kfunc, info)
+NF_TEST_F(ct, info)
 {
 	EXPECT_LOADS(INFO(16, -16));
 }
 
-NF_TEST_F(kfunc, info_beyond_the_stack)
+NF_TEST_F(ct, info_beyond_the_stack)
 {
 	EXPECT_REFUSED_SAYING("stack R2 off=-16 size=17", INFO(17, -16));
 }
 
-NF_TEST_F(kfunc, info_of_a_negative_size)
+NF_TEST_F(ct, info_of_a_negative_size)
 {
 	EXPECT_REFUSED_SAYING("R3 min value is negative", INFO(-1, -16));
 }
 
-NF_TEST_F(kfunc, info_of_an_unbounded_size)
+NF_TEST_F(ct, info_of_an_unbounded_size)
 {
 	EXPECT_REFUSED_SAYING("unbounded memory access",
 			      BPF_MOV64_REG(BPF_REG_6, BPF_REG_1),
@@ -304,7 +329,7 @@ NF_TEST_F(kfunc, info_of_an_unbounded_size)
 			      ACCEPT);
 }
 
-NF_TEST_F(kfunc, alloc_and_insert)
+NF_TEST_F(ct, alloc_and_insert)
 {
 	EXPECT_LOADS(ZERO_64,
 		     TUPLE_AND_OPTS,
@@ -322,7 +347,7 @@ NF_TEST_F(kfunc, alloc_and_insert)
 		     ACCEPT);
 }
 
-NF_TEST_F(kfunc, alloc_leaked)
+NF_TEST_F(ct, alloc_leaked)
 {
 	EXPECT_REFUSED_SAYING("Unreleased reference",
 			      ZERO_64,
@@ -331,7 +356,7 @@ NF_TEST_F(kfunc, alloc_leaked)
 			      ACCEPT);
 }
 
-NF_TEST_F(kfunc, inserted_entry_leaked)
+NF_TEST_F(ct, inserted_entry_leaked)
 {
 	EXPECT_REFUSED_SAYING("Unreleased reference",
 			      ZERO_64,
@@ -344,7 +369,7 @@ NF_TEST_F(kfunc, inserted_entry_leaked)
 }
 
 /* An entry of a packet is not one that can be inserted, nor made ready for it. */
-NF_TEST_F(kfunc, insert_of_the_packets_entry)
+NF_TEST_F(ct, insert_of_the_packets_entry)
 {
 	EXPECT_REFUSED_SAYING("expected pointer to STRUCT nf_conn___init",
 			      CT_GET,
@@ -354,7 +379,7 @@ NF_TEST_F(kfunc, insert_of_the_packets_entry)
 			      ACCEPT);
 }
 
-NF_TEST_F(kfunc, set_timeout_of_the_packets_entry)
+NF_TEST_F(ct, set_timeout_of_the_packets_entry)
 {
 	EXPECT_REFUSED_SAYING("expected pointer to STRUCT nf_conn___init",
 			      CT_GET,
@@ -365,7 +390,7 @@ NF_TEST_F(kfunc, set_timeout_of_the_packets_entry)
 			      ACCEPT);
 }
 
-NF_TEST_F(kfunc, change_timeout)
+NF_TEST_F(ct, change_timeout)
 {
 	EXPECT_LOADS(CT_GET,
 		     BPF_JMP_IMM(BPF_JEQ, BPF_REG_0, 0, 6),
@@ -379,7 +404,7 @@ NF_TEST_F(kfunc, change_timeout)
 }
 
 /* A pointer that was walked to, and nobody holds. */
-NF_TEST_F(kfunc, release_of_what_was_not_acquired)
+NF_TEST_F(ct, release_of_what_was_not_acquired)
 {
 	EXPECT_REFUSED_SAYING("expected pointer to STRUCT nf_conn but R1 has",
 			      BPF_LDX_MEM(BPF_DW, BPF_REG_1, BPF_REG_1, self->ctx_skb),
@@ -387,7 +412,7 @@ NF_TEST_F(kfunc, release_of_what_was_not_acquired)
 			      ACCEPT);
 }
 
-NF_TEST_F(kfunc, set_nat)
+NF_TEST_F(ct, set_nat)
 {
 	EXPECT_LOADS(ZERO_64,
 		     STACK(BPF_REG_2, -16),
@@ -397,7 +422,7 @@ NF_TEST_F(kfunc, set_nat)
 		     ACCEPT);
 }
 
-NF_TEST_F(kfunc, set_nat_to_a_short_address)
+NF_TEST_F(ct, set_nat_to_a_short_address)
 {
 	EXPECT_REFUSED_SAYING("stack R2 off=-4 size=16",
 			      ZERO_64,
@@ -408,7 +433,7 @@ NF_TEST_F(kfunc, set_nat_to_a_short_address)
 			      ACCEPT);
 }
 
-NF_TEST_F(kfunc, set_nat_info_of_the_packets_entry)
+NF_TEST_F(ct, set_nat_info_of_the_packets_entry)
 {
 	EXPECT_REFUSED_SAYING("expected pointer to STRUCT nf_conn___init",
 			      ZERO_64,
@@ -447,23 +472,23 @@ NF_TEST_F(kfunc, set_nat_info_of_the_packets_entry)
 	CT_RELEASE,							\
 	ACCEPT
 
-NF_TEST_F(kfunc, store_mark)
+NF_TEST_F(ct, store_mark)
 {
 	EXPECT_LOADS(STORE(mark, BPF_W));
 }
 
-NF_TEST_F(kfunc, store_beyond_mark)
+NF_TEST_F(ct, store_beyond_mark)
 {
 	EXPECT_REFUSED_SAYING("beyond the member of nf_conn", STORE(mark, BPF_DW));
 }
 
-NF_TEST_F(kfunc, store_status)
+NF_TEST_F(ct, store_status)
 {
 	EXPECT_REFUSED_SAYING("no write support to nf_conn", STORE(status, BPF_DW));
 }
 
 /* They take the contexts of tc and XDP: to this type they do not exist. */
-NF_TEST_F(kfunc, lookup_of_xdp)
+NF_TEST_F(ct, lookup_of_xdp)
 {
 	EXPECT_REFUSED_SAYING("bpf_xdp_ct_lookup is not allowed",
 			      ZERO_64,
@@ -473,7 +498,7 @@ NF_TEST_F(kfunc, lookup_of_xdp)
 			      ACCEPT);
 }
 
-NF_TEST_F(kfunc, lookup_of_tc)
+NF_TEST_F(ct, lookup_of_tc)
 {
 	EXPECT_REFUSED_SAYING("bpf_skb_ct_lookup is not allowed",
 			      ZERO_64,
