@@ -6,7 +6,6 @@
 # which declares the same functions once more.
 
 source "$(dirname "$0")/lib.sh"
-needs_conntrack
 needs_kfunc
 needs clang conntrack nft rst2man
 
@@ -16,17 +15,30 @@ UAPI=$SELFTESTS_SRC/../include/uapi/linux/bpf_nf.h
 HEADER=$SELFTESTS_SRC/../tools/lib/bpf/bpf_netfilter.h
 MODULE=nf_bpf_kfunc
 TRANSLATED=8080		# the port of the NAT example
+OBJECTS=(pieces)	# of the examples
 
 setup()
 {
+	local object
+
 	router_up
 	load_policy
 	example '#include "vmlinux.h"' > "$WORK/stateful.bpf.c"
-	compile stateful
 	pieces > "$WORK/pieces.bpf.c"
-	compile pieces
-	nf_prog load "$WORK/stateful.bpf.o" "$PINS/stateful"
-	nf_prog load "$WORK/pieces.bpf.o" "$PINS/pieces"
+	without conntrack || OBJECTS+=(stateful)
+	for object in "${OBJECTS[@]}"; do
+		compile "$object"
+	done
+	load_examples
+}
+
+load_examples()
+{
+	local object
+
+	for object in "${OBJECTS[@]}"; do
+		nf_prog load "$WORK/$object.bpf.o" "$PINS/$object"
+	done
 }
 
 # The literal block that has TEXT in it: what is indented more than the line before.
@@ -44,7 +56,8 @@ example()
 # What the shell is told there to feed to nft.
 rules()
 {
-	example "$1" | sed -n "/<<'EOF'/,/^ *EOF/p" | sed '1d; $d'
+	example "$1" | sed -n "/<<'EOF'/,/^ *EOF/p" |
+		sed "1d; \$d; s/^\( *table\) inet/\1 $NFT_INET/"
 }
 
 # compile NAME [DIR]: with DIR/vmlinux.h.
@@ -55,7 +68,8 @@ compile()
 		-c "$WORK/$1.bpf.c" -o "$WORK/$1.bpf.o"
 }
 
-# piece NAME TEXT: the example is part of a program; this is the rest.
+# piece NAME TEXT [BEFORE]: the example is part of a program; this is the rest, with
+# what goes before it.
 piece()
 {
 	local text
@@ -78,7 +92,7 @@ piece()
 		struct nf_conn *ct;
 		__u32 mark;
 
-		bpf_nf_ct_info(ctx, &info, sizeof(info));
+		${3-}
 		{
 			$text
 		}
@@ -102,12 +116,13 @@ pieces()
 	EOC
 	# As the kernel has them.
 	sed -n '/bpf_nf_ct_get(/,/^#endif/{ /^#endif/d; s/);/) __ksym;/; p }' "$PROTOTYPES"
+	piece reject "bpf_nf_reject(ctx,"
+	! without conntrack || return 0
 	piece entry "ct = bpf_nf_ct_get(ctx);"
 	piece labels "bpf_nf_ct_set_labels(ctx,"
 	piece lookup "ct = bpf_nf_ct_lookup("
 	piece alloc "init = bpf_nf_ct_alloc("
-	piece nat "bpf_nf_ct_set_nat(ctx,"
-	piece reject "bpf_nf_reject(ctx,"
+	piece nat "bpf_nf_ct_set_nat(ctx," "bpf_nf_ct_info(ctx, &info, sizeof(info));"
 }
 
 # Tests before this one have loaded it, and may have programs that still go away.
@@ -119,15 +134,16 @@ unload()
 # What libbpf says of the printed program, and that the command it names helps.
 check_not_loaded()
 {
+	local object=${OBJECTS[-1]}
+
 	nf_prog clean "$PINS/links"
-	rm -r "$PINS/stateful" "$PINS/pieces"
+	rm -r "${OBJECTS[@]/#/$PINS/}"
 	unload
 	modinfo "$MODULE" > "$WORK/modinfo"
 	expect_fails "it is in the module $MODULE, which is not loaded: run 'modprobe $MODULE'" \
-		nf_prog load "$WORK/stateful.bpf.o" "$PINS/stateful"
+		nf_prog load "$WORK/$object.bpf.o" "$PINS/$object"
 	modprobe "$MODULE"
-	nf_prog load "$WORK/stateful.bpf.o" "$PINS/stateful"
-	nf_prog load "$WORK/pieces.bpf.o" "$PINS/pieces"
+	load_examples
 	expect_fails "in use" rmmod "$MODULE"
 }
 
@@ -139,9 +155,10 @@ attach_example()
 # From here on packets have entries, new ones, and there is a counter.
 conntrack()
 {
+	skip_without conntrack
 	rules "table inet t" | nft_router -f -
 	nft_router -f - <<-EOC
-	table inet seen {
+	table $NFT_INET seen {
 		chain c {
 			type filter hook postrouting priority 20;
 			$1 counter
@@ -184,11 +201,11 @@ check_effect()
 	conntrack "$2"
 	flow 4 udp 9999 send
 	expect_outcome "delivered *"
-	expect_nft_counter "inet seen c" 0
+	expect_nft_counter "$NFT_INET seen c" 0
 	attach_example "pieces/$1" forward 0
 	flow 4 udp 9996 send
 	expect_outcome "delivered *"
-	expect_nft_counter "inet seen c" 1
+	expect_nft_counter "$NFT_INET seen c" 1
 }
 
 check_passes()
@@ -212,7 +229,7 @@ test_nat()
 	attach_example pieces/nat prerouting -150
 	flow 4 udp 9998 send reply
 	expect_outcome "delivered *, delivered *"
-	expect_nft_counter "inet seen c" 1
+	expect_nft_counter "$NFT_INET seen c" 1
 }
 
 check_reject()
@@ -278,6 +295,7 @@ check_header()
 {
 	local name=header_$1 function
 
+	skip_without conntrack
 	header_calls > "$WORK/$name.bpf.c"
 	while read -r function; do
 		grep -q "$function(ctx" "$WORK/$name.bpf.c" ||
