@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 #include "vmlinux.h"
+#include <bpf/bpf_core_read.h>
 #include <bpf/bpf_helpers.h>
 #include <bpf/bpf_netfilter.h>
 
@@ -44,8 +45,9 @@ static __always_inline void count(struct bpf_nf_ctx *ctx, const struct packet *p
 	__sync_fetch_and_add(&value->later,
 			     packet->flow.fragment == BPF_NF_FRAGMENT_LATER);
 	__sync_fetch_and_add(&value->ports, packet->ports);
-	/* The low bits are enum ip_conntrack_info. */
-	__sync_fetch_and_add(&value->tracked, !!(ctx->skb->_nfct & ~7UL));
+	/* Conntrack's; the low bits are enum ip_conntrack_info. */
+	if (bpf_core_field_exists(ctx->skb->_nfct))
+		__sync_fetch_and_add(&value->tracked, !!(ctx->skb->_nfct & ~7UL));
 	__sync_fetch_and_add(&value->dropped, verdict == NF_DROP);
 	value->length = ctx->skb->len;
 	value->hook = state->hook;
