@@ -60,11 +60,11 @@ check_packets()
 	tell proto=17 port=9999 other_port=7777 other_proto=17 timeout=20000 \
 		new_mark=5 mask=-1 label0=1 mask0=1 "${server[@]}" size=16 \
 		manip=1 type=2 times=1
-	flow "$family" udp 9999 burst="$PACKETS"
+	flow "$family" udp 9999 flood="$PACKETS"
 	for ((i = 0; i < 20; i++)); do
-		FROM_PORT=$((41000 + i)) flow "$family" udp 9999 burst=10
-		FROM_PORT=$((42000 + i)) flow "$family" udp 7777 burst=1
-		FROM_PORT=$((42000 + i)) flow "$family" udp 9999 burst=1
+		FROM_PORT=$((41000 + i)) flow "$family" udp 9999 flood=10
+		FROM_PORT=$((42000 + i)) flow "$family" udp 7777 flood=1
+		FROM_PORT=$((42000 + i)) flow "$family" udp 9999 flood=1
 	done
 	probe "$family" client-server -z 1400,480,912
 	(($(found) > 2 * PACKETS)) || fail "the programs had $(found) entries only"

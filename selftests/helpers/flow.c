@@ -37,6 +37,7 @@ static const char usage[] =
 	"  size=N   datagrams have N bytes from here on (10)\n"
 	"  burst=N  the client sends N datagrams: \"errors N\", as many as were answered\n"
 	"           by an ICMP error\n"
+	"  flood=N  the same, and nobody looks at the answers: \"sent N\"\n"
 	"\n"
 	"Exit status: 0 done, 1 failed, 2 wrong arguments.\n";
 
@@ -217,17 +218,38 @@ static void do_send(struct flow *flow)
 	outcome(flow, flow->server);
 }
 
+/* On a busy processor they come later than the call that they answer. */
+static bool wait_for_error(struct flow *flow)
+{
+	struct pollfd fd = { .fd = flow->client };
+	socklen_t length = sizeof(int);
+	int err;
+
+	/* What the datagrams before have left is no more than one of those. */
+	getsockopt(flow->client, SOL_SOCKET, SO_ERROR, &err, &length);
+	return poll(&fd, 1, LOST_MS) > 0;
+}
+
 static void do_burst(struct flow *flow, int count)
 {
-	int type, code, errors = 0;
+	int type, code, i, errors = 0;
 
-	while (count--) {
+	for (i = 0; i < count; i++) {
 		send_datagram(flow, flow->client, NULL);
 		errors += read_error(flow, &type, &code);
 	}
-	while (read_error(flow, &type, &code))
-		errors++;
+	while (errors < count && wait_for_error(flow))
+		errors += read_error(flow, &type, &code);
 	printf("errors %d\n", errors);
+}
+
+static void do_flood(struct flow *flow, int count)
+{
+	int i;
+
+	for (i = 0; i < count; i++)
+		send_datagram(flow, flow->client, NULL);
+	printf("sent %d\n", count);
 }
 
 /* As much as there is, or as fits; @done goes on. */
@@ -290,6 +312,8 @@ static void do_step(struct flow *flow, const char *step)
 		flow->size = atoi(step + 5);
 	} else if (!strncmp(step, "burst=", 6)) {
 		do_burst(flow, atoi(step + 6));
+	} else if (!strncmp(step, "flood=", 6)) {
+		do_flood(flow, atoi(step + 6));
 	} else {
 		wrong(step);
 	}
