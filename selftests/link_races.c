@@ -773,7 +773,9 @@ static bool setup_network(void)
 	if (nf_netns_new())
 		return false;
 	run.router = open("/proc/self/ns/net", O_RDONLY);
+	/* Where it is a module, nothing may have asked for it yet. */
 	return shell("set -e\n" IP6
+		     "ip6 modprobe -q ipv6 || :\n"
 		     "ip link add in address 02:00:00:00:01:01 type veth \\\n"
 		     "  peer name out address 02:00:00:00:01:02 netns /proc/self/fd/%d\n"
 		     "ip link add sink type dummy\n"
