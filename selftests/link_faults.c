@@ -621,7 +621,7 @@ int main(int argc, char **argv)
 	if (has_faults())
 		return test_harness_run(argc, argv);
 	puts("TAP version 13");
-	if (flavour && *flavour) {
+	if (flavour && strstr(flavour, "debug")) {
 		printf("1..1\nnot ok 1 the kernel of flavour %s has no fault injection\n",
 		       flavour);
 		return KSFT_FAIL;
