@@ -20,69 +20,17 @@
 #include "kselftest_harness.h"
 #include "helpers/nf_test.h"
 #include "helpers/nf_count.h"
+#include "helpers/nf_fault.h"
 
 #define DEFRAG	BPF_F_NETFILTER_IP_DEFRAG
 #define STRICT	BPF_F_NETFILTER_DEFRAG_STRICT
 
-enum { HOOK = NF_INET_LOCAL_OUT, PRIORITY = 7, MAX_FAULTS = 1000 };
+enum { HOOK = NF_INET_LOCAL_OUT, PRIORITY = 7 };
 
 /* Slow kernels, some of them loading modules at each attempt. */
 enum { TIMEOUT = 600 };
 
 static const char * const modules[] = { "nf_defrag_ipv4", "nf_defrag_ipv6" };
-
-/* --- faults --- */
-
-#define FAULT_DIR "/sys/kernel/debug/"
-
-/* Also what may sleep is to fail, single pages too, and without a stack dump that
- * would be taken for a complaint.
- */
-static int setup_faults(void)
-{
-	static const struct {
-		const char *path;
-		const char *value;
-	} settings[] = {
-		{ FAULT_DIR "failslab/ignore-gfp-wait", "N" },
-		{ FAULT_DIR "failslab/verbose", "0" },
-		{ FAULT_DIR "fail_page_alloc/ignore-gfp-wait", "N" },
-		{ FAULT_DIR "fail_page_alloc/ignore-gfp-highmem", "N" },
-		{ FAULT_DIR "fail_page_alloc/min-order", "0" },
-		{ FAULT_DIR "fail_page_alloc/verbose", "0" },
-	};
-	int err = 0;
-	size_t i;
-
-	for (i = 0; !err && i < ARRAY_SIZE(settings); i++)
-		err = nf_write_file(settings[i].path, settings[i].value);
-	return err;
-}
-
-static bool has_faults(void)
-{
-	return !access("/proc/thread-self/fail-nth", W_OK) &&
-	       !access(FAULT_DIR "failslab", X_OK);
-}
-
-/* From here on this thread's @nth allocation fails. */
-static bool arm(int fault_fd, int nth)
-{
-	char text[16];
-	int len = snprintf(text, sizeof(text), "%d", nth);
-
-	return pwrite(fault_fd, text, len, 0) == len;
-}
-
-/* Whether it came to that. */
-static bool disarm(int fault_fd)
-{
-	char text[16] = "";
-	ssize_t len = pread(fault_fd, text, sizeof(text) - 1, 0);
-
-	arm(fault_fd, 0);
-	return len > 0 && !atoi(text);
-}
 
 /* --- what is there --- */
 
@@ -101,23 +49,6 @@ static void count_hook(const struct nf_hook *hook, void *arg)
 	state->bpf_hooks += hook->type == NF_HOOK_TYPE_BPF;
 }
 
-/* Of a module that is not loaded there are none. */
-static int references(const char *module)
-{
-	char path[64];
-	int nr = 0;
-	FILE *file;
-
-	snprintf(path, sizeof(path), "/sys/module/%s/refcnt", module);
-	file = fopen(path, "r");
-	if (!file)
-		return 0;
-	if (fscanf(file, "%d", &nr) != 1)
-		nr = 0;
-	fclose(file);
-	return nr;
-}
-
 static int take_state(struct state *state)
 {
 	static const int families[] = { NFPROTO_IPV4, NFPROTO_IPV6 };
@@ -126,7 +57,7 @@ static int take_state(struct state *state)
 
 	*state = (struct state) { .links = nf_count_links() };
 	for (i = 0; i < ARRAY_SIZE(modules); i++)
-		state->references[i] = references(modules[i]);
+		state->references[i] = nf_module_references(modules[i]);
 	for (i = 0; i < ARRAY_SIZE(families); i++) {
 		for (hooknum = 0; hooknum < NF_INET_NUMHOOKS; hooknum++) {
 			nr = nf_dump_hooks(families[i], hooknum, count_hook, state);
@@ -330,8 +261,7 @@ static void setup(struct __test_metadata *_metadata, FIXTURE_DATA(faults) *self,
 	struct state state;
 
 	ASSERT_EQ(0, nf_count_setup(&self->count));
-	ASSERT_EQ(0, setup_faults());
-	self->fault_fd = open("/proc/thread-self/fail-nth", O_RDWR | O_CLOEXEC);
+	self->fault_fd = nf_fault_setup();
 	ASSERT_LE(0, self->fault_fd);
 	self->key = (struct nf_key) {
 		.pf = pf,
@@ -402,9 +332,9 @@ static void check_attach(struct __test_metadata *_metadata,
 	EXPECT_FRAGMENTS(false, 0);
 	for (nth = 1; nth < MAX_FAULTS; nth++) {
 		ASSERT_TRUE(!prepare || prepare());
-		ASSERT_TRUE(arm(self->fault_fd, nth));
+		ASSERT_TRUE(nf_fault_arm(self->fault_fd, nth));
 		fd = nf_link_at(self->count.first, &self->key, 0);
-		injected = disarm(self->fault_fd);
+		injected = nf_fault_disarm(self->fault_fd);
 		if (fd < 0) {
 			ASSERT_TRUE(injected);
 			ASSERT_EQ(-ENOMEM, fd) {
@@ -449,9 +379,9 @@ TEST_F_TIMEOUT(faults, detach, TIMEOUT)
 	for (nth = 1; nth < MAX_FAULTS; nth++) {
 		fd = nf_link_at(self->count.first, &self->key, 0);
 		ASSERT_LE(0, fd);
-		ASSERT_TRUE(arm(self->fault_fd, nth));
+		ASSERT_TRUE(nf_fault_arm(self->fault_fd, nth));
 		EXPECT_EQ(0, bpf_link_detach(fd));
-		injected = disarm(self->fault_fd);
+		injected = nf_fault_disarm(self->fault_fd);
 
 		/* Netfilter may keep the place of the hook, without the hook. */
 		ASSERT_EQ(0, take_state(&now));
@@ -478,9 +408,9 @@ TEST_F_TIMEOUT(faults, detach, TIMEOUT)
 	int _nth, _err;							\
 									\
 	for (_nth = 1; _injected && _nth < MAX_FAULTS; _nth++) {	\
-		ASSERT_TRUE(arm(fault_fd, _nth));			\
+		ASSERT_TRUE(nf_fault_arm(fault_fd, _nth));			\
 		_err = call;						\
-		_injected = disarm(fault_fd);			\
+		_injected = nf_fault_disarm(fault_fd);			\
 		if (_err < 0) {						\
 			ASSERT_TRUE(_injected);				\
 			ASSERT_EQ(-ENOMEM, _err);			\
@@ -538,9 +468,9 @@ TEST_F_TIMEOUT(faults, program_goes, TIMEOUT)
 	ASSERT_LE(0, prog);
 	ASSERT_EQ(0, bpf_prog_get_info_by_fd(prog, &info, &len));
 	for (nth = 1; injected && nth < MAX_FAULTS; nth++) {
-		ASSERT_TRUE(arm(self->fault_fd, nth));
+		ASSERT_TRUE(nf_fault_arm(self->fault_fd, nth));
 		fd = nf_link_at(prog, &self->key, 0);
-		injected = disarm(self->fault_fd);
+		injected = nf_fault_disarm(self->fault_fd);
 		if (fd >= 0)
 			close(fd);
 	}
@@ -611,21 +541,7 @@ TEST_F_TIMEOUT(faults_alone, test_run, TIMEOUT)
 	EXPECT_LT(0, self->common.count.skel->bss->first_packets);
 }
 
-/* One result, not one of each test: a kernel either has faults or has not. A debug
- * flavour that lost them is a mistake in kconfig/.
- */
 int main(int argc, char **argv)
 {
-	const char *flavour = getenv("NF_BPF_FLAVOUR");
-
-	if (has_faults())
-		return test_harness_run(argc, argv);
-	puts("TAP version 13");
-	if (flavour && strstr(flavour, "debug")) {
-		printf("1..1\nnot ok 1 the kernel of flavour %s has no fault injection\n",
-		       flavour);
-		return KSFT_FAIL;
-	}
-	puts("1..0 # SKIP no fault injection in this kernel (FLAVOUR=lockdebug has it)");
-	return KSFT_SKIP;
+	return nf_fault_main(argc, argv);
 }

@@ -478,6 +478,22 @@ int nf_module_unload(const char *name)
 	return syscall(SYS_delete_module, name, O_NONBLOCK) ? -errno : 0;
 }
 
+int nf_module_references(const char *name)
+{
+	char path[64];
+	int nr = 0;
+	FILE *file;
+
+	snprintf(path, sizeof(path), "/sys/module/%s/refcnt", name);
+	file = fopen(path, "r");
+	if (!file)
+		return 0;
+	if (fscanf(file, "%d", &nr) != 1)
+		nr = 0;
+	fclose(file);
+	return nr;
+}
+
 /* veth hands over on the sender's processor: what one sends keeps its order. */
 int nf_one_cpu(void)
 {

@@ -118,6 +118,8 @@ int nf_dump_hooks(int pf, int hooknum, void (*take)(const struct nf_hook *, void
 int nf_count_hooks(void);
 int nf_fdinfo(int fd, const char *key, char *value, size_t size);
 int nf_module_unload(const char *name);
+/* Of a module that is not loaded there are none. */
+int nf_module_references(const char *name);
 int nf_one_cpu(void);
 int nf_parse_address(const char *text, struct sockaddr_storage *address);
 void nf_set_port(struct sockaddr_storage *address, int port);

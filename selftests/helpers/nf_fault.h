@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * To let the kernel's allocations of this thread fail, one at a time. To be
+ * included behind kselftest_harness.h.
+ *
+ * Needs a kernel with fault injection: FLAVOUR=lockdebug. The faults are of a
+ * task: nothing fails in a softirq, also when it interrupts that task.
+ */
+#ifndef NF_FAULT_H
+#define NF_FAULT_H
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "nf_test.h"
+
+/* More than any call allocates. */
+enum { MAX_FAULTS = 1000 };
+
+#define FAULT_DIR "/sys/kernel/debug/"
+#define FAIL_NTH "/proc/thread-self/fail-nth"
+
+static inline bool nf_has_faults(void)
+{
+	return !access(FAIL_NTH, W_OK) && !access(FAULT_DIR "failslab", X_OK);
+}
+
+/* Also what may sleep is to fail, single pages too, and without a stack dump that
+ * would be taken for a complaint. Return: a fd for those below, or a negative errno
+ */
+static inline int nf_fault_setup(void)
+{
+	static const struct {
+		const char *path;
+		const char *value;
+	} settings[] = {
+		{ FAULT_DIR "failslab/ignore-gfp-wait", "N" },
+		{ FAULT_DIR "failslab/verbose", "0" },
+		{ FAULT_DIR "fail_page_alloc/ignore-gfp-wait", "N" },
+		{ FAULT_DIR "fail_page_alloc/ignore-gfp-highmem", "N" },
+		{ FAULT_DIR "fail_page_alloc/min-order", "0" },
+		{ FAULT_DIR "fail_page_alloc/verbose", "0" },
+	};
+	size_t i;
+	int err, fd;
+
+	for (i = 0; i < ARRAY_SIZE(settings); i++) {
+		err = nf_write_file(settings[i].path, settings[i].value);
+		if (err)
+			return err;
+	}
+	fd = open(FAIL_NTH, O_RDWR | O_CLOEXEC);
+	return fd < 0 ? -errno : fd;
+}
+
+/* From here on this thread's @nth allocation fails. */
+static inline bool nf_fault_arm(int fault_fd, int nth)
+{
+	char text[16];
+	int len = snprintf(text, sizeof(text), "%d", nth);
+
+	return pwrite(fault_fd, text, len, 0) == len;
+}
+
+/* Whether it came to that. */
+static inline bool nf_fault_disarm(int fault_fd)
+{
+	char text[16] = "";
+	ssize_t len = pread(fault_fd, text, sizeof(text) - 1, 0);
+
+	nf_fault_arm(fault_fd, 0);
+	return len > 0 && !atoi(text);
+}
+
+/* One result, not one of each test: a kernel either has faults or has not. A debug
+ * flavour that lost them is a mistake in kconfig/.
+ */
+static inline int nf_fault_main(int argc, char **argv)
+{
+	const char *flavour = getenv("NF_BPF_FLAVOUR");
+
+	if (nf_has_faults())
+		return test_harness_run(argc, argv);
+	puts("TAP version 13");
+	if (flavour && strstr(flavour, "debug")) {
+		printf("1..1\nnot ok 1 the kernel of flavour %s has no fault injection\n",
+		       flavour);
+		return KSFT_FAIL;
+	}
+	puts("1..0 # SKIP no fault injection in this kernel (FLAVOUR=lockdebug has it)");
+	return KSFT_SKIP;
+}
+
+#endif
