@@ -45,30 +45,6 @@ FIXTURE(ct)
 	int ctx_skb, mark, status;
 };
 
-/* The fd of a module's BTF is found by the name of the module. */
-static int btf_fd_of(const char *name)
-{
-	struct bpf_btf_info info;
-	char btf_name[64];
-	__u32 id = 0, len;
-	int fd;
-
-	while (!bpf_btf_get_next_id(id, &id)) {
-		fd = bpf_btf_get_fd_by_id(id);
-		if (fd < 0)
-			continue;
-		memset(&info, 0, sizeof(info));
-		info.name = (__u64)(unsigned long)btf_name;
-		info.name_len = sizeof(btf_name);
-		len = sizeof(info);
-		if (!bpf_btf_get_info_by_fd(fd, &info, &len) && info.kernel_btf &&
-		    !strcmp(btf_name, name))
-			return fd;
-		close(fd);
-	}
-	return -ENOENT;
-}
-
 /* Of the modules up to @last. Return: what this kernel lacks, or NULL. */
 static const char *find_types(struct btf **btf, int *fds, int last)
 {
@@ -80,7 +56,7 @@ static const char *find_types(struct btf **btf, int *fds, int last)
 	if (last >= CONNTRACK_MODULE && nf_without("conntrack"))
 		return "conntrack";
 	for (i = KFUNC_MODULE; i <= last; i++) {
-		fds[i] = btf_fd_of(modules[i]);
+		fds[i] = nf_btf_module_fd(modules[i]);
 		btf[i] = btf__load_module_btf(modules[i], vmlinux);
 		if (fds[i] < 0 || !btf[i])
 			return modules[i];

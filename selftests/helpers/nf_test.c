@@ -260,6 +260,29 @@ int nf_btf_offset(const char *type, const char *member)
 	return id > 0 ? member_offset(btf, id, member) : -ENOENT;
 }
 
+int nf_btf_module_fd(const char *module)
+{
+	struct bpf_btf_info info;
+	__u32 id = 0, len;
+	char name[64];
+	int fd;
+
+	while (!bpf_btf_get_next_id(id, &id)) {
+		fd = bpf_btf_get_fd_by_id(id);
+		if (fd < 0)
+			continue;
+		memset(&info, 0, sizeof(info));
+		info.name = (__u64)(unsigned long)name;
+		info.name_len = sizeof(name);
+		len = sizeof(info);
+		if (!bpf_btf_get_info_by_fd(fd, &info, &len) && info.kernel_btf &&
+		    !strcmp(name, module))
+			return fd;
+		close(fd);
+	}
+	return -ENOENT;
+}
+
 /* Leave only @caps, and so that an exec() of ours would not bring them back. */
 int nf_set_caps(__u64 caps)
 {
