@@ -495,6 +495,37 @@ int nf_dump_hooks(int pf, int hooknum, void (*take)(const struct nf_hook *, void
 	return nr;
 }
 
+/* From nfnetlink_conntrack.h, as above. */
+enum { NFNL_SUBSYS_CTNETLINK = 1, IPCTNL_MSG_CT_DELETE = 2 };
+
+int nf_flush_conntrack(void)
+{
+	const struct {
+		struct nlmsghdr nlh;
+		struct nfgenmsg nfg;
+	} request = {
+		.nlh.nlmsg_len = sizeof(request),
+		.nlh.nlmsg_type = NFNL_SUBSYS_CTNETLINK << 8 | IPCTNL_MSG_CT_DELETE,
+		.nlh.nlmsg_flags = NLM_F_REQUEST | NLM_F_ACK,
+	};
+	struct {
+		struct nlmsghdr nlh;
+		struct nlmsgerr error;
+	} reply;
+	int fd, err;
+
+	fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_NETFILTER);
+	if (fd < 0)
+		return -errno;
+	if (send(fd, &request, sizeof(request), 0) < 0 ||
+	    recv(fd, &reply, sizeof(reply), 0) < 0)
+		err = -errno;
+	else
+		err = reply.error.error;
+	close(fd);
+	return err;
+}
+
 /* It does not wait for who uses it. */
 int nf_module_unload(const char *name)
 {

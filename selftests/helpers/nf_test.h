@@ -118,6 +118,8 @@ int nf_dump_hooks(int pf, int hooknum, void (*take)(const struct nf_hook *, void
 		  void *arg);
 /* Hooks of BPF programs, of both families, in this network namespace. */
 int nf_count_hooks(void);
+/* All entries of this network namespace. */
+int nf_flush_conntrack(void);
 int nf_fdinfo(int fd, const char *key, char *value, size_t size);
 int nf_module_unload(const char *name);
 /* Of a module that is not loaded there are none. */
