@@ -17,24 +17,32 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
 /* Of the datagram; a multiple of 8 that fits into 1500 bytes with IPv6's headers. */
 #define FRAGMENT 1448
 #define WHOLE 100
+/* Bytes, and how many of these a datagram has. */
+#define TINY 8
+#define TINY_ALL 8188
+#define MAX_TICKS 65536
 /* As in flood.c: so that nothing is lost for lack of room in a queue. */
 #define BURST 16
 #define PAUSE_US 300
 
 static const char usage[] =
 	"Usage: frag_flood whole|flood FROM TO PORT MAX\n"
+	"       frag_flood tiny FROM TO PORT MAX EACH\n"
 	"\n"
 	"Sends MAX datagrams at most, from an address of this network namespace.\n"
 	"\"whole\" sends them in one packet each. \"flood\" sends of each four datagrams\n"
 	"the first fragment of one, the last of another, one of the middle of the next,\n"
-	"and the fourth in two fragments: that one is complete.\n"
-	"On SIGTERM, or when it has sent them, it prints how many datagrams and how many\n"
-	"packets there were.\n"
+	"and the fourth in two fragments: that one is complete. \"tiny\" sends MAX fragments\n"
+	"of 8 bytes, at random offsets, EACH of a datagram, which is never complete.\n"
+	"On SIGTERM, or when it has sent them, it prints how many there were, how many\n"
+	"packets, and how many ticks of the processor's time stamp counter it took to\n"
+	"send one (the median), with what was done on this processor to receive it.\n"
 	"\n"
 	"Exit status: 0 done, 1 failed, 2 wrong arguments.\n";
 
@@ -48,8 +56,10 @@ struct sender {
 	struct in6_addr from6;
 	struct in_addr from;
 	int port;
+	int each;
 	unsigned int id;
 	long packets;
+	unsigned int ticks[MAX_TICKS];	/* that the first ones took */
 };
 
 static void on_signal(int signal)
@@ -107,6 +117,39 @@ static int put_ip6(const struct sender *sender, char *packet, int offset, int le
 	return sizeof(header) + sizeof(frag);
 }
 
+/* Emulated machines may have no clock that is finer than a few milliseconds. */
+static unsigned long long read_ticks(void)
+{
+#if defined(__x86_64__)
+	return __builtin_ia32_rdtsc();
+#elif defined(__aarch64__)
+	unsigned long long ticks;
+
+	asm volatile("mrs %0, cntvct_el0" : "=r" (ticks));
+	return ticks;
+#else
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return now.tv_sec * 1000000000ULL + now.tv_nsec;
+#endif
+}
+
+static int compare_ticks(const void *a, const void *b)
+{
+	const unsigned int x = *(const unsigned int *)a, y = *(const unsigned int *)b;
+
+	return x < y ? -1 : x > y;
+}
+
+static unsigned int median_ticks(struct sender *sender)
+{
+	const size_t nr = sender->packets < MAX_TICKS ? sender->packets : MAX_TICKS;
+
+	qsort(sender->ticks, nr, sizeof(sender->ticks[0]), compare_ticks);
+	return nr ? sender->ticks[nr / 2] : 0;
+}
+
 /* Of a datagram of @total bytes the @length that begin at @offset. */
 static int send_part(struct sender *sender, int offset, int length, int total)
 {
@@ -116,6 +159,7 @@ static int send_part(struct sender *sender, int offset, int length, int total)
 		.len = htons(total),
 	};
 	const bool more = offset + length < total;
+	unsigned long long start;
 	static char packet[2048];
 	ssize_t sent;
 	int header;
@@ -127,24 +171,37 @@ static int send_part(struct sender *sender, int offset, int length, int total)
 	memset(packet + header, 0, length);
 	if (!offset)
 		memcpy(packet + header, &udp, sizeof(udp));
+	start = read_ticks();
 	if (sender->ipv6)
 		sent = sendto(sender->fd, packet, header + length, 0,
 			      (void *)&sender->to6, sizeof(sender->to6));
 	else
 		sent = sendto(sender->fd, packet, header + length, 0,
 			      (void *)&sender->to, sizeof(sender->to));
+	if (sender->packets < MAX_TICKS)
+		sender->ticks[sender->packets] = read_ticks() - start;
 	if (++sender->packets % BURST == 0)
 		usleep(PAUSE_US);
 	return sent < 0 ? failed("send") : 0;
 }
 
-static int send_datagram(struct sender *sender, bool whole)
+static int send_whole(struct sender *sender)
 {
-	const unsigned int kind = sender->id++ % 4;
+	sender->id++;
+	return send_part(sender, 0, WHOLE, WHOLE);
+}
 
-	if (whole)
-		return send_part(sender, 0, WHOLE, WHOLE);
-	switch (kind) {
+/* At multiples of its size: twice the same one now and then, but no overlap. */
+static int send_tiny(struct sender *sender)
+{
+	if (sender->packets % sender->each == 0)
+		sender->id++;
+	return send_part(sender, rand() % (TINY_ALL - 1) * TINY, TINY, TINY_ALL * TINY);
+}
+
+static int send_some(struct sender *sender)
+{
+	switch (sender->id++ % 4) {
 	case 0:
 		return send_part(sender, 0, FRAGMENT, 3 * FRAGMENT);
 	case 1:
@@ -168,23 +225,39 @@ static bool parse_addresses(struct sender *sender, const char *from, const char 
 	       inet_pton(AF_INET6, from, &sender->from6) == 1;
 }
 
+static int (*find_kind(const char *name))(struct sender *sender)
+{
+	if (!strcmp(name, "whole"))
+		return send_whole;
+	if (!strcmp(name, "flood"))
+		return send_some;
+	if (!strcmp(name, "tiny"))
+		return send_tiny;
+	return NULL;
+}
+
 int main(int argc, char **argv)
 {
+	int (*send_next)(struct sender *sender);
 	struct sigaction action = { .sa_handler = on_signal };
-	struct sender sender = {};
+	static struct sender sender;
 	long datagrams = 0, max;
-	bool whole;
 
 	if (argc == 2 && !strcmp(argv[1], "--help")) {
 		fputs(usage, stdout);
 		return 0;
 	}
-	if (argc != 6 || (strcmp(argv[1], "whole") && strcmp(argv[1], "flood")) ||
-	    !parse_addresses(&sender, argv[2], argv[3])) {
+	send_next = argc > 5 ? find_kind(argv[1]) : NULL;
+	sender.each = argc == 7 ? atoi(argv[6]) : 0;
+	if (argc != (send_next == send_tiny ? 7 : 6) || sender.each < argc - 6)
+		send_next = NULL;
+	if (!send_next || !parse_addresses(&sender, argv[2], argv[3])) {
 		fputs(usage, stderr);
 		return 2;
 	}
-	whole = !strcmp(argv[1], "whole");
+	/* So that those of two runs are not of one datagram. */
+	sender.id = getpid() * 64;
+	srand(getpid());
 	sender.port = atoi(argv[4]);
 	max = atol(argv[5]);
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
@@ -193,8 +266,8 @@ int main(int argc, char **argv)
 	if (sender.fd < 0)
 		return failed("socket");
 	for (; !stop && datagrams < max; datagrams++)
-		if (send_datagram(&sender, whole))
+		if (send_next(&sender))
 			return 1;
-	printf("%ld %ld\n", datagrams, sender.packets);
+	printf("%ld %ld %u\n", datagrams, sender.packets, median_ticks(&sender));
 	return 0;
 }

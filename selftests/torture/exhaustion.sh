@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: GPL-2.0
 #
 # Floods of fragments that fill the memory for reassembly, to a port that the
-# policy denies and to one that it allows: whole packets keep flowing, memory
-# stays below its limit, nothing passes the policy, and reassembly is back after
-# the flood.
+# policy denies and to one that it allows, and of tiny ones at random offsets of a
+# few datagrams: whole packets keep flowing, memory stays below its limit, nothing
+# passes the policy, and reassembly is back after the flood.
 
 source "$(dirname "$0")/../lib.sh"
 
@@ -16,6 +16,11 @@ MAX_FLOOD=100000000
 # Of a fragment of 1448 bytes in the kernel's memory at least: 2 KB for its data,
 # and what tells of it.
 FRAGMENT_MEMORY=2304
+# Of one of 8 bytes.
+TINY_MEMORY=768
+# So many of these are a short queue to sort the next one into, and a long one, which
+# still fits into the memory.
+SHORT=64 LONG=4096
 
 setup()
 {
@@ -39,13 +44,13 @@ in_router()
 	in_ns "$NS_ROUTER" "$@"
 }
 
-# send NAME KIND FAMILY PORT MAX: see helpers/frag_flood.c, in the background.
+# send NAME KIND FAMILY PORT MAX [EACH]: see helpers/frag_flood.c, in the background.
 send()
 {
 	local from=CLIENT_IP$3 to=SERVER_IP$3
 
 	"$HELPERS/nf_prog" exec "$NS_CLIENT" "$HELPERS/frag_flood" "$2" "${!from}" "${!to}" \
-		"$4" "$5" > "$WORK/$1.sent" 2> "$WORK/$1.error" &
+		"${@:4}" > "$WORK/$1.sent" 2> "$WORK/$1.error" &
 }
 
 # Packet buffers in use, wherever: exact but for a page of them or two.
@@ -72,7 +77,7 @@ held()
 # One more packet is taken as long as the limit is not passed; each processor may
 # be taking one. What is read as buffers may be traffic under way as well.
 SLACK4=65536
-SLACK6=$((300 * FRAGMENT_MEMORY))
+SLACK6=300 # fragments
 
 is_full()
 {
@@ -125,18 +130,52 @@ check_arrived()
 	PASSED=${STATS[later]}
 }
 
+# cost NAME: ticks of the processor's counter that a packet of these took, until it
+# was in the router.
+cost()
+{
+	cut -d ' ' -f 3 "$WORK/$1.sent"
+}
+
+# Sets COST: of as many tiny fragments in short queues and in a long one.
+measure_tiny()
+{
+	local family=$1 each
+
+	for each in "$SHORT" "$LONG"; do
+		send tiny tiny "$family" 9999 "$LONG" "$each"
+		wait $! || fail "$(< "$WORK/tiny.error")"
+		COST+="; a fragment took $(cost tiny) ticks in a queue of up to $each"
+		wait_for -t 60 is_empty "$family" || fail "still holds $(held "$family")"
+	done
+}
+
+check_tiny_flood()
+{
+	local FRAGMENT_MEMORY=$TINY_MEMORY
+
+	check_flood "$1" "$2" 9999 tiny
+}
+
 check_flood()
 {
-	local family=$1 mode=$2 port=$3 allowed flood whole start limit=LIMIT$1
-	local slack=SLACK$1 datagrams packets
+	local family=$1 mode=$2 port=$3 kind=${4:-flood} allowed flood whole start
+	local limit=LIMIT$1 slack datagrams packets
 
+	slack=$((family == 4 ? SLACK4 : SLACK6 * FRAGMENT_MEMORY))
 	allowed=$((port != 9999))
+	COST=
 	BUFFERS_BEFORE=$(buffers)
 	attach deny_port inet forward 0 "$mode"
 	is_reassembled "$family" || fail "before the flood: $WIRE, $DELIVERED"
 	attach_in "$NS_SERVER" received/drop inet prerouting -450
 
-	send flood flood "$family" "$port" "$MAX_FLOOD"
+	if [[ $kind == tiny ]]; then
+		((${NF_BPF_SMOKE:-0})) || measure_tiny "$family"
+		send flood tiny "$family" "$port" "$MAX_FLOOD" "$LONG"
+	else
+		send flood flood "$family" "$port" "$MAX_FLOOD"
+	fi
 	flood=$!
 	wait_for -t 60 is_full "$family" || fail "holds $(held "$family")"
 	send whole whole "$family" "$WHOLE_PORT" "$WHOLE"
@@ -146,31 +185,41 @@ check_flood()
 	kill -TERM "$flood"
 	wait "$flood" || fail "$(< "$WORK/flood.error")"
 	start=$EPOCHREALTIME
-	read -r datagrams packets < "$WORK/flood.sent"
+	read -r datagrams packets _ < "$WORK/flood.sent"
 
 	((MOST > ${!limit} / 2)) || fail "the flood held $MOST bytes only"
-	((MOST <= ${!limit} + ${!slack})) || fail "$MOST bytes held, limit ${!limit}"
+	((MOST <= ${!limit} + slack)) || fail "$MOST bytes held, limit ${!limit}"
 	check_arrived "$allowed"
-	check_judged "$allowed"
+	check_judged "$allowed" "$kind"
 	nf_prog clean "$LINK"
 	wait_for -t 60 is_empty "$family" || fail "still holds $(held "$family")"
 	wait_for -t 60 is_reassembled "$family" || fail "no service after the flood: $WIRE"
-	echo "IPv$family $mode, port $port: $packets fragments of $datagrams datagrams," \
+	add_figure
+}
+
+# Of what check_flood() has found.
+add_figure()
+{
+	local what="$packets fragments of $datagrams datagrams"
+
+	[[ $kind != tiny ]] || what="$packets tiny fragments of $((packets / LONG + 1)) datagrams"
+	[[ -z $COST ]] || COST+=", a whole packet $(cost whole)"
+	echo "IPv$family $mode, port $port: $what," \
 		"$PASSED of them whole and allowed; all of $WHOLE whole packets meanwhile;" \
 		"at most $MOST bytes held, limit ${!limit}; reassembly back after" \
-		"$(((${EPOCHREALTIME/[.,]/} - ${start/[.,]/}) / 1000)) ms" \
+		"$(((${EPOCHREALTIME/[.,]/} - ${start/[.,]/}) / 1000)) ms$COST" \
 		>> "$WORK/figures"
 }
 
 # The program has judged packets of the flood, and not one that was a fragment.
 check_judged()
 {
-	local allowed=$1
+	local allowed=$1 kind=$2
 
 	read_stats
 	expect_eq "fragments that the policy saw" 0 "${STATS[fragments]}"
 	((STATS[packets] >= WHOLE)) || fail "the policy saw ${STATS[packets]} packets"
-	if ((!allowed)); then
+	if ((!allowed)) && [[ $kind != tiny ]]; then
 		((STATS[dropped] > 0)) || fail "no datagram of the flood was judged"
 	fi
 }
@@ -184,6 +233,10 @@ add_floods()
 		add_test "allowed_port_ip$family" check_flood "$family" defrag 53
 		((${NF_BPF_SMOKE:-0})) ||
 			add_test "denied_port_strict_ip$family" check_flood "$family" strict 9999
+	done
+	# At last, as they leave thousands of packet buffers for seconds; IPv4 counts none.
+	for family in 6 4; do
+		add_test "tiny_ip$family" check_tiny_flood "$family" defrag
 	done
 }
 
