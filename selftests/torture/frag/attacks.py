@@ -57,6 +57,7 @@ class Row:
     hook: str = "forward"
     modes: tuple = MODES
     device: str = ""        # that the program is told of
+    log: str = ""           # what the kernel says, of who reassembles first
 
     @property
     def deniable(self):
@@ -405,7 +406,8 @@ def end_behind_what_is_beyond(b):
     b.ranges(data, (40, 40))
 
 
-@row(15, counts={4: {"IpReasmFails": 1}}, families=(4,))
+@row(15, counts={4: {"IpReasmFails": 1}}, families=(4,),
+     log="IPv4: Oversized IP packet from {}")
 @row(47, families=(6,))
 def ping_of_death(b):
     step = 1480 if b.family == 4 else 1448

@@ -113,6 +113,27 @@ class Log:
         return value.value
 
 
+class KernelLog:
+    """What the kernel has said: /dev/kmsg, whatever the console's level is."""
+
+    def __init__(self):
+        self.fd = os.open("/dev/kmsg", os.O_RDONLY | os.O_NONBLOCK)
+        os.lseek(self.fd, 0, os.SEEK_END)
+
+    def read(self):
+        """The messages since the last call."""
+        said = []
+        while True:
+            try:
+                record = os.read(self.fd, 8192).decode(errors="replace")
+            except BlockingIOError:
+                return said
+            except BrokenPipeError:
+                # Some were overwritten before they were read.
+                continue
+            said.append(record.split("\n", 1)[0].split(";", 1)[1])
+
+
 class Counters:
     """/proc/net/{snmp,netstat,snmp6,sockstat} of a network namespace."""
 

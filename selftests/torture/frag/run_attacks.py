@@ -19,7 +19,7 @@ from contextlib import nullcontext
 import packets
 from attacks import DENIED_DPORT, DPORT, IDENT4, IDENT6, MODES, ROWS, Builder
 from ip import Overlap, Reassembler, Unreadable, describe, dissect, fix_checksum, forwarded
-from kernel import Counters, Link, Log, obj_get, read_sysctl
+from kernel import Counters, KernelLog, Link, Log, obj_get, read_sysctl
 from wire import WireError, Wires, bind_udp, enter_netns
 
 PROBE_PORT = 9996
@@ -59,6 +59,7 @@ class Router:
 
     def __init__(self, env, pins):
         self.env, self.wires, self.log = env, Wires(env), Log(pins)
+        self.kernel_log = KernelLog()
         self.program = obj_get(f"{pins}/judge")
         self.counters = Counters(env["NS_ROUTER"])
         self.sinks = [bind_udp(env["NS_SERVER"], env[f"SERVER_IP{family}"], port)
@@ -155,6 +156,7 @@ class Run:
         with self.row.around(self) if self.row.around else nullcontext():
             wires.settle()
             router.log.read()
+            router.kernel_log.read()
             wires.seen.clear()
             self.before = router.counters.read()
             links = router.link.counters()
@@ -170,6 +172,7 @@ class Run:
         self.links = {name: now[name] - links[name] for name in now}
         self.counts = {name: after[name] - self.before.get(name, 0) for name in after}
         self.judged = router.log.read()
+        self.said = router.kernel_log.read()
         self.frames, wires.seen = wires.seen, []
         self.check()
         return self.problems
@@ -254,6 +257,7 @@ class Run:
         self.check_out([p for p in out if not self.is_probe(p)])
         self.check_icmp()
         self.check_counts()
+        self.check_log()
 
     def is_multicast(self, packet):
         return packet[24] == 0xFF if self.family == 6 else packet[16] >> 4 == 0xE
@@ -373,6 +377,10 @@ class Run:
         received = self.counts["IpInReceives" if self.family == 4 else "Ip6InReceives"]
         if received < len(self.sent) + len(self.probes):
             self.problems.append(f"the router received {received} packets of {len(self.sent) + 2}")
+
+    def check_log(self):
+        expected = [self.row.log.format(self.env["CLIENT_IP4"])] if self.row.log else []
+        self.wrong("kernel's log", expected, [text for text in self.said if "Oversized" in text])
 
 
 def plan():
