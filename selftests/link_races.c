@@ -23,9 +23,11 @@
 #include <time.h>
 #include <unistd.h>
 
+#include <linux/filter.h>
 #include <linux/membarrier.h>
 
 #include <bpf/bpf.h>
+#include <bpf/btf.h>
 #include <bpf/libbpf.h>
 
 #include "helpers/nf_test.h"
@@ -43,6 +45,8 @@ enum {
 	PINS		= 6,
 	RETIRED		= 64,
 	PROGRAMS	= 3,
+	/* Ids are given in turn: more than there is time for. */
+	PROGRAM_IDS	= 1 << 20,
 	MAX_ERRNO	= 200,
 	KSFT_SKIP	= 4,
 };
@@ -68,11 +72,13 @@ static long number(const char *name, long otherwise)
 enum op {
 	ATTACH, ATTACH_NEXT_TO, UPDATE, REPLACE, DETACH, CLOSE, INFO, FDINFO, PIN,
 	UNPIN, OPEN_PIN, OPEN_ID, DUMP, NAMESPACE, NAMESPACE_ATTACH, UNLOAD, SEND,
-	NR_OPS,
+	CALLER_LOAD, CALLER_RUN, CALLED_UNLOAD, CALLED_LOAD, NR_OPS,
 };
 
 /* EAGAIN and ENOENT of OPEN_ID: a link that is not complete yet, or gone. Of
- * ATTACH: the module was unloaded between modprobe and its use.
+ * ATTACH: the module was unloaded between modprobe and its use. ENXIO of CALLER_LOAD:
+ * the module whose function it calls is on its way in or out, ENOENT: it is not there.
+ * The same of CALLED_LOAD: one that it needs is on its way out, or gone.
  */
 static const struct {
 	const char *name;
@@ -95,6 +101,10 @@ static const struct {
 	[NAMESPACE_ATTACH]	= { "attach in a namespace that ends", { EBUSY, ENOENT } },
 	[UNLOAD]		= { "unload a module", { EAGAIN, ENOENT, EBUSY } },
 	[SEND]			= { "send", { EPERM } },
+	[CALLER_LOAD]		= { "load a program that calls a module", { ENOENT, ENXIO } },
+	[CALLER_RUN]		= { "run such a program", {} },
+	[CALLED_UNLOAD]		= { "unload the module that is called", { EAGAIN, ENOENT, EBUSY } },
+	[CALLED_LOAD]		= { "load the module that is called", { ENOENT, EBUSY } },
 };
 
 static atomic_ulong done[NR_OPS][MAX_ERRNO];
@@ -163,10 +173,12 @@ struct slot {
 static struct {
 	struct count *skel[NR_KINDS];
 	int progs[NR_KINDS][PROGRAMS];
-	__u32 prog_ids[NR_KINDS * PROGRAMS];
+	atomic_bool ours[PROGRAM_IDS];
 	struct slot slots[NR_KINDS][SLOTS / NR_KINDS];
 	char pins[64];
 	int router, sender;
+	/* BTF id of a function in a module; 0 if there is none. */
+	int called;
 	atomic_uint last_id;
 	atomic_bool stop;
 	/* Modules can only go when few links use them. */
@@ -208,6 +220,16 @@ static void pause_ms(int ms)
 	const struct timespec pause = { .tv_nsec = ms * 1000000L };
 
 	nanosleep(&pause, NULL);
+}
+
+static bool remember_prog(int prog)
+{
+	const __u32 id = nf_prog_id(prog);
+
+	if (!id || id >= PROGRAM_IDS)
+		return false;
+	atomic_store(&run.ours[id], true);
+	return true;
 }
 
 /* --- links --- */
@@ -389,12 +411,7 @@ static void do_close(struct thread *thread)
 
 static bool is_ours(__u32 prog_id)
 {
-	size_t i;
-
-	for (i = 0; i < ARRAY_SIZE(run.prog_ids); i++)
-		if (run.prog_ids[i] == prog_id)
-			return true;
-	return false;
+	return prog_id < PROGRAM_IDS && atomic_load(&run.ours[prog_id]);
 }
 
 static void check_info(int fd)
@@ -650,10 +667,11 @@ static void sender(struct thread *thread)
 
 static bool reads_as_defunct(int fd)
 {
+	const int tries = 3000 * number("NF_BPF_SLOW", 1);
 	struct nf_link_info info;
 	int i;
 
-	for (i = 0; i < 3000; i++) {
+	for (i = 0; i < tries; i++) {
 		if (nf_link_stats(fd, &info) || !info.netns_ino)
 			return true;
 		pause_ms(20);
@@ -701,7 +719,7 @@ static void ender(struct thread *thread)
 		flaw("setns: %s", strerror(errno));
 	note(NAMESPACE, 0);
 	if (own >= 0 && !reads_as_defunct(own))
-		flaw("a link is attached a minute after its namespace has gone");
+		flaw("a link is attached minutes after its namespace has gone");
 	if (own >= 0)
 		close(own);
 }
@@ -730,20 +748,178 @@ static void close_all(void)
 	}
 }
 
+static void unload_users(void)
+{
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(users); i++)
+		nf_module_unload(users[i]);
+}
+
 /* Now and then few links are left that use them, and some come right then. */
 static void unloader(struct thread *thread)
 {
+	const bool with_users = one_in(thread, 4);
 	int i;
 
 	atomic_store(&run.quiet, true);
 	close_all();
 	for (i = 0; i < 10 && !atomic_load(&run.stop); i++) {
+		/* They take long to come again. */
+		if (with_users)
+			unload_users();
 		note(UNLOAD, nf_module_unload(modules[below(thread, ARRAY_SIZE(modules))]));
 		pause_ms(5);
 	}
 	atomic_store(&run.quiet, false);
 	for (i = 0; i < 100 && !atomic_load(&run.stop); i++)
 		pause_ms(20);
+}
+
+/* --- programs that call a module, which comes and goes --- */
+
+static const char called[] = "nf_bpf_kfunc";
+
+/* It and what it needs, in the order of loading. modprobe itself would take longer,
+ * on a machine as busy as this, than the module is let alone.
+ */
+static int files[16];
+static int nr_files;
+
+static void open_files(void)
+{
+	FILE *list = popen("modprobe -q --show-depends nf_bpf_kfunc", "r");
+	char line[512], path[512];
+
+	while (list && fgets(line, sizeof(line), list)) {
+		if (nr_files == ARRAY_SIZE(files) || sscanf(line, "insmod %511s", path) != 1)
+			continue;
+		files[nr_files] = open(path, O_RDONLY | O_CLOEXEC);
+		nr_files += files[nr_files] >= 0;
+	}
+	if (list)
+		pclose(list);
+}
+
+static int load_called(void)
+{
+	int i;
+
+	for (i = 0; i < nr_files; i++)
+		if (syscall(SYS_finit_module, files[i], "", 0) && errno != EEXIST)
+			return -errno;
+	return 0;
+}
+
+/* The id of a function is the same each time that the module is loaded. */
+static bool find_called(void)
+{
+	struct btf *vmlinux, *module;
+
+	open_files();
+	if (load_called())
+		return false;
+	vmlinux = btf__load_vmlinux_btf();
+	module = btf__load_module_btf(called, vmlinux);
+	if (module)
+		run.called = btf__find_by_name_kind(module, "bpf_nf_ct_info",
+						    BTF_KIND_FUNC);
+	btf__free(module);
+	btf__free(vmlinux);
+	return run.called > 0;
+}
+
+static int load_caller(void)
+{
+	const int fds[] = { 0, nf_btf_module_fd(called) };
+	const struct bpf_insn insns[] = {
+		BPF_ST_MEM(BPF_DW, BPF_REG_10, -16, 0),
+		BPF_ST_MEM(BPF_DW, BPF_REG_10, -8, 0),
+		BPF_MOV64_REG(BPF_REG_2, BPF_REG_10),
+		BPF_ALU64_IMM(BPF_ADD, BPF_REG_2, -16),
+		BPF_MOV64_IMM(BPF_REG_3, 16),
+		BPF_RAW_INSN(BPF_JMP | BPF_CALL, 0, BPF_PSEUDO_KFUNC_CALL, 1, run.called),
+		BPF_MOV64_IMM(BPF_REG_0, NF_ACCEPT),
+		BPF_EXIT_INSN(),
+	};
+	const struct nf_load load = {
+		.type = BPF_PROG_TYPE_NETFILTER,
+		.expected_attach_type = BPF_NETFILTER,
+		.license = "GPL",
+		.insns = insns,
+		.insn_cnt = ARRAY_SIZE(insns),
+		.fd_array = fds,
+	};
+	int prog;
+
+	if (fds[1] < 0)
+		return fds[1];
+	prog = nf_load(&load);
+	close(fds[1]);
+	return prog;
+}
+
+/* By a link of its own, or one that is there: until that one is updated or closed. */
+static void run_caller(struct thread *thread, int prog)
+{
+	const struct nf_key key = any_key(thread);
+	const bool own = !one_in(thread, 8);
+	struct nf_link_info info;
+	int link;
+
+	link = own ? note(ATTACH, nf_link_at(prog, &key, 0)) :
+		     get_slot(CLOSED, any_slot(thread));
+	if (link < 0)
+		return;
+	if (own)
+		remember_id(link);
+	else
+		note(UPDATE, nf_link_update(link, prog, -1));
+	pause_ms(below(thread, 20));
+	if (own && !note(INFO, nf_link_stats(link, &info)) && info.accepted)
+		note(CALLER_RUN, 0);
+	if (own && one_in(thread, 2))
+		note(UPDATE, nf_link_update(link, any_prog(thread, CLOSED), -1));
+	close(link);
+}
+
+static void caller(struct thread *thread)
+{
+	int prog;
+
+	if (atomic_load(&run.quiet) || run.called <= 0) {
+		pause_ms(5);
+		return;
+	}
+	prog = note(CALLER_LOAD, load_caller());
+	if (prog >= 0) {
+		if (!remember_prog(prog))
+			flaw("a program without an id");
+		run_caller(thread, prog);
+		close(prog);
+	}
+	pause_ms(below(thread, 20));
+}
+
+/* Each time until it is gone. */
+static void reloader(struct thread *thread)
+{
+	int i, err;
+
+	if (atomic_load(&run.quiet) || run.called <= 0) {
+		pause_ms(5);
+		return;
+	}
+	note(CALLED_LOAD, load_called());
+	/* Time for a program to come, now and then. */
+	for (i = below(thread, 2) * below(thread, 100); i && !atomic_load(&run.quiet); i--)
+		pause_ms(10);
+	for (i = 0; i < 200 && !atomic_load(&run.stop); i++) {
+		pause_ms(below(thread, 10));
+		err = note(CALLED_UNLOAD, nf_module_unload(called));
+		if (!err || err == -ENOENT)
+			break;
+	}
 }
 
 /* --- setting up --- */
@@ -813,8 +989,7 @@ static bool setup_programs(void)
 		run.progs[kind][1] = bpf_program__fd(run.skel[kind]->progs.second);
 		run.progs[kind][2] = bpf_program__fd(run.skel[kind]->progs.dropping);
 		for (i = 0; i < PROGRAMS; i++) {
-			run.prog_ids[kind * PROGRAMS + i] = nf_prog_id(run.progs[kind][i]);
-			if (!run.prog_ids[kind * PROGRAMS + i])
+			if (!remember_prog(run.progs[kind][i]))
 				return false;
 		}
 		for (i = 0; i < SLOTS / NR_KINDS; i++) {
@@ -859,6 +1034,7 @@ static void expect_unload(void)
 
 	for (i = 0; i < ARRAY_SIZE(modules); i++) {
 		for (n = 0; n < 1000; n++) {
+			unload_users();
 			err = nf_module_unload(modules[i]);
 			if (!err || err == -ENOENT)
 				break;
@@ -900,8 +1076,10 @@ static void check_coverage(int seconds)
 		flaw("no packet was accepted, or none dropped");
 	if (seconds < 60 * number("NF_BPF_SLOW", 1))
 		return;
+	/* What calls a module, if that came and went more than a few times. */
 	for (op = 0; op < NR_OPS; op++)
-		if (!atomic_load(&done[op][0]))
+		if (!atomic_load(&done[op][0]) &&
+		    (op < CALLER_LOAD || atomic_load(&done[CALLED_LOAD][0]) > 5))
 			flaw("%s: never succeeded", ops[op].name);
 	/* Of IPv4's none gets past reassembly. */
 	if (!run.sum.dropped_fragments && !nf_without("ipv6"))
@@ -940,6 +1118,8 @@ static void run_threads(__u64 seed, int seconds)
 		{ .name = "namespaces", .loop = ender },
 		{ .name = "modules", .loop = unloader },
 		{ .name = "dump", .loop = dumper },
+		{ .name = "caller", .loop = caller },
+		{ .name = "called", .loop = reloader },
 	};
 	const int cpus = sysconf(_SC_NPROCESSORS_ONLN);
 	size_t i;
@@ -971,8 +1151,7 @@ static bool modules_are_free(void)
 {
 	size_t i;
 
-	for (i = 0; i < ARRAY_SIZE(users); i++)
-		nf_module_unload(users[i]);
+	unload_users();
 	for (i = 0; i < ARRAY_SIZE(modules); i++) {
 		nf_module_unload(modules[i]);
 		if (is_loaded(modules[i]))
@@ -995,11 +1174,15 @@ static int skip(const char *why)
 
 static int run_all(__u64 seed, int seconds)
 {
-	const bool unloadable = modules_are_free();
+	const bool found = find_called(), unloadable = modules_are_free();
 	int links = nf_count_links();
 
 	printf("# seed %llu, %d s, %ld processors\n", (unsigned long long)seed, seconds,
 	       sysconf(_SC_NPROCESSORS_ONLN));
+	if (!found)
+		puts("# no module that programs call: none is loaded and unloaded");
+	if (!found && nf_patched() && !nf_without("conntrack"))
+		flaw("%s: not there, or without its functions", called);
 	if (!unloadable)
 		puts("# modules of defragmentation are in use: they will not go");
 	fflush(stdout);
