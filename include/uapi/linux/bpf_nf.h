@@ -134,8 +134,8 @@ struct bpf_nf_frag_info {
  * bpf_nf_ct_set_mark(), bpf_nf_ct_get_labels(), bpf_nf_ct_set_labels()
  *
  * -ENOENT		the packet has no entry
- * -ENOSPC		set: the entry was made without room for labels, and is in
- *			the table already
+ * -ENOSPC		set: the entry has no room for labels: it is in the table
+ *			already, or there was no memory for them
  *
  * bpf_nf_ct_lookup() and bpf_nf_ct_alloc() return NULL and set
  * bpf_nf_ct_opts.error, if opts__sz has room for it, to
