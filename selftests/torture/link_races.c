@@ -54,9 +54,9 @@ enum {
 static const char usage[] =
 	"Usage: link_races [-s SEED] [-t SECONDS]\n"
 	"\n"
-	"The seed (by default, or NF_BPF_RACES_SEED, another each time) decides what\n"
-	"each thread does, not who comes first. It lasts 5 seconds, times NF_BPF_SLOW,\n"
-	"or NF_BPF_RACES_SECONDS.\n"
+	"The seed (by default, or NF_BPF_SEED, another each time) decides what each\n"
+	"thread does, not who comes first. It lasts 120 seconds (NF_BPF_SECONDS; with\n"
+	"NF_BPF_SMOKE=1 5, times NF_BPF_SLOW).\n"
 	"\n"
 	"Exit status: 0 passed, 1 failed, 2 wrong arguments, 4 skipped.\n";
 
@@ -146,7 +146,7 @@ static void print_ops(void)
 	int op, error;
 
 	for (op = 0; op < NR_OPS; op++) {
-		printf("# %s: %lu", ops[op].name, atomic_load(&done[op][0]));
+		printf("# figure: %s: %lu", ops[op].name, atomic_load(&done[op][0]));
 		for (error = 1; error < MAX_ERRNO; error++) {
 			nr = atomic_load(&done[op][error]);
 			if (nr)
@@ -1177,7 +1177,7 @@ static int run_all(__u64 seed, int seconds)
 	const bool found = find_called(), unloadable = modules_are_free();
 	int links = nf_count_links();
 
-	printf("# seed %llu, %d s, %ld processors\n", (unsigned long long)seed, seconds,
+	printf("# figure: seed %llu, %d s, %ld processors\n", (unsigned long long)seed, seconds,
 	       sysconf(_SC_NPROCESSORS_ONLN));
 	if (!found)
 		puts("# no module that programs call: none is loaded and unloaded");
@@ -1190,7 +1190,7 @@ static int run_all(__u64 seed, int seconds)
 	check_end(links, unloadable);
 	check_coverage(seconds);
 	print_ops();
-	printf("# counted: %llu accepted, %llu dropped, %llu dropped as fragments\n",
+	printf("# figure: counted: %llu accepted, %llu dropped, %llu dropped as fragments\n",
 	       (unsigned long long)run.sum.accepted, (unsigned long long)run.sum.dropped,
 	       (unsigned long long)run.sum.dropped_fragments);
 	printf("%s 1 link_races (seed %llu)\n", atomic_load(&flaws) ? "not ok" : "ok",
@@ -1200,8 +1200,9 @@ static int run_all(__u64 seed, int seconds)
 
 int main(int argc, char **argv)
 {
-	__u64 seed = number("NF_BPF_RACES_SEED", time(NULL) ^ getpid());
-	int seconds = number("NF_BPF_RACES_SECONDS", 5 * number("NF_BPF_SLOW", 1));
+	int smoke = 5 * number("NF_BPF_SLOW", 1);
+	int seconds = number("NF_BPF_SECONDS", number("NF_BPF_SMOKE", 0) ? smoke : 120);
+	__u64 seed = number("NF_BPF_SEED", time(NULL) ^ getpid());
 	int opt;
 
 	while ((opt = getopt(argc, argv, "s:t:h")) != -1) {
