@@ -10,26 +10,43 @@
 PATTERN=${1:-}
 SLOW=$(flavour_says "Guest slowness" 1)
 GUEST_TIMEOUT=${GUEST_TIMEOUT:-$((2400 * SLOW))}
-# Two guests on two processors take their time from each other.
+# Of real seconds, on whichever machine.
 export TEST_TIMEOUT=${TEST_TIMEOUT:-$((600 * SLOW))}
 SECOND=
 
-# A test hardly ever uses two processors: on two, each half has a guest.
+# How many tests want NR processors.
+count_tests()
+{
+	"$TOP/selftests/run.sh" -l -p "$1" "$PATTERN" 2> /dev/null | wc -l || :
+}
+
+# Most tests need one processor: on two, each half of them has a guest. Guests of two
+# processors each would wait for one another: side by side they took three times as
+# long.
 run_selftests()
 {
-	local tests=$1 output=$BUILD/selftests-2.output rc=0
+	local of_one=$1 of_two=$2
 
-	if ((JOBS < 2 || tests < 4)); then
-		guest_command kernel "$GUEST_TIMEOUT" ${PATTERN:+"$PATTERN"}
+	if ((JOBS < 2 || of_one < 4)); then
+		guest_command kernel 2 "$GUEST_TIMEOUT" ${PATTERN:+"$PATTERN"}
 		run_part selftests "${GUEST[@]}"
 		return
 	fi
+	run_halves
+	((of_two)) || return 0
+	guest_command kernel-smp 2 "$GUEST_TIMEOUT" -p 2 ${PATTERN:+"$PATTERN"}
+	run_part selftests-smp "${GUEST[@]}"
+}
 
-	guest_command kernel-2 "$GUEST_TIMEOUT" -s 2/2 ${PATTERN:+"$PATTERN"}
+run_halves()
+{
+	local output=$BUILD/selftests-2.output rc=0
+
+	guest_command kernel-2 1 "$GUEST_TIMEOUT" -p 1 -s 2/2 ${PATTERN:+"$PATTERN"}
 	"${GUEST[@]}" > "$output" 2>&1 &
 	SECOND=$!
 	trap 'kill "$SECOND" 2> /dev/null || :' EXIT
-	guest_command kernel "$GUEST_TIMEOUT" -s 1/2 ${PATTERN:+"$PATTERN"}
+	guest_command kernel 1 "$GUEST_TIMEOUT" -p 1 -s 1/2 ${PATTERN:+"$PATTERN"}
 	run_part selftests "${GUEST[@]}"
 	# The second half is printed after the first, not in between.
 	wait "$SECOND" || rc=$?
@@ -45,13 +62,14 @@ print_output()
 
 main()
 {
-	local tests ran=0
+	local of_one of_two ran=0
 
 	mkdir -p "$BUILD"
-	tests=$("$TOP/selftests/run.sh" -l "$PATTERN" 2> /dev/null | wc -l || :)
-	if ((tests)); then
+	of_one=$(count_tests 1)
+	of_two=$(count_tests 2)
+	if ((of_one + of_two)); then
 		note "# selftests, in the guest"
-		run_selftests "$tests"
+		run_selftests "$of_one" "$of_two"
 		ran=1
 	fi
 	# These build kernels of their own, whatever the flavour is.

@@ -35,14 +35,15 @@ print_counts()
 	((failed == 0))
 }
 
-# guest_command NAME TIMEOUT [ARGUMENT...]: sets GUEST to what runs selftests/run.sh
-# with these arguments, and with what the caller has set for the tests.
+# guest_command NAME CPUS TIMEOUT [ARGUMENT...]: sets GUEST to what runs
+# selftests/run.sh with these arguments, and with what the caller has set for the tests.
 guest_command()
 {
-	local name=$1 timeout=$2 variable
-	shift 2
+	local name=$1 cpus=$2 timeout=$3 variable
+	shift 3
 
-	GUEST=("$TOP/tools/guest/run" --timeout "$timeout" --log "$BUILD/guest/$name.log")
+	GUEST=("$TOP/tools/guest/run" --cpus "$cpus" --timeout "$timeout"
+	       --log "$BUILD/guest/$name.log")
 	for variable in "${!NF_BPF_@}" TEST_TIMEOUT; do
 		[[ -z ${!variable:-} ]] || GUEST+=(--env "$variable=${!variable}")
 	done

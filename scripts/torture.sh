@@ -27,7 +27,7 @@ main()
 	"$TOP/selftests/run.sh" -l -d torture "$PATTERN" > /dev/null 2>&1 ||
 		die "TEST=$PATTERN: no test has such a name (selftests/run.sh -l -d torture lists them)"
 	mkdir -p "$BUILD"
-	guest_command torture "${GUEST_TIMEOUT:-$((minutes * 60 * SLOW))}" -d torture \
+	guest_command torture 2 "${GUEST_TIMEOUT:-$((minutes * 60 * SLOW))}" -d torture \
 		${PATTERN:+"$PATTERN"}
 	run_part torture "${GUEST[@]}"
 	print_counts

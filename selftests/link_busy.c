@@ -1,5 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
-/* -EBUSY: one program at a family, hook and priority, and what counts as it. */
+/*
+ * -EBUSY: one program at a family, hook and priority, and what counts as it.
+ *
+ * Processors: 2
+ */
 #include <sched.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>

@@ -1,5 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
-/* What a link counts: exactly its packets, whatever happens to its program. */
+/*
+ * What a link counts: exactly its packets, whatever happens to its program.
+ *
+ * Processors: 2
+ */
 #include <sched.h>
 #include <sys/stat.h>
 

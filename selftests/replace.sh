@@ -3,6 +3,8 @@
 #
 # A thousand updates of a link while both families are forwarded, in fragments
 # too, on all processors: each packet is seen by exactly one of the programs.
+#
+# Processors: 2
 
 source "$(dirname "$0")/lib.sh"
 

@@ -6,7 +6,7 @@ set -euo pipefail
 usage()
 {
 	cat <<-EOF
-	Usage: selftests/run.sh [-l] [-v] [-d DIR] [-s K/N] [PATTERN]
+	Usage: selftests/run.sh [-l] [-v] [-d DIR] [-p N] [-s K/N] [PATTERN]
 
 	Runs the tests whose name PATTERN matches (a shell pattern, anywhere in the
 	name: "link", "frag*4"), all of them without one. A test is one file here;
@@ -15,6 +15,8 @@ usage()
 	  -l  list the tests
 	  -v  print every result, with its time, not just failures
 	  -d  the tests of the directory DIR here, such as torture
+	  -p  those that ask for N processors ("Processors: N" at the beginning of the
+	      file; 1 if it is not there)
 	  -s  the K-th share of N: every N-th of them, beginning with the K-th
 
 	Of what a test prints, "# figure: TEXT" is passed on whatever its results are.
@@ -71,6 +73,22 @@ matching_tests()
 		# shellcheck disable=SC2053 # it is a pattern
 		[[ $name != *$1* ]] || echo "$name"
 	done < <(all_tests)
+}
+
+# keep_processors N: of $tests
+keep_processors()
+{
+	local name kept=() file wanted
+
+	for name in "${tests[@]}"; do
+		for file in "$TESTS/$name".{c,sh}; do
+			[[ -e $file ]] || continue
+			wanted=$(sed -n '1,20s/^[# ]*\*\? *Processors: \([0-9]*\).*/\1/p' "$file")
+			[[ ${wanted:-1} != "$1" ]] || kept+=("$name")
+		done
+	done
+	((${#kept[@]})) || die "-p $1: no test asks for so many processors"
+	tests=("${kept[@]}")
 }
 
 # keep_share K/N: of $tests
@@ -251,7 +269,7 @@ print_skips()
 
 main()
 {
-	local list=0 pattern='' share='' name mounted=0
+	local list=0 pattern='' share='' processors='' name mounted=0
 	local tests=()
 
 	while (($#)); do
@@ -267,6 +285,11 @@ main()
 			[[ -d $SRC/$2 ]] || die "$2: no such directory in $SRC"
 			TESTS=$SRC/$2
 			PROGRAMS=$SELFTESTS/$2
+			shift
+			;;
+		-p)
+			(($# > 1)) || die "-p: how many processors?"
+			processors=$2
 			shift
 			;;
 		-s)
@@ -285,6 +308,7 @@ main()
 
 	mapfile -t tests < <(matching_tests "$pattern")
 	((${#tests[@]})) || die "$pattern: no test has such a name (see -l)"
+	[[ -z $processors ]] || keep_processors "$processors"
 	[[ -z $share ]] || keep_share "$share"
 	if ((list)); then
 		printf '%s\n' "${tests[@]}"

@@ -219,6 +219,18 @@ c" "$("$FAKE/run.sh" -l -s 1/2)"
 	expect_fails -s 2 "which share" "$FAKE/run.sh" -s
 }
 
+test_processors()
+{
+	fake a <<< 'printf "%s\n" 1..1 "ok 1 a"'
+	sed "2i # Processors: 2" "$FAKE/a.sh" > "$FAKE/b.sh"
+	printf '/*\n * Processors: 2\n */\n' > "$FAKE/c.c"
+	expect_eq "of one processor" a "$("$FAKE/run.sh" -l -p 1)"
+	expect_eq "of two processors" "c
+b" "$("$FAKE/run.sh" -l -p 2)"
+	expect_fails -s 2 "no test asks for so many" "$FAKE/run.sh" -p 3
+	expect_fails -s 2 "how many processors" "$FAKE/run.sh" -p
+}
+
 test_figures_are_shown()
 {
 	fake good <<-'EOF2'
