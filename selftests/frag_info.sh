@@ -88,7 +88,7 @@ check_without_defrag()
 }
 
 # RFC 6946: a fragment that is all of its datagram, forwarded without its header.
-test_atomic_fragment()
+test_atomic_fragment_ipv6()
 {
 	local header=1100000012345678
 	local udp=9c40270f00101234aaaaaaaaaaaaaaaa

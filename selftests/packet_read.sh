@@ -157,8 +157,8 @@ for family in 4 6; do
 		add_test "pulled_at_${hook}_ipv$family" check_pulled $family "$hook"
 	done
 done
-add_test extension_header_read check_extension_header read
-add_test extension_header_pulled check_extension_header pull
+add_test extension_header_read_ipv6 check_extension_header read
+add_test extension_header_pulled_ipv6 check_extension_header pull
 for hook in "${HOOKS[@]}"; do
 	add_test "options_at_$hook" check_options "$RECORD_ROUTE" "$hook"
 done

@@ -84,6 +84,7 @@ check_family()
 	local other=$((10 - $1)) server=SERVER_IP$1 client=CLIENT_IP$1
 	local other_server=SERVER_IP$((10 - $1))
 
+	skip_without ipv6
 	ends "$1"
 	start -f "$IP" -H postrouting -p 7
 	in_ns "$NS_CLIENT" ping -c 1 -W 5 "${!other_server}"

@@ -256,7 +256,7 @@ add_bypass()
 	for mode in defrag strict; do
 		add_test "$1_${mode}" check_bypass $mode ip6 "${@:2}"
 	done
-	add_test "$1_strict_inet" with_family check_bypass strict inet "${@:2}"
+	add_test "$1_strict_inet_ipv6" with_family check_bypass strict inet "${@:2}"
 }
 
 add_no_fragment()
