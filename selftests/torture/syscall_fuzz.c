@@ -5,10 +5,12 @@
  * to be there then (syscall/laws.h). Where the kernel has kcov, what reaches code of this
  * type that nothing reached before is kept and changed further.
  *
- *   syscall_fuzz [-c DIR] [-w DIR] [INPUT]
+ *   syscall_fuzz [-c DIR] [-w DIR] [-m DIR | INPUT]
  *
  *   -c DIR   the corpus, which comes first (corpus/syscall)
  *   -w DIR   where to write what is kept
+ *   -m DIR   instead of fuzzing: of the inputs there keep, shortened, the few that
+ *            reach what the corpus does not (kcov, and -w)
  *   INPUT    a file: only that
  *
  * NF_BPF_SEED, NF_BPF_SECONDS (600; 20 with NF_BPF_SMOKE=1)
@@ -16,14 +18,14 @@
 #include <dirent.h>
 #include <sys/random.h>
 
-#include "torture/syscall/calls.h"
+#include "torture/syscall/merge.h"
 
 enum { MAX_CORPUS = 2048, SHRINK_ROUNDS = 4 };
 
 static struct {
 	struct input *inputs;
 	int nr, of_tree;
-	const char *write_to;
+	const char *directory, *write_to, *merge_from;
 } corpus;
 
 static int nr_results, failed;
@@ -170,7 +172,8 @@ static bool replay(const char *path)
 	return true;
 }
 
-static bool replay_all(const char *directory)
+/* For each input of a directory, by name; false where there is none, too. */
+static bool each_input(const char *directory, bool (*does)(const char *path))
 {
 	struct dirent **entries;
 	char path[PATH_MAX];
@@ -179,13 +182,55 @@ static bool replay_all(const char *directory)
 
 	for (i = 0; i < nr; i++) {
 		snprintf(path, sizeof(path), "%s/%s", directory, entries[i]->d_name);
-		ok &= replay(path);
+		ok &= does(path);
 		free(entries[i]);
 	}
 	if (nr > 0)
 		free(entries);
+	return ok;
+}
+
+static bool replay_all(const char *directory)
+{
+	bool ok = each_input(directory, replay);
+
 	corpus.of_tree = corpus.nr;
 	printf("# figure: corpus: %d inputs\n", corpus.nr);
+	return ok;
+}
+
+static struct find *finds;
+static int nr_finds;
+
+static bool take_find(const char *path)
+{
+	const int before = corpus.nr;
+
+	memset(&cover.now, 0, sizeof(cover.now));
+	if (!replay(path))
+		return false;
+	if (corpus.nr > before)
+		finds[nr_finds++] = (struct find) { corpus.inputs[before], cover.now };
+	return true;
+}
+
+/* After the corpus: what is reached until then is known. */
+static bool merge_finds(const char *directory)
+{
+	struct places known = cover.now;
+	bool ok;
+
+	if (cover.fd < 0 || !corpus.write_to) {
+		puts("# -m: needs a kernel with kcov (FLAVOUR=kcov), and -w");
+		return false;
+	}
+	finds = calloc(MAX_CORPUS, sizeof(*finds));
+	if (!finds)
+		bail("memory", -ENOMEM);
+	ok = each_input(directory, take_find);
+	printf("# figure: %d of %d finds reach more\n",
+	       merge(corpus.write_to, finds, nr_finds, &known), nr_finds);
+	free(finds);
 	return ok;
 }
 
@@ -256,7 +301,8 @@ static bool nothing_left(void)
 
 static int usage(int status)
 {
-	fputs("Usage: syscall_fuzz [-c DIR] [-w DIR] [INPUT]\n", status ? stderr : stdout);
+	fputs("Usage: syscall_fuzz [-c DIR] [-w DIR] [-m DIR | INPUT]\n",
+	      status ? stderr : stdout);
 	return status;
 }
 
@@ -273,13 +319,40 @@ static void start(unsigned long seed)
 	cover_open();
 }
 
+static bool parse_options(int argc, char **argv)
+{
+	int option;
+
+	while ((option = getopt(argc, argv, "c:w:m:")) > 0) {
+		if (option == 'c')
+			corpus.directory = optarg;
+		else if (option == 'w')
+			corpus.write_to = optarg;
+		else if (option == 'm')
+			corpus.merge_from = optarg;
+		else
+			return false;
+	}
+	return argc <= optind + !corpus.merge_from;
+}
+
+static void run_all(const char *directory, bool smoke)
+{
+	result(replay_all(corpus.directory ?: directory), "corpus");
+	if (corpus.merge_from) {
+		result(merge_finds(corpus.merge_from), "merge");
+		return;
+	}
+	result(fuzz(number_of("NF_BPF_SECONDS", smoke ? 20 : 600)), "fuzzing");
+	result(print_figures(), "each kind of call also succeeds");
+}
+
 int main(int argc, char **argv)
 {
 	char directory[PATH_MAX], *slash;
 	const char *value = getenv("NF_BPF_SMOKE");
 	const bool smoke = value && *value && strcmp(value, "0");
 	__u32 chance;
-	int option;
 
 	if (getrandom(&chance, sizeof(chance), 0) != sizeof(chance))
 		bail("getrandom", 0);
@@ -288,26 +361,15 @@ int main(int argc, char **argv)
 	strcpy(slash ? slash + 1 : directory, "corpus/syscall");
 	if (argc == 2 && !strcmp(argv[1], "--help"))
 		return usage(0);
-	while ((option = getopt(argc, argv, "c:w:")) > 0) {
-		if (option == 'c')
-			snprintf(directory, sizeof(directory), "%s", optarg);
-		else if (option == 'w')
-			corpus.write_to = optarg;
-		else
-			return usage(2);
-	}
-	if (argc > optind + 1)
+	if (!parse_options(argc, argv))
 		return usage(2);
-	printf("TAP version 13\n1..%d\n", optind < argc ? 3 : 5);
+	printf("TAP version 13\n1..%d\n", optind < argc ? 3 : corpus.merge_from ? 4 : 5);
 	start(number_of("NF_BPF_SEED", chance));
 	result(test_laws(), "falsified results are noticed");
-	if (optind < argc) {
+	if (optind < argc)
 		result(replay(argv[optind]), argv[optind]);
-	} else {
-		result(replay_all(directory), "corpus");
-		result(fuzz(number_of("NF_BPF_SECONDS", smoke ? 20 : 600)), "fuzzing");
-		result(print_figures(), "each kind of call also succeeds");
-	}
+	else
+		run_all(directory, smoke);
 	result(nothing_left(), "nothing is left");
 	return failed;
 }

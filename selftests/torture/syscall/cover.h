@@ -15,16 +15,30 @@
 
 #include "torture/syscall/world.h"
 
-enum { COVER_WORDS = 1 << 18, COVER_SEEN = 1 << 16, COVER_FUNCTIONS = 512 };
+enum {
+	COVER_WORDS = 1 << 18, COVER_SEEN = 1 << 16, COVER_PLACES = COVER_SEEN / 2,
+	COVER_FUNCTIONS = 512,
+};
+
+/* Places, by the order in which they were seen first. */
+struct places {
+	__u64 bits[COVER_PLACES / 64];
+};
 
 static struct {
 	int fd;
 	unsigned long *trace;
-	unsigned long seen[COVER_SEEN];		/* a hash table; 0: free */
+	struct {
+		unsigned long pc;		/* 0: free */
+		int nr;
+	} seen[COVER_SEEN];			/* a hash table */
 	int nr_seen;
+	int function_of[COVER_PLACES];
+	struct places now;			/* what was reached since this was cleared */
 	unsigned long others[COVER_SEEN];	/* which of the kernel's other code was last */
 	struct {
 		unsigned long start, end;
+		char *name;
 		bool reached;
 	} functions[COVER_FUNCTIONS];
 	int nr_functions;
@@ -54,6 +68,9 @@ static void cover_find_functions(void)
 		    !strchr("tT", type))
 			continue;
 		cover.functions[cover.nr_functions].start = address;
+		cover.functions[cover.nr_functions].name = strdup(name);
+		if (!cover.functions[cover.nr_functions].name)
+			bail("memory", -ENOMEM);
 		open = true;
 	}
 	if (file)
@@ -86,28 +103,44 @@ static void cover_start(void)
 	__atomic_store_n(&cover.trace[0], 0, __ATOMIC_RELAXED);
 }
 
-static void cover_take(unsigned long pc)
+static int cover_function(unsigned long pc)
 {
-	unsigned long slot = pc * 0x9e3779b97f4a7c15UL >> 48;
 	int i;
 
-	if (cover.others[slot] == pc)
-		return;
 	for (i = 0; i < cover.nr_functions; i++)
 		if (pc >= cover.functions[i].start && pc < cover.functions[i].end)
-			break;
-	if (i == cover.nr_functions)
-		cover.others[slot] = pc;
-	if (i == cover.nr_functions || cover.nr_seen >= COVER_SEEN / 2)
-		return;
-	while (cover.seen[slot] && cover.seen[slot] != pc)
-		slot = (slot + 1) % COVER_SEEN;
-	if (cover.seen[slot])
-		return;
-	cover.seen[slot] = pc;
-	cover.nr_seen++;
-	cover.functions[i].reached = true;
+			return i;
+	return -1;
+}
+
+static void cover_add(unsigned long slot, unsigned long pc, int function)
+{
+	cover.seen[slot].pc = pc;
+	cover.seen[slot].nr = cover.nr_seen;
+	cover.function_of[cover.nr_seen++] = function;
+	cover.functions[function].reached = true;
 	cover.is_new = true;
+}
+
+static void cover_take(unsigned long pc)
+{
+	const unsigned long hash = pc * 0x9e3779b97f4a7c15UL >> 48;
+	unsigned long slot = hash;
+	int function;
+
+	if (cover.others[hash] == pc)
+		return;
+	while (cover.seen[slot].pc && cover.seen[slot].pc != pc)
+		slot = (slot + 1) % COVER_SEEN;
+	if (!cover.seen[slot].pc) {
+		function = cover_function(pc);
+		if (function < 0)
+			cover.others[hash] = pc;
+		if (function < 0 || cover.nr_seen == COVER_PLACES)
+			return;
+		cover_add(slot, pc, function);
+	}
+	cover.now.bits[cover.seen[slot].nr / 64] |= 1ULL << cover.seen[slot].nr % 64;
 }
 
 static void cover_stop(void)
