@@ -108,6 +108,8 @@ pieces()
 	#include <bpf/bpf_endian.h>
 	#include <bpf/bpf_helpers.h>
 
+	#define NF_DROP 0
+
 	char _license[] SEC("license") = "GPL";
 	void bpf_ct_release(struct nf_conn *ct) __ksym;
 	struct nf_conn *bpf_ct_insert_entry(struct nf_conn___init *ct) __ksym;

@@ -127,6 +127,7 @@ FIXTURE_VARIANT(kfunc_faults)
 	int size;
 	int receiver;		/* where the packets arrive */
 	bool answered;
+	bool helper;		/* entries of conntrack have one */
 	int error;		/* that a fault may be for the program */
 	int allocations;	/* of the calls at least */
 };
@@ -135,9 +136,12 @@ FIXTURE_VARIANT(kfunc_faults)
 #define FAMILY_ip6	AF_INET6
 
 #define FAULTS_CASE(name, pf, ...)					\
+	FAULTS_CASE_OF(name, name, pf, __VA_ARGS__)
+
+#define FAULTS_CASE_OF(name, prog, pf, ...)				\
 	FIXTURE_VARIANT_ADD(kfunc_faults, name##_##pf)			\
 	{								\
-		.program = #name, .family = FAMILY_##pf, __VA_ARGS__	\
+		.program = #prog, .family = FAMILY_##pf, __VA_ARGS__	\
 	}
 
 #define UDP	.type = SOCK_DGRAM, .size = SMALL
@@ -150,9 +154,12 @@ FAULTS_CASE(labels, ip, UDP, .error = -ENOSPC, .allocations = 1);
 FAULTS_CASE(labels, ip6, UDP, .error = -ENOSPC, .allocations = 1);
 FAULTS_CASE(entry, ip, UDP, .error = -ENOMEM, .allocations = 1);
 FAULTS_CASE(entry, ip6, UDP, .error = -ENOMEM, .allocations = 1);
-/* Room for what a helper of conntrack needs is all that NAT allocates. */
 FAULTS_CASE(nat, ip, UDP, .receiver = 1);
 FAULTS_CASE(nat, ip6, UDP, .receiver = 1);
+FAULTS_CASE_OF(nat_and_helper, nat, ip, UDP, .receiver = 1, .helper = true,
+	       .error = -ENOMEM, .allocations = 1);
+FAULTS_CASE_OF(nat_and_helper, nat, ip6, UDP, .receiver = 1, .helper = true,
+	       .error = -ENOMEM, .allocations = 1);
 /* An answer that cannot be made is none. */
 FAULTS_CASE(unreachable, ip, UDP, .answered = true, .allocations = 2);
 FAULTS_CASE(unreachable, ip6, UDP, .answered = true, .allocations = 2);
@@ -190,6 +197,24 @@ static int setup_netfilter(void)
 		      "	chain a { type filter hook output priority 10; ct state new counter; }\n"
 		      "	chain b { type nat hook output priority -100; }\n"
 		      "	chain c { type nat hook postrouting priority srcnat; }\n"
+		      "}\n"
+		      "EOF");
+}
+
+/* And so much else that what NAT adds for a helper is more than the room that an
+ * entry is made with.
+ */
+static int setup_helper(void)
+{
+	return system("modprobe nf_conntrack_tftp\n"
+		      "sysctl -q net.netfilter.nf_conntrack_acct=1\n"
+		      "nft -f - <<'EOF'\n"
+		      "table inet h {\n"
+		      "	ct helper tftp { type \"tftp\" protocol udp; }\n"
+		      "	chain a {\n"
+		      "		type filter hook output priority -180\n"
+		      "		ct label set 1 ct helper set \"tftp\" counter\n"
+		      "	}\n"
 		      "}\n"
 		      "EOF");
 }
@@ -255,6 +280,8 @@ FIXTURE_SETUP(kfunc_faults)
 	ASSERT_EQ(0, nf_netns_new());
 	ASSERT_EQ(0, nf_netns_loopback_up());
 	ASSERT_EQ(0, setup_netfilter());
+	if (variant->helper)
+		ASSERT_EQ(0, setup_helper());
 	self->fault_fd = nf_fault_setup();
 	ASSERT_LE(0, self->fault_fd);
 	self->skel = load(variant->program);
@@ -360,8 +387,9 @@ static bool is_intact(const FIXTURE_DATA(kfunc_faults) *self,
 static int receive(const FIXTURE_DATA(kfunc_faults) *self,
 		   const FIXTURE_VARIANT(kfunc_faults) *variant)
 {
+	/* An error leaves the packet as it is. */
 	struct pollfd pollfd = {
-		.fd = self->receivers[variant->receiver],
+		.fd = self->receivers[self->skel->bss->ret ? 0 : variant->receiver],
 		.events = POLLIN,
 	};
 	char data[LARGE + 1];

@@ -30,7 +30,9 @@
 #include <net/netfilter/nf_conntrack_bpf.h>
 #include <net/netfilter/nf_conntrack_core.h>
 #include <net/netfilter/nf_conntrack_ecache.h>
+#include <net/netfilter/nf_conntrack_helper.h>
 #include <net/netfilter/nf_conntrack_labels.h>
+#include <net/netfilter/nf_conntrack_seqadj.h>
 #include <net/netfilter/nf_conntrack_zones.h>
 #include <net/netfilter/nf_nat.h>
 #include <net/route.h>
@@ -504,6 +506,11 @@ __bpf_kfunc int bpf_nf_ct_set_nat(struct bpf_nf_ctx *ctx,
 		return -ENOENT;
 	if (nf_ct_is_confirmed(ct) || nf_nat_initialized(ct, manip))
 		return -EBUSY;
+	/* nf_nat_setup_info() would find that there is no memory for it when the
+	 * reply's tuple is changed already: the packet was translated after all.
+	 */
+	if (nfct_help(ct) && !nfct_seqadj(ct) && !nfct_seqadj_ext_add(ct))
+		return -ENOMEM;
 
 	if (nf_ct_l3num(ct) == NFPROTO_IPV4)
 		range.min_addr.ip = addr->ip;

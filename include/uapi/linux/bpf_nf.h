@@ -158,7 +158,7 @@ struct bpf_nf_frag_info {
  * -ENOENT		the packet has no entry
  * -EBUSY		the entry is not new, or has this kind of NAT already:
  *			also none, decided where the priority of NAT was passed
- * -ENOMEM		out of memory: the packet should be dropped
+ * -ENOMEM		out of memory: the packet is as it was
  *
  * bpf_nf_reject()
  *
