@@ -62,7 +62,8 @@ static int connected(const char *address, int port)
 
 int main(int argc, char **argv)
 {
-	struct sigaction action = { .sa_handler = on_signal };
+	/* A datagram that waits for room is sent before that. */
+	struct sigaction action = { .sa_handler = on_signal, .sa_flags = SA_RESTART };
 	char data[LARGE] = "";
 	long sent = 0, max;
 	int fd;

@@ -239,7 +239,8 @@ static int (*find_kind(const char *name))(struct sender *sender)
 int main(int argc, char **argv)
 {
 	int (*send_next)(struct sender *sender);
-	struct sigaction action = { .sa_handler = on_signal };
+	/* A packet that waits for room is sent before that. */
+	struct sigaction action = { .sa_handler = on_signal, .sa_flags = SA_RESTART };
 	static struct sender sender;
 	long datagrams = 0, max;
 
