@@ -230,6 +230,7 @@ static bool merge_finds(const char *directory)
 	ok = each_input(directory, take_find);
 	printf("# figure: %d of %d finds reach more\n",
 	       merge(corpus.write_to, finds, nr_finds, &known), nr_finds);
+	cover_print();
 	free(finds);
 	return ok;
 }

@@ -466,6 +466,9 @@ static void do_load(const struct call *call)
 	int ret = bpf(LOAD, BPF_PROG_LOAD, &attr, 128);
 
 	judge_errno(LOAD, ret < 0 ? -ret : 0, known, ARRAY_SIZE(known));
+	if (ret < 0 && is_whole_template(call))
+		complain("load: template %ld, unchanged: %s", call->arg[L_TEMPLATE],
+			 strerror(-ret));
 	if (ret < 0)
 		return;
 	if (call->arg[L_TYPE] != BPF_PROG_TYPE_NETFILTER) {

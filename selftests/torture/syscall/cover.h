@@ -51,30 +51,46 @@ static bool cover_is_ours(const char *name)
 	       !strcmp(name, "bpf_prog_test_run_nf");
 }
 
-/* A function ends where the next symbol is, of whichever kind; they are in order. */
-static void cover_find_functions(void)
+static FILE *cover_open_symbols(void)
 {
 	FILE *file = fopen("/proc/kallsyms", "r");
+
+	if (!file)
+		bail("/proc/kallsyms", 0);
+	return file;
+}
+
+static void cover_find_functions(void)
+{
+	FILE *file = cover_open_symbols();
 	unsigned long address;
 	char type, name[256];
-	bool open = false;
 
-	while (file && fscanf(file, "%lx %c %255s%*[^\n]", &address, &type, name) == 3) {
-		if (open && address > cover.functions[cover.nr_functions].start) {
-			cover.functions[cover.nr_functions++].end = address;
-			open = false;
-		}
-		if (open || cover.nr_functions == COVER_FUNCTIONS || !cover_is_ours(name) ||
+	while (fscanf(file, "%lx %c %255s%*[^\n]", &address, &type, name) == 3) {
+		if (cover.nr_functions == COVER_FUNCTIONS || !cover_is_ours(name) ||
 		    !strchr("tT", type))
 			continue;
 		cover.functions[cover.nr_functions].start = address;
+		cover.functions[cover.nr_functions].end = ULONG_MAX;
 		cover.functions[cover.nr_functions].name = strdup(name);
-		if (!cover.functions[cover.nr_functions].name)
+		if (!cover.functions[cover.nr_functions++].name)
 			bail("memory", -ENOMEM);
-		open = true;
 	}
-	if (file)
-		fclose(file);
+	fclose(file);
+}
+
+/* Where the next symbol is, of whichever kind: those of modules are in no order. */
+static void cover_find_ends(void)
+{
+	FILE *file = cover_open_symbols();
+	unsigned long address;
+	int i;
+
+	while (fscanf(file, "%lx%*[^\n]", &address) == 1)
+		for (i = 0; i < cover.nr_functions; i++)
+			if (address > cover.functions[i].start && address < cover.functions[i].end)
+				cover.functions[i].end = address;
+	fclose(file);
 }
 
 static void cover_open(void)
@@ -90,6 +106,7 @@ static void cover_open(void)
 	if (cover.trace == MAP_FAILED)
 		bail("trace of kcov", 0);
 	cover_find_functions();
+	cover_find_ends();
 	if (!cover.nr_functions)
 		bail("/proc/kallsyms: no function of this program type", -ENOENT);
 }
@@ -169,13 +186,19 @@ static void cover_print(void)
 {
 	int i, reached = 0;
 
+	if (cover.fd < 0) {
+		puts("# figure: coverage: this kernel has no kcov");
+		return;
+	}
 	for (i = 0; i < cover.nr_functions; i++)
 		reached += cover.functions[i].reached;
-	if (cover.fd < 0)
-		puts("# figure: coverage: this kernel has no kcov");
-	else
-		printf("# figure: coverage: %d places in %d functions of %d\n", cover.nr_seen,
-		       reached, cover.nr_functions);
+	printf("# figure: coverage: %d places in %d functions of %d\n", cover.nr_seen, reached,
+	       cover.nr_functions);
+	printf("# figure: not reached:");
+	for (i = 0; i < cover.nr_functions; i++)
+		if (!cover.functions[i].reached)
+			printf(" %s", cover.functions[i].name);
+	putchar('\n');
 }
 
 #endif

@@ -3,15 +3,30 @@
 #ifndef SYSCALL_PROGS_H
 #define SYSCALL_PROGS_H
 
+#include <netinet/in.h>
+
 #include "helpers/nf_verifier.h"
-#include "torture/syscall/input.h"
+#include "torture/syscall/world.h"
 
 enum {
-	MAX_INSNS = 24, CTX_STATE = 0, CTX_SKB = 8, CTX_DATA = 16, CTX_DATA_END = 24,
+	MAX_INSNS = 32, CTX_STATE = 0, CTX_SKB = 8, CTX_DATA = 16, CTX_DATA_END = 24,
 	CTX_MARK = 32, CTX_PRIORITY = 36,
 };
 
-enum { KFUNC_FRAG_INFO = -1, KFUNC_REJECT = -2, KFUNC_CT_INFO = -3 };
+/* Which of kfuncs[]: the call of it is made once its id is known. */
+enum { KFUNC_FRAG_INFO, KFUNC_REJECT, KFUNC_CT_INFO, KFUNC_CT_LOOKUP, KFUNC_CT_RELEASE };
+
+static struct {
+	const char *name;
+	int module;		/* of world.fd_array */
+	int id;			/* 0: this kernel has it not */
+} kfuncs[] = {
+	[KFUNC_FRAG_INFO]	= { "bpf_nf_frag_info" },
+	[KFUNC_REJECT]		= { "bpf_nf_reject" },
+	[KFUNC_CT_INFO]		= { "bpf_nf_ct_info" },
+	[KFUNC_CT_LOOKUP]	= { "bpf_nf_ct_lookup" },
+	[KFUNC_CT_RELEASE]	= { "bpf_ct_release" },
+};
 
 #define END { 0 }
 static const struct bpf_insn templates[][MAX_INSNS] = {
@@ -55,15 +70,44 @@ static const struct bpf_insn templates[][MAX_INSNS] = {
 	  BPF_JMP_REG(BPF_JGT, BPF_REG_4, BPF_REG_3, 2),
 	  BPF_LDX_MEM(BPF_W, BPF_REG_5, BPF_REG_2, 12), BPF_MOV64_REG(BPF_REG_1, BPF_REG_6),
 	  RETURN(NF_ACCEPT), END },
+	/* what is written to the packet, and its checksums */
+	{ BPF_ST_MEM(BPF_DW, BPF_REG_10, -16, 0), BPF_ST_MEM(BPF_DW, BPF_REG_10, -8, 0),
+	  BPF_MOV64_IMM(BPF_REG_2, 20), STACK(BPF_REG_3, -16), BPF_MOV64_IMM(BPF_REG_4, 16),
+	  BPF_MOV64_IMM(BPF_REG_5, 0), CALL(BPF_FUNC_skb_store_bytes), RETURN(NF_ACCEPT),
+	  END },
+	{ BPF_MOV64_REG(BPF_REG_6, BPF_REG_1), BPF_MOV64_IMM(BPF_REG_2, 10),
+	  BPF_MOV64_IMM(BPF_REG_3, 0), BPF_MOV64_IMM(BPF_REG_4, 1),
+	  BPF_MOV64_IMM(BPF_REG_5, 2), CALL(BPF_FUNC_l3_csum_replace),
+	  BPF_MOV64_REG(BPF_REG_1, BPF_REG_6), BPF_MOV64_IMM(BPF_REG_2, 26),
+	  BPF_MOV64_IMM(BPF_REG_3, 0), BPF_MOV64_IMM(BPF_REG_4, 1),
+	  BPF_MOV64_IMM(BPF_REG_5, 2), CALL(BPF_FUNC_l4_csum_replace), RETURN(NF_ACCEPT), END },
+	{ BPF_ST_MEM(BPF_DW, BPF_REG_10, -8, 1), STACK(BPF_REG_1, -8), BPF_MOV64_IMM(BPF_REG_2, 8),
+	  BPF_MOV64_REG(BPF_REG_3, BPF_REG_1), BPF_MOV64_IMM(BPF_REG_4, 8),
+	  BPF_MOV64_IMM(BPF_REG_5, 0), CALL(BPF_FUNC_csum_diff), RETURN(NF_ACCEPT), END },
+	/* what is asked about the packet */
+	{ BPF_MOV64_REG(BPF_REG_6, BPF_REG_1), BPF_MOV64_IMM(BPF_REG_2, 0),
+	  STACK(BPF_REG_3, -16), BPF_MOV64_IMM(BPF_REG_4, 16),
+	  BPF_MOV64_IMM(BPF_REG_5, BPF_HDR_START_NET), CALL(BPF_FUNC_skb_load_bytes_relative),
+	  BPF_MOV64_REG(BPF_REG_1, BPF_REG_6), CALL(BPF_FUNC_get_hash_recalc),
+	  BPF_MOV64_REG(BPF_REG_1, BPF_REG_6), CALL(BPF_FUNC_get_netns_cookie),
+	  RETURN(NF_ACCEPT), END },
+	{ ZERO_64, STACK(BPF_REG_2, -64), BPF_MOV64_IMM(BPF_REG_3, 64),
+	  BPF_MOV64_IMM(BPF_REG_4, 0), CALL(BPF_FUNC_fib_lookup), RETURN(NF_ACCEPT), END },
 	/* kernel functions */
 	{ BPF_ST_MEM(BPF_DW, BPF_REG_10, -16, 0), BPF_ST_MEM(BPF_DW, BPF_REG_10, -8, 0),
 	  STACK(BPF_REG_2, -16), BPF_MOV64_IMM(BPF_REG_3, 12), CALL_KFUNC(0, KFUNC_FRAG_INFO),
 	  RETURN(NF_ACCEPT), END },
 	{ BPF_MOV64_IMM(BPF_REG_2, BPF_NF_REJECT_ICMPX),
-	  BPF_MOV64_IMM(BPF_REG_3, BPF_NF_REJECT_PORT_UNREACH), CALL_KFUNC(1, KFUNC_REJECT),
+	  BPF_MOV64_IMM(BPF_REG_3, BPF_NF_REJECT_PORT_UNREACH), CALL_KFUNC(0, KFUNC_REJECT),
 	  RETURN(NF_DROP), END },
 	{ BPF_ST_MEM(BPF_DW, BPF_REG_10, -16, 0), BPF_ST_MEM(BPF_DW, BPF_REG_10, -8, 0),
-	  STACK(BPF_REG_2, -16), BPF_MOV64_IMM(BPF_REG_3, 16), CALL_KFUNC(1, KFUNC_CT_INFO),
+	  STACK(BPF_REG_2, -16), BPF_MOV64_IMM(BPF_REG_3, 16), CALL_KFUNC(0, KFUNC_CT_INFO),
+	  RETURN(NF_ACCEPT), END },
+	{ ZERO_64, BPF_ST_MEM(BPF_W, BPF_REG_10, -32, -1),
+	  BPF_ST_MEM(BPF_B, BPF_REG_10, -24, IPPROTO_UDP), STACK(BPF_REG_2, -64),
+	  BPF_MOV64_IMM(BPF_REG_3, 12), STACK(BPF_REG_4, -32), BPF_MOV64_IMM(BPF_REG_5, 12),
+	  CALL_KFUNC(0, KFUNC_CT_LOOKUP), BPF_JMP_IMM(BPF_JEQ, BPF_REG_0, 0, 2),
+	  BPF_MOV64_REG(BPF_REG_1, BPF_REG_0), CALL_KFUNC(0, KFUNC_CT_RELEASE),
 	  RETURN(NF_ACCEPT), END },
 };
 
@@ -103,18 +147,43 @@ static void change_prog(struct prog *prog, unsigned long at, int what, long valu
 	}
 }
 
-static int kfunc_ids[3];
+static bool is_kfunc_call(const struct bpf_insn *insn)
+{
+	return insn->code == (BPF_JMP | BPF_CALL) && insn->src_reg == BPF_PSEUDO_KFUNC_CALL;
+}
+
+static const struct bpf_insn *template_of(const struct call *call)
+{
+	return templates[(unsigned long)call->arg[L_TEMPLATE] % ARRAY_SIZE(templates)];
+}
+
+/* As it stands, of which this kernel has all that it calls: it has to load. */
+static bool is_whole_template(const struct call *call)
+{
+	const struct call whole = default_call(LOAD);
+	const struct bpf_insn *insn;
+	int i;
+
+	for (i = L_TEMPLATE + 1; i < MAX_ARGS; i++)
+		if (call->arg[i] != whole.arg[i])
+			return false;
+	for (insn = template_of(call); insn->code; insn++)
+		if (is_kfunc_call(insn) && !kfuncs[insn->imm].id)
+			return false;
+	return true;
+}
 
 static struct prog make_prog(const struct call *call)
 {
-	const struct bpf_insn *insn = templates[(unsigned long)call->arg[L_TEMPLATE] %
-						ARRAY_SIZE(templates)];
+	const struct bpf_insn *insn;
 	struct prog prog = {};
 
-	for (; insn->code; insn++) {
+	for (insn = template_of(call); insn->code; insn++) {
 		prog.insns[prog.nr] = *insn;
-		if (insn->code == (BPF_JMP | BPF_CALL) && insn->src_reg == BPF_PSEUDO_KFUNC_CALL)
-			prog.insns[prog.nr].imm = kfunc_ids[-1 - insn->imm];
+		if (is_kfunc_call(insn)) {
+			prog.insns[prog.nr].off = kfuncs[insn->imm].module;
+			prog.insns[prog.nr].imm = kfuncs[insn->imm].id;
+		}
 		prog.nr++;
 	}
 	change_prog(&prog, call->arg[L_AT1], call->arg[L_WHAT1], call->arg[L_VALUE1]);
@@ -122,16 +191,24 @@ static struct prog make_prog(const struct call *call)
 	return prog;
 }
 
+/* Where each is: the kernel itself, and the modules that the world has opened. */
 static void find_kfuncs(void)
 {
-	struct btf *vmlinux = btf__load_vmlinux_btf();
-	struct btf *module = btf__load_module_btf("nf_bpf_kfunc", vmlinux);
+	struct btf *vmlinux = btf__load_vmlinux_btf(), *btf = vmlinux;
+	size_t i, module;
+	int id;
 
-	kfunc_ids[0] = btf__find_by_name_kind(vmlinux, "bpf_nf_frag_info", BTF_KIND_FUNC);
-	if (!module)
-		return;
-	kfunc_ids[1] = btf__find_by_name_kind(module, "bpf_nf_reject", BTF_KIND_FUNC);
-	kfunc_ids[2] = btf__find_by_name_kind(module, "bpf_nf_ct_info", BTF_KIND_FUNC);
+	for (module = 0; module < NR_BTF; module++) {
+		if (module)
+			btf = btf__load_module_btf(btf_modules[module], vmlinux);
+		for (i = 0; btf && i < ARRAY_SIZE(kfuncs); i++) {
+			id = btf__find_by_name_kind(btf, kfuncs[i].name, BTF_KIND_FUNC);
+			if (id <= 0 || kfuncs[i].id)
+				continue;
+			kfuncs[i].module = module;
+			kfuncs[i].id = id;
+		}
+	}
 }
 
 #endif

@@ -26,6 +26,14 @@
 
 enum { UNOPENED = 0x7ffffff0, ERRNO_LIMIT = 600 };
 
+/* Whose BTF a call of a kernel function may name, by number; 0 is the kernel's own. */
+enum { NR_BTF = 3 };
+
+static const char *const btf_modules[NR_BTF] = {
+	[1] = "nf_bpf_kfunc",
+	[2] = "nf_conntrack",
+};
+
 /* What the self-test has the fuzzer believe of the kernel, which then must be told. */
 enum lie {
 	LIE_NONE, LIE_ERRNO, LIE_SUCCESS, LIE_FAILURE, LIE_LINKS, LIE_HOOKS, LIE_PROGS,
@@ -54,7 +62,7 @@ static struct {
 	int base_links, base_progs;
 	int attr_size;			/* of the kernel's union bpf_attr */
 	int state_size, state_hook, state_pf;
-	int fd_array[2];
+	int fd_array[NR_BTF];		/* BTF of btf_modules[] */
 	enum lie lie;
 	bool shrinking;
 	char complaint[512];
@@ -300,7 +308,8 @@ static void make_world(void)
 	for (i = 0; i < NR_LINKS; i++)
 		world.links[i].fd = -1;
 	if (!system("modprobe -q nf_bpf_kfunc"))
-		world.fd_array[1] = btf_fd_of("nf_bpf_kfunc");
+		for (i = 1; i < NR_BTF; i++)
+			world.fd_array[i] = btf_fd_of(btf_modules[i]);
 	world.base_links = count_ids(bpf_link_get_next_id);
 	world.base_progs = count_ids(bpf_prog_get_next_id);
 }
