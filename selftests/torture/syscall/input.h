@@ -14,7 +14,7 @@
 
 #include "helpers/nf_test.h"
 
-enum { MAX_ARGS = 16, MAX_VALUES = 16, MAX_CALLS = 16 };
+enum { MAX_ARGS = 16, MAX_VALUES = 20, MAX_CALLS = 16 };
 
 /* What an argument that stands for a file descriptor, or an id, refers to. */
 enum ref {
@@ -152,14 +152,15 @@ static const struct {
 		ARG("at", 0, 1, 2, 3, 6, 9, 12, 13, 14, 20, 40, 54),
 		ARG("byte", -1, 0, 0x45, 0x4f, 0x46, 0x60, 0x86, 0xdd, 8, 44, 255) } },
 	[LOAD] = { "load", {
-		ARG("template", 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15),
+		ARG("template", 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15,
+		    16, 17, 18),
 		ARG("type", BPF_PROG_TYPE_NETFILTER, BPF_PROG_TYPE_SK_LOOKUP, 0, 1, 99),
 		ARG("attach", BPF_NETFILTER, 0, BPF_NETFILTER - 1, BPF_NETFILTER + 1),
-		ARG("at1", 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 12, 14, 16, 18, 20),
+		ARG("at1", 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 12, 14, 16, 18, 20, 24, 28, 32),
 		ARG("what1", WHAT_NOTHING, WHAT_CODE, WHAT_DST, WHAT_SRC, WHAT_OFF, WHAT_IMM,
 		    WHAT_DELETE, WHAT_REPEAT),
 		ARG("value1", 0, 1, 2, 4, 7, 8, 12, 16, 20, 24, 32, -1, -8, 10),
-		ARG("at2", 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 12, 14, 16, 18, 20),
+		ARG("at2", 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 12, 14, 16, 18, 20, 24, 28, 32),
 		ARG("what2", WHAT_NOTHING, WHAT_CODE, WHAT_DST, WHAT_SRC, WHAT_OFF, WHAT_IMM,
 		    WHAT_DELETE, WHAT_REPEAT),
 		ARG("value2", 0, 1, 2, 3, 6, 9, 14, 40, 64, 127, 255, INT_MAX, INT_MIN, -16),
