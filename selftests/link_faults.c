@@ -225,30 +225,19 @@ FAULTS_CASE(inet, NFPROTO_INET, 0);
 FAULTS_CASE(inet_defrag, NFPROTO_INET, DEFRAG);
 FAULTS_CASE(inet_strict, NFPROTO_INET, DEFRAG | STRICT);
 
-/* With those which use them; what is in use stays, and is noticed. */
-static void unload_modules(void)
-{
-	static const char * const loaded[] = {
-		"nf_bpf_kfunc", "nft_ct", "nft_chain_nat",
-		"nf_conntrack_netlink", "nf_nat", "nf_conntrack",
-		"nf_defrag_ipv4", "nf_defrag_ipv6",
-	};
-	size_t i;
-
-	for (i = 0; i < ARRAY_SIZE(loaded); i++)
-		nf_module_unload(loaded[i]);
-}
-
 /* A namespace of a test before may still be on its way out, and use them. */
 static bool modules_unload(void)
 {
 	const struct timespec pause = { .tv_nsec = 50 * 1000 * 1000 };
-	int i;
+	int i, err, nr_left;
+	size_t m;
 
 	for (i = 0; i < 400; i++) {
-		unload_modules();
-		if (access("/sys/module/nf_defrag_ipv4", F_OK) &&
-		    access("/sys/module/nf_defrag_ipv6", F_OK))
+		for (nr_left = 0, m = 0; m < ARRAY_SIZE(modules); m++) {
+			err = nf_module_unload_with_users(modules[m]);
+			nr_left += err && err != -ENOENT;
+		}
+		if (!nr_left)
 			return true;
 		nanosleep(&pause, NULL);
 	}

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 #include <arpa/inet.h>
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <net/if.h>
@@ -530,6 +531,23 @@ int nf_flush_conntrack(void)
 int nf_module_unload(const char *name)
 {
 	return syscall(SYS_delete_module, name, O_NONBLOCK) ? -errno : 0;
+}
+
+/* What uses it goes first. Of these what is in use stays, and so does the module. */
+int nf_module_unload_with_users(const char *name)
+{
+	const struct dirent *user;
+	char path[80];
+	DIR *holders;
+
+	snprintf(path, sizeof(path), "/sys/module/%s/holders", name);
+	holders = opendir(path);
+	while (holders && (user = readdir(holders)))
+		if (user->d_name[0] != '.')
+			nf_module_unload_with_users(user->d_name);
+	if (holders)
+		closedir(holders);
+	return nf_module_unload(name);
 }
 
 int nf_module_references(const char *name)

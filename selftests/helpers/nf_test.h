@@ -122,6 +122,7 @@ int nf_count_hooks(void);
 int nf_flush_conntrack(void);
 int nf_fdinfo(int fd, const char *key, char *value, size_t size);
 int nf_module_unload(const char *name);
+int nf_module_unload_with_users(const char *name);
 /* Of a module that is not loaded there are none. */
 int nf_module_references(const char *name);
 int nf_one_cpu(void);

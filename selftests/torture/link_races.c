@@ -728,12 +728,6 @@ static void ender(struct thread *thread)
 
 static const char * const modules[] = { "nf_defrag_ipv6", "nf_defrag_ipv4" };
 
-/* What other tests may have left loaded on top of them. */
-static const char * const users[] = {
-	"nf_bpf_kfunc", "nft_ct", "nft_chain_nat", "nf_conntrack_netlink",
-	"nf_nat", "nf_conntrack",
-};
-
 static void close_all(void)
 {
 	char path[96];
@@ -748,27 +742,20 @@ static void close_all(void)
 	}
 }
 
-static void unload_users(void)
-{
-	size_t i;
-
-	for (i = 0; i < ARRAY_SIZE(users); i++)
-		nf_module_unload(users[i]);
-}
-
 /* Now and then few links are left that use them, and some come right then. */
 static void unloader(struct thread *thread)
 {
+	/* What uses them takes long to come again. */
 	const bool with_users = one_in(thread, 4);
+	const char *module;
 	int i;
 
 	atomic_store(&run.quiet, true);
 	close_all();
 	for (i = 0; i < 10 && !atomic_load(&run.stop); i++) {
-		/* They take long to come again. */
-		if (with_users)
-			unload_users();
-		note(UNLOAD, nf_module_unload(modules[below(thread, ARRAY_SIZE(modules))]));
+		module = modules[below(thread, ARRAY_SIZE(modules))];
+		note(UNLOAD, with_users ? nf_module_unload_with_users(module) :
+					  nf_module_unload(module));
 		pause_ms(5);
 	}
 	atomic_store(&run.quiet, false);
@@ -1034,8 +1021,7 @@ static void expect_unload(void)
 
 	for (i = 0; i < ARRAY_SIZE(modules); i++) {
 		for (n = 0; n < 1000; n++) {
-			unload_users();
-			err = nf_module_unload(modules[i]);
+			err = nf_module_unload_with_users(modules[i]);
 			if (!err || err == -ENOENT)
 				break;
 			pause_ms(20);
@@ -1151,9 +1137,8 @@ static bool modules_are_free(void)
 {
 	size_t i;
 
-	unload_users();
 	for (i = 0; i < ARRAY_SIZE(modules); i++) {
-		nf_module_unload(modules[i]);
+		nf_module_unload_with_users(modules[i]);
 		if (is_loaded(modules[i]))
 			return false;
 	}
