@@ -215,7 +215,7 @@ apply_rest()
 {
 	TREE=$TREE_COPY
 	[[ -z $(series_patches "$PATCHES") || -z $(in_tree 0 unapplied 2> /dev/null) ]] ||
-		in_tree 0 push -a
+		in_tree 0 push -a > "$LOG.push" 2>&1 || { cat "$LOG.push"; return 1; }
 }
 
 # Kconfig has no prompt for reassembly, and no option selects it for IPv6 alone.
