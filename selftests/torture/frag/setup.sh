@@ -43,6 +43,7 @@ setup()
 	# shellcheck disable=SC2016 # the inner shell expands it
 	in_ns "$NS_ROUTER" bash -ec 'cd /proc/sys/net
 		echo "$1" > netfilter/nf_conntrack_frag6_timeout
+		echo 10000 | tee ipv4/icmp_msgs_per_sec > ipv4/icmp_msgs_burst
 		echo 0 > ipv4/icmp_ratelimit' -- "$TIMEOUT"
 	nf_prog load "$SELFTESTS/torture/judge.bpf.o" "$PINS/judge"
 	PIN_DIRS+=("$PINS/judge")
