@@ -506,8 +506,8 @@ __bpf_kfunc int bpf_nf_ct_set_nat(struct bpf_nf_ctx *ctx,
 		return -ENOENT;
 	if (nf_ct_is_confirmed(ct) || nf_nat_initialized(ct, manip))
 		return -EBUSY;
-	/* nf_nat_setup_info() would find that there is no memory for it when the
-	 * reply's tuple is changed already: the packet was translated after all.
+	/* nf_nat_setup_info() finds that there is no memory for it only once it
+	 * has changed the reply's tuple: the packet is translated all the same.
 	 */
 	if (nfct_help(ct) && !nfct_seqadj(ct) && !nfct_seqadj_ext_add(ct))
 		return -ENOMEM;
