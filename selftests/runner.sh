@@ -151,7 +151,7 @@ test_process_left_behind()
 {
 	fake daemon <<-EOF2
 	printf '%s\n' 1..1 "ok 1 a"
-	setsid sleep 1000 &
+	setsid sleep $((100 * ${NF_BPF_SLOW:-1})) &
 	echo \$! > $WORK/daemon
 	EOF2
 	expect_run 0 "1 passed, 0 failed, 0 skipped"
