@@ -25,9 +25,11 @@ start()
 	nsenter --net="/run/netns/$NS_ROUTER" -- "$SAMPLE" "$@" \
 		> "$WORK/lines" 2> "$WORK/errors" &
 	LOGGER=$!
+	# Not before it has ended: what it says would be taken for the next one's.
 	# shellcheck disable=SC2064 # this one
-	trap "kill $LOGGER 2>/dev/null || :" EXIT
-	wait_for grep -q attached "$WORK/errors" || fail "$(cat "$WORK/errors")"
+	trap "kill $LOGGER 2>/dev/null && wait $LOGGER || :" EXIT
+	# To load it takes seconds, where there is no debugging.
+	wait_for -t 60 grep -q attached "$WORK/errors" || fail "$(cat "$WORK/errors")"
 }
 
 # It tells what came before the signal, says what was lost, and succeeds.
