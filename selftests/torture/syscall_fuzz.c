@@ -232,7 +232,7 @@ static bool merge_finds(const char *directory)
 	       merge(corpus.write_to, finds, nr_finds, &known), nr_finds);
 	cover_print();
 	free(finds);
-	return ok;
+	return ok && !merge_broke_law;
 }
 
 /* --- fuzzing --- */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * Of many inputs of syscall_fuzz the few that reach what the corpus does not, each with
- * no call more than that takes.
+ * Of many inputs of syscall_fuzz a few that reach what the corpus does not, each without
+ * the calls that are not needed for it.
  */
 #ifndef SYSCALL_MERGE_H
 #define SYSCALL_MERGE_H
@@ -31,6 +31,14 @@ static struct places places_beyond(const struct places *all, const struct places
 	return beyond;
 }
 
+static void keep_common(struct places *of, const struct places *and)
+{
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(of->bits); i++)
+		of->bits[i] &= and->bits[i];
+}
+
 static int count_places(const struct places *places)
 {
 	unsigned int i;
@@ -51,13 +59,20 @@ static const char *name_of_first(const struct places *places)
 	return "nothing";
 }
 
+static bool merge_broke_law;
+
 static bool reaches(const struct input *input, const struct places *wanted)
 {
 	struct places missed;
 
 	memset(&cover.now, 0, sizeof(cover.now));
-	if (run_input(input))
+	if (run_input(input)) {
+		printf("# %s\n", world.complaint);
+		print_input(stdout, "#   ", input);
+		merge_broke_law = true;
+		memset(&cover.now, 0, sizeof(cover.now));
 		return false;
+	}
 	missed = places_beyond(wanted, &cover.now);
 	return !count_places(&missed);
 }
@@ -65,14 +80,17 @@ static bool reaches(const struct input *input, const struct places *wanted)
 static void shorten(struct input *input, const struct places *wanted)
 {
 	struct input shorter;
-	int i;
+	int before, i;
 
-	for (i = input->nr - 1; i >= 0 && input->nr > 1; i--) {
-		shorter = *input;
-		remove_call(&shorter, i);
-		if (reaches(&shorter, wanted))
-			*input = shorter;
-	}
+	do {
+		before = input->nr;
+		for (i = input->nr - 1; i >= 0 && input->nr > 1; i--) {
+			shorter = *input;
+			remove_call(&shorter, i);
+			if (reaches(&shorter, wanted))
+				*input = shorter;
+		}
+	} while (input->nr < before);
 }
 
 /* The find that reaches most beyond what is known, or NULL; of equals the shortest. */
@@ -102,10 +120,10 @@ static void write_find(const char *directory, int nr, const struct find *find,
 
 	snprintf(path, sizeof(path), "%s/reach_%02d_%s.calls", directory, nr,
 		 name_of_first(beyond));
-	file = fopen(path, "w");
+	file = fopen(path, "wx");
 	if (!file)
 		bail(path, 0);
-	fprintf(file, "# %s: GPL-2.0\n# found with kcov: %d places more, the first in %s\n",
+	fprintf(file, "# %s: GPL-2.0\n# found with kcov: more places (%d), the first in %s\n",
 		"SPDX-License-Identifier", count_places(beyond), name_of_first(beyond));
 	print_input(file, "", &find->input);
 	if (fclose(file))
@@ -124,11 +142,13 @@ static int merge(const char *directory, struct find *finds, int nr, struct place
 
 	while ((best = best_find(finds, nr, known))) {
 		beyond = places_beyond(&best->places, known);
-		/* Not what another run of it would miss. */
-		if (reaches(&best->input, &beyond)) {
-			shorten(&best->input, &beyond);
-			write_find(directory, ++written, best, &beyond);
+		/* What another run of it misses does not count. */
+		if (!reaches(&best->input, &beyond)) {
+			keep_common(&best->places, &cover.now);
+			continue;
 		}
+		shorten(&best->input, &beyond);
+		write_find(directory, ++written, best, &beyond);
 		add_places(known, &best->places);
 	}
 	return written;
