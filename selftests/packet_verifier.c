@@ -717,6 +717,28 @@ NF_TEST_F(packet, fib_lookup_params)
 		       CALL(BPF_FUNC_fib_lookup), RETURN(NF_ACCEPT));
 }
 
+/* What a map that nobody may write holds is known when the program is loaded. */
+NF_TEST_F(packet, fib_lookup_into_a_map)
+{
+	LIBBPF_OPTS(bpf_map_create_opts, opts, .map_flags = BPF_F_RDONLY_PROG);
+	int map, known;
+
+	map = bpf_map_create(BPF_MAP_TYPE_ARRAY, "map", 4, FIB_PARAMS, 1, NULL);
+	known = bpf_map_create(BPF_MAP_TYPE_ARRAY, "known", 4, FIB_PARAMS, 1, &opts);
+	ASSERT_LE(0, map);
+	ASSERT_LE(0, known);
+	ASSERT_EQ(0, bpf_map_freeze(known));
+	EXPECT_LOADS(POINTERS, ARGUMENTS_FIB_LOOKUP(FIB_PARAMS),
+		     BPF_LD_MAP_VALUE(BPF_REG_2, map, 0),
+		     CALL(BPF_FUNC_fib_lookup), RETURN(NF_ACCEPT));
+	EXPECT_REFUSED(EACCES, "write into map forbidden",
+		       POINTERS, ARGUMENTS_FIB_LOOKUP(FIB_PARAMS),
+		       BPF_LD_MAP_VALUE(BPF_REG_2, known, 0),
+		       CALL(BPF_FUNC_fib_lookup), RETURN(NF_ACCEPT));
+	close(known);
+	close(map);
+}
+
 NF_TEST_F(packet, perf_event_output_arguments)
 {
 	EXPECT_REFUSED(EINVAL, "cannot pass map_type 2 into func",
