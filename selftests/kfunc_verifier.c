@@ -42,7 +42,7 @@ FIXTURE(ct)
 	const char *lacks;
 	struct btf *btf[NR_MODULES];
 	int fds[NR_MODULES];
-	int ctx_skb, mark, status;
+	int ctx_skb, mark, status, master, address;
 };
 
 /* Of the modules up to @last. Return: what this kernel lacks, or NULL. */
@@ -83,6 +83,12 @@ FIXTURE_SETUP(ct)
 	self->ctx_skb = nf_btf_offset("bpf_nf_ctx", "skb");
 	self->mark = nf_btf_offset("nf_conn", "mark");
 	self->status = nf_btf_offset("nf_conn", "status");
+	self->master = nf_btf_offset("nf_conn", "master");
+	/* Its source comes first in a tuple. */
+	self->address = nf_btf_offset("nf_conn", "tuplehash") +
+			nf_btf_offset("nf_conntrack_tuple_hash", "tuple");
+	ASSERT_LT(0, self->master);
+	ASSERT_LT(0, self->address);
 	ASSERT_LT(0, self->mark);
 	ASSERT_LT(0, self->status);
 }
@@ -451,6 +457,21 @@ NF_TEST_F(ct, set_nat_info_of_the_packets_entry)
 NF_TEST_F(ct, store_mark)
 {
 	EXPECT_LOADS(STORE(mark, BPF_W));
+}
+
+/* What is walked to may be NULL, or gone. */
+NF_TEST_F(ct, store_mark_of_another_entry)
+{
+	EXPECT_REFUSED(EACCES, "store to kernel 'struct nf_conn' needs a reference on it",
+		       CT_GET,
+		       BPF_JMP_IMM(BPF_JEQ, BPF_REG_0, 0, 6),
+		       BPF_MOV64_REG(BPF_REG_6, BPF_REG_0),
+		       BPF_LDX_MEM(BPF_DW, BPF_REG_1, BPF_REG_6, self->master),
+		       BPF_MOV64_IMM(BPF_REG_2, 0),
+		       BPF_STX_MEM(BPF_W, BPF_REG_1, BPF_REG_2, self->mark),
+		       BPF_MOV64_REG(BPF_REG_1, BPF_REG_6),
+		       CT_RELEASE,
+		       ACCEPT);
 }
 
 NF_TEST_F(ct, store_beyond_mark)
