@@ -937,6 +937,25 @@ NF_TEST_F(packet, global_subprogram_that_pulls)
 		TH_LOG("%s", self->log);
 }
 
+/* What a static function jumps to returns to its caller. */
+NF_TEST_F(packet, tail_call_of_a_subprogram)
+{
+	libbpf_set_print(NULL);
+	EXPECT_EQ(-EACCES, LOAD_PROGRAM(jumps_below));
+	EXPECT_NE(NULL, strstr(self->log, "invalid mem access 'scalar'"))
+		TH_LOG("%s", self->log);
+	EXPECT_EQ(0, LOAD_PROGRAM(jumps_below_and_reloads))
+		TH_LOG("%s", self->log);
+}
+
+/* What comes behind one of the program itself, it did not jump to. */
+NF_TEST_F(packet, tail_call_of_the_program)
+{
+	libbpf_set_print(NULL);
+	EXPECT_EQ(0, LOAD_PROGRAM(jumps))
+		TH_LOG("%s", self->log);
+}
+
 NF_TEST_F(packet, compiled_loop_over_headers)
 {
 	libbpf_set_print(NULL);

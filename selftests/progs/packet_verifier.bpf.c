@@ -90,6 +90,68 @@ int global_pulls_and_reloads(struct bpf_nf_ctx *ctx)
 	return 1;
 }
 
+struct {
+	__uint(type, BPF_MAP_TYPE_PROG_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, __u32);
+} jump SEC(".maps");
+
+static __noinline int jump_there(struct bpf_nf_ctx *ctx)
+{
+	bpf_tail_call(ctx, &jump, 0);
+	return 0;
+}
+
+SEC("?netfilter")
+int jumps_below(struct bpf_nf_ctx *ctx)
+{
+	struct iphdr *iph = ctx->data;
+
+	if ((void *)(iph + 1) > ctx->data_end)
+		return 1;
+	sum += jump_there(ctx);
+	sum += iph->ttl;
+	return 1;
+}
+
+SEC("?netfilter")
+int jumps_below_and_reloads(struct bpf_nf_ctx *ctx)
+{
+	struct iphdr *iph;
+
+	sum += jump_there(ctx);
+	iph = ctx->data;
+	if ((void *)(iph + 1) > ctx->data_end)
+		return 1;
+	sum += iph->ttl;
+	return 1;
+}
+
+SEC("?netfilter")
+int jumps(struct bpf_nf_ctx *ctx)
+{
+	struct iphdr *iph = ctx->data;
+
+	if ((void *)(iph + 1) > ctx->data_end)
+		return 1;
+	bpf_tail_call(ctx, &jump, 0);
+	sum += iph->ttl;
+	return 1;
+}
+
+SEC("?freplace")
+int extends_1(struct bpf_nf_ctx *ctx)
+{
+	return 1;
+}
+
+SEC("?freplace")
+int extends_5(struct bpf_nf_ctx *ctx)
+{
+	return 5;
+}
+
 /* As one walks IPv6's extension headers. */
 SEC("?netfilter")
 int loop_over_headers(struct bpf_nf_ctx *ctx)
