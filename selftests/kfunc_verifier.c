@@ -415,6 +415,25 @@ NF_TEST_F(ct, set_nat_to_a_short_address)
 			      ACCEPT);
 }
 
+/* There may be no master. */
+NF_TEST_F(ct, set_nat_to_an_address_of_the_kernel)
+{
+	EXPECT_REFUSED_SAYING("must be referenced",
+			      BPF_MOV64_REG(BPF_REG_7, BPF_REG_1),
+			      CT_GET,
+			      BPF_JMP_IMM(BPF_JEQ, BPF_REG_0, 0, 9),
+			      BPF_MOV64_REG(BPF_REG_6, BPF_REG_0),
+			      BPF_LDX_MEM(BPF_DW, BPF_REG_2, BPF_REG_0, self->master),
+			      BPF_ALU64_IMM(BPF_ADD, BPF_REG_2, self->address),
+			      BPF_MOV64_REG(BPF_REG_1, BPF_REG_7),
+			      BPF_MOV64_IMM(BPF_REG_3, 80),
+			      BPF_MOV64_IMM(BPF_REG_4, 1),
+			      CT_SET_NAT,
+			      BPF_MOV64_REG(BPF_REG_1, BPF_REG_6),
+			      CT_RELEASE,
+			      ACCEPT);
+}
+
 NF_TEST_F(ct, set_nat_info_of_the_packets_entry)
 {
 	EXPECT_REFUSED_SAYING("expected pointer to STRUCT nf_conn___init",

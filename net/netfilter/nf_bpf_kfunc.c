@@ -751,7 +751,10 @@ BTF_ID_FLAGS(func, bpf_nf_ct_lookup, KF_ACQUIRE | KF_RET_NULL)
 BTF_ID_FLAGS(func, bpf_nf_ct_alloc, KF_ACQUIRE | KF_RET_NULL)
 #endif
 #if IS_ENABLED(CONFIG_NF_NAT)
-BTF_ID_FLAGS(func, bpf_nf_ct_set_nat)
+/* An address is part of what one can walk to from an entry, by pointers that may be
+ * NULL: it has to be the program's own.
+ */
+BTF_ID_FLAGS(func, bpf_nf_ct_set_nat, KF_TRUSTED_ARGS)
 #endif
 BTF_ID_FLAGS(func, bpf_nf_reject)
 BTF_KFUNCS_END(bpf_nf_kfunc_ids)
