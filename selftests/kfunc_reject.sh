@@ -11,7 +11,7 @@ needs_kfunc
 declare -ri UDP=17 TCP=6
 # enum bpf_nf_reject_type
 declare -ri ICMP=1 ICMPX=2 RESET=3
-declare -ri EINVAL=22 EPROTO=71 EBADMSG=74 EOPNOTSUPP=95 EADDRNOTAVAIL=99 \
+declare -ri EINVAL=22 ELOOP=40 EPROTO=71 EBADMSG=74 EOPNOTSUPP=95 EADDRNOTAVAIL=99 \
 	EHOSTUNREACH=113
 
 setup()
@@ -301,6 +301,21 @@ check_rate()
 	expect_told packets=150 ret=0
 }
 
+# An answer that is made into something else, and is answered: that ends.
+check_answers()
+{
+	local family=$1 FLOW_FROM=$NS_ROUTER
+
+	attach kfunc/answer inet output 0
+	tell proto="$TCP" port=9999 type="$RESET"
+	flow "$family" tcp 9999 send
+	expect_outcome "lost"
+	expect_told packets=5 ret=-"$ELOOP"
+	detach_all
+	flow "$family" tcp 9999 send
+	expect_outcome "delivered *"
+}
+
 # The route of the answer is not the packet's.
 check_accepted()
 {
@@ -357,7 +372,7 @@ check_test_run()
 
 for family in 4 6; do
 	for name in codes icmpx bad_codes postrouting drop icmp_for_tcp fragments \
-		    multicast error rate accepted test_run; do
+		    multicast error rate answers accepted test_run; do
 		add_test "${name}_ipv$family" "check_$name" $family
 	done
 	add_test "prerouting_ipv$family" check_hook $family prerouting 0

@@ -17,6 +17,7 @@
 #include <linux/icmpv6.h>
 #include <linux/module.h>
 #include <linux/netfilter.h>
+#include <linux/percpu.h>
 #include <linux/skbuff.h>
 #include <net/dst_metadata.h>
 #include <net/ip.h>
@@ -673,6 +674,14 @@ static int bpf_nf_reject_check(const struct bpf_nf_ctx *ctx, u32 type)
 	return 0;
 }
 
+/* An answer passes LOCAL_OUT, where a program may answer that: a reset once it has made
+ * something else of it, which the kernel does not find out. With bottom halves disabled
+ * nothing else on this processor is counted.
+ */
+static DEFINE_PER_CPU(unsigned int, bpf_nf_reject_depth);
+
+#define BPF_NF_REJECT_MAX_DEPTH	4
+
 static void bpf_nf_reject_ip(const struct bpf_nf_ctx *ctx, u32 type, u8 code)
 {
 	const struct nf_hook_state *state = ctx->state;
@@ -727,17 +736,22 @@ __bpf_kfunc int bpf_nf_reject(struct bpf_nf_ctx *ctx, u32 type, u32 code)
 	if (err)
 		return err;
 
-	if (state->pf == NFPROTO_IPV4)
+	local_bh_disable();
+	if (this_cpu_inc_return(bpf_nf_reject_depth) > BPF_NF_REJECT_MAX_DEPTH)
+		err = -ELOOP;
+	else if (state->pf == NFPROTO_IPV4)
 		bpf_nf_reject_ip(ctx, type, send);
 	else
 		bpf_nf_reject_ipv6(ctx, type, send);
+	this_cpu_dec(bpf_nf_reject_depth);
+	local_bh_enable();
 
 	/* A packet that was not routed yet now has the route of its answer: should
 	 * the program accept it, it would go back.
 	 */
 	if (!routed)
 		skb_dst_drop(ctx->skb);
-	return 0;
+	return err;
 }
 
 BTF_KFUNCS_START(bpf_nf_kfunc_ids)

@@ -10,6 +10,27 @@ char _license[] SEC("license") = "GPL";
 
 int bpf_nf_reject(struct bpf_nf_ctx *ctx, __u32 type, __u32 code) __ksym;
 
+/* Makes an acknowledgment of a TCP packet, also of a reset, and answers that. */
+SEC("netfilter")
+int answer(struct bpf_nf_ctx *ctx)
+{
+	__u32 tcp = ctx->state->pf == NFPROTO_IPV4 ? sizeof(struct iphdr) :
+						     sizeof(struct ipv6hdr);
+	__be16 old, new;
+	int err;
+
+	if (!meant(ctx) || bpf_skb_load_bytes(ctx, tcp + 12, &old, sizeof(old)))
+		return ACCEPT;
+	new = (old & bpf_htons(0xff00)) | bpf_htons(0x10);
+	if (bpf_skb_store_bytes((void *)ctx, tcp + 12, &new, sizeof(new), 0) ||
+	    bpf_l4_csum_replace((void *)ctx, tcp + 16, old, new, sizeof(new)))
+		return ACCEPT;
+	err = bpf_nf_reject(ctx, told(KFUNC_type), 0);
+	if (err)
+		tell(KFUNC_ret, err);
+	return 0;
+}
+
 SEC("netfilter")
 int reject(struct bpf_nf_ctx *ctx)
 {

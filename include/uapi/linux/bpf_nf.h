@@ -169,6 +169,8 @@ struct bpf_nf_frag_info {
  *			headers are not whole
  * -EADDRNOTAVAIL	it came from or was sent to more than one, or none
  * -EHOSTUNREACH	it has no route, as in a BPF_PROG_TEST_RUN
+ * -ELOOP		it is an answer to an answer to an answer to an answer that
+ *			programs at LOCAL_OUT gave
  */
 
 /**
