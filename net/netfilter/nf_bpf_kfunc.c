@@ -125,12 +125,14 @@ static int bpf_nf_ct_read_tuple(struct nf_conntrack_tuple *tuple,
 
 /**
  * struct bpf_nf_ct_key - what a program asks to look up or to make
- * @net: where; the key holds a reference
+ * @net: where
+ * @held: the same, if it is another than the hook's: the key holds a reference
  * @zone: in which zone
  * @tuple: of the original direction
  */
 struct bpf_nf_ct_key {
 	struct net *net;
+	struct net *held;
 	struct nf_conntrack_zone zone;
 	struct nf_conntrack_tuple tuple;
 };
@@ -152,11 +154,22 @@ static int bpf_nf_ct_read_key(struct bpf_nf_ct_key *key,
 	nf_ct_zone_init(&key->zone, opts.zone,
 			opts.zone_dir ?: NF_CT_DEFAULT_ZONE_DIR, 0);
 
+	/* Packets are judged until the hooks of a namespace go, when nobody may take
+	 * references on it any more; and until then it stays without.
+	 */
+	key->net = ctx->state->net;
+	key->held = NULL;
 	if (opts.netns_id == BPF_F_CURRENT_NETNS)
-		key->net = get_net(ctx->state->net);
-	else
-		key->net = get_net_ns_by_id(ctx->state->net, opts.netns_id);
+		return 0;
+	key->held = get_net_ns_by_id(ctx->state->net, opts.netns_id);
+	key->net = key->held;
 	return key->net ? 0 : -ENONET;
+}
+
+static void bpf_nf_ct_put_key(const struct bpf_nf_ct_key *key)
+{
+	if (key->held)
+		put_net(key->held);
 }
 
 /* Not nf_ct_labels_ext_add(): that saves memory in namespaces where no rule uses
@@ -403,7 +416,7 @@ bpf_nf_ct_lookup(struct bpf_nf_ctx *ctx, struct bpf_sock_tuple *tuple,
 	if (err)
 		goto out;
 	ct = bpf_nf_ct_find(&key, &dir);
-	put_net(key.net);
+	bpf_nf_ct_put_key(&key);
 	err = PTR_ERR_OR_ZERO(ct);
 	if (err)
 		goto out;
@@ -444,7 +457,7 @@ bpf_nf_ct_alloc(struct bpf_nf_ctx *ctx, struct bpf_sock_tuple *tuple,
 	if (err)
 		goto out;
 	ct = bpf_nf_ct_make(&key);
-	put_net(key.net);
+	bpf_nf_ct_put_key(&key);
 	err = PTR_ERR_OR_ZERO(ct);
 	if (err)
 		goto out;
