@@ -75,7 +75,7 @@ static int bpf_nf_ct_read_opts(struct bpf_nf_ct_opts *opts,
 {
 	if (!from || size != sizeof(*opts))
 		return -EINVAL;
-	memcpy(opts, from, sizeof(*opts));
+	bpf_nf_snapshot(opts, from, sizeof(*opts));
 
 	if (opts->netns_id < BPF_F_CURRENT_NETNS ||
 	    opts->zone_dir > BPF_NF_CT_ZONE_ORIGINAL_AND_REPLY ||
@@ -103,7 +103,7 @@ static int bpf_nf_ct_read_tuple(struct nf_conntrack_tuple *tuple,
 
 	switch (size) {
 	case sizeof(sock.ipv4):
-		memcpy(&sock.ipv4, from, sizeof(sock.ipv4));
+		bpf_nf_snapshot(&sock.ipv4, from, sizeof(sock.ipv4));
 		tuple->src.l3num = NFPROTO_IPV4;
 		tuple->src.u3.ip = sock.ipv4.saddr;
 		tuple->dst.u3.ip = sock.ipv4.daddr;
@@ -111,7 +111,7 @@ static int bpf_nf_ct_read_tuple(struct nf_conntrack_tuple *tuple,
 		tuple->dst.u.all = sock.ipv4.dport;
 		return 0;
 	case sizeof(sock.ipv6):
-		memcpy(&sock.ipv6, from, sizeof(sock.ipv6));
+		bpf_nf_snapshot(&sock.ipv6, from, sizeof(sock.ipv6));
 		tuple->src.l3num = NFPROTO_IPV6;
 		memcpy(tuple->src.u3.all, sock.ipv6.saddr, sizeof(sock.ipv6.saddr));
 		memcpy(tuple->dst.u3.all, sock.ipv6.daddr, sizeof(sock.ipv6.daddr));
@@ -375,8 +375,8 @@ __bpf_kfunc int bpf_nf_ct_set_labels(struct bpf_nf_ctx *ctx,
 		return -EINVAL;
 	if (!IS_ENABLED(CONFIG_NF_CONNTRACK_LABELS))
 		return -EOPNOTSUPP;
-	memcpy(&bits, labels, sizeof(bits));
-	memcpy(&which, mask, sizeof(which));
+	bpf_nf_snapshot(&bits, labels, sizeof(bits));
+	bpf_nf_snapshot(&which, mask, sizeof(which));
 
 	ct = bpf_nf_ct(ctx, &ctinfo);
 	if (!ct)

@@ -171,10 +171,15 @@ static const struct bpf_func_proto bpf_nf_skb_pull_data_proto = {
 	.arg2_type	= ARG_ANYTHING,
 };
 
+/* As much of a packet as bpf_nf_keeps_shape() looks at: IPv4's longest header. */
+#define BPF_NF_SHAPE_LEN	60
+
 BPF_CALL_5(bpf_nf_skb_store_bytes, struct bpf_nf_ctx_kern *, ctx, u32, offset,
 	   const void *, from, u32, len, u64, flags)
 {
 	struct sk_buff *skb = ctx->skb;
+	u8 head[BPF_NF_SHAPE_LEN];
+	u32 head_len = 0;
 	void *ptr;
 
 	if (unlikely(flags & ~(BPF_F_RECOMPUTE_CSUM | BPF_F_INVALIDATE_HASH)))
@@ -182,13 +187,18 @@ BPF_CALL_5(bpf_nf_skb_store_bytes, struct bpf_nf_ctx_kern *, ctx, u32, offset,
 	if (unlikely((u64)offset + len > skb->len ||
 		     skb_ensure_writable(skb, offset + len)))
 		return -EFAULT;
-	if (unlikely(!bpf_nf_keeps_shape(ctx, offset, from, len)))
-		return -EPERM;
+	if (offset < sizeof(head)) {
+		head_len = min_t(u32, len, sizeof(head) - offset);
+		bpf_nf_snapshot(head, from, head_len);
+		if (unlikely(!bpf_nf_keeps_shape(ctx, offset, head, head_len)))
+			return -EPERM;
+	}
 
 	ptr = skb->data + offset;
 	if (flags & BPF_F_RECOMPUTE_CSUM)
 		__skb_postpull_rcsum(skb, ptr, len, offset);
-	memcpy(ptr, from, len);
+	memcpy(ptr, head, head_len);
+	memcpy(ptr + head_len, from + head_len, len - head_len);
 	if (flags & BPF_F_RECOMPUTE_CSUM)
 		__skb_postpush_rcsum(skb, ptr, len, offset);
 	if (flags & BPF_F_INVALIDATE_HASH)

@@ -6,6 +6,7 @@
 #include <linux/compiler.h>
 #include <linux/errno.h>
 #include <linux/stddef.h>
+#include <linux/string.h>
 #include <linux/types.h>
 
 struct bpf_fib_lookup;
@@ -60,6 +61,15 @@ static inline const struct bpf_nf_ctx_kern *
 bpf_nf_ctx_kern(const struct bpf_nf_ctx *ctx)
 {
 	return (const struct bpf_nf_ctx_kern *)ctx;
+}
+
+/* What a program gives may be a map's, which others write meanwhile. It is read here,
+ * and checked after that: the compiler may not read it again.
+ */
+static inline void bpf_nf_snapshot(void *to, const void *from, u32 size)
+{
+	memcpy(to, from, size);
+	barrier_data(to);
 }
 
 #if IS_ENABLED(CONFIG_NETFILTER_BPF_LINK)
