@@ -181,6 +181,30 @@ check_translated()
 	expect_match "outcome without the program" "@(lost|icmp *)" "$OUTCOME"
 }
 
+# send_hopopts: a datagram to the server, behind hop-by-hop options that pad.
+send_hopopts()
+{
+	nf_prog exec "$NS_CLIENT" /usr/bin/python3 -BS -c '
+import socket, sys
+fd = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)
+fd.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_HOPOPTS, bytes([0, 0, 1, 4, 0, 0, 0, 0]))
+fd.sendto(b"x", (sys.argv[1], 9999))' "$SERVER_IP6"
+}
+
+# The length of the header was believed when the packet came.
+check_hopopts()
+{
+	capture "$NS_SERVER" "$SERVER_DEV" "ip6[6] == 0"
+	send_hopopts
+	expect_captured "HBH .*UDP"
+	attach packet/change_hopopts ip6 prerouting -150
+	capture "$NS_SERVER" "$SERVER_DEV" "ip6[6] == 0"
+	send_hopopts
+	expect_captured "HBH .*UDP"
+	expect_stats_of packet packets=1 result=13
+}
+
+add_test "hop_by_hop_options_ipv6" check_hopopts
 for family in 4 6; do
 	add_test "ttl_and_dscp_ipv$family" check_ttl $family
 	add_test "no_dnat_ipv$family" check_no_dnat $family

@@ -34,8 +34,14 @@ enum {
  */
 static bool bpf_nf_has_shape_v4(const struct iphdr *iph, u32 offset)
 {
-	return offset == 0 || offset == 2 || offset == 3 ||
-	       (offset >= sizeof(*iph) && offset < iph->ihl * 4);
+	switch (offset) {
+	case 0:		/* version and ihl */
+	case offsetof(struct iphdr, tot_len):
+	case offsetof(struct iphdr, tot_len) + 1:
+		return true;
+	default:
+		return offset >= sizeof(*iph) && offset < iph->ihl * 4;
+	}
 }
 
 static bool bpf_nf_keeps_shape_v4(const struct sk_buff *skb, u32 offset,
@@ -53,17 +59,38 @@ static bool bpf_nf_keeps_shape_v4(const struct sk_buff *skb, u32 offset,
 	return true;
 }
 
+/* Of IPv6's extension headers the first has been parsed as well, if it is that of
+ * hop-by-hop options: what is behind it was found by its length.
+ */
+static u8 bpf_nf_shape_v6(const struct sk_buff *skb, u32 offset)
+{
+	bool hopopts = IP6CB(skb)->flags & IP6SKB_HOPBYHOP;
+
+	switch (offset) {
+	case 0:
+		/* The version shares its byte with the traffic class. */
+		return 0xf0;
+	case offsetof(struct ipv6hdr, payload_len):
+	case offsetof(struct ipv6hdr, payload_len) + 1:
+		return 0xff;
+	case offsetof(struct ipv6hdr, nexthdr):
+	case sizeof(struct ipv6hdr) + offsetof(struct ipv6_opt_hdr, nexthdr):
+	case sizeof(struct ipv6hdr) + offsetof(struct ipv6_opt_hdr, hdrlen):
+		return hopopts ? 0xff : 0;
+	default:
+		return 0;
+	}
+}
+
 static bool bpf_nf_keeps_shape_v6(const struct sk_buff *skb, u32 offset,
 				  const u8 *from, u32 len)
 {
+	u32 end = sizeof(struct ipv6hdr) + sizeof(struct ipv6_opt_hdr);
 	const u8 *old = skb_network_header(skb);
-	u32 i, end = min_t(u32, offset + len, 6);
+	u32 i;
 
-	for (i = offset; i < end; i++) {
-		u8 changed = from[i - offset] ^ old[i];
-
-		/* The version shares its byte with the traffic class. */
-		if ((i == 0 && changed & 0xf0) || (i >= 4 && changed))
+	for (i = offset; i < min(offset + len, end); i++) {
+		if ((from[i - offset] ^ old[i]) & bpf_nf_shape_v6(skb, i))
 			return false;
 	}
 	return true;
@@ -81,7 +108,8 @@ static bool bpf_nf_keeps_shape(const struct bpf_nf_ctx_kern *ctx, u32 offset,
 static bool bpf_nf_may_be_csum(const struct bpf_nf_ctx_kern *ctx, u32 offset)
 {
 	if (ctx->state->pf == NFPROTO_IPV6)
-		return offset >= sizeof(struct ipv6hdr);
+		return offset >= sizeof(struct ipv6hdr) &&
+		       !bpf_nf_shape_v6(ctx->skb, offset);
 	return !bpf_nf_has_shape_v4(ip_hdr(ctx->skb), offset);
 }
 

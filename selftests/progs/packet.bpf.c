@@ -25,6 +25,7 @@ enum {
 	TTL		= 33,
 	DSCP		= 0xb8,
 	UDP_CHECK	= 6,
+	EPERM		= 1,
 };
 
 extern int bpf_nf_frag_info(struct bpf_nf_ctx *ctx, struct bpf_nf_frag_info *info,
@@ -239,6 +240,35 @@ int set_ttl(struct bpf_nf_ctx *ctx)
 		return ACCEPT;
 	err = packet.v6 ? set_ttl_v6(ctx) : set_ttl_v4(ctx);
 	packet.stats->result = -err;
+	return ACCEPT;
+}
+
+static __always_inline bool is_kept(struct bpf_nf_ctx *ctx, __u32 offset)
+{
+	__u8 byte = 0x5a;
+
+	return bpf_skb_store_bytes((void *)ctx, offset, &byte, 1, 0) == -EPERM;
+}
+
+/* Of a packet with hop-by-hop options. The result: how many of the three bytes that
+ * say where these end cannot be changed, and 10 more if their padding can.
+ */
+SEC("netfilter")
+int change_hopopts(struct bpf_nf_ctx *ctx)
+{
+	__u32 header = sizeof(struct ipv6hdr), padding = header + 4;
+	struct policy_stats *values = get_stats();
+	struct ipv6hdr *ip6h = ctx->data;
+	__u8 byte = 0x5a;
+
+	if (!values || ctx->state->pf != AF_INET6 ||
+	    (void *)(ip6h + 1) > ctx->data_end || ip6h->nexthdr)
+		return ACCEPT;
+	values->packets++;
+	values->result = is_kept(ctx, offsetof(struct ipv6hdr, nexthdr)) +
+			 is_kept(ctx, header) + is_kept(ctx, header + 1);
+	if (!bpf_skb_store_bytes((void *)ctx, padding, &byte, 1, 0))
+		values->result += 10;
 	return ACCEPT;
 }
 
