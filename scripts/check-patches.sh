@@ -61,7 +61,8 @@ Checks, of BASE=$BASE, those whose name holds PATTERN:
   revert          each series applies, and reverts to what was there
   patch NAME      with this patch and those before it the touched files compile
   config NAME     a kernel links with this choice of reassembly and of IPv6
-  kfunc NAME      and with this one of what programs may call
+  btf             the sets of what programs call have names of their own
+  kfunc NAME      and with this choice of what programs may call
   allmodconfig    our files and those the series touches compile, for x86 and for
                   arm64, with all that Kconfig has, and W=1 says nothing of ours
   w1, sparse, header, checkpatch FILE     not a word about our files
@@ -108,7 +109,7 @@ setup_make()
 {
 	setup_compiler
 	export KBUILD_BUILD_TIMESTAMP=0
-	MAKE=(make -C "$TREE_COPY" "O=$OBJ" "CC=$CC" "HOSTCC=$CC" "LOCALVERSION=" "-j$JOBS")
+	MAKE=(make -C "$TREE_COPY" "O=$OBJ" "CC=$CC" "HOSTCC=$HOSTCC" "LOCALVERSION=" "-j$JOBS")
 	mkdir -p "$OBJ"
 }
 
@@ -232,6 +233,21 @@ add_prompts()
 		tristate "IPv6 reassembly for check-patches"
 		depends on IPV6
 	KCONFIG
+}
+
+# Where all that programs call is built in, resolve_btfids finds the sets of it in vmlinux
+# by their names, and ends the link when two have one.
+check_btf()
+{
+	local objects twice
+
+	apply_rest || return
+	configure_all || return
+	mapfile -t objects < <(own_sources | sed 's/\.c$/.o/')
+	"${MAKE[@]}" "${objects[@]}" || return
+	twice=$(cd "$OBJ" && nm "${objects[@]}" |
+		sed -n 's/.* \(__BTF_ID__set8\{0,1\}__[a-z_0-9]*\)$/\1/p' | sort | uniq -d)
+	[[ -z $twice ]] || { echo "two sets of one name: $twice"; return 1; }
 }
 
 # check_kfunc KFUNC CONNTRACK NAT IPV6: y, m or n each
@@ -371,6 +387,7 @@ list_checks()
 	for patch in "${PATCH_NAMES[@]}"; do
 		printf 'patch %s\n' "$patch"
 	done
+	printf 'btf sets of kernel functions\n'
 	# In this order each needs the fewest objects again.
 	printf 'config %s\n' "y y y" "y m m" "y y n" "y n y" "y n n" "n y n"
 	printf 'kfunc %s\n' "y y y y" "m m m y" "m m m m" "m y n y" "m n n n"

@@ -783,13 +783,16 @@ __bpf_kfunc int bpf_nf_frag_info(struct bpf_nf_ctx *ctx,
 	return 0;
 }
 
-BTF_KFUNCS_START(bpf_nf_kfunc_ids)
+/* Built in, resolve_btfids finds all sets of the kernel by their names: no other
+ * file may have one of this.
+ */
+BTF_KFUNCS_START(bpf_nf_prog_kfunc_ids)
 BTF_ID_FLAGS(func, bpf_nf_frag_info)
-BTF_KFUNCS_END(bpf_nf_kfunc_ids)
+BTF_KFUNCS_END(bpf_nf_prog_kfunc_ids)
 
 static const struct btf_kfunc_id_set bpf_nf_kfunc_set = {
 	.owner	= THIS_MODULE,
-	.set	= &bpf_nf_kfunc_ids,
+	.set	= &bpf_nf_prog_kfunc_ids,
 };
 
 /* What programs give to kfuncs of modules: vmlinux.h has no types of modules. */
