@@ -217,12 +217,13 @@ bpf_nf_run_unless_fragment(void *priv, struct sk_buff *skb,
 {
 	const struct bpf_nf_link *nf_link = priv;
 
-	if (bpf_nf_is_fragment(skb, state->pf) &&
-	    rcu_access_pointer(nf_link->prog)) {
-		this_cpu_inc(nf_link->stats->dropped_fragments);
-		return NF_DROP;
-	}
-	return bpf_nf_run(priv, skb, state);
+	if (!bpf_nf_is_fragment(skb, state->pf))
+		return bpf_nf_run(priv, skb, state);
+	/* Not to be asked again: in the meantime there may be a program. */
+	if (!rcu_access_pointer(nf_link->prog))
+		return NF_ACCEPT;
+	this_cpu_inc(nf_link->stats->dropped_fragments);
+	return NF_DROP;
 }
 
 /* A function of its own, so that a link without the flag pays nothing for it. */
