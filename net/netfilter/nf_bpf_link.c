@@ -499,6 +499,7 @@ static int bpf_nf_link_fill_info(const struct bpf_link *link,
 	info->netfilter.priority = nf_link->hook_ops.priority;
 	info->netfilter.flags = nf_link->flags;
 	info->netfilter.netns_ino = bpf_nf_link_netns_ino(nf_link);
+	info->netfilter.reserved = 0;
 	info->netfilter.accepted = stats.accepted;
 	info->netfilter.dropped = stats.dropped;
 	info->netfilter.dropped_fragments = stats.dropped_fragments;

@@ -149,6 +149,7 @@ static int bpf_nf_load_mac(const struct sk_buff *skb, u32 offset, void *to,
 	 * here has no link layer header yet.
 	 */
 	if (unlikely(!skb_mac_header_was_set(skb) ||
+		     skb_mac_header(skb) > skb_tail_pointer(skb) ||
 		     (u64)offset + len > skb_tail_pointer(skb) -
 					 skb_mac_header(skb))) {
 		memset(to, 0, len);
