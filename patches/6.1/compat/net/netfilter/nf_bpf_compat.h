@@ -22,7 +22,7 @@
 #define NF_BPF_ACCESS_ARGS	log, btf, t, off, size, atype, next_btf_id, flag
 #define nf_bpf_access_is_read()	(atype == BPF_READ)
 
-#define __bpf_kfunc		noinline
+#define __bpf_kfunc		__used noinline
 #define BTF_KFUNCS_START	BTF_SET8_START
 #define BTF_KFUNCS_END		BTF_SET8_END
 
