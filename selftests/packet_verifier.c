@@ -963,4 +963,49 @@ NF_TEST_F(packet, compiled_loop_over_headers)
 		TH_LOG("%s", self->log);
 }
 
+/* --- programs that take the place of one, or of a global function of it --------- */
+
+/* The skeleton's program @name, in place of @function of @program. */
+#define LOAD_EXTENSION(name, program, function) ({			\
+	struct packet_verifier *extended = packet_verifier__open();	\
+	struct packet_verifier *skel = packet_verifier__open();		\
+	int err;							\
+									\
+	ASSERT_NE(NULL, extended);					\
+	ASSERT_NE(NULL, skel);						\
+	bpf_program__set_autoload(extended->progs.program, true);	\
+	ASSERT_EQ(0, packet_verifier__load(extended));			\
+	bpf_program__set_autoload(skel->progs.name, true);		\
+	ASSERT_EQ(0, bpf_program__set_attach_target(skel->progs.name,	\
+			bpf_program__fd(extended->progs.program), function)); \
+	bpf_program__set_log_buf(skel->progs.name, self->log,		\
+				 sizeof(self->log));			\
+	err = packet_verifier__load(skel);				\
+	packet_verifier__destroy(skel);					\
+	packet_verifier__destroy(extended);				\
+	err;								\
+})
+
+#define NO_VERDICT	"should have been in (0x0; 0x1)"
+
+NF_TEST_F(packet, extension)
+{
+	libbpf_set_print(NULL);
+	EXPECT_EQ(0, LOAD_EXTENSION(extends_1, global_reads, "global_reads"))
+		TH_LOG("%s", self->log);
+	EXPECT_EQ(-EINVAL, LOAD_EXTENSION(extends_5, global_reads, "global_reads"));
+	EXPECT_NE(NULL, strstr(self->log, NO_VERDICT))
+		TH_LOG("%s", self->log);
+}
+
+NF_TEST_F(packet, extension_of_a_global_function)
+{
+	libbpf_set_print(NULL);
+	EXPECT_EQ(0, LOAD_EXTENSION(extends_1, global_reads, "read_global"))
+		TH_LOG("%s", self->log);
+	EXPECT_EQ(-EINVAL, LOAD_EXTENSION(extends_5, global_reads, "read_global"));
+	EXPECT_NE(NULL, strstr(self->log, NO_VERDICT))
+		TH_LOG("%s", self->log);
+}
+
 TEST_HARNESS_MAIN

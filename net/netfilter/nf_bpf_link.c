@@ -140,9 +140,8 @@ static unsigned int bpf_nf_run(void *priv, struct sk_buff *skb,
 	if (unlikely(!prog))
 		return NF_ACCEPT;
 
-	/* The verifier bounds the verdict of a program, not that of a program
-	 * which extends it (BPF_PROG_TYPE_EXT): any other value would leak the
-	 * packet or warn in nf_hook_slow(), so it drops.
+	/* The verifier sees to it that there are two verdicts. Any other value
+	 * would leak the packet or warn in nf_hook_slow(): it drops.
 	 */
 	verdict = bpf_nf_run_prog(prog, &ctx);
 	if (unlikely(verdict != NF_ACCEPT)) {
