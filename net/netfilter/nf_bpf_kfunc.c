@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 /* What programs on netfilter hooks may call of conntrack, NAT and reject.
  *
- * Hooks LOCAL_OUT and POST_ROUTING also run in process context, with bottom
- * halves enabled: what is called here is what nft calls there, and takes care
- * of itself. All kfuncs run under RCU, and pinned to their CPU.
+ * Hooks LOCAL_OUT and POST_ROUTING, and those behind a verdict of user space,
+ * also run in process context, with bottom halves enabled: what is called here
+ * is what nft calls there, and takes care of itself. All kfuncs run under RCU,
+ * and pinned to their CPU.
  *
  * Memory that a program gives may be a map's, which others write meanwhile: it
  * is read once, and checked after that. The verifier lets a pointer pass that

@@ -114,9 +114,10 @@ static noinline u32 bpf_nf_run_pinned(const struct bpf_prog *prog,
 static __always_inline u32 bpf_nf_run_prog(const struct bpf_prog *prog,
 					   const struct bpf_nf_ctx_kern *ctx)
 {
-	/* LOCAL_OUT and POST_ROUTING also run in process context, which may move
-	 * to another CPU. A softirq does not, and neither does what has disabled
-	 * them, unless they are threads (PREEMPT_RT).
+	/* LOCAL_OUT and POST_ROUTING also run in process context, and any hook that
+	 * comes after a verdict of user space (nf_reinject()): that may move to
+	 * another CPU. A softirq does not, and neither does what has disabled them,
+	 * unless they are threads (PREEMPT_RT).
 	 */
 	if (IS_ENABLED(CONFIG_PREEMPT_RT) || unlikely(!in_softirq()) ||
 	    static_branch_unlikely(&bpf_stats_enabled_key))
