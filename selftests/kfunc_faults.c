@@ -5,7 +5,7 @@
  * that is documented, its verdict is done, and nothing is left behind.
  *
  * Faults are of a task, so the packets are those that it sends: they pass LOCAL_OUT
- * before send() returns. Needs a kernel with fault injection: FLAVOUR=lockdebug.
+ * before send() returns. Needs a kernel with fault injection.
  */
 #include <arpa/inet.h>
 #include <linux/if_ether.h>

@@ -3,7 +3,7 @@
  * Every allocation that a link's life reaches fails once: the call either fails
  * with ENOMEM and leaves nothing behind, or does without.
  *
- * Needs a kernel with fault injection: FLAVOUR=lockdebug.
+ * Needs a kernel with fault injection.
  */
 #include <arpa/inet.h>
 #include <fcntl.h>
