@@ -3,13 +3,29 @@
 # What a person types; the work is in scripts/ and in the sub-makefiles.
 
 BASE	?= 6.1
+ARCH	?= x86
 PREFIX	?= /usr/local
 JOBS	?= $(shell nproc)
 
 TOP	:= $(CURDIR)
 BUILD	:= $(TOP)/build
-VMLINUX_H := $(BUILD)/$(BASE)/vmlinux.h
+VMLINUX_H = $(BUILD)/$(BASE)/vmlinux.h
 SUBMAKE	= $(MAKE) --no-print-directory -j$(JOBS) BUILD=$(BUILD) BASE=$(BASE)
+
+# Another processor than this machine's has a build of its own: with a compiler for it,
+# the libraries of the Debian that its guest runs, and a bpftool that runs here.
+ifneq ($(ARCH),x86)
+HERE	:= $(BUILD)
+BUILD	:= $(HERE)/$(ARCH)
+CROSS_COMPILE := aarch64-linux-gnu-
+SYSROOT	:= $(BUILD)/root
+CROSS_TOOLS := CROSS_COMPILE=$(CROSS_COMPILE) SYSROOT=$(SYSROOT)
+CROSS	:= CC='$(CROSS_COMPILE)gcc --sysroot=$(SYSROOT)' BPFTOOL=$(HERE)/tools/bin/bpftool
+$(if $(filter bench% check-host check-patches,$(MAKECMDGOALS)),\
+	$(error $(filter bench% check-host check-patches,$(MAKECMDGOALS)): without ARCH=$(ARCH): \
+	costs are counted on x86, the running kernel is this machine's, and the patches are \
+	checked for both))
+endif
 
 # For `make run': the program, and where on the router to attach it.
 HOOK	?= forward
@@ -17,7 +33,7 @@ PF	?= inet
 PRIORITY ?= filter
 DEFRAG	?= 1
 
-export BASE KSRC FLAVOUR V ACCEL PACKAGES JOBS SMOKE SEED
+export ARCH BASE KSRC FLAVOUR V ACCEL PACKAGES JOBS SMOKE SEED
 
 ifeq ($(V),)
 MAKEFLAGS += -s
@@ -32,6 +48,7 @@ help: ## this list
 	awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
 	printf '%s\n' '' \
 	  'Variables: BASE=$(BASE) (a folder of patches/)   KSRC=DIR|TARBALL (another kernel source)' \
+	  '           ARCH=x86|arm64 (the processor that the guest has)' \
 	  '           V=1 (every command)   ACCEL=kvm|tcg (no probe)   PACKAGES=no (no check for packages)' \
 	  '           FLAVOUR=lockdebug|memdebug|kcov|noipv6|noconntrack|modules (another kernel: kconfig/)' \
 	  'Everything is built below build/, and what this machine lacks is installed through apt.'
@@ -83,7 +100,11 @@ kernel-if-needed: packages
 .PHONY: tools
 tools: packages ## libbpf and bpftool that know the type
 	scripts/tree.sh prepare tools
-	$(SUBMAKE) -C tools
+ifdef HERE
+	$(SUBMAKE) -C tools BUILD=$(HERE)
+	scripts/root.sh
+endif
+	$(SUBMAKE) -C tools $(CROSS_TOOLS)
 
 .PHONY: headers
 headers: kernel-if-needed tools
@@ -91,11 +112,11 @@ headers: kernel-if-needed tools
 
 .PHONY: samples
 samples: headers ## the example programs
-	$(SUBMAKE) -C samples VMLINUX_H=$(VMLINUX_H)
+	$(SUBMAKE) -C samples $(CROSS) VMLINUX_H=$(VMLINUX_H)
 
 .PHONY: selftests
 selftests: headers ## the test programs (make check runs them)
-	$(SUBMAKE) -C selftests VMLINUX_H=$(VMLINUX_H)
+	$(SUBMAKE) -C selftests $(CROSS) VMLINUX_H=$(VMLINUX_H)
 
 .PHONY: check-host
 check-host: tools ## the user-space tests on the running kernel (root; Linux 6.4 or later)
@@ -110,7 +131,7 @@ check-patches: packages ## the series applies, reverts and builds patch by patch
 
 .PHONY: install-tools
 install-tools: tools ## bpftool, libbpf, man pages and completion into PREFIX=/usr/local
-	$(SUBMAKE) -C tools install PREFIX=$(PREFIX)
+	$(SUBMAKE) -C tools install $(CROSS_TOOLS) PREFIX=$(PREFIX)
 
 .PHONY: where
 where: ## KEY=path of what is built, for other runners and scripts

@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# check.sh [PATTERN]: the tests in the guest, then (without FLAVOUR=) the cost of a
+# check.sh [PATTERN]: the tests in the guest, then (without FLAVOUR= and ARCH=) the cost of a
 # packet and the checks of the series, and one line that counts all.
 
 . "$(dirname "$0")/lib.sh"
@@ -73,12 +73,12 @@ main()
 		ran=1
 	fi
 	# These build kernels of their own, whatever the flavour is.
-	if [[ -z $FLAVOUR && bench-guard = *$PATTERN* ]]; then
+	if [[ -z $FLAVOUR && $ARCH = x86 && bench-guard = *$PATTERN* ]]; then
 		note "# bench-guard"
 		run_part bench-guard "$TOP/bench/guard.sh"
 		ran=1
 	fi
-	if [[ -z $FLAVOUR && check-patches = *$PATTERN* ]]; then
+	if [[ -z $FLAVOUR && $ARCH = x86 && check-patches = *$PATTERN* ]]; then
 		note "# check-patches"
 		run_part check-patches "$TOP/scripts/check-patches.sh"
 		ran=1

@@ -7,7 +7,7 @@
 . "$(dirname "$0")/progress.sh"
 
 LOG=$KOBJ.log
-FRAGMENTS=("$TOP/kconfig/guest.config")
+FRAGMENTS=("$TOP/kconfig/machine/$ARCH.config" "$TOP/kconfig/guest.config")
 [[ -z $FLAVOUR ]] || FRAGMENTS+=("$TOP/kconfig/$FLAVOUR.config")
 
 usage()
@@ -21,7 +21,8 @@ Prepares the source, configures it from kconfig/ and builds image and modules.
   config      stop after the configuration, and check it
 
 BASE=   series under patches/ (6.1)           KSRC=  another kernel source
-FLAVOUR= a second fragment from kconfig/      V=1    every command of the build
+FLAVOUR= one more fragment from kconfig/      V=1    every command of the build
+ARCH=   x86 or arm64
 USAGE
 }
 
@@ -31,7 +32,7 @@ check_tools()
 
 	[[ -r ${FRAGMENTS[-1]} ]] ||
 		die "FLAVOUR=$FLAVOUR: there is no kconfig/$FLAVOUR.config"
-	for tool in gcc make bison flex bc perl pahole lz4 depmod quilt; do
+	for tool in gcc "${CROSS_COMPILE}gcc" make bison flex bc perl pahole lz4 depmod quilt; do
 		[[ -n $(command -v "$tool") ]] ||
 			die "$tool: not found: run scripts/packages.sh"
 	done
@@ -44,7 +45,8 @@ setup_env()
 	# The age of the source, which is part of what the tree remembers of it.
 	KBUILD_BUILD_TIMESTAMP=$(date -u -d "@$(awk '{ print $3; exit }' "$KTREE/.nf-bpf/source")")
 	export KBUILD_BUILD_TIMESTAMP
-	MAKE=(-C "$KTREE" "O=$KOBJ" "CC=$CC" "HOSTCC=$CC" "LOCALVERSION=" "-j$JOBS")
+	MAKE=(-C "$KTREE" "O=$KOBJ" "ARCH=$ARCH" "CROSS_COMPILE=$CROSS_COMPILE" "CC=$CC"
+	      "HOSTCC=$HOSTCC" "LOCALVERSION=" "-j$JOBS")
 }
 
 # --- configuration ----------------------------------------------------------
@@ -141,12 +143,12 @@ build()
 	# not the flags beside them: acquire and release are those of others.
 	find "$KOBJ" -name '*.ko' -delete
 	note "Building Linux $(make -s "${MAKE[@]}" kernelrelease | tail -n 1)$(
-		[[ $CC = gcc ]] || printf ' with ccache')"
-	run_make "$LOG" "${total:-0}" "${MAKE[@]}" bzImage modules ||
+		[[ $CC != ccache* ]] || printf ' with ccache')"
+	run_make "$LOG" "${total:-0}" "${MAKE[@]}" "$IMAGE_NAME" modules ||
 		die "the kernel build failed (log: $(rel "$LOG"))"
 	[[ -z $fresh ]] || ((STEPS == 0)) || printf '%s\n' "$STEPS" > "$KOBJ.steps"
 	install_modules
-	note "Built $(rel "$BZIMAGE") in $(clock $((SECONDS - start)))"
+	note "Built $(rel "$IMAGE") in $(clock $((SECONDS - start)))"
 }
 
 main()
@@ -165,8 +167,8 @@ main()
 	check_base
 	check_tools
 	"$TOP/scripts/tree.sh" prepare kernel
-	take_lock "kernel-$BASE$FLAVOUR"
-	if [[ ${1:-} = if-needed && -e $BZIMAGE && -r $KOBJ.built &&
+	take_lock "kernel-$ARCH-$BASE$FLAVOUR"
+	if [[ ${1:-} = if-needed && -e $IMAGE && -r $KOBJ.built &&
 	      $(< "$KOBJ.built") = "$(inputs)" ]]; then
 		return
 	fi

@@ -7,21 +7,35 @@
 set -euo pipefail
 
 TOP=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd -P)
-BUILD=$TOP/build
 BASE=${BASE:-6.1}
 KSRC=${KSRC:-}
 FLAVOUR=${FLAVOUR:-}
 V=${V:-}
 
+# The processor that everything is built for, by the kernel's name. What is not built
+# for it (sources, and a bpftool that runs here) is in SHARED.
+ARCH=${ARCH:-x86}
+SHARED=$TOP/build
+case $ARCH in
+x86)
+	BUILD=$SHARED CROSS_COMPILE='' IMAGE_NAME=bzImage QEMU_BINARY=qemu-system-x86_64 ;;
+arm64)
+	BUILD=$SHARED/arm64 CROSS_COMPILE=aarch64-linux-gnu- IMAGE_NAME=Image
+	QEMU_BINARY=qemu-system-aarch64 ;;
+*)
+	printf '%s\n' "${0##*/}: ARCH=$ARCH: give x86 or arm64" >&2
+	exit 2 ;;
+esac
+
 PATCHES=$TOP/patches/$BASE
-KTREE=$BUILD/$BASE/linux
+KTREE=$SHARED/$BASE/linux
 KOBJ=$BUILD/$BASE/kernel${FLAVOUR:+-$FLAVOUR}
 MODULES=$BUILD/$BASE/modules${FLAVOUR:+-$FLAVOUR}
-BZIMAGE=$KOBJ/arch/x86/boot/bzImage
+IMAGE=$KOBJ/arch/$ARCH/boot/$IMAGE_NAME
 VMLINUX=$KOBJ/vmlinux
 VMLINUX_H=$BUILD/$BASE/vmlinux.h
-TOOLS_SRC=$BUILD/tools/src
-BPFTOOL=$BUILD/tools/bin/bpftool
+TOOLS_SRC=$SHARED/tools/src
+BPFTOOL=$SHARED/tools/bin/bpftool
 LIBBPF_INCLUDE=$BUILD/tools/include
 LIBBPF_A=$BUILD/tools/lib/libbpf.a
 SAMPLES=$BUILD/$BASE/samples
@@ -112,19 +126,19 @@ need_space()
 		die "$dir: $have MB free, $what needs $need MB: make room, or clone to a larger disk"
 }
 
-# Sets CC. Nothing of this machine, user or path may reach the compiler's input,
+# Sets CC and HOSTCC. Nothing of this machine, user or path may reach the compiler's input,
 # or the compiler cache of one clone would be of no use to the next.
 setup_compiler()
 {
 	local cache
 
-	CC=gcc
+	CC=${CROSS_COMPILE}gcc HOSTCC=gcc
 	export KBUILD_BUILD_USER=nf-bpf KBUILD_BUILD_HOST=build KBUILD_BUILD_VERSION=1
 	[[ -n $(command -v ccache) ]] || return 0
 	cache=$(ccache -k cache_dir 2> /dev/null) && mkdir -p "$cache" 2> /dev/null &&
 		[[ -w $cache ]] || return 0
-	CC="ccache gcc"
-	export CCACHE_BASEDIR=$BUILD CCACHE_NOHASHDIR=1
+	CC="ccache $CC" HOSTCC="ccache $HOSTCC"
+	export CCACHE_BASEDIR=$SHARED CCACHE_NOHASHDIR=1
 }
 
 # One writer at a time: a second make waits for the first, then finds it done.
@@ -134,9 +148,9 @@ take_lock()
 
 	[[ ${LOCKS_HELD:=} = *" $name "* ]] && return
 	LOCKS_HELD+=" $name "
-	mkdir -p "$BUILD"
-	exec {LOCK_FD}> "$BUILD/.lock-$name"
+	mkdir -p "$SHARED"
+	exec {LOCK_FD}> "$SHARED/.lock-$name"
 	flock -n "$LOCK_FD" && return
-	note "waiting for another make in $(rel "$BUILD")"
+	note "waiting for another make in $(rel "$SHARED")"
 	flock "$LOCK_FD"
 }

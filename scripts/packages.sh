@@ -12,12 +12,13 @@ POLICY=/usr/sbin/policy-rc.d
 usage()
 {
 	cat <<USAGE
-Usage: scripts/packages.sh [list | check]
+Usage: scripts/packages.sh [list | check | root]
 
 Installs through apt the packages that are missing, and says why each is needed.
 
   list    print every package and its reason
   check   print what is missing and exit 1 if anything is, install nothing
+  root    print those of which scripts/root.sh makes the root of a guest
 
 PACKAGES=no skips the check: for a distribution without apt, once its own
 packages of the list are there.
@@ -37,10 +38,20 @@ source_packages()
 	done
 }
 
+# of_kinds KIND...: those that are wanted there, with what for
+of_kinds()
+{
+	awk -F '\t' -v kinds=" $* " '!/^#/ && index(kinds, " " $2 " ") { print $1 "\t" $3 }' \
+		"$LIST"
+}
+
 list()
 {
+	local kinds=(host both guest)
+
+	[[ $ARCH = x86 ]] || kinds+=("$ARCH")
 	{
-		grep -v '^#' "$LIST"
+		of_kinds "${kinds[@]}"
 		source_packages
 	} | sort -u -t $'\t' -k 1,1
 }
@@ -103,6 +114,9 @@ main()
 	case ${1:-} in
 	list)
 		list
+		return ;;
+	root)
+		of_kinds both guest root
 		return ;;
 	""|check)
 		;;

@@ -20,7 +20,7 @@ stage_of()
 		printf 'types (BTF)' ;;
 	"  LD      .tmp_vmlinux"*|"  LD      vmlinux"*|"  KSYMS"*|"  SORTTAB"*)
 		printf 'link' ;;
-	"  BUILD"*|"  LZ4"*|"  OBJCOPY arch/x86/boot"*)
+	"  BUILD"*|"  LZ4"*|"  OBJCOPY arch/"*)
 		printf 'image' ;;
 	"  INSTALL"*|"  STRIP"*|"  DEPMOD"*)
 		printf 'install' ;;

@@ -16,7 +16,7 @@
 
 . "$(dirname "$0")/lib.sh"
 
-EDITED=$BUILD/edited
+EDITED=$SHARED/edited
 
 usage()
 {
@@ -49,7 +49,8 @@ select_tree()
 		TREE=$TOOLS_SRC
 		SERIES=("$TOP/tools/lib/bpf-patch" "$TOP/tools/bpf/bpftool-patch")
 		OWN=()
-		MEMBERS=(Makefile Documentation/bpf include kernel/bpf scripts tools)
+		# libbpf has the processor's <asm/bpf_perf_event.h>.
+		MEMBERS=('arch/*/include/uapi' Makefile Documentation/bpf include kernel/bpf scripts tools)
 		SOURCE=
 		SPACE=500 ;;
 	*)
@@ -78,7 +79,8 @@ source_id()
 	if [[ -d $SOURCE && -e $SOURCE/.git ]]; then
 		version+=" $(git -C "$SOURCE" rev-parse HEAD 2> /dev/null || :)"
 	fi
-	stat -c "%n %s %Y$version" "$(realpath "$SOURCE")"
+	# What is taken of it, too: a tree of other parts is another.
+	stat -c "%n %s %Y$version${MEMBERS:+ ${MEMBERS[*]}}" "$(realpath "$SOURCE")"
 }
 
 # Files get the time of now: an object of another source must not look newer.
@@ -108,7 +110,7 @@ ensure_source()
 	id=$(source_id)
 	[[ -r $STATE/source && $(< "$STATE/source") = "$id" ]] && return
 
-	need_space "$BUILD" "$SPACE" "the source of Linux $(first_two "$WANTED")"
+	need_space "$SHARED" "$SPACE" "the source of Linux $(first_two "$WANTED")"
 	note "Unpacking $SOURCE"
 	rm -rf "$TREE.part"
 	mkdir -p "$TREE.part/.nf-bpf"
@@ -419,7 +421,7 @@ refresh()
 	"$TOP"/patches/*)
 		BASE=${dir##*/}
 		PATCHES=$dir
-		KTREE=$BUILD/$BASE/linux
+		KTREE=$SHARED/$BASE/linux
 		prepare kernel ;;
 	"$TOP"/tools/*)
 		prepare tools ;;

@@ -5,7 +5,7 @@
 
 . "$(dirname "$0")/lib.sh"
 
-for key in BZIMAGE VMLINUX KTREE KOBJ MODULES BPFTOOL LIBBPF_INCLUDE LIBBPF_A \
+for key in IMAGE VMLINUX KTREE KOBJ MODULES BPFTOOL LIBBPF_INCLUDE LIBBPF_A \
 	   VMLINUX_H SELFTESTS SAMPLES; do
 	printf '%s=%s\n' "$key" "${!key}"
 	[[ -e ${!key} ]] || warn "$key: not built yet"
