@@ -77,6 +77,26 @@ test_all_pins_are_removed()
 	expect_detached "$(here_pin)"
 }
 
+# The policy stays in force, and the message says what detaches it.
+test_pin_that_cannot_be_removed()
+{
+	local pin
+
+	attach_here
+	pin=$(here_pin)
+	# Nobody removes a mount point.
+	# shellcheck disable=SC2016 # that shell expands it
+	expect_fails "can't remove its pin $pin, so it is still attached" \
+		unshare -m sh -c 'mount --bind "$1" "$1" && shift && exec "$@"' sh "$pin" \
+		bpftool net detach netfilter "$FAMILY" "${HERE[@]}" netns "$NS_ROUTER"
+	probe 4 client-server
+	expect_stats packets=1
+	detach "$FAMILY" "${HERE[@]}" netns "$NS_ROUTER"
+	[[ ! -e $pin ]] || fail "$pin is still there"
+	probe 4 client-server
+	expect_stats packets=1
+}
+
 # Somebody still has the link's fd: the program must stop all the same.
 test_held_by_a_process()
 {
