@@ -227,6 +227,34 @@ NF_TEST_F(busy_nft, a_chain_comes_later)
 	close(fd);
 }
 
+/* Reassembly that is enabled for a moment would keep fragments that came in it. */
+TEST(refused_before_reassembly)
+{
+	const struct nf_key taken = { .pf = IP, .hooknum = FWD };
+	struct nf_key key = taken;
+	int prog_fd, first, fd;
+
+	if (!nf_patched())
+		NF_LACKS(return, "the hook before reassembly");
+	key.flags = BPF_F_NETFILTER_IP_DEFRAG;
+	ASSERT_EQ(0, nf_netns_new());
+	prog_fd = nf_load_verdict(NF_ACCEPT);
+	ASSERT_LE(0, prog_fd);
+	first = nf_link(prog_fd, &taken);
+	ASSERT_LE(0, first);
+
+	ASSERT_TRUE(nf_defrag_unload());
+	EXPECT_EQ(-EBUSY, nf_link(prog_fd, &key));
+	EXPECT_FALSE(nf_module_is_loaded("nf_defrag_ipv4"));
+	key.priority = 1;
+	fd = nf_link(prog_fd, &key);
+	ASSERT_LE(0, fd);
+	EXPECT_TRUE(nf_module_is_loaded("nf_defrag_ipv4"));
+	close(fd);
+	close(first);
+	close(prog_fd);
+}
+
 static pid_t start_flood(void)
 {
 	const pid_t flood = fork();

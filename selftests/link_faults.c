@@ -225,25 +225,6 @@ FAULTS_CASE(inet, NFPROTO_INET, 0);
 FAULTS_CASE(inet_defrag, NFPROTO_INET, DEFRAG);
 FAULTS_CASE(inet_strict, NFPROTO_INET, DEFRAG | STRICT);
 
-/* A namespace of a test before may still be on its way out, and use them. */
-static bool modules_unload(void)
-{
-	const struct timespec pause = { .tv_nsec = 50 * 1000 * 1000 };
-	int i, err, nr_left;
-	size_t m;
-
-	for (i = 0; i < 400; i++) {
-		for (nr_left = 0, m = 0; m < ARRAY_SIZE(modules); m++) {
-			err = nf_module_unload_with_users(modules[m]);
-			nr_left += err && err != -ENOENT;
-		}
-		if (!nr_left)
-			return true;
-		nanosleep(&pause, NULL);
-	}
-	return false;
-}
-
 static void setup(struct __test_metadata *_metadata, FIXTURE_DATA(faults) *self,
 		  __u32 pf, __u32 flags)
 {
@@ -496,8 +477,8 @@ FIXTURE_TEARDOWN(faults_alone)
 
 TEST_F_TIMEOUT(faults_alone, attach_that_loads_modules, TIMEOUT)
 {
-	ASSERT_TRUE(modules_unload());
-	check_attach(_metadata, &self->common, modules_unload);
+	ASSERT_TRUE(nf_defrag_unload());
+	check_attach(_metadata, &self->common, nf_defrag_unload);
 }
 
 TEST_F_TIMEOUT(faults_alone, test_run, TIMEOUT)

@@ -360,12 +360,15 @@ static int bpf_nf_link_net_attach(struct bpf_nf_link *nf_link, struct net *net)
 	struct bpf_nf_net *nf_net = net_generic(net, bpf_nf_net_id);
 	int err;
 
-	err = bpf_nf_defrag_enable(nf_link, net);
+	/* The hook first, which has no program yet: where the place is taken, no
+	 * fragment was made to wait and no module was loaded.
+	 */
+	err = nf_register_net_hook(net, &nf_link->hook_ops);
 	if (err)
 		return err;
-	err = nf_register_net_hook(net, &nf_link->hook_ops);
+	err = bpf_nf_defrag_enable(nf_link, net);
 	if (err) {
-		bpf_nf_defrag_disable(nf_link, net);
+		nf_unregister_net_hook(net, &nf_link->hook_ops);
 		return err;
 	}
 

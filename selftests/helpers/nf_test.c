@@ -13,6 +13,7 @@
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <linux/capability.h>
@@ -548,6 +549,35 @@ int nf_module_unload_with_users(const char *name)
 	if (holders)
 		closedir(holders);
 	return nf_module_unload(name);
+}
+
+bool nf_module_is_loaded(const char *name)
+{
+	char path[64];
+
+	/* What is built in has none. */
+	snprintf(path, sizeof(path), "/sys/module/%s/refcnt", name);
+	return !access(path, F_OK);
+}
+
+/* A namespace of a test before may still be on its way out, and use them. */
+bool nf_defrag_unload(void)
+{
+	static const char * const modules[] = { "nf_defrag_ipv4", "nf_defrag_ipv6" };
+	const struct timespec pause = { .tv_nsec = 50 * 1000 * 1000 };
+	int i, err, nr_left;
+	size_t m;
+
+	for (i = 0; i < 400; i++) {
+		for (nr_left = 0, m = 0; m < ARRAY_SIZE(modules); m++) {
+			err = nf_module_unload_with_users(modules[m]);
+			nr_left += err && err != -ENOENT;
+		}
+		if (!nr_left)
+			return true;
+		nanosleep(&pause, NULL);
+	}
+	return false;
 }
 
 int nf_module_references(const char *name)

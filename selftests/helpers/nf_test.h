@@ -123,6 +123,9 @@ int nf_flush_conntrack(void);
 int nf_fdinfo(int fd, const char *key, char *value, size_t size);
 int nf_module_unload(const char *name);
 int nf_module_unload_with_users(const char *name);
+bool nf_module_is_loaded(const char *name);
+/* Both modules of reassembly, with what uses them. Return: are they gone? */
+bool nf_defrag_unload(void);
 /* Of a module that is not loaded there are none. */
 int nf_module_references(const char *name);
 int nf_one_cpu(void);
