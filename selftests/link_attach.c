@@ -224,6 +224,33 @@ TEST_F(attach_attr, bytes_behind_the_fields_are_refused)
 	close(fd);
 }
 
+/* Behind those of this link, up to the end of the largest that link_create has: what a
+ * program of a later kernel means by them must not be ignored.
+ */
+TEST_F(attach_attr, bytes_of_other_links_are_refused)
+{
+	/* link_create.netfilter.relative_fd is the last of ours. */
+	enum { FIRST = 36, END = 48 };
+	union bpf_attr attr = {
+		.link_create.prog_fd = self->prog_fd,
+		.link_create.attach_type = BPF_NETFILTER,
+		.link_create.netfilter.pf = NFPROTO_IPV4,
+	};
+	int fd, i;
+
+	if (!nf_patched())
+		NF_LACKS(return, "a look at all of link_create");
+	for (i = FIRST; i < END; i++) {
+		((char *)&attr)[i] = 1;
+		EXPECT_EQ(-EINVAL, link_create_attr(&attr, sizeof(attr)))
+			TH_LOG("byte %d", i);
+		((char *)&attr)[i] = 0;
+	}
+	fd = link_create_attr(&attr, sizeof(attr));
+	ASSERT_LE(0, fd);
+	close(fd);
+}
+
 /* Only a flag gives it a meaning. */
 TEST_F(attach_attr, relative_without_a_place)
 {

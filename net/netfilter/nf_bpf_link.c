@@ -14,6 +14,7 @@
 #include <linux/nsproxy.h>
 #include <linux/percpu.h>
 #include <linux/rcupdate.h>
+#include <linux/string.h>
 #include <net/ip.h>
 #include <net/ipv6.h>
 #include <net/net_namespace.h>
@@ -537,9 +538,15 @@ static int bpf_nf_check_place(const union bpf_attr *attr)
 
 static int bpf_nf_check_attr(const union bpf_attr *attr)
 {
+	const size_t end = offsetofend(union bpf_attr, link_create.netfilter);
 	u32 flags = attr->link_create.netfilter.flags;
 
 	if (attr->link_create.flags)
+		return -EINVAL;
+	/* What the largest of the union has behind our part: a field of later
+	 * kernels, say, that must not be ignored.
+	 */
+	if (memchr_inv((const void *)attr + end, 0, sizeof(*attr) - end))
 		return -EINVAL;
 
 	switch (attr->link_create.netfilter.pf) {

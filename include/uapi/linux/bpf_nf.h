@@ -15,7 +15,8 @@
  *
  * -EPERM		the caller lacks CAP_NET_ADMIN in its network namespace, or
  *			CAP_SYS_ADMIN to name a link or program by id
- * -EINVAL		link_create.flags is not 0, attach_type is not
+ * -EINVAL		link_create.flags or a byte behind
+ *			link_create.netfilter is not 0, attach_type is not
  *			BPF_NETFILTER, strict without
  *			BPF_F_NETFILTER_IP_DEFRAG, a place that is neither or
  *			both of before and after, or that comes with a priority,

@@ -11,7 +11,7 @@
 
 enum {
 	PLACE		= BEFORE | AFTER | RELATIVE_LINK | RELATIVE_ID,
-	LAST_FIELD	= 48,	/* of link_create: what is unused up to it is not looked at */
+	LAST_FIELD	= 36,	/* of link_create: it ends where .netfilter does */
 };
 
 struct reasons {
