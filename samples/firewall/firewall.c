@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <bpf/bpf.h>
 #include <bpf/bpf_netfilter.h>
@@ -106,6 +107,9 @@ static const char *parse_rule(char **argv, struct bpf_nf_tuple *rule)
 		return "not the address of a client";
 	if (family != rule->family)
 		return "client and server of different families";
+	/* That is what the map has for any client. */
+	if (!rule->saddr.words[0] && !rule->saddr.words[1])
+		return "not a client: for any, leave out \"from\"";
 	if (!argv[5])
 		return NULL;
 	if (parse_port(argv[5], &rule->sport))
@@ -179,7 +183,27 @@ static int list_rules(int map, char **argv)
 			print_rule(&rule, &value);
 		last = &rule;
 	}
-	return 0;
+	return errno == ENOENT ? 0 : failed("list", "rules");
+}
+
+/* Of another map the kernel would read and write as much as its sizes say. */
+static int open_rules(const char *path)
+{
+	struct bpf_map_info info = {};
+	__u32 len = sizeof(info);
+	int map;
+
+	map = bpf_obj_get(path);
+	if (map < 0)
+		return -1;
+	if (!bpf_map_get_info_by_fd(map, &info, &len) &&
+	    info.type == BPF_MAP_TYPE_HASH &&
+	    info.key_size == sizeof(struct bpf_nf_tuple) &&
+	    info.value_size == sizeof(struct firewall_rule))
+		return map;
+	close(map);
+	errno = EMEDIUMTYPE;
+	return -1;
 }
 
 static const struct {
@@ -211,7 +235,12 @@ int main(int argc, char **argv)
 	for (i = 0; i < ARRAY_SIZE(commands); i++) {
 		if (strcmp(*argv, commands[i].name))
 			continue;
-		map = bpf_obj_get(path);
+		map = open_rules(path);
+		if (map < 0 && errno == EMEDIUMTYPE) {
+			fprintf(stderr, "firewall: open: %s: it does not hold rules: %s\n",
+				path, "give the pin of the map in firewall.bpf.o");
+			return 1;
+		}
 		if (map < 0)
 			return failed("open", path);
 		return commands[i].run(map, argv + 1);
