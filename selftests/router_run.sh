@@ -163,6 +163,15 @@ test_usage()
 	expect_fails -s 2 "give inet, ip or ip6" run_prog PROG=x PF=arp "$ROUTER_DIR/run-prog.sh"
 }
 
+# It is somebody else's, and stays.
+test_namespace_that_is_there()
+{
+	ip netns add "router$RUN_SUFFIX"
+	expect_refusal "there is a network namespace of this name" PROG="$NETFILTER"
+	in_ns "router$RUN_SUFFIX" true || fail "it was deleted"
+	ip netns delete "router$RUN_SUFFIX"
+}
+
 # What ran before, that is: each run here is seconds in a guest without KVM.
 test_leaves_nothing()
 {

@@ -180,6 +180,8 @@ router_up()
 			return 1
 		fi
 	done
+	# From here on they are ours to delete.
+	ROUTER_IS_UP=1
 	if ! router_build; then
 		router_down
 		echo "router_up: $NS_ROUTER: could not be set up (see above)" >&2
@@ -204,13 +206,16 @@ router_build()
 }
 
 # router_down: may be called at any time and again, keeps the exit status of
-# the command before it, so it can be a trap as it is.
+# the command before it, so it can be a trap as it is. It deletes what router_up
+# made, nothing else of these names.
 router_down()
 {
 	local status=$? netns
 
+	[[ -n ${ROUTER_IS_UP-} ]] || return "$status"
 	for netns in "$NS_CLIENT" "$NS_ROUTER" "$NS_SERVER"; do
 		[[ ! -e /run/netns/$netns ]] || ip netns delete "$netns" || :
 	done
+	ROUTER_IS_UP=
 	return "$status"
 }
