@@ -9,8 +9,9 @@
 
 static const char usage[] =
 	"Usage: minimal [--help]\n"
-	"Drops UDP and fragments to port 9999 that this network namespace forwards,\n"
-	"until it is interrupted. Exit status: 0 interrupted, 1 failed, 2 usage.\n";
+	"Of what this network namespace forwards drops UDP to port 9999, fragmented or\n"
+	"not, and what has no whole headers, until it is interrupted.\n"
+	"Exit status: 0 interrupted, 1 failed, 2 usage.\n";
 
 static int fail(const char *what)
 {

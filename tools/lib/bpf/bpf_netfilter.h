@@ -152,8 +152,8 @@ struct bpf_nf_flow {
  *	transport header belong to them), be it a first fragment or all there is:
  *	the addresses and @fragment are true, @protocol and @l4_off are of the
  *	first header that is missing
- * @BPF_NF_PARSE_CHAIN: more than BPF_NF_MAX_EXTENSIONS extension headers, or two
- *	fragment headers: the addresses are true
+ * @BPF_NF_PARSE_CHAIN: more than BPF_NF_MAX_EXTENSIONS extension headers, or
+ *	another fragment header behind that of a fragment: the addresses are true
  * @BPF_NF_PARSE_MALFORMED: neither an IPv4 nor an IPv6 header: nothing is true
  */
 enum bpf_nf_parse_result {
@@ -282,12 +282,22 @@ static __always_inline bool __bpf_nf_has_ports(__u8 protocol)
 	       protocol == IPPROTO_DCCP;
 }
 
+/* In memory the address comes first, whichever end of the word that is. */
+static __always_inline __u64 __bpf_nf_word_of_ipv4(const void *address)
+{
+#if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
+	return (__u64)*(const __u32 *)address << 32;
+#else
+	return *(const __u32 *)address;
+#endif
+}
+
 static __always_inline void
 __bpf_nf_set_ipv4(struct bpf_nf_tuple *tuple, const void *ip)
 {
-	tuple->saddr.words[0] = *(const __u32 *)(ip + 12);
+	tuple->saddr.words[0] = __bpf_nf_word_of_ipv4(ip + 12);
 	tuple->saddr.words[1] = 0;
-	tuple->daddr.words[0] = *(const __u32 *)(ip + 16);
+	tuple->daddr.words[0] = __bpf_nf_word_of_ipv4(ip + 16);
 	tuple->daddr.words[1] = 0;
 }
 
