@@ -305,6 +305,18 @@ check_json()
 		".pinned == [\"$(here_pin)\"]"
 }
 
+# It takes CAP_SYS_ADMIN to list links: not to attach, and to print that one.
+test_json_without_cap_sys_admin()
+{
+	local output
+
+	output=$(without_admin "$(type -P bpftool)" -j net attach netfilter \
+		pinned "$PINS/accept" "$FAMILY" "${HERE[@]}")
+	expect_json "$output" '.hook_name == "forward"' '.priority == 7' \
+		".netns_ino == $ROUTER_INO" ".pinned == [\"$(here_pin)\"]"
+	expect_in_router
+}
+
 needs_update()
 {
 	nf_prog update "$1" "$PINS/accept" 2>/dev/null || lacks "BPF_LINK_UPDATE"
@@ -344,6 +356,35 @@ test_overwrite_adds_the_pin()
 		netns "$NS_ROUTER" pin "$PINS/links/mine" overwrite
 	expect_program "$(here_pin)" drop
 	expect_program "$PINS/links/mine" drop
+}
+
+# Its process holds it for another program, and may end before this one is to.
+test_overwrite_of_an_unpinned_link()
+{
+	needs_own BPF_NF_LINK_UPDATE
+	hold accept "$FAMILY" forward 7
+	bpftool net attach netfilter pinned "$PINS/drop" "$FAMILY" "${HERE[@]}" \
+		netns "$NS_ROUTER" overwrite
+	kill "$HELD"
+	wait "$HELD" || :
+	expect_program "$(here_pin)" drop
+	probe 4 client-server
+	expect_delivered ""
+	expect_stats packets=1 dropped=1
+}
+
+test_overwrite_in_another_netns()
+{
+	local pin=$PINS/links/server
+	local there=("$FAMILY" "${HERE[@]}" netns "$NS_SERVER" pin "$pin")
+
+	bpftool net attach netfilter pinned "$PINS/accept" "${there[@]}"
+	needs_update "$pin"
+	expect_fails " in netns $NS_SERVER" bpftool net attach netfilter pinned "$PINS/drop" \
+		"$FAMILY" "${HERE[@]}" netns "$NS_ROUTER" pin "$pin" overwrite
+	expect_program "$pin" accept
+	bpftool net attach netfilter pinned "$PINS/drop" "${there[@]}" overwrite
+	expect_program "$pin" drop
 }
 
 test_overwrite_of_nothing_attaches()

@@ -97,6 +97,18 @@ test_pin_that_cannot_be_removed()
 	expect_stats packets=1
 }
 
+# There is one pin, at two places, and at one of them nothing can be removed.
+test_pin_seen_read_only()
+{
+	attach_here
+	mkdir "$WORK/read-only"
+	# shellcheck disable=SC2016 # that shell expands it
+	unshare -m sh -c 'mount --bind -o ro "$1" "$2" && shift 2 && exec "$@"' sh \
+		"$BPFFS" "$WORK/read-only" \
+		bpftool net detach netfilter "$FAMILY" "${HERE[@]}" netns "$NS_ROUTER"
+	expect_detached "$(here_pin)"
+}
+
 # Somebody still has the link's fd: the program must stop all the same.
 test_held_by_a_process()
 {

@@ -95,6 +95,27 @@ test_no_capabilities()
 		BPFTOOL net attach netfilter id 1 "$FAMILY" "${HERE[@]}"
 }
 
+test_no_capability_to_enter()
+{
+	expect_error "it takes CAP_SYS_ADMIN" \
+		setpriv --bounding-set=-all,+bpf,+net_admin \
+		BPFTOOL net attach netfilter pinned "$PINS/drop" "$FAMILY" "${HERE[@]}" \
+		netns "$NS_ROUTER"
+	expect_nothing_attached
+}
+
+# Nor to say whose a link is, but that something is there.
+test_taken_without_cap_sys_admin()
+{
+	attach_here
+	expect_error "taken by " "$HELPERS/nf_prog" exec "$NS_ROUTER" \
+		setpriv --bounding-set=-all,+bpf,+net_admin \
+		BPFTOOL net attach netfilter pinned "$PINS/drop" "$FAMILY" "${HERE[@]}"
+	expect_program "$(here_pin)" accept
+	probe 4 client-server
+	expect_stats packets=1
+}
+
 test_pin_dir_missing()
 {
 	check_arguments "create it first with mkdir" "${HERE[@]}" \
@@ -421,6 +442,7 @@ add_test unknown_hook check_arguments "unknown hook 'ingress': expected prerouti
 add_test ambiguous_hook check_arguments "ambiguous hook 'p'" hook p
 add_test hook_5 check_arguments "unknown hook '5'" hook 5
 add_test hook_negative check_arguments "-1': expected prerouting" hook -1
+add_test hook_of_more_than_32_bits check_arguments "unknown hook '4294967298'" hook 4294967298
 add_test unknown_keyword check_arguments "unknown 'nonsense': expected one of 'inet'" "${HERE[@]}" nonsense
 add_test keyword_twice check_arguments "it was given before" "${HERE[@]}" hook input
 add_test family_twice check_arguments "a family was given before" ip6 "${HERE[@]}"

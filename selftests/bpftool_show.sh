@@ -230,6 +230,25 @@ test_defunct()
 	expect_match "the listing" "* defunct*" "$(bpftool net show | grep -w 30010)"
 }
 
+# A name of one's own that begins with a number does not tell a network namespace.
+test_pin_with_a_number()
+{
+	local pin=$BPFFS/netfilter/10-allow
+
+	mkdir -p "$BPFFS/netfilter"
+	attach_unique forward 30090 pin "$pin"
+	nf_prog detach "$pin"
+	expect_json "$(shown 30090)" ".pinned == [\"$pin\"]" 'has("netns_ino") | not'
+	rm "$pin"
+}
+
+test_without_cap_sys_admin()
+{
+	expect_fails -s 255 "can't list links" without_admin "$(type -P bpftool)" net show
+	expect_fails -s 255 "it takes CAP_SYS_ADMIN" \
+		without_admin "$(type -P bpftool)" -j net show
+}
+
 test_detached_is_gone()
 {
 	attach_unique forward 30014

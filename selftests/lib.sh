@@ -353,6 +353,12 @@ setup_bpftool()
 	FAMILY=$( ((INET)) && echo inet || echo ip)
 }
 
+# without_admin COMMAND...: on the router, with the capabilities to attach and no more.
+without_admin()
+{
+	nf_prog exec "$NS_ROUTER" setpriv --bounding-set=-all,+bpf,+net_admin "$@"
+}
+
 # needs_own NAME: something of linux/bpf_nf.h, which mainline has not.
 needs_own()
 {
