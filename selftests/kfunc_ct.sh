@@ -444,7 +444,9 @@ check_alloc_timeout()
 
 	track
 	attach kfunc/alloc inet forward 0
-	tell proto="$UDP" port=9999 other_port=6666 other_proto="$UDP" timeout=1500
+	# Until it is listed it has to be there.
+	tell proto="$UDP" port=9999 other_port=6666 other_proto="$UDP" \
+		timeout=$((2000 * ${NF_BPF_SLOW:-1}))
 	flow "$family" udp 9999 send
 	expect_told packets=1 found=1 ret=0
 	expect_entry "$family" 6666 "*dport=6666 *"
