@@ -19,9 +19,6 @@
 #include "kselftest_harness.h"
 #include "helpers/nf_fault.h"
 #include "helpers/nf_test.h"
-
-/* Made for kernels whose vmlinux.h has the types of the kernel functions. */
-#if __has_include("kfunc_faults.skel.h")
 #include "kfunc_faults.skel.h"
 
 enum { PORT = 7001, NAT_PORT = 7002, OTHER_PORT = 7003 };
@@ -665,13 +662,3 @@ int main(int argc, char **argv)
 {
 	return nf_fault_main(argc, argv);
 }
-
-#else
-
-int main(int argc, char **argv)
-{
-	puts("1..0 # SKIP built for a kernel without kernel functions for programs");
-	return KSFT_SKIP;
-}
-
-#endif

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /* Calls of what no kernel has, or not so: none of them loads. */
+/* One of them is declared otherwise below. */
+#define BPF_NO_KFUNC_PROTOTYPES
 #include "vmlinux.h"
 #include <bpf/bpf_helpers.h>
 

@@ -1,0 +1,20 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * In place of a test whose programs are made of types that only this project's kernel
+ * has, where vmlinux.h is of another: see PROGS in the Makefile.
+ */
+#include <stdio.h>
+
+#include "kselftest.h"
+#include "nf_test.h"
+
+int main(void)
+{
+	puts("TAP version 13");
+	if (nf_patched()) {
+		puts("1..1\nnot ok 1 built for another kernel: make selftests");
+		return KSFT_FAIL;
+	}
+	puts("1..0 # SKIP built for a kernel without the types of its programs");
+	return KSFT_SKIP;
+}
