@@ -52,9 +52,9 @@ TEST(store_bytes)
 	const __u8 state[] = { NF_INET_PRE_ROUTING, NFPROTO_IPV4 };
 	long stored = 0, refused = 0, changed = 0;
 	struct packet_test_run *skel;
-	time_t end = now() + SECONDS;
 	__u8 packet[64] = {}, out[64];
 	pthread_t thread;
+	time_t end;
 
 	if (nf_btf_offset("bpf_nf_ctx", "data") < 0)
 		NF_LACKS(return, "packet pointers");
@@ -63,7 +63,9 @@ TEST(store_bytes)
 	memcpy(packet, &iph, sizeof(iph));
 	skel->bss->length = 1;
 	ASSERT_EQ(0, pthread_create(&thread, NULL, change, &skel->bss->buffer[0]));
-	while (now() < end) {
+	/* On a slow kernel until both were there to be found, however long it takes. */
+	end = now() + SECONDS;
+	while (now() < end || !stored || !refused) {
 		struct bpf_test_run_opts opts = {
 			.sz = sizeof(opts),
 			.data_in = packet,
@@ -84,9 +86,6 @@ TEST(store_bytes)
 	stop = true;
 	pthread_join(thread, NULL);
 	EXPECT_EQ(0, changed);
-	/* Both were there to be found. */
-	EXPECT_LT(0, stored);
-	EXPECT_LT(0, refused);
 	printf("# stored %ld times, refused %ld times, changed %ld times\n", stored,
 	       refused, changed);
 	packet_test_run__destroy(skel);
