@@ -280,12 +280,25 @@ test_overwrite_under_traffic()
 		(($(< "$file") > 0)) || fail "$file: nothing was sent"
 		sent=$((sent + $(< "$file")))
 	done
-	wait_for all_arrived "$sent" || fail "$sent sent, $(seen_of "") received"
+	seen=$(($(seen_of one) + $(seen_of two)))
+	wait_for all_arrived "$sent" ||
+		fail "$sent sent, $seen judged, $(seen_of "") received, $(overflows) lost for want of room"
 	seen=$(($(seen_of one) + $(seen_of two)))
 	expect_eq "datagrams sent and judged" "$sent" "$seen"
 	(($(seen_of two) > 0)) || fail "the new program has seen nothing"
 	COUNTED[datagrams]=$sent
 	print_counts overwrite
+}
+
+# Packets that found the queue of a processor full.
+overflows()
+{
+	local total=0 _ lost
+
+	while read -r _ lost _; do
+		total=$((total + 16#$lost))
+	done < /proc/net/softnet_stat
+	echo "$total"
 }
 
 all_arrived()
