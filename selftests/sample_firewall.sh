@@ -179,8 +179,8 @@ test_errors()
 	expect_fails -s 2 "not a client" firewall allow udp 192.0.2.1 1 from 0.0.0.0 53
 	expect_fails -s 2 "not a client" firewall allow udp ::1 1 from ::
 	expect_fails -s 1 "No such file" "$SAMPLES/firewall" -m "$PINS/none" list
-	expect_fails -s 1 "does not hold rules" "$SAMPLES/firewall" -m "$PINS/stats" list
-	expect_fails -s 1 "does not hold rules" "$SAMPLES/firewall" -m "$PINS/stats" \
+	expect_fails -s 1 "not the map of firewall.bpf.o" "$SAMPLES/firewall" -m "$PINS/stats" list
+	expect_fails -s 1 "not the map of firewall.bpf.o" "$SAMPLES/firewall" -m "$PINS/stats" \
 		allow udp 192.0.2.1 1
 	expect_fails -s 1 "No such file" firewall remove udp 192.0.2.1 1
 	expect_eq "rules" "$before" "$(firewall list)"

@@ -194,15 +194,18 @@ static int open_rules(const char *path)
 	int map;
 
 	map = bpf_obj_get(path);
-	if (map < 0)
+	if (map < 0) {
+		failed("open", path);
 		return -1;
+	}
 	if (!bpf_map_get_info_by_fd(map, &info, &len) &&
 	    info.type == BPF_MAP_TYPE_HASH &&
 	    info.key_size == sizeof(struct bpf_nf_tuple) &&
 	    info.value_size == sizeof(struct firewall_rule))
 		return map;
+	fprintf(stderr, "firewall: open: %s: not the map of firewall.bpf.o: give its pin\n",
+		path);
 	close(map);
-	errno = EMEDIUMTYPE;
 	return -1;
 }
 
@@ -236,13 +239,8 @@ int main(int argc, char **argv)
 		if (strcmp(*argv, commands[i].name))
 			continue;
 		map = open_rules(path);
-		if (map < 0 && errno == EMEDIUMTYPE) {
-			fprintf(stderr, "firewall: open: %s: it does not hold rules: %s\n",
-				path, "give the pin of the map in firewall.bpf.o");
-			return 1;
-		}
 		if (map < 0)
-			return failed("open", path);
+			return 1;
 		return commands[i].run(map, argv + 1);
 	}
 	return wrong("no such command");
