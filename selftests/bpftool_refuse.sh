@@ -102,6 +102,10 @@ test_no_capability_to_enter()
 		BPFTOOL net attach netfilter pinned "$PINS/drop" "$FAMILY" "${HERE[@]}" \
 		netns "$NS_ROUTER"
 	expect_nothing_attached
+
+	attach_here
+	probe 4 client-server
+	expect_stats packets=1
 }
 
 # Nor to say whose a link is, but that something is there.

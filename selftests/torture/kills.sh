@@ -280,9 +280,8 @@ test_overwrite_under_traffic()
 		(($(< "$file") > 0)) || fail "$file: nothing was sent"
 		sent=$((sent + $(< "$file")))
 	done
-	seen=$(($(seen_of one) + $(seen_of two)))
 	wait_for all_arrived "$sent" ||
-		fail "$sent sent, $seen judged, $(seen_of "") received, $(overflows) lost for want of room"
+		fail "$sent sent, judged by each $(seen_of one) and $(seen_of two), $(seen_of "") received, $(overflows) lost for want of room"
 	seen=$(($(seen_of one) + $(seen_of two)))
 	expect_eq "datagrams sent and judged" "$sent" "$seen"
 	(($(seen_of two) > 0)) || fail "the new program has seen nothing"
