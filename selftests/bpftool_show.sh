@@ -219,6 +219,22 @@ test_two_pins()
 		".pinned | contains([\"$PINS/links/second\"])"
 }
 
+# A pin is at as many places as its file system, however often each is mounted over.
+test_mounted_over()
+{
+	local pin pins
+
+	attach_unique forward 30091
+	pin=$(here_pin "$FAMILY" 30091)
+	mkdir "$WORK/mounted"
+	# shellcheck disable=SC2016 # that shell expands it
+	pins=$(unshare -m sh -c 'mount --bind "$1" "$2"; mount --bind "$1" "$2"; shift 2; exec "$@"' \
+		sh "$BPFFS" "$WORK/mounted" bpftool -j net show |
+		jq -c '.[].netfilter[] | select(.priority == 30091) | .pinned | sort')
+	expect_json "$pins" "length == 2" "index(\"$pin\")" \
+		"index(\"$WORK/mounted${pin#"$BPFFS"}\")"
+}
+
 test_defunct()
 {
 	attach_unique forward 30010
