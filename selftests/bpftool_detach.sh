@@ -80,19 +80,27 @@ test_all_pins_are_removed()
 # The policy stays in force, and the message says what detaches it.
 test_pin_that_cannot_be_removed()
 {
-	local pin
+	local pin first last id
 
 	attach_here
 	pin=$(here_pin)
+	id=$(link_id "$pin")
+	# Whichever of them is removed first is put back.
+	first=$PINS/links/first last=$PINS/links/last
+	nf_prog pin "$pin" "$first"
+	nf_prog pin "$pin" "$last"
 	# Nobody removes a mount point.
 	# shellcheck disable=SC2016 # that shell expands it
 	expect_fails "can't remove its pin $pin, so it is still attached" \
 		unshare -m sh -c 'mount --bind "$1" "$1" && shift && exec "$@"' sh "$pin" \
 		bpftool net detach netfilter "$FAMILY" "${HERE[@]}" netns "$NS_ROUTER"
+	expect_eq "links of the other pins" "$id $id" "$(link_id "$first") $(link_id "$last")"
 	probe 4 client-server
 	expect_stats packets=1
 	detach "$FAMILY" "${HERE[@]}" netns "$NS_ROUTER"
-	[[ ! -e $pin ]] || fail "$pin is still there"
+	for pin in "$pin" "$first" "$last"; do
+		[[ ! -e $pin ]] || fail "$pin is still there"
+	done
 	probe 4 client-server
 	expect_stats packets=1
 }
