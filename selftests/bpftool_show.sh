@@ -235,6 +235,23 @@ test_mounted_over()
 		"index(\"$WORK/mounted${pin#"$BPFFS"}\")"
 }
 
+# Where nothing tells the namespace of a link, the listing of one says so.
+test_untold()
+{
+	local json
+
+	hold accept "$FAMILY" forward 30092
+	json=$(bpftool -j net show netns "$NS_ROUTER")
+	if [[ -n $(shown 30092 netns "$NS_ROUTER") ]]; then
+		expect_json "$json" '.[0] | has("netfilter_untold") | not'
+	else
+		expect_json "$json" '.[0].netfilter_untold > 0'
+		expect_match "the note" "*more link* may be in netns $NS_ROUTER*" \
+			"$(bpftool net show netns "$NS_ROUTER" 2>&1)"
+	fi
+	kill "$HELD"
+}
+
 test_defunct()
 {
 	attach_unique forward 30010
