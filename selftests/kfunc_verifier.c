@@ -17,6 +17,7 @@
 #include "kselftest_harness.h"
 #include "helpers/nf_test.h"
 #include "helpers/nf_verifier.h"
+#include "kfunc_verifier.skel.h"
 
 enum { KFUNC_MODULE = 1, CONNTRACK_MODULE, NAT_MODULE, NR_MODULES };
 
@@ -115,6 +116,20 @@ FIXTURE_TEARDOWN(ct)
 
 #define ACCEPT RETURN(NF_ACCEPT)
 
+/* The skeleton's only program @name. */
+#define LOAD_PROGRAM(name) ({						\
+	struct kfunc_verifier *skel = kfunc_verifier__open();		\
+	int err;							\
+									\
+	ASSERT_NE(NULL, skel);						\
+	bpf_program__set_autoload(skel->progs.name, true);		\
+	bpf_program__set_log_buf(skel->progs.name, self->log,		\
+				 sizeof(self->log));			\
+	err = kfunc_verifier__load(skel);				\
+	kfunc_verifier__destroy(skel);					\
+	err;								\
+})
+
 /* Of a tuple at fp-64, and options at fp-16. */
 #define TUPLE_AND_OPTS							\
 	STACK(BPF_REG_2, -64),						\
@@ -169,6 +184,17 @@ NF_TEST_F(ct, lookup_leaked)
 		     BPF_MOV64_REG(BPF_REG_1, BPF_REG_0),
 		     CT_RELEASE,
 		     ACCEPT);
+}
+
+/* What a function does behind a tail call is not done when that succeeds. */
+NF_TEST_F(ct, release_behind_a_tail_call)
+{
+	libbpf_set_print(NULL);
+	EXPECT_GT(0, LOAD_PROGRAM(releases_behind));
+	EXPECT_NE(NULL, strstr(self->log, "Unreleased reference"))
+		TH_LOG("%s", self->log);
+	EXPECT_EQ(0, LOAD_PROGRAM(releases_before))
+		TH_LOG("%s", self->log);
 }
 
 NF_TEST_F(ct, release_twice)

@@ -378,9 +378,6 @@ NF_TEST_F(packet, endless_loop)
 }
 
 /* subprogram(data, data_end), behind the main program. */
-#define CALL_SUBPROGRAM(insns)						\
-	BPF_RAW_INSN(BPF_JMP | BPF_CALL, 0, BPF_PSEUDO_CALL, 0, insns)
-
 NF_TEST_F(packet, subprogram)
 {
 	EXPECT_LOADS(POINTERS,
@@ -946,6 +943,51 @@ NF_TEST_F(packet, tail_call_of_a_subprogram)
 		TH_LOG("%s", self->log);
 	EXPECT_EQ(0, LOAD_PROGRAM(jumps_below_and_reloads))
 		TH_LOG("%s", self->log);
+}
+
+#define EXPECT_PROGRAM_REFUSED(name, message) do {			\
+	EXPECT_GT(0, LOAD_PROGRAM(name));				\
+	EXPECT_NE(NULL, strstr(self->log, message))			\
+		TH_LOG("no '%s' in: %s", message, self->log);		\
+} while (0)
+
+#define EXPECT_PROGRAM_LOADS(name)					\
+	EXPECT_EQ(0, LOAD_PROGRAM(name))				\
+		TH_LOG("%s", self->log)
+
+/* With a verdict that is not the number behind the tail call. */
+NF_TEST_F(packet, tail_call_returns_a_verdict)
+{
+	libbpf_set_print(NULL);
+	EXPECT_PROGRAM_REFUSED(trusts_the_return, "R4 unbounded memory access");
+	EXPECT_PROGRAM_LOADS(bounds_the_return);
+}
+
+/* And without what is written behind it. */
+NF_TEST_F(packet, tail_call_skips_a_write)
+{
+	libbpf_set_print(NULL);
+	EXPECT_PROGRAM_REFUSED(trusts_the_stack, "invalid indirect access to stack R3");
+	EXPECT_PROGRAM_LOADS(bounds_the_stack);
+}
+
+/* A callback may be called again: what it has pulled its caller had pointers to. */
+NF_TEST_F(packet, callback_that_pulls)
+{
+	libbpf_set_print(NULL);
+	EXPECT_PROGRAM_LOADS(callback_reads);
+	EXPECT_PROGRAM_REFUSED(callback_reads_and_pulls,
+			       "outdates packet pointers on the stack of frame 0");
+	EXPECT_PROGRAM_REFUSED(callback_reads_and_calls,
+			       "outdates packet pointers on the stack of frame 0");
+	EXPECT_PROGRAM_LOADS(callback_reloads);
+}
+
+/* Its verdict would be what ends the loop. */
+NF_TEST_F(packet, tail_call_of_a_callback)
+{
+	libbpf_set_print(NULL);
+	EXPECT_PROGRAM_REFUSED(callback_jumps, "callback return");
 }
 
 /* What comes behind one of the program itself, it did not jump to. */

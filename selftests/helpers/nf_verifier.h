@@ -87,6 +87,10 @@ static inline int nf_verifier_load(char *log, size_t log_size, enum bpf_prog_typ
 #define CALL(func)							\
 	BPF_RAW_INSN(BPF_JMP | BPF_CALL, 0, 0, 0, func)
 
+/* @insns: how many there are between the call and the subprogram. */
+#define CALL_SUBPROGRAM(insns)						\
+	BPF_RAW_INSN(BPF_JMP | BPF_CALL, 0, BPF_PSEUDO_CALL, 0, insns)
+
 /* @module: 0 for the kernel itself. */
 #define CALL_KFUNC(module, id)						\
 	BPF_RAW_INSN(BPF_JMP | BPF_CALL, 0, BPF_PSEUDO_KFUNC_CALL, module, id)

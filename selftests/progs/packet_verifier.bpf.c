@@ -140,6 +140,133 @@ int jumps(struct bpf_nf_ctx *ctx)
 	return 1;
 }
 
+/* What a function returns behind a tail call is not what its caller gets. */
+static __noinline int jump_or_4(struct bpf_nf_ctx *ctx)
+{
+	int four = 4;
+
+	bpf_tail_call(ctx, &jump, 0);
+	asm volatile("" : "+r"(four));
+	return four;
+}
+
+SEC("?netfilter")
+int trusts_the_return(struct bpf_nf_ctx *ctx)
+{
+	__u32 len = (5 - jump_or_4(ctx)) * 32 | 1;
+	char buffer[64];
+
+	return !bpf_skb_load_bytes((void *)ctx, 0, buffer, len);
+}
+
+SEC("?netfilter")
+int bounds_the_return(struct bpf_nf_ctx *ctx)
+{
+	__u32 len = (jump_or_4(ctx) & 31) + 1;
+	char buffer[64];
+
+	return !bpf_skb_load_bytes((void *)ctx, 0, buffer, len);
+}
+
+/* Nor is what it writes there written. */
+static __noinline int jump_or_write(struct bpf_nf_ctx *ctx, __u64 *len)
+{
+	bpf_tail_call(ctx, &jump, 0);
+	*len = 64;
+	return 0;
+}
+
+SEC("?netfilter")
+int trusts_the_stack(struct bpf_nf_ctx *ctx)
+{
+	__u64 len = 128;
+	char buffer[64];
+
+	jump_or_write(ctx, &len);
+	return !bpf_skb_load_bytes((void *)ctx, 0, buffer, len);
+}
+
+SEC("?netfilter")
+int bounds_the_stack(struct bpf_nf_ctx *ctx)
+{
+	__u64 len = 32;
+	char buffer[64];
+
+	jump_or_write(ctx, &len);
+	return !bpf_skb_load_bytes((void *)ctx, 0, buffer, len);
+}
+
+struct walk {
+	struct bpf_nf_ctx *ctx;
+	struct iphdr *iph;
+};
+
+static long read_header(__u32 i, struct walk *walk)
+{
+	sum += walk->iph->ttl;
+	return 0;
+}
+
+static long read_header_and_pull(__u32 i, struct walk *walk)
+{
+	sum += walk->iph->ttl;
+	return bpf_skb_pull_data((void *)walk->ctx, 1000) != 0;
+}
+
+static long read_header_and_call(__u32 i, struct walk *walk)
+{
+	sum += walk->iph->ttl;
+	return pull(walk->ctx) != 0;
+}
+
+static long pull_and_reload(__u32 i, struct bpf_nf_ctx **ctx)
+{
+	struct iphdr *iph;
+
+	bpf_skb_pull_data((void *)*ctx, 1000);
+	iph = (*ctx)->data;
+	if ((void *)(iph + 1) > (*ctx)->data_end)
+		return 1;
+	sum += iph->ttl;
+	return 0;
+}
+
+static long jump_away(__u32 i, struct bpf_nf_ctx **ctx)
+{
+	bpf_tail_call(*ctx, &jump, 0);
+	return 0;
+}
+
+#define LOOP_PROGRAM(name, callback)					\
+	SEC("?netfilter")						\
+	int name(struct bpf_nf_ctx *ctx)				\
+	{								\
+		struct walk walk = { ctx, ctx->data };			\
+									\
+		if ((void *)(walk.iph + 1) > ctx->data_end)		\
+			return 1;					\
+		bpf_loop(2, callback, &walk, 0);			\
+		return 1;						\
+	}
+
+LOOP_PROGRAM(callback_reads, read_header)
+LOOP_PROGRAM(callback_reads_and_pulls, read_header_and_pull)
+LOOP_PROGRAM(callback_reads_and_calls, read_header_and_call)
+
+SEC("?netfilter")
+int callback_reloads(struct bpf_nf_ctx *ctx)
+{
+	bpf_loop(2, pull_and_reload, &ctx, 0);
+	return 1;
+}
+
+SEC("?netfilter")
+int callback_jumps(struct bpf_nf_ctx *ctx)
+{
+	bpf_loop(2, jump_away, &ctx, 0);
+	return 1;
+}
+
 SEC("?freplace")
 int extends_1(struct bpf_nf_ctx *ctx)
 {

@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: GPL-2.0
+/* What only compiled code has, as tail calls of functions; see kfunc_verifier.c. */
+#include "vmlinux.h"
+#include <bpf/bpf_helpers.h>
+
+char _license[] SEC("license") = "GPL";
+
+struct nf_conn *bpf_nf_ct_get(struct bpf_nf_ctx *ctx) __ksym;
+void bpf_ct_release(struct nf_conn *ct) __ksym;
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PROG_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, __u32);
+} jump SEC(".maps");
+
+static __noinline int jump_and_release(struct bpf_nf_ctx *ctx, struct nf_conn *ct)
+{
+	bpf_tail_call(ctx, &jump, 0);
+	bpf_ct_release(ct);
+	return 0;
+}
+
+static __noinline int release_and_jump(struct bpf_nf_ctx *ctx, struct nf_conn *ct)
+{
+	bpf_ct_release(ct);
+	bpf_tail_call(ctx, &jump, 0);
+	return 0;
+}
+
+SEC("?netfilter")
+int releases_behind(struct bpf_nf_ctx *ctx)
+{
+	struct nf_conn *ct = bpf_nf_ct_get(ctx);
+
+	if (ct)
+		jump_and_release(ctx, ct);
+	return 1;
+}
+
+SEC("?netfilter")
+int releases_before(struct bpf_nf_ctx *ctx)
+{
+	struct nf_conn *ct = bpf_nf_ct_get(ctx);
+
+	if (ct)
+		release_and_jump(ctx, ct);
+	return 1;
+}
