@@ -92,10 +92,28 @@ check_snat()
 	expect_told packets=1 ret=0
 }
 
+# What is for the router itself is translated where it gets there.
+check_snat_input()
+{
+	local family=$1 right=ROUTER_RIGHT_IP$1 left=ROUTER_LEFT_IP$1 client=CLIENT_IP$1
+	local FLOW_TO=$NS_ROUTER FLOW_TO_ADDRESS=${!left}
+	local -n words=RIGHT_WORDS$1
+
+	nat_hooks
+	flow "$family" udp 9999 send
+	expect_outcome "delivered ${!client} 40000"
+	nf_prog exec "$NS_ROUTER" conntrack -F
+	attach kfunc/nat inet input 99
+	tell proto="$UDP" port=9999 "${words[@]}" nat_port=5555 manip="$SRC"
+	flow "$family" udp 9999 send
+	expect_outcome "delivered ${!right} 5555"
+	expect_told packets=1 ret=0
+}
+
 # refused HOOK PRIORITY ERROR NAME=VALUE...: the packet passes as it was.
 refused()
 {
-	local hook=$1 priority=$2 error=$3 client=CLIENT_IP$family
+	local hook=$1 priority=$2 error=$3 client=${CLIENT:-CLIENT_IP$family}
 
 	shift 3
 	attach kfunc/nat inet "$hook" "$priority"
@@ -120,6 +138,8 @@ check_refused()
 	refused prerouting -150 "$EOPNOTSUPP" manip="$SRC"
 	refused forward 0 "$EOPNOTSUPP" manip="$DST"
 	refused postrouting 0 "$EOPNOTSUPP" manip="$DST"
+	FLOW_FROM=$NS_ROUTER CLIENT=ROUTER_RIGHT_IP$family \
+		refused output -150 "$EOPNOTSUPP" manip="$SRC"
 	# Conntrack is at -200, the hooks of NAT at -100 and 100.
 	refused prerouting -250 "$ENOENT" manip="$DST"
 	refused prerouting -99 "$EBUSY" manip="$DST"
@@ -127,7 +147,8 @@ check_refused()
 	check_dnat "$family" udp "$UDP"
 }
 
-# bpf_ct_set_nat_info(), for a connection that is still to come.
+# bpf_ct_set_nat_info(), for a connection that is still to come: without an address it
+# does nothing, and a second time either.
 check_set_nat_info()
 {
 	local family=$1 client=CLIENT_IP$1
@@ -141,7 +162,7 @@ check_set_nat_info()
 	expect_outcome "icmp *"
 	nf_prog exec "$NS_ROUTER" conntrack -F
 	flow "$family" udp 9999 send
-	expect_told packets=1 found=1 ret=0
+	expect_told packets=1 found=1 state=-"$EINVAL" ret=0 status=-"$EBUSY"
 	FLOW_LISTEN=8888 flow "$family" udp 6666 send
 	expect_outcome "delivered ${!client} 40000"
 }
@@ -152,6 +173,7 @@ for family in 4 6; do
 	add_test "dnat_reply_ipv$family" check_dnat_reply $family
 	add_test "snat_forward_ipv$family" check_snat $family forward 0
 	add_test "snat_postrouting_ipv$family" check_snat $family postrouting 99
+	add_test "snat_input_ipv$family" check_snat_input $family
 	add_test "refused_ipv$family" check_refused $family
 	add_test "set_nat_info_ipv$family" check_set_nat_info $family
 done

@@ -476,6 +476,21 @@ NF_TEST_F(packet, store_flags)
 	}
 }
 
+/* The hash is that of the flow before, unless the store says that it is not. */
+NF_TEST_F(packet, store_and_hash)
+{
+	/* The end of the source address. */
+	self->skel->bss->offset = variant->pf == IP ? 15 : 23;
+	self->skel->bss->flags = 0;
+	EXPECT_EQ(0, RUN(store_and_hash));
+	EXPECT_EQ(77, self->out[self->skel->bss->offset]);
+	self->skel->bss->flags = BPF_F_RECOMPUTE_CSUM;
+	EXPECT_EQ(0, RUN(store_and_hash));
+	self->skel->bss->flags = BPF_F_INVALIDATE_HASH;
+	EXPECT_EQ(1, RUN(store_and_hash));
+	EXPECT_EQ(77, self->out[self->skel->bss->offset]);
+}
+
 /* --- checksums ----------------------------------------------------------------- */
 
 #define REPLACE(name, _offset, _from, _to, _flags) ({			\
@@ -741,6 +756,13 @@ NF_TEST_F(packet, csum_diff_of_nothing)
 	EXPECT_EQ(0x12345678, RUN(csum_nothing));
 }
 
+NF_TEST_F(packet, csum_diff_of_null)
+{
+	EXPECT_EQ(-EINVAL, RUN(csum_push_null));
+	EXPECT_EQ(-EINVAL, RUN(csum_pull_null));
+	EXPECT_EQ(0x12345678, (self->skel->bss->seed = 0x12345678, RUN(csum_nothing)));
+}
+
 NF_TEST_F(packet, csum_diff_of_the_packet)
 {
 	self->skel->bss->seed = 0;
@@ -823,6 +845,12 @@ NF_TEST_F(packet, frag_info_of_another_size)
 	EXPECT_EQ(0, self->skel->bss->frag_flags);
 }
 
+NF_TEST_F(packet, frag_info_of_null)
+{
+	EXPECT_EQ(-EINVAL, RUN(frag_info_null));
+	EXPECT_EQ(0, RUN(frag_info));
+}
+
 NF_TEST_F(packet, tail_call)
 {
 	int target = bpf_program__fd(self->skel->progs.jump_target);
@@ -837,6 +865,22 @@ NF_TEST_F(packet, tail_call)
 	EXPECT_EQ(2, self->skel->bss->runs);
 	EXPECT_EQ(variant->pf == IP ? 4 : 6, self->skel->bss->ret);
 	EXPECT_EQ(NF_DROP, self->opts.retval);
+}
+
+/* What is jumped to from a static function returns to that function's caller. */
+NF_TEST_F(packet, tail_call_of_a_subprogram)
+{
+	int target = bpf_program__fd(self->skel->progs.jump_target);
+	int map = bpf_map__fd(self->skel->maps.jump);
+	__u32 key = 0;
+
+	EXPECT_EQ(4, RUN(jump_below));
+	ASSERT_EQ(0, bpf_map_update_elem(map, &key, &target, BPF_ANY));
+	self->skel->bss->runs = 0;
+	ASSERT_EQ(0, run(self, self->skel->progs.jump_below));
+	EXPECT_EQ(2, self->skel->bss->runs);
+	EXPECT_EQ(NF_DROP, self->skel->bss->ret);
+	EXPECT_EQ(NF_ACCEPT, self->opts.retval);
 }
 
 /* One of another type would get a context that it does not know. */

@@ -358,6 +358,9 @@ BPF_CALL_5(bpf_nf_csum_diff, const void *, from, u32, from_size,
 	if (unlikely((from_size | to_size) % sizeof(u32) ||
 		     (u64)from_size + to_size > MAX_BPF_STACK))
 		return -EINVAL;
+	/* Whatever the size is, the verifier lets a pointer pass that may be NULL. */
+	if (unlikely((from_size && !from) || (to_size && !to)))
+		return -EINVAL;
 
 	if (to_size)
 		sum = csum_partial(to, to_size, sum);
@@ -772,12 +775,13 @@ static void bpf_nf_fill_frag_info(const struct bpf_nf_ctx_kern *ctx,
  * @info: filled in
  * @info__sz: bytes of @info, sizeof(struct bpf_nf_frag_info)
  *
- * Return: 0, or -EINVAL for another size
+ * Return: 0, or -EINVAL for NULL or another size
  */
 __bpf_kfunc int bpf_nf_frag_info(struct bpf_nf_ctx *ctx,
 				 struct bpf_nf_frag_info *info, u32 info__sz)
 {
-	if (info__sz != sizeof(*info))
+	/* The verifier lets a pointer pass that may be NULL. */
+	if (!info || info__sz != sizeof(*info))
 		return -EINVAL;
 
 	bpf_nf_fill_frag_info(bpf_nf_ctx_kern(ctx), info);

@@ -22,7 +22,8 @@ int info(struct bpf_nf_ctx *ctx)
 		return ACCEPT;
 	tell(KFUNC_ret, bpf_nf_ct_info(ctx, &info, sizeof(info)));
 	tell(KFUNC_state, info.state);
-	tell(KFUNC_status, info.status);
+	/* Whether it is assured by now, is a question of time. */
+	tell(KFUNC_status, info.status & (IPS_CONFIRMED | IPS_SEEN_REPLY));
 	tell(KFUNC_mark, info.mark);
 	tell(KFUNC_zone, info.zone);
 	tell(KFUNC_zone_dir, info.zone_dir);
@@ -224,8 +225,10 @@ int alloc(struct bpf_nf_ctx *ctx)
 	init->ct.mark = told(KFUNC_new_mark);
 	if (told(KFUNC_addr0)) {
 		read_addr(&addr);
+		tell(KFUNC_state, bpf_ct_set_nat_info(init, NULL, 0, NF_NAT_MANIP_DST));
 		tell(KFUNC_ret, bpf_ct_set_nat_info(init, &addr, told(KFUNC_nat_port),
 						    NF_NAT_MANIP_DST));
+		tell(KFUNC_status, bpf_ct_set_nat_info(init, &addr, 0, NF_NAT_MANIP_DST));
 	}
 	ct = bpf_ct_insert_entry(init);
 	if (ct)

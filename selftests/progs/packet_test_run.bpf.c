@@ -26,6 +26,14 @@ struct {
 	__type(value, __u32);
 } jump SEC(".maps");
 
+/* Of values that are large enough, and none is there. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct bpf_nf_frag_info);
+} empty SEC(".maps");
+
 #define PROGRAM(name)							\
 	static __always_inline __s64 do_##name(struct bpf_nf_ctx *ctx);	\
 									\
@@ -117,6 +125,17 @@ PROGRAM(csum_nothing)
 	return bpf_csum_diff(NULL, 0, NULL, 0, seed);
 }
 
+/* The verifier knows the size of what is not there. */
+PROGRAM(csum_push_null)
+{
+	return bpf_csum_diff(NULL, 0, bpf_map_lookup_elem(&empty, &runs), 4, seed);
+}
+
+PROGRAM(csum_pull_null)
+{
+	return bpf_csum_diff(bpf_map_lookup_elem(&empty, &runs), 4, NULL, 0, seed);
+}
+
 /* The first 20 bytes of the packet, in place. */
 PROGRAM(csum_packet)
 {
@@ -130,6 +149,16 @@ PROGRAM(csum_packet)
 PROGRAM(hash)
 {
 	return bpf_get_hash_recalc((void *)ctx);
+}
+
+PROGRAM(store_and_hash)
+{
+	__u32 before = bpf_get_hash_recalc((void *)ctx);
+	__u8 byte = 77;
+
+	if (bpf_skb_store_bytes((void *)ctx, offset, &byte, sizeof(byte), flags))
+		return -1;
+	return before != bpf_get_hash_recalc((void *)ctx);
 }
 
 PROGRAM(cookie)
@@ -179,6 +208,12 @@ PROGRAM(frag_info_too_long)
 	return ask(ctx, 2 * sizeof(struct bpf_nf_frag_info));
 }
 
+PROGRAM(frag_info_null)
+{
+	return bpf_nf_frag_info(ctx, bpf_map_lookup_elem(&empty, &runs),
+				sizeof(struct bpf_nf_frag_info));
+}
+
 SEC("netfilter")
 int jump_target(struct bpf_nf_ctx *ctx)
 {
@@ -196,5 +231,22 @@ int jump_from(struct bpf_nf_ctx *ctx)
 	runs++;
 	bpf_tail_call(ctx, &jump, 0);
 	ret = -1;
+	return 1;
+}
+
+static __noinline int jump_or_4(struct bpf_nf_ctx *ctx)
+{
+	int four = 4;
+
+	bpf_tail_call(ctx, &jump, 0);
+	asm volatile("" : "+r"(four));
+	return four;
+}
+
+SEC("netfilter")
+int jump_below(struct bpf_nf_ctx *ctx)
+{
+	runs++;
+	ret = jump_or_4(ctx);
 	return 1;
 }
