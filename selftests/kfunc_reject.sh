@@ -220,11 +220,12 @@ check_fragments()
 	if ((family == 4)); then
 		tell proto="$UDP" type="$ICMPX" times=1
 		probe 4 client-server -z 1400,480,912
-		expect_told packets=4
+		# The first one, and the sentinel behind, have a header.
+		expect_told packets=4 refused=2
 	else
 		tell proto=44 type="$ICMPX" times=1
 		probe 6 client-server -z 1400,480,912
-		expect_told packets=3 ret=-"$EBADMSG"
+		expect_told packets=3 refused=2 ret=-"$EBADMSG"
 	fi
 	expect_delivered "2784 intact"
 	tell proto="$UDP" port=9999 type="$ICMPX" times=1 verdict=0
@@ -251,6 +252,58 @@ check_multicast()
 	done
 	expect_eq "errors sent" "$before" "$(sent_unreachable)"
 	rejected "$family" "$ICMPX" 0 "$(unreachable "$family") 0"
+
+	# Here no device has found it to be one of these.
+	detach_all
+	attach kfunc/reject inet output 0
+	before=$(sent_unreachable)
+	for to in "${addresses[@]}"; do
+		tell proto="$UDP" port=9999 type="$ICMPX" times=1
+		FLOW_FROM=$NS_ROUTER FLOW_TO_ADDRESS=$to flow "$family" udp 9999 send
+		expect_outcome "lost"
+		expect_told packets=1 ret=-"$EADDRNOTAVAIL"
+	done
+	expect_eq "errors sent" "$before" "$(sent_unreachable)"
+	tell proto="$UDP" port=9999 type="$ICMPX" times=1 verdict=0
+	FLOW_FROM=$NS_ROUTER flow "$family" udp 9999 send
+	expect_outcome "*icmp $(unreachable "$family") 0"
+	expect_told packets=1 ret=0
+}
+
+# The answer copies the options, which have to have room in it.
+check_options()
+{
+	local family=4 options before
+
+	# Record route (11 bytes), one of nothing, time stamps (28).
+	options=options=070b04$(printf '%016d' 0)01441c0500$(printf '%048d' 0)
+	limits 0
+	attach kfunc/reject ip forward 0
+	tell proto="$UDP" type="$ICMPX" code=3 times=1 verdict=0
+	flow 4 udp 9999 "$options" send
+	expect_outcome "icmp 3 13"
+	expect_told packets=1 ret=0
+
+	# A length written over ends where the header does, and goes over the other.
+	nft_router -f - <<-EOF2
+	table ip t {
+		chain c {
+			type filter hook forward priority -10;
+			udp dport 9999 @nh,168,8 set 40 counter
+		}
+	}
+	EOF2
+	before=$(sent_unreachable)
+	tell proto="$UDP" type="$ICMPX" code=3 times=1 verdict=0
+	flow 4 udp 9999 "$options" send
+	expect_outcome "lost"
+	expect_told packets=1 ret=-"$EBADMSG"
+	expect_nft_counter "ip t c" 1
+	expect_eq "errors sent" "$before" "$(sent_unreachable)"
+	nft_router flush ruleset
+	tell proto="$UDP" type="$ICMPX" code=3 times=1 verdict=0
+	flow 4 udp 9999 "$options" send
+	expect_outcome "icmp 3 13"
 }
 
 # An error about an error: the server's, whose port nobody listens to.
@@ -370,6 +423,7 @@ check_test_run()
 	expect_eq "errors sent" $((before + 1)) "$(sent_unreachable)"
 }
 
+add_test "ip_options_ipv4" check_options
 for family in 4 6; do
 	for name in codes icmpx bad_codes postrouting drop icmp_for_tcp fragments \
 		    multicast error rate answers accepted test_run; do

@@ -580,8 +580,8 @@ static int bpf_nf_reject_code(u8 pf, u32 type, u32 code)
 }
 
 /* An answer copies the options at the offsets that were found when the packet
- * came, by the lengths that are there now. Who writes to packets may have
- * changed these.
+ * came, by the lengths that are there now, into a buffer that has room for all
+ * of them. Who writes to packets may have changed these.
  */
 static bool bpf_nf_reject_ip_options_ok(const struct sk_buff *skb)
 {
@@ -589,7 +589,7 @@ static bool bpf_nf_reject_ip_options_ok(const struct sk_buff *skb)
 	const u8 offsets[] = { opt->srr, opt->rr, opt->ts, opt->cipso };
 	unsigned int end = sizeof(struct iphdr) + opt->optlen;
 	const u8 *iph = skb_network_header(skb);
-	unsigned int i, len;
+	unsigned int i, len, total = 0;
 
 	if (!opt->optlen)
 		return true;
@@ -601,7 +601,8 @@ static bool bpf_nf_reject_ip_options_ok(const struct sk_buff *skb)
 		if (offsets[i] + 2 >= end)
 			return false;
 		len = iph[offsets[i] + 1];
-		if (len < 3 || offsets[i] + len > end)
+		total += len;
+		if (len < 3 || offsets[i] + len > end || total > opt->optlen)
 			return false;
 	}
 	return true;

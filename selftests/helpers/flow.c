@@ -35,6 +35,7 @@ static const char usage[] =
 	"           sends them back: \"echoed N\" if all are as they were, else \"damaged\",\n"
 	"           or \"stuck\" and how many came back\n"
 	"  size=N   datagrams have N bytes from here on (10)\n"
+	"  options=HEX  the client sends these IPv4 options from here on\n"
 	"  burst=N  the client sends N datagrams: \"errors N\", as many as were answered\n"
 	"           by an ICMP error\n"
 	"  flood=N  the same, and nobody looks at the answers: \"sent N\"\n"
@@ -299,6 +300,20 @@ static void do_echo(struct flow *flow, int count)
 		printf("echoed %d\n", count);
 }
 
+static void do_options(struct flow *flow, const char *hex)
+{
+	unsigned char options[40];
+	size_t size;
+
+	for (size = 0; size < sizeof(options) && hex[0] && hex[1]; size++, hex += 2)
+		if (sscanf(hex, "%2hhx", options + size) != 1)
+			wrong(hex);
+	if (*hex)
+		wrong(hex);
+	if (setsockopt(flow->client, IPPROTO_IP, IP_OPTIONS, options, size))
+		die("options");
+}
+
 static void do_step(struct flow *flow, const char *step)
 {
 	if (!strcmp(step, "send")) {
@@ -310,6 +325,8 @@ static void do_step(struct flow *flow, const char *step)
 		do_echo(flow, atoi(step + 5));
 	} else if (!strncmp(step, "size=", 5)) {
 		flow->size = atoi(step + 5);
+	} else if (!strncmp(step, "options=", 8)) {
+		do_options(flow, step + 8);
 	} else if (!strncmp(step, "burst=", 6)) {
 		do_burst(flow, atoi(step + 6));
 	} else if (!strncmp(step, "flood=", 6)) {

@@ -35,6 +35,7 @@
 #define KFUNC_OUTPUTS(X)						\
 	X(packets)	/* all so far */				\
 	X(found)	/* all that a kfunc returned an entry for */	\
+	X(refused)	/* all that bpf_nf_reject() did not answer */	\
 	X(ret)		/* of the last kfunc, or opts.error */		\
 	X(state)							\
 	X(status)							\

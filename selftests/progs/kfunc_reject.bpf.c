@@ -35,12 +35,16 @@ SEC("netfilter")
 int reject(struct bpf_nf_ctx *ctx)
 {
 	__u32 times, i;
+	int err;
 
 	if (!meant(ctx))
 		return ACCEPT;
 	times = told(KFUNC_times);
-	for (i = 0; i < 64 && i < times; i++)
-		tell(KFUNC_ret, bpf_nf_reject(ctx, told(KFUNC_type),
-					      told(KFUNC_code)));
+	for (i = 0; i < 64 && i < times; i++) {
+		err = bpf_nf_reject(ctx, told(KFUNC_type), told(KFUNC_code));
+		tell(KFUNC_ret, err);
+		if (err)
+			count(KFUNC_refused);
+	}
 	return told(KFUNC_verdict) & 1;
 }
