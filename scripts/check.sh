@@ -67,6 +67,9 @@ main()
 	mkdir -p "$BUILD"
 	of_one=$(count_tests 1)
 	of_two=$(count_tests 2)
+	# None at all is a list that could not be made.
+	[[ -n $PATTERN ]] || ((of_one && of_two)) ||
+		die "selftests/run.sh -l: lists $of_one and $of_two tests"
 	if ((of_one + of_two)); then
 		note "# selftests, in the guest"
 		run_selftests "$of_one" "$of_two"

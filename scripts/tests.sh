@@ -10,7 +10,8 @@ failed=0
 skipped=0
 
 # run_part NAME COMMAND...: takes the counts of a part out of its output, and adds
-# them up. A part that fails without saying what counts as one failure of its own.
+# them up. A part that fails without saying what, or that counts nothing, is one
+# failure of its own.
 run_part()
 {
 	local name=$1 rc=0 counts _passed _failed _skipped
@@ -22,8 +23,8 @@ run_part()
 	passed=$((passed + _passed))
 	failed=$((failed + _failed))
 	skipped=$((skipped + _skipped))
-	if ((rc != 0 && _failed == 0)); then
-		note "not ok $name: exit status $rc"
+	if ((rc != 0 && _failed == 0)) || [[ -z $counts ]]; then
+		note "not ok $name: exit status $rc${counts:+, $counts}"
 		failed=$((failed + 1))
 	fi
 }

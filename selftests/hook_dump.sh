@@ -87,6 +87,7 @@ test_other_namespace_is_not_told()
 	needs_hook_dump
 	attach_in "$NS_SERVER" accept ip forward 3
 	expect_hook ip forward 3 ""
+	NS_ROUTER=$NS_SERVER expect_hook ip forward 3 "$(bpf_hook accept)"
 }
 
 test_two_programs_in_order()

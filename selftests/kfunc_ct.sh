@@ -11,6 +11,8 @@ needs_kfunc
 
 # enum bpf_nf_ct_state
 declare -ri INVALID=1 ESTABLISHED=2 RELATED=4 NEW=8 UNTRACKED=64
+# IPS_SEEN_REPLY, IPS_CONFIRMED
+declare -ri CONFIRMED_AND_REPLIED=10
 declare -ri UDP=17
 declare -ri ENOENT=2 EINVAL=22 ENOSPC=28 ENONET=64 EPROTO=71
 
@@ -82,7 +84,7 @@ check_states()
 	expect_outcome "delivered *, delivered *"
 	expect_told packets=4 state="$ESTABLISHED" dir=1
 	flow "$family" udp 9999 send
-	expect_told packets=5 state="$ESTABLISHED" dir=0
+	expect_told packets=5 state="$ESTABLISHED" dir=0 status="$CONFIRMED_AND_REPLIED"
 }
 
 # To a port where nobody listens: the server's error passes the router.
@@ -230,11 +232,13 @@ check_mark_event()
 
 	track
 	attach kfunc/mark inet forward 0
-	nf_prog exec "$NS_ROUTER" timeout 30 conntrack -E -e UPDATES \
+	# By its path: of a function the shell would be killed.
+	"$HELPERS/nf_prog" exec "$NS_ROUTER" timeout 30 conntrack -E -e UPDATES \
 		-f "ipv$family" > "$WORK/events" 2> "$WORK/events.err" &
 	listener=$!
 	wait_for heard_event "$family"
 	kill "$listener"
+	wait "$listener" || :
 }
 
 # An entry that is older than the listener has no events.
@@ -358,7 +362,19 @@ check_lookup()
 	expect_told packets=1 found=1 ret=0
 }
 
-# Its own packet's reply is the other direction of the entry.
+# A reply's tuple is the other direction of the entry, which its packet before made.
+check_lookup_reply()
+{
+	local family=$1
+
+	track
+	attach kfunc/lookup inet forward 0
+	tell proto="$UDP" port=9999 other_port="$FROM_PORT" other_proto="$UDP"
+	flow "$family" udp 9999 send reply
+	expect_outcome "delivered *, delivered *"
+	expect_told packets=2 found=1 ret=0 dir=1
+}
+
 check_lookup_zone()
 {
 	local family=$1 meant=(proto="$UDP" port=9999 other_port=7777 other_proto="$UDP")
@@ -481,7 +497,7 @@ check_sizes()
 for family in 4 6; do
 	for name in states related invalid untracked zone local reassembled mark \
 		    mark_event direct labels labels_of_nft labels_too_late lookup \
-		    lookup_zone lookup_netns alloc alloc_timeout sizes; do
+		    lookup_reply lookup_zone lookup_netns alloc alloc_timeout sizes; do
 		add_test "${name}_ipv$family" "check_$name" $family
 	done
 done

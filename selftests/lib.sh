@@ -252,11 +252,13 @@ needs_family()
 # read_stats [DIR]: into STATS, by the names in progs/policy.h.
 read_stats()
 {
-	local line
+	local line stats
 
+	stats=$(nf_prog stats "$PINS/${1-}/stats")
+	STATS=()
 	while read -r line; do
 		STATS[${line%%=*}]=${line#*=}
-	done < <(nf_prog stats "$PINS/${1-}/stats")
+	done <<< "$stats"
 }
 
 # expect_stats NAME=VALUE..., expect_stats_of DIR NAME=VALUE...
@@ -421,6 +423,8 @@ expect_json()
 	local text=$1 filter
 
 	shift
+	# Of nothing jq finds nothing wrong.
+	[[ $text == *[![:space:]]* ]] || fail "no JSON: nothing"
 	jq . <<< "$text" > /dev/null || fail "no JSON: $text"
 	for filter; do
 		jq -e "$filter" <<< "$text" > /dev/null || fail "not $filter: $text"

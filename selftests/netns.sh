@@ -36,6 +36,7 @@ check_initial_namespace()
 
 	LINK=$PINS/links/initial
 	nf_prog attach "$PINS/drop" "$pf" forward 31000 pin "$LINK"
+	expect_link "$LINK" priority=31000
 	probe "$family" client-server
 	expect_delivered "92 intact"
 	expect_stats packets=0

@@ -140,8 +140,9 @@ run_program()
 {
 	local status=0
 
+	# On a line of its own, whatever the program has ended with.
 	timeout --kill-after=10 "$TEST_TIMEOUT" "$1" </dev/null 2>&1 || status=$?
-	echo "exit-status $status"
+	printf '\nexit-status %s\n' "$status"
 }
 
 print_output()
@@ -177,7 +178,7 @@ take_result()
 
 run_file()
 {
-	local name=$1 program seen=0 plan=-1 status=none line start since
+	local name=$1 program seen=0 plan=-1 status=255 line start since
 	local failed_before=$failed skipped_before=$skipped taint_before
 	local output=()
 
@@ -207,7 +208,7 @@ run_file()
 			since=$EPOCHREALTIME
 		elif [[ $line == "# figure: "* ]]; then
 			printf '  %s\n' "${line#"# figure: "}"
-		else
+		elif [[ -n $line ]]; then
 			output+=("$line")
 		fi
 	done < <(run_program "$program")

@@ -48,6 +48,16 @@ test_one_fails()
 	expect_run 1 "1 passed, 1 failed, 0 skipped" "told you so"
 }
 
+test_last_line_without_an_end()
+{
+	fake bad <<-'EOF2'
+	printf '%s\n' 1..1 "ok 1 a"
+	printf %s "not quite"
+	exit 3
+	EOF2
+	expect_run 1 "1 passed, 1 failed, 0 skipped" "exit status 3"
+}
+
 test_output_of_what_passed_is_not_shown()
 {
 	local output

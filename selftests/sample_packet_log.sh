@@ -235,7 +235,7 @@ test_full()
 {
 	nsenter --net="/run/netns/$NS_ROUTER" -- "$SAMPLE" > /dev/full 2> "$WORK/errors" &
 	LOGGER=$!
-	wait_for grep -q attached "$WORK/errors"
+	wait_for -t 60 grep -q attached "$WORK/errors"
 	flow 4 udp 9999 send
 	expect_outcome "delivered *"
 	! wait "$LOGGER" || fail "succeeded"

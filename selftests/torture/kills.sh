@@ -31,8 +31,15 @@ setup()
 	# Out of the way of read_state().
 	mkdir -p "$PINS/server"
 	PIN_DIRS+=("$PINS/server")
+	# Those of a test before may still be on their way out.
+	wait_for -t 30 no_links || :
 	BEFORE=$(nf_prog links)
 	PIN=$(here_pin)
+}
+
+no_links()
+{
+	(($(nf_prog links) == 0))
 }
 
 # Copies that need not come over 9p each time.

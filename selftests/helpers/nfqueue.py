@@ -1,0 +1,65 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0
+#
+# Accepts what comes to an NFQUEUE, so that the packet goes on from this process.
+#
+#   nfqueue.py QUEUE    prints "bound", then a line for each packet
+#
+# Messages and attributes are those of linux/netfilter/nfnetlink_queue.h.
+
+import socket
+import struct
+import sys
+
+NETLINK_NETFILTER = 12
+SUBSYS_QUEUE = 3
+MSG_PACKET, MSG_VERDICT, MSG_CONFIG = 0, 1, 2
+CFG_CMD, CFG_PARAMS = 1, 2
+CMD_BIND = 1
+COPY_META = 1
+PACKET_HDR, VERDICT_HDR = 1, 2
+REQUEST, ACK = 1, 4
+NLMSG_ERROR = 2
+NF_ACCEPT = 1
+
+
+def message(kind, flags, queue, *attributes):
+    body = struct.pack(">BBH", socket.AF_UNSPEC, 0, queue)
+    for number, value in attributes:
+        body += struct.pack("=HH", 4 + len(value), number) + value
+        body += bytes(-len(value) % 4)
+    return struct.pack("=IHHII", 16 + len(body), SUBSYS_QUEUE << 8 | kind, flags, 0, 0) + body
+
+
+def configure(netlink, queue, attribute, value):
+    netlink.send(message(MSG_CONFIG, REQUEST | ACK, queue, (attribute, value)))
+    kind, error = struct.unpack_from("=4xH10xi", netlink.recv(65536))
+    if kind != NLMSG_ERROR or error:
+        sys.exit(f"nfqueue.py: queue {queue}: {-error}")
+
+
+def packet_id(data):
+    at = 20
+    while at < len(data):
+        length, number = struct.unpack_from("=HH", data, at)
+        if number == PACKET_HDR:
+            return data[at + 4:at + 8]
+        at += (length + 3) & ~3
+    sys.exit("nfqueue.py: a packet without a number")
+
+
+def main():
+    queue = int(sys.argv[1])
+    netlink = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, NETLINK_NETFILTER)
+    netlink.bind((0, 0))
+    configure(netlink, queue, CFG_CMD, struct.pack(">BBH", CMD_BIND, 0, 0))
+    configure(netlink, queue, CFG_PARAMS, struct.pack(">IB", 0, COPY_META))
+    print("bound", flush=True)
+    while True:
+        number = packet_id(netlink.recv(65536))
+        netlink.send(message(MSG_VERDICT, REQUEST, queue,
+                             (VERDICT_HDR, struct.pack(">I", NF_ACCEPT) + number)))
+        print("accepted", flush=True)
+
+
+main()
