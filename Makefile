@@ -58,7 +58,7 @@ demo: kernel-if-needed tools samples ## a router under four policies, with real 
 	tools/guest/run -- tools/router/demo.sh
 
 .PHONY: check
-check: kernel-if-needed tools samples selftests ## every test in the guest, then check-patches; TEST=pattern runs some
+check: kernel-if-needed tools samples selftests ## every test in the guest, then bench-guard and check-patches; TEST=pattern runs some
 	scripts/check.sh $(TEST)
 
 .PHONY: torture

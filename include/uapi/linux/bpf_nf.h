@@ -20,7 +20,9 @@
  *			BPF_NETFILTER, strict without
  *			BPF_F_NETFILTER_IP_DEFRAG, a place that is neither or
  *			both of before and after, or that comes with a priority,
- *			or a relative link that is not a netfilter link
+ *			relative_fd without a place or of the wrong kind, a
+ *			relative link that is not a netfilter link, or prog_fd
+ *			that is not a program
  * -EAFNOSUPPORT	pf is not NFPROTO_IPV4, NFPROTO_IPV6 or NFPROTO_INET, or
  *			defragmentation is asked for and not built for pf
  * -EPROTO		hooknum is not one of the five of enum nf_inet_hooks
@@ -32,11 +34,13 @@
  *			when that is the one next to a relative program
  * -ESRCH		the relative link or program is not at this hook of this
  *			network namespace
- * -EBADF, -ENOENT	no such relative link or program
+ * -EBADF, -ENOENT	no such relative link or program; no such prog_fd
  * -EAGAIN		the relative link, by id, is not complete yet
  * -ENOENT		the module for defragmentation could not be loaded
  * -EOVERFLOW		too many users of defragmentation in this namespace
- * -E2BIG		the hook has its maximum of 1024 entries
+ * -E2BIG		the hook has its maximum of 1024 entries, or the
+ *			attribute has something behind what bpf() knows
+ * -EMFILE, -ENFILE	no file descriptor is left
  * -ENOMEM		out of memory
  *
  * BPF_LINK_UPDATE fails with
@@ -125,9 +129,10 @@ struct bpf_nf_frag_info {
  *
  * A program that calls one of them loads when the module is loaded, and keeps it
  * loaded. Sizes (the __sz arguments) are exact. A pointer that is NULL, a size,
- * flag or enum value that is not documented: -EINVAL, without a look at anything
- * else. What the kernel was built without (conntrack, its marks, labels or zones,
- * NAT, one address family) is absent, or says -EOPNOTSUPP.
+ * flag or enum value that is not documented: -EINVAL, before a look at anything
+ * else (at a tuple, after the options). What the kernel was built without
+ * (conntrack, its marks, labels or zones, NAT, one address family) is absent, or
+ * says -EOPNOTSUPP.
  *
  * bpf_nf_ct_get() returns the packet's entry or NULL; bpf_nf_ct_info() does not
  * fail otherwise.

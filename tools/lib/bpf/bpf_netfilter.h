@@ -149,9 +149,9 @@ struct bpf_nf_flow {
  * @BPF_NF_PARSED: all of struct bpf_nf_flow is true of the packet
  * @BPF_NF_PARSE_LATER: a later fragment: there are no ports and no ICMP type
  * @BPF_NF_PARSE_CUT: it ends within its headers (the first eight bytes of the
- *	transport header belong to them), be it a first fragment or all there is:
- *	the addresses and @fragment are true, @protocol and @l4_off are of the
- *	first header that is missing
+ *	transport header belong to them where there are ports or an ICMP type),
+ *	be it a first fragment or all there is: the addresses and @fragment are
+ *	true, @protocol and @l4_off are of the first header that is missing
  * @BPF_NF_PARSE_CHAIN: more than BPF_NF_MAX_EXTENSIONS extension headers, or
  *	another fragment header behind that of a fragment: the addresses are true
  * @BPF_NF_PARSE_MALFORMED: neither an IPv4 nor an IPv6 header: nothing is true
@@ -562,7 +562,8 @@ bpf_nf_pkt_parse(const struct bpf_nf_pkt *pkt, struct bpf_nf_flow *flow)
  * What only kernels with nf-bpf have. A vmlinux.h of one of these has the same
  * names, another has not: so here they stand for ones that are the header's own.
  * Which numbers mean what, and what each function returns, is in
- * include/uapi/linux/bpf_nf.h and Documentation/bpf/prog_netfilter.rst.
+ * include/uapi/linux/bpf_nf.h, and in prog_netfilter_packet.rst and
+ * prog_netfilter_kfuncs.rst of Documentation/bpf/.
  */
 #define bpf_nf_frag_info	bpf_nf_frag_info___nf
 #define bpf_nf_ct_get		bpf_nf_ct_get___nf
