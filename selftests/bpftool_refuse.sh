@@ -199,7 +199,7 @@ test_taken_offers_a_free_priority()
 
 test_taken_by_an_nft_chain()
 {
-	type -P nft >/dev/null || skip "nft is not installed"
+	type -P nft >/dev/null || lacks "nft"
 	needs_listed_hooks
 	nft_router 'table ip fw { chain guard { type filter hook forward priority 7; }; }'
 	expect_taken "guard"
@@ -208,7 +208,7 @@ test_taken_by_an_nft_chain()
 
 test_taken_by_an_nft_chain_cannot_be_overwritten()
 {
-	type -P nft >/dev/null || skip "nft is not installed"
+	type -P nft >/dev/null || lacks "nft"
 	nft_router 'table ip fw { chain guard { type filter hook forward priority 7; }; }'
 	expect_taken "taken by" overwrite
 }
@@ -281,7 +281,7 @@ test_after_is_taken()
 test_before_is_taken_by_an_nft_chain()
 {
 	needs_own BPF_F_NETFILTER_BEFORE
-	type -P nft >/dev/null || skip "nft is not installed"
+	type -P nft >/dev/null || lacks "nft"
 	needs_listed_hooks
 	attach_here
 	nft_router 'table ip fw { chain guard { type filter hook forward priority 6; }; }'

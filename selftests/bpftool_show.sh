@@ -145,7 +145,7 @@ test_counter_of_fragments()
 {
 	skip_without conntrack
 	needs_own BPF_NF_LINK_STATS
-	type -P nft >/dev/null || skip "nft is not installed"
+	type -P nft >/dev/null || lacks "nft"
 	attach_unique forward 30022 strict
 	probe 4 client-server -z 1400,480,912
 	expect_json "$(shown 30022)" '.accepted == 2' '.dropped_fragments == 0'

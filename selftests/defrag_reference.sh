@@ -168,7 +168,7 @@ check_conntrack_keeps_it()
 {
 	local pf=$1 family=$2
 
-	type -P nft >/dev/null || skip "nft is not installed"
+	type -P nft >/dev/null || lacks "nft"
 	nft_router "table $NFT_INET t {
 		chain c { type filter hook forward priority 0; ct state new; }; }"
 	expect_defrag "$family" reassembled

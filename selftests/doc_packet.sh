@@ -65,6 +65,12 @@ test_too_many_pieces()
 	expect_link "$LINK" accepted=3 dropped=1
 }
 
+# A change of their form must not leave out any.
+test_every_block_is_an_example()
+{
+	expect_eq "examples" "$(grep -c '^\.\. code-block:: c$' "$DOC")" "$(examples | wc -l)"
+}
+
 for name in $(examples); do
 	[[ $name == few_pieces ]] || add_test "$name" check_example "$name"
 done

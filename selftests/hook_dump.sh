@@ -120,7 +120,7 @@ test_function_is_named()
 test_beside_an_nft_chain()
 {
 	needs_hook_dump
-	type -P nft >/dev/null || skip "nft is not installed"
+	type -P nft >/dev/null || lacks "nft"
 	nft_router 'table ip t { chain c { type filter hook forward priority 0; }; }'
 	attach accept ip forward 1
 	expect_hook ip forward 0 "1 -"
@@ -131,7 +131,7 @@ test_nft_list_hooks()
 {
 	local listing
 
-	type -P nft >/dev/null || skip "nft is not installed"
+	type -P nft >/dev/null || lacks "nft"
 	needs_hook_dump
 	attach accept ip forward 37
 	listing=$(nft_router list hooks ip)

@@ -135,7 +135,7 @@ check_exit_with_queue_and_conntrack()
 {
 	local pf=$1 family=$2
 
-	type -P nft >/dev/null || skip "nft is not installed"
+	type -P nft >/dev/null || lacks "nft"
 	needs_defunct_links
 	nft_router "table $NFT_INET t {
 		chain c { type filter hook forward priority 10; ct state new; }; }"
@@ -187,7 +187,7 @@ check_exit_with_tracked_queue()
 	local pf=$1 family=$2 flags=$3
 
 	skip_without conntrack
-	type -P nft >/dev/null || skip "nft is not installed"
+	type -P nft >/dev/null || lacks "nft"
 	needs_defunct_links
 	# shellcheck disable=SC2086 # none or one
 	attach accept "$pf" input 0 $flags

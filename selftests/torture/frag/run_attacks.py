@@ -413,13 +413,14 @@ def main():
     print(f"TAP version 13\n1..{len(results)}")
     print(f"# figure: seed {seed}, {len({r.number for r in ROWS})} rows of the list, "
           f"{len(ROWS)} cases", flush=True)
-    router, sent = Router(os.environ, sys.argv[1]), 0
+    router, sent, ran = Router(os.environ, sys.argv[1]), 0, 0
     only = os.environ.get("NF_BPF_CASE", "")
     for number, (mode, hook, row, order) in enumerate(results, 1):
         name = f"case_{row.number:02}_{row.name}_ipv{row.families[0]}_{mode}_{order}"
         if only not in name:
             print(f"ok {number} {name} # SKIP not NF_BPF_CASE")
             continue
+        ran += 1
         if (router.mode, router.hook) != (mode, hook):
             router.attach(mode, hook)
         run = Run(router, row, order, seed, build(row, order == "denied", os.environ))
@@ -433,7 +434,9 @@ def main():
         failed += bool(problems)
         print(f"{'not ok' if problems else 'ok'} {number} {name}", flush=True)
     print(f"# figure: {sent} packets sent")
-    return 1 if failed else 0
+    if not ran:
+        print(f"# NF_BPF_CASE={only}: no case has such a name")
+    return 1 if failed or not ran else 0
 
 
 if __name__ == "__main__":
