@@ -784,6 +784,19 @@ NF_TEST_F(packet, hash_is_of_the_flow)
 	EXPECT_NE(first, RUN(hash));
 }
 
+NF_TEST_F(packet, fib_lookup_errors)
+{
+	self->skel->bss->from = variant->pf == IP ? AF_INET : AF_INET6;
+	self->skel->bss->flags = 0;
+	EXPECT_LE(0, RUN(fib));
+	EXPECT_EQ(-EINVAL, RUN(fib_too_short));
+	self->skel->bss->flags = ~0ULL;
+	EXPECT_EQ(-EINVAL, RUN(fib));
+	self->skel->bss->flags = 0;
+	self->skel->bss->from = AF_UNIX;
+	EXPECT_EQ(-EAFNOSUPPORT, RUN(fib));
+}
+
 NF_TEST_F(packet, netns_cookie)
 {
 	__u64 cookie, of_init;

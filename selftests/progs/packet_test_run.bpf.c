@@ -161,6 +161,21 @@ PROGRAM(store_and_hash)
 	return before != bpf_get_hash_recalc((void *)ctx);
 }
 
+/* Of address family @from, to no address, from the loopback device. */
+PROGRAM(fib)
+{
+	struct bpf_fib_lookup params = { .family = from, .ifindex = 1 };
+
+	return bpf_fib_lookup((void *)ctx, &params, sizeof(params), flags);
+}
+
+PROGRAM(fib_too_short)
+{
+	struct bpf_fib_lookup params = { .family = from, .ifindex = 1 };
+
+	return bpf_fib_lookup((void *)ctx, &params, sizeof(params) - 1, flags);
+}
+
 PROGRAM(cookie)
 {
 	return bpf_get_netns_cookie(ctx);
