@@ -38,12 +38,7 @@ unreachable()
 # "Destination unreachable" messages that the router has sent.
 sent_unreachable()
 {
-	# shellcheck disable=SC2016 # columns of awk
-	nf_prog exec "$NS_ROUTER" awk '
-		/^Icmp: / && !column { for (column = 1; $column != "OutDestUnreachs";) column++; next }
-		/^Icmp: / { sum += $column }
-		/^Icmp6OutDestUnreachs/ { sum += $2 }
-		END { print sum }' "${SNMP[@]}"
+	snmp_counter "$NS_ROUTER" Icmp OutDestUnreachs Icmp6OutDestUnreachs
 }
 
 # rejected FAMILY TYPE CODE SEEN: a datagram, forwarded.

@@ -116,19 +116,7 @@ FIXTURE_TEARDOWN(ct)
 
 #define ACCEPT RETURN(NF_ACCEPT)
 
-/* The skeleton's only program @name. */
-#define LOAD_PROGRAM(name) ({						\
-	struct kfunc_verifier *skel = kfunc_verifier__open();		\
-	int err;							\
-									\
-	ASSERT_NE(NULL, skel);						\
-	bpf_program__set_autoload(skel->progs.name, true);		\
-	bpf_program__set_log_buf(skel->progs.name, self->log,		\
-				 sizeof(self->log));			\
-	err = kfunc_verifier__load(skel);				\
-	kfunc_verifier__destroy(skel);					\
-	err;								\
-})
+#define LOAD_PROGRAM(name) LOAD_OF_SKELETON(kfunc_verifier, name)
 
 /* Of a tuple at fp-64, and options at fp-16. */
 #define TUPLE_AND_OPTS							\

@@ -110,6 +110,18 @@ if without ipv6; then
 	NFT_INET=ip
 fi
 
+# snmp_counter NETNS GROUP IPV4_NAME IPV6_NAME: of both families together, such as
+# Ip ReasmFails Ip6ReasmFails.
+snmp_counter()
+{
+	# shellcheck disable=SC2016 # columns of awk
+	nf_prog exec "$1" awk -v group="$2:" -v four="$3" -v six="$4" '
+		$1 == group && !column { for (column = 1; $column != four;) column++; next }
+		$1 == group { sum += $column }
+		$1 == six { sum += $2 }
+		END { print sum }' "${SNMP[@]}"
+}
+
 # skip_without PART: for a test whose subject needs it.
 skip_without()
 {

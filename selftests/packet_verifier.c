@@ -885,19 +885,7 @@ NF_TEST_F(packet, frag_info_of_another_type)
 
 /* --- compiled programs: global subprograms are found by their BTF ------------- */
 
-/* The skeleton's only program @name: loads, or not and says @message. */
-#define LOAD_PROGRAM(name) ({						\
-	struct packet_verifier *skel = packet_verifier__open();		\
-	int err;							\
-									\
-	ASSERT_NE(NULL, skel);						\
-	bpf_program__set_autoload(skel->progs.name, true);		\
-	bpf_program__set_log_buf(skel->progs.name, self->log,		\
-				 sizeof(self->log));			\
-	err = packet_verifier__load(skel);				\
-	packet_verifier__destroy(skel);					\
-	err;								\
-})
+#define LOAD_PROGRAM(name) LOAD_OF_SKELETON(packet_verifier, name)
 
 NF_TEST_F(packet, global_subprogram)
 {

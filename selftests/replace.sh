@@ -43,16 +43,7 @@ stop_floods()
 # Packets that a family has forwarded in the router; datagrams, once whole.
 forwarded()
 {
-	in_ns "$NS_ROUTER" cat "${SNMP[@]}" | awk '
-		/^Ip: / && !column {
-			for (i = 2; i <= NF; i++)
-				if ($i == "ForwDatagrams")
-					column = i
-			next
-		}
-		/^Ip: / { sum += $column }
-		/^Ip6OutForwDatagrams/ { sum += $2 }
-		END { print sum }'
+	snmp_counter "$NS_ROUTER" Ip ForwDatagrams Ip6OutForwDatagrams
 }
 
 seen_of()

@@ -80,6 +80,20 @@ static inline int nf_verifier_load(char *log, size_t log_size, enum bpf_prog_typ
 		close(fd);						\
 } while (0)
 
+/* Of a skeleton's programs only @name. Return: 0, or an error and the verifier's words */
+#define LOAD_OF_SKELETON(skeleton, name) ({				\
+	struct skeleton *skel = skeleton##__open();			\
+	int err;							\
+									\
+	ASSERT_NE(NULL, skel);						\
+	bpf_program__set_autoload(skel->progs.name, true);		\
+	bpf_program__set_log_buf(skel->progs.name, self->log,		\
+				 sizeof(self->log));			\
+	err = skeleton##__load(skel);					\
+	skeleton##__destroy(skel);					\
+	err;								\
+})
+
 #define RETURN(verdict)							\
 	BPF_MOV64_IMM(BPF_REG_0, verdict),				\
 	BPF_EXIT_INSN()

@@ -3,29 +3,17 @@
 #include "vmlinux.h"
 #include <bpf/bpf_helpers.h>
 
+#include "jump.bpf.h"
+
 char _license[] SEC("license") = "GPL";
 
 struct nf_conn *bpf_nf_ct_get(struct bpf_nf_ctx *ctx) __ksym;
 void bpf_ct_release(struct nf_conn *ct) __ksym;
 
-struct {
-	__uint(type, BPF_MAP_TYPE_PROG_ARRAY);
-	__uint(max_entries, 1);
-	__type(key, __u32);
-	__type(value, __u32);
-} jump SEC(".maps");
-
 static __noinline int jump_and_release(struct bpf_nf_ctx *ctx, struct nf_conn *ct)
 {
 	bpf_tail_call(ctx, &jump, 0);
 	bpf_ct_release(ct);
-	return 0;
-}
-
-static __noinline int release_and_jump(struct bpf_nf_ctx *ctx, struct nf_conn *ct)
-{
-	bpf_ct_release(ct);
-	bpf_tail_call(ctx, &jump, 0);
 	return 0;
 }
 
@@ -45,6 +33,6 @@ int releases_before(struct bpf_nf_ctx *ctx)
 	struct nf_conn *ct = bpf_nf_ct_get(ctx);
 
 	if (ct)
-		release_and_jump(ctx, ct);
-	return 1;
+		bpf_ct_release(ct);
+	return jump_or_4(ctx) & 1;
 }

@@ -3,6 +3,8 @@
 #include "vmlinux.h"
 #include <bpf/bpf_helpers.h>
 
+#include "jump.bpf.h"
+
 char _license[] SEC("license") = "GPL";
 
 enum { BUFFER = 512, SMALL = 256 };
@@ -18,13 +20,6 @@ __u32 frag_flags, pieces, max_size;
 
 extern int bpf_nf_frag_info(struct bpf_nf_ctx *ctx, struct bpf_nf_frag_info *info,
 			    __u32 info__sz) __ksym;
-
-struct {
-	__uint(type, BPF_MAP_TYPE_PROG_ARRAY);
-	__uint(max_entries, 1);
-	__type(key, __u32);
-	__type(value, __u32);
-} jump SEC(".maps");
 
 /* Of values that are large enough, and none is there. */
 struct {
@@ -247,15 +242,6 @@ int jump_from(struct bpf_nf_ctx *ctx)
 	bpf_tail_call(ctx, &jump, 0);
 	ret = -1;
 	return 1;
-}
-
-static __noinline int jump_or_4(struct bpf_nf_ctx *ctx)
-{
-	int four = 4;
-
-	bpf_tail_call(ctx, &jump, 0);
-	asm volatile("" : "+r"(four));
-	return four;
 }
 
 SEC("netfilter")

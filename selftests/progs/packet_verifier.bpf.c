@@ -3,6 +3,8 @@
 #include "vmlinux.h"
 #include <bpf/bpf_helpers.h>
 
+#include "jump.bpf.h"
+
 char _license[] SEC("license") = "GPL";
 
 __u64 sum;
@@ -90,13 +92,6 @@ int global_pulls_and_reloads(struct bpf_nf_ctx *ctx)
 	return 1;
 }
 
-struct {
-	__uint(type, BPF_MAP_TYPE_PROG_ARRAY);
-	__uint(max_entries, 1);
-	__type(key, __u32);
-	__type(value, __u32);
-} jump SEC(".maps");
-
 static __noinline int jump_there(struct bpf_nf_ctx *ctx)
 {
 	bpf_tail_call(ctx, &jump, 0);
@@ -138,16 +133,6 @@ int jumps(struct bpf_nf_ctx *ctx)
 	bpf_tail_call(ctx, &jump, 0);
 	sum += iph->ttl;
 	return 1;
-}
-
-/* What a function returns behind a tail call is not what its caller gets. */
-static __noinline int jump_or_4(struct bpf_nf_ctx *ctx)
-{
-	int four = 4;
-
-	bpf_tail_call(ctx, &jump, 0);
-	asm volatile("" : "+r"(four));
-	return four;
 }
 
 SEC("?netfilter")

@@ -304,12 +304,7 @@ test_overwrite_under_traffic()
 # Fragments that a namespace had no use for, of both families.
 reassembly_failures()
 {
-	# shellcheck disable=SC2016 # columns of awk
-	nf_prog exec "$1" awk '
-		/^Ip: / && !column { for (column = 1; $column != "ReasmFails";) column++; next }
-		/^Ip: / { sum += $column }
-		/^Ip6ReasmFails/ { sum += $2 }
-		END { print sum }' "${SNMP[@]}"
+	snmp_counter "$1" Ip ReasmFails Ip6ReasmFails
 }
 
 # Packets that found the queue of a processor full.
