@@ -4,8 +4,13 @@
  *
  * Processors: 2
  */
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <netinet/ip.h>
 #include <sched.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 
 #include <linux/filter.h>
@@ -255,6 +260,11 @@ TEST(refused_before_reassembly)
 	close(prog_fd);
 }
 
+/* What is there for a moment is met by who runs meanwhile: the two floods have a
+ * processor, who attaches has the other.
+ */
+enum { FLOOD_CPU, ATTACH_CPU };
+
 static pid_t start_flood(void)
 {
 	const pid_t flood = fork();
@@ -262,6 +272,8 @@ static pid_t start_flood(void)
 	if (flood)
 		return flood;
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	if (nf_bind_cpu(FLOOD_CPU))
+		exit(1);
 	for (;;)
 		nf_send_loopback(64);
 }
@@ -285,6 +297,7 @@ TEST(refused_half_judges_nothing)
 	struct count *skel;
 	pid_t flood;
 
+	ASSERT_EQ(0, nf_bind_cpu(ATTACH_CPU));
 	ASSERT_EQ(0, nf_netns_new());
 	ASSERT_EQ(0, nf_netns_loopback_up());
 	skel = count__open_and_load();
@@ -311,6 +324,106 @@ TEST(refused_half_judges_nothing)
 	wait_for_more(&skel->bss->dropping_packets, 1);
 	kill(flood, SIGKILL);
 	waitpid(flood, NULL, 0);
+	close(fd);
+	close(second);
+	close(first);
+	count__destroy(skel);
+}
+
+/* Of a datagram's beginning, past reassembly; to @refused, how many were dropped. */
+static void flood_fragments(__u64 *refused)
+{
+	const struct sockaddr_in to = {
+		.sin_family = AF_INET,
+		.sin_addr.s_addr = htonl(INADDR_LOOPBACK),
+	};
+	const struct {
+		struct iphdr iph;
+		char data[8];
+	} fragment = {
+		.iph.version = 4,
+		.iph.ihl = 5,
+		.iph.ttl = 64,
+		.iph.protocol = IPPROTO_UDP,
+		.iph.id = htons(1),
+		.iph.frag_off = htons(IP_MF),
+		.iph.tot_len = htons(sizeof(fragment)),
+		.iph.saddr = htonl(INADDR_LOOPBACK),
+		.iph.daddr = htonl(INADDR_LOOPBACK),
+	};
+	const int fd = socket(AF_INET, SOCK_RAW, IPPROTO_RAW), on = 1;
+
+	if (setsockopt(fd, IPPROTO_IP, IP_NODEFRAG, &on, sizeof(on)))
+		return;
+	for (;;)
+		if (sendto(fd, &fragment, sizeof(fragment), 0, (void *)&to,
+			   sizeof(to)) < 0 && errno == EPERM)
+			__atomic_fetch_add(refused, 1, __ATOMIC_RELAXED);
+}
+
+static pid_t start_fragments(__u64 **refused)
+{
+	pid_t flood;
+
+	*refused = mmap(NULL, sizeof(**refused), PROT_READ | PROT_WRITE,
+			MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	if (*refused == MAP_FAILED)
+		return -1;
+	flood = fork();
+	if (flood)
+		return flood;
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	if (!nf_bind_cpu(FLOOD_CPU))
+		flood_fragments(*refused);
+	exit(1);
+}
+
+/* Nor does strict drop in that moment what the program would not have been given. */
+TEST(refused_half_drops_no_fragment)
+{
+	enum { ATTEMPTS = 2000 };
+	const struct nf_key half = { .pf = IP6, .hooknum = OUT };
+	const struct nf_key after = { .pf = IP, .hooknum = OUT, .priority = 1 };
+	struct nf_key key = {
+		.pf = INET,
+		.hooknum = OUT,
+		.flags = BPF_F_NETFILTER_IP_DEFRAG |
+			 BPF_F_NETFILTER_DEFRAG_STRICT,
+	};
+	int accepting, first, second, fd, i;
+	struct count *skel;
+	__u64 *refused;
+	pid_t flood;
+
+	if (!nf_patched())
+		NF_LACKS(return, "strict");
+	ASSERT_EQ(0, nf_bind_cpu(ATTACH_CPU));
+	ASSERT_EQ(0, nf_netns_new());
+	ASSERT_EQ(0, nf_netns_loopback_up());
+	skel = count__open_and_load();
+	ASSERT_NE(NULL, skel);
+	accepting = bpf_program__fd(skel->progs.first);
+	first = nf_link(accepting, &half);
+	ASSERT_LE(0, first);
+	second = nf_link(bpf_program__fd(skel->progs.second), &after);
+	ASSERT_LE(0, second);
+
+	flood = start_fragments(&refused);
+	ASSERT_LT(0, flood);
+	wait_for_more(&skel->bss->second_packets, 100);
+	for (i = 0; i < ATTEMPTS; i++)
+		ASSERT_EQ(-EBUSY, nf_link(accepting, &key));
+	EXPECT_EQ(0, READ_ONCE(*refused));
+
+	/* The fragments are of those that it would have dropped. */
+	wait_for_more(&skel->bss->second_packets, 100);
+	key.priority = -1;
+	fd = nf_link(accepting, &key);
+	ASSERT_LE(0, fd);
+	wait_for_more(refused, 1);
+	kill(flood, SIGKILL);
+	waitpid(flood, NULL, 0);
+	munmap(refused, sizeof(*refused));
 	close(fd);
 	close(second);
 	close(first);

@@ -129,15 +129,13 @@ NF_TEST_F(stats, kept_over_update)
 NF_TEST_F(stats, on_every_cpu)
 {
 	int cpu, used = 0;
-	cpu_set_t all, one;
+	cpu_set_t all;
 
 	ASSERT_EQ(0, sched_getaffinity(0, sizeof(all), &all));
 	for (cpu = 0; cpu < CPU_SETSIZE; cpu++) {
 		if (!CPU_ISSET(cpu, &all))
 			continue;
-		CPU_ZERO(&one);
-		CPU_SET(cpu, &one);
-		ASSERT_EQ(0, sched_setaffinity(0, sizeof(one), &one));
+		ASSERT_EQ(0, nf_bind_cpu(cpu));
 		ASSERT_EQ(0, nf_send_loopback(2));
 		used++;
 	}

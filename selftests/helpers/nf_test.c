@@ -596,14 +596,19 @@ int nf_module_references(const char *name)
 	return nr;
 }
 
-/* veth hands over on the sender's processor: what one sends keeps its order. */
-int nf_one_cpu(void)
+int nf_bind_cpu(int cpu)
 {
 	cpu_set_t set;
 
 	CPU_ZERO(&set);
-	CPU_SET(sched_getcpu(), &set);
+	CPU_SET(cpu, &set);
 	return sched_setaffinity(0, sizeof(set), &set) ? -errno : 0;
+}
+
+/* veth hands over on the sender's processor: what one sends keeps its order. */
+int nf_one_cpu(void)
+{
+	return nf_bind_cpu(sched_getcpu());
 }
 
 int nf_parse_address(const char *text, struct sockaddr_storage *address)

@@ -128,6 +128,8 @@ bool nf_module_is_loaded(const char *name);
 bool nf_defrag_unload(void);
 /* Of a module that is not loaded there are none. */
 int nf_module_references(const char *name);
+/* From here on this thread runs on that processor, or on the one that it is on. */
+int nf_bind_cpu(int cpu);
 int nf_one_cpu(void);
 int nf_parse_address(const char *text, struct sockaddr_storage *address);
 void nf_set_port(struct sockaddr_storage *address, int port);

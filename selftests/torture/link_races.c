@@ -1075,11 +1075,8 @@ static void check_coverage(int seconds)
 static void *run_thread(void *arg)
 {
 	struct thread *thread = arg;
-	cpu_set_t cpus;
 
-	CPU_ZERO(&cpus);
-	CPU_SET(thread->cpu, &cpus);
-	pthread_setaffinity_np(pthread_self(), sizeof(cpus), &cpus);
+	nf_bind_cpu(thread->cpu);
 	while (!atomic_load(&run.stop))
 		thread->loop(thread);
 	return NULL;

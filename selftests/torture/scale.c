@@ -100,13 +100,10 @@ static double ns_per_count;
 static void calibrate(void)
 {
 	const struct timespec pause = { .tv_nsec = 500 * 1000 * 1000 };
-	cpu_set_t cpus;
 	__u64 first;
 	long start;
 
-	CPU_ZERO(&cpus);
-	CPU_SET(0, &cpus);
-	sched_setaffinity(0, sizeof(cpus), &cpus);
+	nf_bind_cpu(0);
 	start = monotonic_ns();
 	first = counter();
 	nanosleep(&pause, NULL);
@@ -439,14 +436,11 @@ static void *storm(void *arg)
 {
 	struct stormer *stormer = arg;
 	const int cpus = sysconf(_SC_NPROCESSORS_ONLN);
-	cpu_set_t cpu;
 	__u64 random = 0x9e3779b97f4a7c15ULL * (stormer->nr + 1);
 	int slots[STORM_SLOTS], i, slot, fd;
 	struct nf_key key;
 
-	CPU_ZERO(&cpu);
-	CPU_SET(stormer->nr % cpus, &cpu);
-	sched_setaffinity(0, sizeof(cpu), &cpu);
+	nf_bind_cpu(stormer->nr % cpus);
 	memset(slots, 0xff, sizeof(slots));
 	for (i = 0; i < run.storm; i++) {
 		random ^= random << 13;
