@@ -291,6 +291,12 @@ expect_stats_of()
 	done
 }
 
+# link_layer_number ADDRESS: as the programs count it.
+link_layer_number()
+{
+	echo $((16#${1//:/}))
+}
+
 # probe FAMILY PATH [OPTION...]: a datagram from one namespace to another, see
 # helpers/frag_probe.c. FAMILY is 4 or 6, PATH one of the directions below. What
 # was seen is left in WIRE (OFFSET+LENGTH of each packet), OTHER (NEXTHDR:LENGTH

@@ -80,6 +80,31 @@ check_pulled()
 	esac
 }
 
+# What came to the router has the link layer header that it came with, at any hook.
+check_link_layer()
+{
+	local family=$1 hook=$2 path=client-server
+
+	[[ $hook != input ]] || path=client-router
+	attach packet/link_layer "$(pf_of "$family")" "$hook" 0
+	probe "$family" "$path" -z 1000
+	expect_stats_of packet packets=1 result=0 \
+		smac="$(link_layer_number "$CLIENT_MAC")" \
+		dmac="$(link_layer_number "$ROUTER_LEFT_MAC")"
+	expect_delivered "992 intact"
+}
+
+# What the router sends has none yet: zeroes, not what is before the packet in memory.
+check_no_link_layer()
+{
+	local family=$1 hook=$2
+
+	attach packet/link_layer "$(pf_of "$family")" "$hook" 0
+	probe "$family" router-server -z 1000
+	expect_stats_of packet packets=1 result="$EFAULT" smac=0 dmac=0
+	expect_delivered "992 intact"
+}
+
 # Ports that are in another piece than the beginning of the extension headers.
 check_extension_header()
 {
@@ -155,6 +180,16 @@ for family in 4 6; do
 		add_test "reassembled_at_${hook}_ipv$family" \
 			check_reassembled $family "$hook"
 		add_test "pulled_at_${hook}_ipv$family" check_pulled $family "$hook"
+	done
+done
+for family in 4 6; do
+	for hook in prerouting input forward postrouting; do
+		add_test "link_layer_at_${hook}_ipv$family" \
+			check_link_layer $family $hook
+	done
+	for hook in output postrouting; do
+		add_test "no_link_layer_at_${hook}_ipv$family" \
+			check_no_link_layer $family $hook
 	done
 done
 add_test extension_header_read_ipv6 check_extension_header read

@@ -141,6 +141,33 @@ int pull(struct bpf_nf_ctx *ctx)
 	return ACCEPT;
 }
 
+/* As it is written. */
+static __always_inline __u64 link_layer_number(const __u8 *address)
+{
+	__u64 number = 0;
+	int i;
+
+	for (i = 0; i < 6; i++)
+		number = number << 8 | address[i];
+	return number;
+}
+
+SEC("netfilter")
+int link_layer(struct bpf_nf_ctx *ctx)
+{
+	struct packet packet = {};
+	struct ethhdr eth;
+
+	parse(ctx, &packet);
+	if (!packet.stats)
+		return ACCEPT;
+	packet.stats->result = -bpf_skb_load_bytes_relative(ctx, 0, &eth, sizeof(eth),
+							    BPF_HDR_START_MAC);
+	packet.stats->smac = link_layer_number(eth.h_source);
+	packet.stats->dmac = link_layer_number(eth.h_dest);
+	return ACCEPT;
+}
+
 static __always_inline void ask_info(struct bpf_nf_ctx *ctx, struct packet *packet)
 {
 	struct bpf_nf_frag_info info = {};
@@ -350,6 +377,8 @@ static __always_inline int route(struct bpf_nf_ctx *ctx, bool with_length, __u32
 	packet.stats->result = bpf_fib_lookup((void *)ctx, &params, sizeof(params), flags);
 	packet.stats->out = params.ifindex;
 	packet.stats->mtu = params.mtu_result;
+	packet.stats->smac = link_layer_number(params.smac);
+	packet.stats->dmac = link_layer_number(params.dmac);
 	return ACCEPT;
 }
 

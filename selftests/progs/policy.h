@@ -24,12 +24,16 @@
 	X(intact)	/* of three bytes of the datagram, read right */ \
 	X(result)	/* of the helper that the program is about */	\
 	X(mtu)								\
+	X(smac)		/* of the packet or of its route, as numbers */	\
+	X(dmac)								\
 	X(flags)	/* bpf_nf_frag_info */				\
 	X(pieces)							\
 	X(max_size)							\
 	X(mark)								\
 	X(priority)							\
-	X(larger)	/* packets than the MTU */
+	X(larger)	/* packets than the MTU */			\
+	X(fitting)	/* of these, in segments that fit a route */	\
+	X(too_long)	/* of these, in segments that do not */
 
 enum {
 	DENIED_PORT	= 9999,

@@ -14,6 +14,8 @@ char _license[] SEC("license") = "GPL";
 
 enum {
 	ACCEPT		= 1,
+	AF_INET		= 2,
+	AF_INET6	= 10,
 	PROTO_TCP	= 6,
 	PROTO_UDP	= 17,
 	IP_OFFSET	= 0x1fff,
@@ -95,6 +97,47 @@ int ports(struct bpf_nf_ctx *ctx)
 		__sync_fetch_and_add(&packet.stats->ports, 1);
 	if (ctx->skb->len > MTU)
 		__sync_fetch_and_add(&packet.stats->larger, 1);
+	return ACCEPT;
+}
+
+/* Whether this packet fits a route to where it goes; its segments, if it has some. */
+static __always_inline long route(struct bpf_nf_ctx *ctx, const struct packet *packet)
+{
+	struct bpf_fib_lookup params = {};
+	struct net_device *in = ctx->state->in;
+
+	if (!in)
+		return -1;
+	params.ifindex = in->ifindex;
+	if (packet->v6) {
+		params.family = AF_INET6;
+		bpf_skb_load_bytes(ctx, 8, params.ipv6_src, 16);
+		bpf_skb_load_bytes(ctx, 24, params.ipv6_dst, 16);
+	} else {
+		params.family = AF_INET;
+		bpf_skb_load_bytes(ctx, 12, &params.ipv4_src, 4);
+		bpf_skb_load_bytes(ctx, 16, &params.ipv4_dst, 4);
+	}
+	return bpf_fib_lookup((void *)ctx, &params, sizeof(params), 0);
+}
+
+/* Of the packets that are larger than the MTU. */
+SEC("netfilter")
+int routes(struct bpf_nf_ctx *ctx)
+{
+	struct packet packet = {};
+
+	if (!parse(ctx, &packet) || ctx->skb->len <= MTU)
+		return ACCEPT;
+	__sync_fetch_and_add(&packet.stats->larger, 1);
+	switch (route(ctx, &packet)) {
+	case BPF_FIB_LKUP_RET_SUCCESS:
+		__sync_fetch_and_add(&packet.stats->fitting, 1);
+		break;
+	case BPF_FIB_LKUP_RET_FRAG_NEEDED:
+		__sync_fetch_and_add(&packet.stats->too_long, 1);
+		break;
+	}
 	return ACCEPT;
 }
 
