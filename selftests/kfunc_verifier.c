@@ -116,8 +116,6 @@ FIXTURE_TEARDOWN(ct)
 
 #define ACCEPT RETURN(NF_ACCEPT)
 
-#define LOAD_PROGRAM(name) LOAD_OF_SKELETON(kfunc_verifier, name)
-
 /* Of a tuple at fp-64, and options at fp-16. */
 #define TUPLE_AND_OPTS							\
 	STACK(BPF_REG_2, -64),						\
@@ -177,12 +175,17 @@ NF_TEST_F(ct, lookup_leaked)
 /* What a function does behind a tail call is not done when that succeeds. */
 NF_TEST_F(ct, release_behind_a_tail_call)
 {
-	libbpf_set_print(NULL);
-	EXPECT_GT(0, LOAD_PROGRAM(releases_behind));
-	EXPECT_NE(NULL, strstr(self->log, "Unreleased reference"))
-		TH_LOG("%s", self->log);
-	EXPECT_EQ(0, LOAD_PROGRAM(releases_before))
-		TH_LOG("%s", self->log);
+	EXPECT_REFUSED_OF_SKELETON(kfunc_verifier, releases_behind,
+				   "Unreleased reference");
+	EXPECT_LOADS_OF_SKELETON(kfunc_verifier, releases_before);
+}
+
+/* What a function has acquired that a callback called. */
+NF_TEST_F(ct, leaked_below_a_callback)
+{
+	EXPECT_REFUSED_OF_SKELETON(kfunc_verifier, callback_leaks_below,
+				   "Unreleased reference");
+	EXPECT_LOADS_OF_SKELETON(kfunc_verifier, callback_releases_below);
 }
 
 NF_TEST_F(ct, release_twice)

@@ -883,70 +883,49 @@ NF_TEST_F(packet, frag_info_of_another_type)
 	EXPECT_LOADS(ASK(BPF_MOV64_REG(BPF_REG_1, BPF_REG_6), INFO_SIZE));
 }
 
+#define UNBOUNDED "register with unbounded min value is not allowed"
+
 /* --- compiled programs: global subprograms are found by their BTF ------------- */
 
-#define LOAD_PROGRAM(name) LOAD_OF_SKELETON(packet_verifier, name)
+#define EXPECT_PROGRAM_LOADS(name)					\
+	EXPECT_LOADS_OF_SKELETON(packet_verifier, name)
+
+#define EXPECT_PROGRAM_REFUSED(name, message)				\
+	EXPECT_REFUSED_OF_SKELETON(packet_verifier, name, message)
 
 NF_TEST_F(packet, global_subprogram)
 {
-	libbpf_set_print(NULL);
-	EXPECT_EQ(0, LOAD_PROGRAM(global_reads))
-		TH_LOG("%s", self->log);
+	EXPECT_PROGRAM_LOADS(global_reads);
 }
 
 NF_TEST_F(packet, global_subprogram_without_a_check)
 {
-	libbpf_set_print(NULL);
-	EXPECT_EQ(-EACCES, LOAD_PROGRAM(global_without_a_check));
-	EXPECT_NE(NULL, strstr(self->log, NO_PACKET))
-		TH_LOG("%s", self->log);
+	EXPECT_PROGRAM_REFUSED(global_without_a_check, NO_PACKET);
 }
 
 /* It could write to the memory that it is given. */
 NF_TEST_F(packet, global_subprogram_that_takes_memory)
 {
-	libbpf_set_print(NULL);
-	EXPECT_GT(0, LOAD_PROGRAM(global_of_memory));
-	EXPECT_NE(NULL, strstr(self->log, "cannot pass the packet as memory"))
-		TH_LOG("%s", self->log);
+	EXPECT_PROGRAM_REFUSED(global_of_memory, "cannot pass the packet as memory");
 }
 
 /* Whatever it does to the packet, the caller's pointers do not outlive it. */
 NF_TEST_F(packet, global_subprogram_that_pulls)
 {
-	libbpf_set_print(NULL);
-	EXPECT_EQ(-EACCES, LOAD_PROGRAM(global_pulls));
-	EXPECT_NE(NULL, strstr(self->log, "invalid mem access 'scalar'"))
-		TH_LOG("%s", self->log);
-	EXPECT_EQ(0, LOAD_PROGRAM(global_pulls_and_reloads))
-		TH_LOG("%s", self->log);
+	EXPECT_PROGRAM_REFUSED(global_pulls, "invalid mem access 'scalar'");
+	EXPECT_PROGRAM_LOADS(global_pulls_and_reloads);
 }
 
 /* What a static function jumps to returns to its caller. */
 NF_TEST_F(packet, tail_call_of_a_subprogram)
 {
-	libbpf_set_print(NULL);
-	EXPECT_EQ(-EACCES, LOAD_PROGRAM(jumps_below));
-	EXPECT_NE(NULL, strstr(self->log, "invalid mem access 'scalar'"))
-		TH_LOG("%s", self->log);
-	EXPECT_EQ(0, LOAD_PROGRAM(jumps_below_and_reloads))
-		TH_LOG("%s", self->log);
+	EXPECT_PROGRAM_REFUSED(jumps_below, "invalid mem access 'scalar'");
+	EXPECT_PROGRAM_LOADS(jumps_below_and_reloads);
 }
-
-#define EXPECT_PROGRAM_REFUSED(name, message) do {			\
-	EXPECT_GT(0, LOAD_PROGRAM(name));				\
-	EXPECT_NE(NULL, strstr(self->log, message))			\
-		TH_LOG("no '%s' in: %s", message, self->log);		\
-} while (0)
-
-#define EXPECT_PROGRAM_LOADS(name)					\
-	EXPECT_EQ(0, LOAD_PROGRAM(name))				\
-		TH_LOG("%s", self->log)
 
 /* With a verdict that is not the number behind the tail call. */
 NF_TEST_F(packet, tail_call_returns_a_verdict)
 {
-	libbpf_set_print(NULL);
 	EXPECT_PROGRAM_REFUSED(trusts_the_return, "R4 unbounded memory access");
 	EXPECT_PROGRAM_LOADS(bounds_the_return);
 }
@@ -954,7 +933,6 @@ NF_TEST_F(packet, tail_call_returns_a_verdict)
 /* And without what is written behind it. */
 NF_TEST_F(packet, tail_call_skips_a_write)
 {
-	libbpf_set_print(NULL);
 	EXPECT_PROGRAM_REFUSED(trusts_the_stack, "invalid indirect access to stack R3");
 	EXPECT_PROGRAM_LOADS(bounds_the_stack);
 }
@@ -962,7 +940,6 @@ NF_TEST_F(packet, tail_call_skips_a_write)
 /* A callback may be called again: what it has pulled its caller had pointers to. */
 NF_TEST_F(packet, callback_that_pulls)
 {
-	libbpf_set_print(NULL);
 	EXPECT_PROGRAM_LOADS(callback_reads);
 	EXPECT_PROGRAM_REFUSED(callback_reads_and_pulls,
 			       "outdates packet pointers on the stack of frame 0");
@@ -971,26 +948,73 @@ NF_TEST_F(packet, callback_that_pulls)
 	EXPECT_PROGRAM_LOADS(callback_reloads);
 }
 
-/* Its verdict would be what ends the loop. */
+/* Who calls it does not hand on how many there were. */
 NF_TEST_F(packet, tail_call_of_a_callback)
 {
-	libbpf_set_print(NULL);
 	EXPECT_PROGRAM_REFUSED(callback_jumps, "callback return");
+	EXPECT_PROGRAM_REFUSED(callback_jumps_below,
+			       "tail_calls are not allowed in callbacks");
+	EXPECT_PROGRAM_REFUSED(callback_jumps_in_global,
+			       "tail_calls are not allowed in callbacks");
+}
+
+/* In its next run it is not 0 any more, nor behind it. */
+NF_TEST_F(packet, callback_that_counts)
+{
+	EXPECT_PROGRAM_LOADS(callback_bounds_its_count);
+	EXPECT_PROGRAM_REFUSED(callback_trusts_its_count, UNBOUNDED);
+	EXPECT_PROGRAM_LOADS(bounds_what_was_counted);
+	EXPECT_PROGRAM_REFUSED(trusts_what_was_counted, UNBOUNDED);
+}
+
+/* There is none if it has not run, and another if it has run twice. */
+NF_TEST_F(packet, callback_that_stores_a_pointer)
+{
+	EXPECT_PROGRAM_LOADS(callback_copies_a_value);
+	EXPECT_PROGRAM_REFUSED(callback_stores_a_pointer,
+			       "callback stores a pointer on the stack of frame 0");
+	EXPECT_PROGRAM_REFUSED(callback_overwrites_a_pointer,
+			       "callback overwrites a pointer on the stack of frame 0");
+	EXPECT_PROGRAM_REFUSED(callback_calls_with_a_pointer,
+			       "callback overwrites a pointer on the stack of frame 0");
+	EXPECT_PROGRAM_REFUSED(callback_makes_a_dynptr,
+			       "callback makes a dynptr on the stack of frame 0");
+}
+
+/* Of two paths to one call each is looked at, whatever they give it. */
+NF_TEST_F(packet, one_argument_or_another)
+{
+	nf_verifier_flags = BPF_F_TEST_STATE_FREQ;
+	EXPECT_PROGRAM_LOADS(memory_or_memory);
+	EXPECT_PROGRAM_REFUSED(memory_or_packet, "cannot pass the packet as memory");
+	EXPECT_PROGRAM_LOADS(null_or_memory);
+	EXPECT_PROGRAM_REFUSED(null_or_number, "R1 type=scalar");
+}
+
+NF_TEST_F(packet, context_or_a_number)
+{
+#define COOKIE_OF_NULL_OR(number)					\
+	BPF_LDX_MEM(BPF_W, BPF_REG_6, BPF_REG_1, off_mark),		\
+	BPF_MOV64_IMM(BPF_REG_1, number),				\
+	BPF_JMP_IMM(BPF_JEQ, BPF_REG_6, 0, 1),				\
+	BPF_MOV64_IMM(BPF_REG_1, 0),					\
+	CALL(BPF_FUNC_get_netns_cookie),				\
+	RETURN(NF_ACCEPT)
+
+	nf_verifier_flags = BPF_F_TEST_STATE_FREQ;
+	EXPECT_LOADS(COOKIE_OF_NULL_OR(0));
+	EXPECT_REFUSED(EACCES, "R1 type=scalar expected=ctx", COOKIE_OF_NULL_OR(8));
 }
 
 /* What comes behind one of the program itself, it did not jump to. */
 NF_TEST_F(packet, tail_call_of_the_program)
 {
-	libbpf_set_print(NULL);
-	EXPECT_EQ(0, LOAD_PROGRAM(jumps))
-		TH_LOG("%s", self->log);
+	EXPECT_PROGRAM_LOADS(jumps);
 }
 
 NF_TEST_F(packet, compiled_loop_over_headers)
 {
-	libbpf_set_print(NULL);
-	EXPECT_EQ(0, LOAD_PROGRAM(loop_over_headers))
-		TH_LOG("%s", self->log);
+	EXPECT_PROGRAM_LOADS(loop_over_headers);
 }
 
 /* --- programs that take the place of one, or of a global function of it --------- */

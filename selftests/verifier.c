@@ -109,6 +109,22 @@ TEST_F(verifier, return_nothing)
 	EXPECT_REFUSED(EACCES, "R0 !read_ok", BPF_EXIT_INSN());
 }
 
+/* Of two paths to one exit each is looked at. */
+TEST_F(verifier, return_of_either_path)
+{
+#define RETURN_EITHER(first, second)					\
+	CALL(BPF_FUNC_get_prandom_u32),					\
+	BPF_MOV64_REG(BPF_REG_6, BPF_REG_0),				\
+	BPF_MOV64_IMM(BPF_REG_0, second),				\
+	BPF_JMP_IMM(BPF_JEQ, BPF_REG_6, 0, 1),				\
+	BPF_MOV64_IMM(BPF_REG_0, first),				\
+	BPF_EXIT_INSN()
+
+	nf_verifier_flags = BPF_F_TEST_STATE_FREQ;
+	EXPECT_LOADS(RETURN_EITHER(NF_ACCEPT, NF_DROP));
+	EXPECT_REFUSED(EINVAL, RETCODE, RETURN_EITHER(NF_ACCEPT, 2));
+}
+
 TEST_F(verifier, return_of_one_path_only)
 {
 	EXPECT_REFUSED(EINVAL, RETCODE,

@@ -79,7 +79,8 @@ int nf_load(const struct nf_load *load)
 		    .log_buf = load->log,
 		    .log_size = load->log_size,
 		    .log_level = load->log ? 1 : 0,
-		    .fd_array = load->fd_array);
+		    .fd_array = load->fd_array,
+		    .prog_flags = load->prog_flags);
 
 	return bpf_prog_load(load->type, "nf_test", load->license,
 			     load->insns, load->insn_cnt, &opts);

@@ -88,6 +88,7 @@ struct nf_load {
 	char *log;
 	__u32 log_size;
 	const int *fd_array;	/* BTF of modules, or NULL */
+	__u32 prog_flags;
 };
 
 /* All of these return a negative errno on failure. */

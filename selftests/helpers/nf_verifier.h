@@ -16,6 +16,12 @@
 /* BTF of modules, for kfuncs: the fds that CALL_KFUNC() counts, from 1 on. */
 static const int *nf_verifier_fds;
 
+/*
+ * For all loads of a test. BPF_F_TEST_STATE_FREQ: every path is held against those that
+ * were seen, so that one that wrongly passes for another does so here.
+ */
+static __u32 nf_verifier_flags;
+
 static inline int nf_verifier_load(char *log, size_t log_size, enum bpf_prog_type type,
 				   const char *license, const struct bpf_insn *insns,
 				   size_t insn_cnt)
@@ -29,6 +35,7 @@ static inline int nf_verifier_load(char *log, size_t log_size, enum bpf_prog_typ
 		.log = log,
 		.log_size = log_size,
 		.fd_array = nf_verifier_fds,
+		.prog_flags = nf_verifier_flags,
 	};
 
 	/* What is refused before the verifier has not the words of a load before. */
@@ -87,12 +94,26 @@ static inline int nf_verifier_load(char *log, size_t log_size, enum bpf_prog_typ
 									\
 	ASSERT_NE(NULL, skel);						\
 	bpf_program__set_autoload(skel->progs.name, true);		\
+	bpf_program__set_flags(skel->progs.name, nf_verifier_flags);	\
 	bpf_program__set_log_buf(skel->progs.name, self->log,		\
 				 sizeof(self->log));			\
 	err = skeleton##__load(skel);					\
 	skeleton##__destroy(skel);					\
 	err;								\
 })
+
+#define EXPECT_LOADS_OF_SKELETON(skeleton, name) do {			\
+	libbpf_set_print(NULL);						\
+	EXPECT_EQ(0, LOAD_OF_SKELETON(skeleton, name))			\
+		TH_LOG("%s", self->log);				\
+} while (0)
+
+#define EXPECT_REFUSED_OF_SKELETON(skeleton, name, message) do {	\
+	libbpf_set_print(NULL);						\
+	EXPECT_GT(0, LOAD_OF_SKELETON(skeleton, name));			\
+	EXPECT_NE(NULL, strstr(self->log, message))			\
+		TH_LOG("no '%s' in: %s", message, self->log);		\
+} while (0)
 
 #define RETURN(verdict)							\
 	BPF_MOV64_IMM(BPF_REG_0, verdict),				\

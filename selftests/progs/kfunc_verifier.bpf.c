@@ -27,6 +27,44 @@ int releases_behind(struct bpf_nf_ctx *ctx)
 	return 1;
 }
 
+static __noinline int acquire(struct bpf_nf_ctx *ctx)
+{
+	return !!bpf_nf_ct_get(ctx);
+}
+
+static __noinline int acquire_and_release(struct bpf_nf_ctx *ctx)
+{
+	struct nf_conn *ct = bpf_nf_ct_get(ctx);
+
+	if (ct)
+		bpf_ct_release(ct);
+	return !!ct;
+}
+
+static long call_acquire(__u32 i, struct bpf_nf_ctx **ctx)
+{
+	return acquire(*ctx);
+}
+
+static long call_acquire_and_release(__u32 i, struct bpf_nf_ctx **ctx)
+{
+	return acquire_and_release(*ctx);
+}
+
+SEC("?netfilter")
+int callback_leaks_below(struct bpf_nf_ctx *ctx)
+{
+	bpf_loop(2, call_acquire, &ctx, 0);
+	return 1;
+}
+
+SEC("?netfilter")
+int callback_releases_below(struct bpf_nf_ctx *ctx)
+{
+	bpf_loop(2, call_acquire_and_release, &ctx, 0);
+	return 1;
+}
+
 SEC("?netfilter")
 int releases_before(struct bpf_nf_ctx *ctx)
 {

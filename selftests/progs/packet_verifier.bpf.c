@@ -216,6 +216,24 @@ static long pull_and_reload(__u32 i, struct bpf_nf_ctx **ctx)
 	return 0;
 }
 
+static long jump_below(__u32 i, struct bpf_nf_ctx **ctx)
+{
+	sum += jump_there(*ctx);
+	return 0;
+}
+
+__noinline int jump_in_global(struct bpf_nf_ctx *ctx)
+{
+	bpf_tail_call(ctx, &jump, 0);
+	return 0;
+}
+
+static long call_what_jumps(__u32 i, struct bpf_nf_ctx **ctx)
+{
+	sum += jump_in_global(*ctx);
+	return 0;
+}
+
 static long jump_away(__u32 i, struct bpf_nf_ctx **ctx)
 {
 	bpf_tail_call(*ctx, &jump, 0);
@@ -251,6 +269,167 @@ int callback_jumps(struct bpf_nf_ctx *ctx)
 	bpf_loop(2, jump_away, &ctx, 0);
 	return 1;
 }
+
+SEC("?netfilter")
+int callback_jumps_below(struct bpf_nf_ctx *ctx)
+{
+	bpf_loop(2, jump_below, &ctx, 0);
+	return 1;
+}
+
+SEC("?netfilter")
+int callback_jumps_in_global(struct bpf_nf_ctx *ctx)
+{
+	bpf_loop(2, call_what_jumps, &ctx, 0);
+	return 1;
+}
+
+enum { VALUES = 16 };
+
+__u64 values[VALUES];
+
+struct count {
+	__u64 nr;
+	__u64 *value;
+};
+
+static long count_in_bounds(__u32 i, struct count *count)
+{
+	if (count->nr >= VALUES)
+		return 1;
+	values[count->nr++] = i;
+	return 0;
+}
+
+static long count_on(__u32 i, struct count *count)
+{
+	values[count->nr++] = i;
+	return 0;
+}
+
+static long count_runs(__u32 i, struct count *count)
+{
+	count->nr++;
+	return 0;
+}
+
+static long keep_value(__u32 i, struct count *count)
+{
+	count->nr = values[i & 7];
+	return 0;
+}
+
+static long keep_pointer(__u32 i, struct count *count)
+{
+	count->value = &values[i & 7];
+	return 0;
+}
+
+static long drop_pointer(__u32 i, struct count *count)
+{
+	count->value = NULL;
+	return 0;
+}
+
+__noinline int change_count(struct count *count)
+{
+	if (!count)
+		return -1;
+	count->nr = 1;
+	return 0;
+}
+
+static long call_with_pointer(__u32 i, struct count *count)
+{
+	return change_count(count) & 1;
+}
+
+static __always_inline void nothing(struct count *count)
+{
+}
+
+static __always_inline void set_value(struct count *count)
+{
+	values[count->nr] = 1;
+}
+
+static __always_inline void set_value_in_bounds(struct count *count)
+{
+	if (count->nr < VALUES)
+		values[count->nr] = 1;
+}
+
+static __always_inline void add_value(struct count *count)
+{
+	sum += count->nr;
+}
+
+/* @then: what comes behind the loop. */
+#define COUNT_PROGRAM(name, callback, then)				\
+	SEC("?netfilter")						\
+	int name(struct bpf_nf_ctx *ctx)				\
+	{								\
+		struct count count = { 0, &values[ctx->mark & 7] };	\
+									\
+		bpf_loop(ctx->mark, callback, &count, 0);		\
+		then(&count);						\
+		sum += *count.value;					\
+		return 1;						\
+	}
+
+COUNT_PROGRAM(callback_bounds_its_count, count_in_bounds, nothing)
+COUNT_PROGRAM(callback_trusts_its_count, count_on, nothing)
+COUNT_PROGRAM(bounds_what_was_counted, count_runs, set_value_in_bounds)
+COUNT_PROGRAM(trusts_what_was_counted, count_runs, set_value)
+COUNT_PROGRAM(callback_copies_a_value, keep_value, add_value)
+COUNT_PROGRAM(callback_stores_a_pointer, keep_pointer, nothing)
+COUNT_PROGRAM(callback_overwrites_a_pointer, drop_pointer, nothing)
+COUNT_PROGRAM(callback_calls_with_a_pointer, call_with_pointer, nothing)
+
+static long make_dynptr(__u32 i, struct bpf_dynptr *dynptr)
+{
+	return bpf_dynptr_from_mem(values, sizeof(values), 0, dynptr) != 0;
+}
+
+SEC("?netfilter")
+int callback_makes_a_dynptr(struct bpf_nf_ctx *ctx)
+{
+	struct bpf_dynptr dynptr;
+	__u64 value = 0;
+
+	bpf_loop(ctx->mark, make_dynptr, &dynptr, 0);
+	bpf_dynptr_read(&value, sizeof(value), &dynptr, 0, 0);
+	sum += value;
+	return 1;
+}
+
+/* @first, on the path that is verified first, or @second. */
+#define GIVE_EITHER(name, _first, _second)				\
+	SEC("?netfilter")						\
+	int name(struct bpf_nf_ctx *ctx)				\
+	{								\
+		struct iphdr *iph = ctx->data;				\
+		struct iphdr one = {}, other = {};			\
+		void *first, *given;					\
+		__u64 mark = ctx->mark;					\
+									\
+		if ((void *)(iph + 1) > ctx->data_end)			\
+			return 1;					\
+		sum += iph->ttl;					\
+		first = (void *)(_first);				\
+		given = (void *)(_second);				\
+		asm volatile("if %[mark] == 0 goto +1; %[given] = %[first]" \
+			     : [given]"+r"(given)			\
+			     : [mark]"r"(mark), [first]"r"(first));	\
+		sum += change_memory(given);				\
+		sum += one.ihl + other.ihl;				\
+		return 1;						\
+	}
+
+GIVE_EITHER(memory_or_memory, &one, &other)
+GIVE_EITHER(memory_or_packet, &one, iph)
+GIVE_EITHER(null_or_memory, 0, &other)
+GIVE_EITHER(null_or_number, 0, 8)
 
 SEC("?freplace")
 int extends_1(struct bpf_nf_ctx *ctx)
