@@ -286,50 +286,6 @@ static void wait_for_more(const __u64 *packets, __u64 nr)
 		sched_yield();
 }
 
-/* Its first half is there for a moment: packets of that family still pass. */
-TEST(refused_half_judges_nothing)
-{
-	enum { ATTEMPTS = 2000 };
-	const struct nf_key half = { .pf = IP6, .hooknum = OUT };
-	const struct nf_key after = { .pf = IP, .hooknum = OUT, .priority = 1 };
-	struct nf_key key = { .pf = INET, .hooknum = OUT };
-	int dropping, first, second, fd, i;
-	struct count *skel;
-	pid_t flood;
-
-	ASSERT_EQ(0, nf_bind_cpu(ATTACH_CPU));
-	ASSERT_EQ(0, nf_netns_new());
-	ASSERT_EQ(0, nf_netns_loopback_up());
-	skel = count__open_and_load();
-	ASSERT_NE(NULL, skel);
-	dropping = bpf_program__fd(skel->progs.dropping);
-	if (!nf_has_inet(dropping))
-		NF_LACKS(return, "pf NFPROTO_INET");
-	first = nf_link(bpf_program__fd(skel->progs.first), &half);
-	ASSERT_LE(0, first);
-	second = nf_link(bpf_program__fd(skel->progs.second), &after);
-	ASSERT_LE(0, second);
-
-	flood = start_flood();
-	wait_for_more(&skel->bss->second_packets, 100);
-	for (i = 0; i < ATTEMPTS; i++)
-		ASSERT_EQ(-EBUSY, nf_link(dropping, &key));
-	EXPECT_EQ(0, skel->bss->dropping_packets);
-
-	/* The packets are of those that it would have judged. */
-	wait_for_more(&skel->bss->second_packets, 100);
-	key.priority = -1;
-	fd = nf_link(dropping, &key);
-	ASSERT_LE(0, fd);
-	wait_for_more(&skel->bss->dropping_packets, 1);
-	kill(flood, SIGKILL);
-	waitpid(flood, NULL, 0);
-	close(fd);
-	close(second);
-	close(first);
-	count__destroy(skel);
-}
-
 /* Of a datagram's beginning, past reassembly; to @refused, how many were dropped. */
 static void flood_fragments(__u64 *refused)
 {
@@ -378,56 +334,98 @@ static pid_t start_fragments(__u64 **refused)
 	exit(1);
 }
 
-/* Nor does strict drop in that moment what the program would not have been given. */
-TEST(refused_half_drops_no_fragment)
+enum { ATTEMPTS = 2000 };
+
+/* At one half of an inet hook there is a program; behind the other one counts. */
+FIXTURE(refused_half)
 {
-	enum { ATTEMPTS = 2000 };
+	struct count *skel;
+	int first;
+	int second;
+	pid_t flood;
+};
+
+FIXTURE_SETUP(refused_half)
+{
 	const struct nf_key half = { .pf = IP6, .hooknum = OUT };
 	const struct nf_key after = { .pf = IP, .hooknum = OUT, .priority = 1 };
-	struct nf_key key = {
-		.pf = INET,
-		.hooknum = OUT,
-		.flags = BPF_F_NETFILTER_IP_DEFRAG |
-			 BPF_F_NETFILTER_DEFRAG_STRICT,
-	};
-	int accepting, first, second, fd, i;
-	struct count *skel;
-	__u64 *refused;
-	pid_t flood;
 
-	if (!nf_patched())
-		NF_LACKS(return, "strict");
 	ASSERT_EQ(0, nf_bind_cpu(ATTACH_CPU));
 	ASSERT_EQ(0, nf_netns_new());
 	ASSERT_EQ(0, nf_netns_loopback_up());
-	skel = count__open_and_load();
-	ASSERT_NE(NULL, skel);
-	accepting = bpf_program__fd(skel->progs.first);
-	first = nf_link(accepting, &half);
-	ASSERT_LE(0, first);
-	second = nf_link(bpf_program__fd(skel->progs.second), &after);
-	ASSERT_LE(0, second);
+	self->skel = count__open_and_load();
+	ASSERT_NE(NULL, self->skel);
+	self->first = nf_link(bpf_program__fd(self->skel->progs.first), &half);
+	ASSERT_LE(0, self->first);
+	self->second = nf_link(bpf_program__fd(self->skel->progs.second), &after);
+	ASSERT_LE(0, self->second);
+}
 
-	flood = start_fragments(&refused);
-	ASSERT_LT(0, flood);
-	wait_for_more(&skel->bss->second_packets, 100);
+FIXTURE_TEARDOWN(refused_half)
+{
+	if (self->flood > 0) {
+		kill(self->flood, SIGKILL);
+		waitpid(self->flood, NULL, 0);
+	}
+	close(self->second);
+	close(self->first);
+	count__destroy(self->skel);
+}
+
+/* The other half is there for a moment: packets of that family still pass. */
+TEST_F(refused_half, judges_nothing)
+{
+	const int dropping = bpf_program__fd(self->skel->progs.dropping);
+	struct nf_key key = { .pf = INET, .hooknum = OUT };
+	int fd, i;
+
+	if (!nf_has_inet(dropping))
+		NF_LACKS(return, "pf NFPROTO_INET");
+	self->flood = start_flood();
+	ASSERT_LT(0, self->flood);
+	wait_for_more(&self->skel->bss->second_packets, 100);
+	for (i = 0; i < ATTEMPTS; i++)
+		ASSERT_EQ(-EBUSY, nf_link(dropping, &key));
+	EXPECT_EQ(0, READ_ONCE(self->skel->bss->dropping_packets));
+
+	/* The packets are of those that it would have judged. */
+	wait_for_more(&self->skel->bss->second_packets, 100);
+	key.priority = -1;
+	fd = nf_link(dropping, &key);
+	ASSERT_LE(0, fd);
+	wait_for_more(&self->skel->bss->dropping_packets, 1);
+	close(fd);
+}
+
+/* Nor does strict drop in that moment what the program would not have been given. */
+TEST_F(refused_half, drops_no_fragment)
+{
+	const int accepting = bpf_program__fd(self->skel->progs.first);
+	struct nf_key key = {
+		.pf = INET,
+		.hooknum = OUT,
+		.flags = BPF_F_NETFILTER_IP_DEFRAG | BPF_F_NETFILTER_DEFRAG_STRICT,
+	};
+	__u64 *refused;
+	int fd, i;
+
+	if (!nf_patched())
+		NF_LACKS(return, "strict");
+	self->flood = start_fragments(&refused);
+	ASSERT_LT(0, self->flood);
+	wait_for_more(&self->skel->bss->second_packets, 100);
 	for (i = 0; i < ATTEMPTS; i++)
 		ASSERT_EQ(-EBUSY, nf_link(accepting, &key));
 	EXPECT_EQ(0, READ_ONCE(*refused));
 
 	/* The fragments are of those that it would have dropped. */
-	wait_for_more(&skel->bss->second_packets, 100);
+	wait_for_more(&self->skel->bss->second_packets, 100);
 	key.priority = -1;
 	fd = nf_link(accepting, &key);
 	ASSERT_LE(0, fd);
 	wait_for_more(refused, 1);
-	kill(flood, SIGKILL);
-	waitpid(flood, NULL, 0);
-	munmap(refused, sizeof(*refused));
 	close(fd);
-	close(second);
-	close(first);
-	count__destroy(skel);
+	munmap(refused, sizeof(*refused));
 }
 
 TEST_HARNESS_MAIN

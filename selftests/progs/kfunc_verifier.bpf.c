@@ -3,7 +3,7 @@
 #include "vmlinux.h"
 #include <bpf/bpf_helpers.h>
 
-#include "jump.bpf.h"
+#include "calls.bpf.h"
 
 char _license[] SEC("license") = "GPL";
 
@@ -51,19 +51,8 @@ static long call_acquire_and_release(__u32 i, struct bpf_nf_ctx **ctx)
 	return acquire_and_release(*ctx);
 }
 
-SEC("?netfilter")
-int callback_leaks_below(struct bpf_nf_ctx *ctx)
-{
-	bpf_loop(2, call_acquire, &ctx, 0);
-	return 1;
-}
-
-SEC("?netfilter")
-int callback_releases_below(struct bpf_nf_ctx *ctx)
-{
-	bpf_loop(2, call_acquire_and_release, &ctx, 0);
-	return 1;
-}
+LOOP_PROGRAM(callback_leaks_below, call_acquire)
+LOOP_PROGRAM(callback_releases_below, call_acquire_and_release)
 
 SEC("?netfilter")
 int releases_before(struct bpf_nf_ctx *ctx)

@@ -3,7 +3,7 @@
 #include "vmlinux.h"
 #include <bpf/bpf_helpers.h>
 
-#include "jump.bpf.h"
+#include "calls.bpf.h"
 
 char _license[] SEC("license") = "GPL";
 

@@ -3,7 +3,7 @@
 #include "vmlinux.h"
 #include <bpf/bpf_helpers.h>
 
-#include "jump.bpf.h"
+#include "calls.bpf.h"
 
 char _license[] SEC("license") = "GPL";
 
@@ -240,7 +240,7 @@ static long jump_away(__u32 i, struct bpf_nf_ctx **ctx)
 	return 0;
 }
 
-#define LOOP_PROGRAM(name, callback)					\
+#define WALK_PROGRAM(name, callback)					\
 	SEC("?netfilter")						\
 	int name(struct bpf_nf_ctx *ctx)				\
 	{								\
@@ -252,37 +252,14 @@ static long jump_away(__u32 i, struct bpf_nf_ctx **ctx)
 		return 1;						\
 	}
 
-LOOP_PROGRAM(callback_reads, read_header)
-LOOP_PROGRAM(callback_reads_and_pulls, read_header_and_pull)
-LOOP_PROGRAM(callback_reads_and_calls, read_header_and_call)
+WALK_PROGRAM(callback_reads, read_header)
+WALK_PROGRAM(callback_reads_and_pulls, read_header_and_pull)
+WALK_PROGRAM(callback_reads_and_calls, read_header_and_call)
 
-SEC("?netfilter")
-int callback_reloads(struct bpf_nf_ctx *ctx)
-{
-	bpf_loop(2, pull_and_reload, &ctx, 0);
-	return 1;
-}
-
-SEC("?netfilter")
-int callback_jumps(struct bpf_nf_ctx *ctx)
-{
-	bpf_loop(2, jump_away, &ctx, 0);
-	return 1;
-}
-
-SEC("?netfilter")
-int callback_jumps_below(struct bpf_nf_ctx *ctx)
-{
-	bpf_loop(2, jump_below, &ctx, 0);
-	return 1;
-}
-
-SEC("?netfilter")
-int callback_jumps_in_global(struct bpf_nf_ctx *ctx)
-{
-	bpf_loop(2, call_what_jumps, &ctx, 0);
-	return 1;
-}
+LOOP_PROGRAM(callback_reloads, pull_and_reload)
+LOOP_PROGRAM(callback_jumps, jump_away)
+LOOP_PROGRAM(callback_jumps_below, jump_below)
+LOOP_PROGRAM(callback_jumps_in_global, call_what_jumps)
 
 enum { VALUES = 16 };
 

@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* Where tests jump to, and a function that does; behind vmlinux.h and bpf_helpers.h. */
-#ifndef JUMP_BPF_H
-#define JUMP_BPF_H
+/*
+ * What tests of the verifier call: where they jump to, a function that does, and loops.
+ * Behind vmlinux.h and bpf_helpers.h.
+ */
+#ifndef CALLS_BPF_H
+#define CALLS_BPF_H
 
 struct {
 	__uint(type, BPF_MAP_TYPE_PROG_ARRAY);
@@ -19,5 +22,14 @@ static __noinline int jump_or_4(struct bpf_nf_ctx *ctx)
 	asm volatile("" : "+r"(four));
 	return four;
 }
+
+/* The callback is given a pointer to the context's. */
+#define LOOP_PROGRAM(name, callback)					\
+	SEC("?netfilter")						\
+	int name(struct bpf_nf_ctx *ctx)				\
+	{								\
+		bpf_loop(2, callback, &ctx, 0);				\
+		return 1;						\
+	}
 
 #endif
