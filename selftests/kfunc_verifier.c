@@ -180,6 +180,14 @@ NF_TEST_F(ct, release_behind_a_tail_call)
 	EXPECT_LOADS_OF_SKELETON(kfunc_verifier, releases_before);
 }
 
+/* It is for who acquired it to find that. No warning, which would taint the kernel. */
+NF_TEST_F(ct, null_of_the_caller)
+{
+	EXPECT_REFUSED_OF_SKELETON(kfunc_verifier, callback_finds_null,
+				   "Unreleased reference");
+	EXPECT_LOADS_OF_SKELETON(kfunc_verifier, releases_before);
+}
+
 /* What a function has acquired that a callback called. */
 NF_TEST_F(ct, leaked_below_a_callback)
 {

@@ -981,6 +981,26 @@ NF_TEST_F(packet, callback_that_stores_a_pointer)
 			       "callback makes a dynptr on the stack of frame 0");
 }
 
+/* What was NULL in one run is not a number to the next. */
+NF_TEST_F(packet, callback_that_finds_null)
+{
+	EXPECT_PROGRAM_LOADS(callback_uses_a_number);
+	EXPECT_PROGRAM_REFUSED(callback_replaces_null,
+			       "callback overwrites a pointer on the stack of frame 0");
+	EXPECT_PROGRAM_REFUSED(callback_replaces_null_below,
+			       "callback overwrites a pointer on the stack of frame 0");
+}
+
+/* What its caller has not, and reads if it has not run: as any memory of the stack. */
+NF_TEST_F(packet, callback_that_writes_first)
+{
+	EXPECT_PROGRAM_LOADS(callback_writes_first);
+	ASSERT_EQ(0, nf_set_caps(CAPS_OF_A_LOADER));
+	EXPECT_PROGRAM_REFUSED(callback_writes_first,
+			       "callback writes to uninitialized stack of frame 0");
+	EXPECT_PROGRAM_LOADS(callback_bounds_its_count);
+}
+
 /* Of two paths to one call each is looked at, whatever they give it. */
 NF_TEST_F(packet, one_argument_or_another)
 {

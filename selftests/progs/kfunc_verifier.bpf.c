@@ -51,6 +51,26 @@ static long call_acquire_and_release(__u32 i, struct bpf_nf_ctx **ctx)
 	return acquire_and_release(*ctx);
 }
 
+struct found {
+	struct nf_conn *ct;
+};
+
+static long look_at(__u32 i, struct found *found)
+{
+	return found->ct ? 0 : 1;
+}
+
+SEC("?netfilter")
+int callback_finds_null(struct bpf_nf_ctx *ctx)
+{
+	struct found found = { bpf_nf_ct_get(ctx) };
+
+	bpf_loop(2, look_at, &found, 0);
+	if (found.ct)
+		bpf_ct_release(found.ct);
+	return 1;
+}
+
 LOOP_PROGRAM(callback_leaks_below, call_acquire)
 LOOP_PROGRAM(callback_releases_below, call_acquire_and_release)
 

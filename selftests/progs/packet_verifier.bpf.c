@@ -363,6 +363,77 @@ COUNT_PROGRAM(callback_stores_a_pointer, keep_pointer, nothing)
 COUNT_PROGRAM(callback_overwrites_a_pointer, drop_pointer, nothing)
 COUNT_PROGRAM(callback_calls_with_a_pointer, call_with_pointer, nothing)
 
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, __u64);
+} numbers SEC(".maps");
+
+static long use_number(__u32 i, struct count *count)
+{
+	if (count->value)
+		*count->value = 1;
+	return 0;
+}
+
+static long replace_number(__u32 i, struct count *count)
+{
+	if (count->value)
+		*count->value = 1;
+	else
+		count->value = (void *)8;
+	return 0;
+}
+
+static long set_8(__u32 i, struct count *count)
+{
+	count->value = (void *)8;
+	return 0;
+}
+
+static long replace_number_below(__u32 i, struct count *count)
+{
+	if (count->value)
+		*count->value = 1;
+	else
+		bpf_loop(1, set_8, count, 0);
+	return 0;
+}
+
+/* On the stack there is a pointer that may be NULL. */
+#define FIND_PROGRAM(name, callback)					\
+	SEC("?netfilter")						\
+	int name(struct bpf_nf_ctx *ctx)				\
+	{								\
+		__u32 key = 0;						\
+		struct count count = {					\
+			0, bpf_map_lookup_elem(&numbers, &key)		\
+		};							\
+									\
+		bpf_loop(ctx->mark, callback, &count, 0);		\
+		return 1;						\
+	}
+
+FIND_PROGRAM(callback_uses_a_number, use_number)
+FIND_PROGRAM(callback_replaces_null, replace_number)
+FIND_PROGRAM(callback_replaces_null_below, replace_number_below)
+
+static long set_number(__u32 i, __u64 *number)
+{
+	*number = i;
+	return 0;
+}
+
+SEC("?netfilter")
+int callback_writes_first(struct bpf_nf_ctx *ctx)
+{
+	__u64 number;
+
+	bpf_loop(ctx->mark, set_number, &number, 0);
+	return number & 1;
+}
+
 static long make_dynptr(__u32 i, struct bpf_dynptr *dynptr)
 {
 	return bpf_dynptr_from_mem(values, sizeof(values), 0, dynptr) != 0;
