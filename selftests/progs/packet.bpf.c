@@ -8,6 +8,7 @@
 #include <bpf/bpf_helpers.h>
 
 #include "address.bpf.h"
+#include "fib.bpf.h"
 #include "stats.bpf.h"
 
 char _license[] SEC("license") = "GPL";
@@ -17,8 +18,6 @@ enum {
 	PROTO_UDP	= 17,
 	PROTO_FRAGMENT	= 44,
 	PROTO_DSTOPTS	= 60,
-	AF_INET		= 2,
-	AF_INET6	= 10,
 	IP_OFFSET	= 0x1fff,
 	MARK		= 0x77,
 	PRIORITY	= 0x10005,
@@ -344,21 +343,6 @@ int snat(struct bpf_nf_ctx *ctx)
 	return ACCEPT;
 }
 
-static __always_inline void fill_fib(struct bpf_nf_ctx *ctx, struct packet *packet,
-				     struct bpf_fib_lookup *params)
-{
-	if (packet->v6) {
-		params->family = AF_INET6;
-		bpf_skb_load_bytes(ctx, 8, params->ipv6_src, 16);
-		bpf_skb_load_bytes(ctx, 24, params->ipv6_dst, 16);
-	} else {
-		params->family = AF_INET;
-		bpf_skb_load_bytes(ctx, 12, &params->ipv4_src, 4);
-		bpf_skb_load_bytes(ctx, 16, &params->ipv4_dst, 4);
-	}
-	params->ifindex = packet->stats->in;
-}
-
 /* The route of the packet's addresses, as if it came in by the device @in. */
 static __always_inline int route(struct bpf_nf_ctx *ctx, bool with_length, __u32 flags)
 {
@@ -371,7 +355,7 @@ static __always_inline int route(struct bpf_nf_ctx *ctx, bool with_length, __u32
 		return ACCEPT;
 	dev = ctx->state->in ?: ctx->state->out;
 	packet.stats->in = dev ? dev->ifindex : 0;
-	fill_fib(ctx, &packet, &params);
+	fill_fib(ctx, packet.v6, packet.stats->in, &params);
 	if (with_length)
 		params.tot_len = packet.length;
 	packet.stats->result = bpf_fib_lookup((void *)ctx, &params, sizeof(params), flags);

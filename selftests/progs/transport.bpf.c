@@ -8,14 +8,13 @@
 #include <bpf/bpf_helpers.h>
 
 #include "address.bpf.h"
+#include "fib.bpf.h"
 #include "stats.bpf.h"
 
 char _license[] SEC("license") = "GPL";
 
 enum {
 	ACCEPT		= 1,
-	AF_INET		= 2,
-	AF_INET6	= 10,
 	PROTO_TCP	= 6,
 	PROTO_UDP	= 17,
 	IP_OFFSET	= 0x1fff,
@@ -108,16 +107,7 @@ static __always_inline long route(struct bpf_nf_ctx *ctx, const struct packet *p
 
 	if (!in)
 		return -1;
-	params.ifindex = in->ifindex;
-	if (packet->v6) {
-		params.family = AF_INET6;
-		bpf_skb_load_bytes(ctx, 8, params.ipv6_src, 16);
-		bpf_skb_load_bytes(ctx, 24, params.ipv6_dst, 16);
-	} else {
-		params.family = AF_INET;
-		bpf_skb_load_bytes(ctx, 12, &params.ipv4_src, 4);
-		bpf_skb_load_bytes(ctx, 16, &params.ipv4_dst, 4);
-	}
+	fill_fib(ctx, packet->v6, in->ifindex, &params);
 	return bpf_fib_lookup((void *)ctx, &params, sizeof(params), 0);
 }
 
