@@ -46,7 +46,7 @@ attach_firewall()
 # in the server's namespace, or nothing.
 ask()
 {
-	in_ns "$1" timeout 5 python3 - "${@:2}" <<-'PYTHON'
+	in_ns "$1" timeout $((5 * ${NF_BPF_SLOW:-1})) python3 - "${@:2}" <<-'PYTHON'
 	import socket, sys
 	family = socket.AF_INET if sys.argv[1] == "4" else socket.AF_INET6
 	udp = sys.argv[4] == "udp"
