@@ -1052,6 +1052,7 @@ NF_TEST_F(packet, compiled_loop_over_headers)
 	bpf_program__set_autoload(skel->progs.name, true);		\
 	ASSERT_EQ(0, bpf_program__set_attach_target(skel->progs.name,	\
 			bpf_program__fd(extended->progs.program), function)); \
+	bpf_program__set_flags(skel->progs.name, nf_verifier_flags);	\
 	bpf_program__set_log_buf(skel->progs.name, self->log,		\
 				 sizeof(self->log));			\
 	err = packet_verifier__load(skel);				\
@@ -1078,6 +1079,19 @@ NF_TEST_F(packet, extension_of_a_global_function)
 	EXPECT_EQ(0, LOAD_EXTENSION(extends_1, global_reads, "read_global"))
 		TH_LOG("%s", self->log);
 	EXPECT_EQ(-EINVAL, LOAD_EXTENSION(extends_5, global_reads, "read_global"));
+	EXPECT_NE(NULL, strstr(self->log, NO_VERDICT))
+		TH_LOG("%s", self->log);
+}
+
+/* A verdict has to be precise, also where it comes of what the program was given. */
+NF_TEST_F(packet, extension_returns_an_argument)
+{
+	nf_verifier_flags = BPF_F_TEST_STATE_FREQ;
+	libbpf_set_print(NULL);
+	EXPECT_EQ(0, LOAD_EXTENSION(extends_a_bit, global_of_a_number, "add_number"))
+		TH_LOG("%s", self->log);
+	EXPECT_EQ(-EINVAL, LOAD_EXTENSION(extends_a_number, global_of_a_number,
+					  "add_number"));
 	EXPECT_NE(NULL, strstr(self->log, NO_VERDICT))
 		TH_LOG("%s", self->log);
 }

@@ -479,6 +479,18 @@ GIVE_EITHER(memory_or_packet, &one, iph)
 GIVE_EITHER(null_or_memory, 0, &other)
 GIVE_EITHER(null_or_number, 0, 8)
 
+__noinline int add_number(struct bpf_nf_ctx *ctx, __u64 number)
+{
+	return ctx->mark + number;
+}
+
+SEC("?netfilter")
+int global_of_a_number(struct bpf_nf_ctx *ctx)
+{
+	sum += add_number(ctx, ctx->priority);
+	return 1;
+}
+
 SEC("?freplace")
 int extends_1(struct bpf_nf_ctx *ctx)
 {
@@ -489,6 +501,20 @@ SEC("?freplace")
 int extends_5(struct bpf_nf_ctx *ctx)
 {
 	return 5;
+}
+
+/* A jump comes first, so that the verifier has a state of before it. */
+SEC("?freplace")
+int extends_a_bit(struct bpf_nf_ctx *ctx, __u64 number)
+{
+	asm volatile("if %[number] == 0 goto +0" : : [number]"r"(number) : "r0");
+	return number & 1;
+}
+
+SEC("?freplace")
+int extends_a_number(struct bpf_nf_ctx *ctx, __u64 number)
+{
+	return number;
 }
 
 /* As one walks IPv6's extension headers. */
