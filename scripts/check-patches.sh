@@ -68,6 +68,7 @@ Checks, of BASE=$BASE, those whose name holds PATTERN:
   w1, sparse, header, checkpatch FILE     not a word about our files
   sync            bpftool's help, man page and completion agree with its source
   bases           README.md lists the bases, and what they were made for
+  errors          bpf_nf.h and prog_netfilter.rst know the same errors of an attach
 USAGE
 }
 
@@ -377,6 +378,19 @@ check_bases()
 	diff -u --label 'patches/*/VERSION' --label README.md "$LOG.bases" - <<< "$said"
 }
 
+# Users read either of the two.
+check_errors()
+{
+	local name='E[A-Z0-9]\{4,\}'
+
+	sed -n '/BPF_LINK_CREATE .* fails with$/,/BPF_LINK_UPDATE fails with$/p' \
+		"$TOP/include/uapi/linux/bpf_nf.h" | grep -ow "$name" | sort -u > "$LOG.errors"
+	[[ -s $LOG.errors ]] || die "bpf_nf.h: names no error of BPF_LINK_CREATE"
+	sed -n '/^Errors$/,/^Priorities$/p' "$TOP/Documentation/bpf/prog_netfilter.rst" |
+		grep -ow "$name" | sort -u |
+		diff -u --label bpf_nf.h --label prog_netfilter.rst "$LOG.errors" -
+}
+
 # --- the list, and the run --------------------------------------------------
 
 list_checks()
@@ -408,6 +422,7 @@ list_checks()
 	} | sed 's/^/checkpatch /'
 	printf 'sync bpftool: help, man page, completion and source agree\n'
 	printf 'bases README.md lists what there are patches for\n'
+	printf 'errors of an attach are the same in the header and on the page\n'
 }
 
 title()
