@@ -364,6 +364,23 @@ check_answers()
 	expect_outcome "delivered *"
 }
 
+# An answer to a packet that has no device yet does not leave one behind.
+check_device()
+{
+	local family=$1 FLOW_FROM=$NS_ROUTER
+
+	limits 0
+	detach_all
+	attach kfunc/reject inet output 0
+	tell proto="$UDP" port=9999 type="$ICMPX" times=0 verdict=1
+	flow "$family" udp 9999 send
+	expect_outcome "delivered *"
+	expect_told packets=1 device=0
+	tell proto="$UDP" port=9999 type="$ICMPX" times=1 verdict=1
+	flow "$family" udp 9999 send
+	expect_told packets=1 ret=0 device=0
+}
+
 # The route of the answer is not the packet's.
 check_accepted()
 {
@@ -421,7 +438,7 @@ check_test_run()
 add_test "ip_options_ipv4" check_options
 for family in 4 6; do
 	for name in codes icmpx bad_codes postrouting drop icmp_for_tcp fragments \
-		    multicast error rate answers accepted test_run; do
+		    multicast error rate answers device accepted test_run; do
 		add_test "${name}_ipv$family" "check_$name" $family
 	done
 	add_test "prerouting_ipv$family" check_hook $family prerouting 0

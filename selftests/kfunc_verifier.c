@@ -34,7 +34,7 @@ FIXTURE(kfunc)
 	const char *lacks;
 	struct btf *btf[NR_MODULES];
 	int fds[NR_MODULES];
-	int ctx_skb;
+	int ctx_skb, data;
 };
 
 FIXTURE(ct)
@@ -70,6 +70,8 @@ FIXTURE_SETUP(kfunc)
 {
 	self->lacks = find_types(self->btf, self->fds, KFUNC_MODULE);
 	self->ctx_skb = nf_btf_offset("bpf_nf_ctx", "skb");
+	self->data = nf_btf_offset("bpf_nf_ctx", "data");
+	ASSERT_LT(0, self->data);
 }
 
 FIXTURE_TEARDOWN(kfunc)
@@ -278,6 +280,45 @@ NF_TEST_F(kfunc, reject_with_a_pointer_for_a_code)
 			      BPF_MOV64_IMM(BPF_REG_2, 1),
 			      BPF_MOV64_REG(BPF_REG_3, BPF_REG_10),
 			      REJECT,
+			      ACCEPT);
+}
+
+/* r7: the packet, 20 bytes of which are there, or the program jumps over @insns. */
+#define PACKET(insns)							\
+	BPF_LDX_MEM(BPF_DW, BPF_REG_7, BPF_REG_6, self->data),		\
+	BPF_LDX_MEM(BPF_DW, BPF_REG_8, BPF_REG_6, self->data + 8),	\
+	BPF_MOV64_REG(BPF_REG_2, BPF_REG_7),				\
+	BPF_ALU64_IMM(BPF_ADD, BPF_REG_2, 20),				\
+	BPF_JMP_REG(BPF_JGT, BPF_REG_2, BPF_REG_8, insns)
+
+#define REJECT_R6							\
+	BPF_MOV64_REG(BPF_REG_1, BPF_REG_6),				\
+	BPF_MOV64_IMM(BPF_REG_2, 1),					\
+	BPF_MOV64_IMM(BPF_REG_3, 0),					\
+	REJECT
+
+#define READ BPF_LDX_MEM(BPF_B, BPF_REG_0, BPF_REG_7, 0)
+
+/* An answer may move the packet: what pointed to it is loaded anew. */
+NF_TEST_F(kfunc, packet_loaded_again_after_reject)
+{
+	EXPECT_LOADS(BPF_MOV64_REG(BPF_REG_6, BPF_REG_1),
+		     PACKET(1),
+		     READ,
+		     REJECT_R6,
+		     PACKET(1),
+		     READ,
+		     ACCEPT);
+}
+
+NF_TEST_F(kfunc, packet_kept_over_reject)
+{
+	EXPECT_REFUSED_SAYING("R7 invalid mem access 'scalar'",
+			      BPF_MOV64_REG(BPF_REG_6, BPF_REG_1),
+			      PACKET(6),
+			      READ,
+			      REJECT_R6,
+			      READ,
 			      ACCEPT);
 }
 

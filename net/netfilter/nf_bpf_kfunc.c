@@ -9,6 +9,9 @@
  * Memory that a program gives may be a map's, which others write meanwhile: it
  * is read once, and checked after that. The verifier lets a pointer pass that
  * may be NULL, whatever its size argument says.
+ *
+ * A kfunc that can move the data of the packet has KF_NETFILTER_MOVES_PACKET, and says
+ * so. The others leave the data where it is.
  */
 #include <linux/bpf.h>
 #include <linux/bpf_nf.h>
@@ -664,9 +667,7 @@ static bool bpf_nf_reject_has_way_back(const struct nf_hook_state *state,
 	       !(skb->dev->flags & IFF_LOOPBACK);
 }
 
-/* Nothing here may move the packet's data: the program may hold pointers to it,
- * which a kfunc does not invalidate.
- */
+/* Return: 0 if the packet can be answered, or an error */
 static int bpf_nf_reject_check(const struct bpf_nf_ctx *ctx, u32 type)
 {
 	const struct nf_hook_state *state = ctx->state;
@@ -731,6 +732,9 @@ static void bpf_nf_reject_ipv6(const struct bpf_nf_ctx *ctx, u32 type, u8 code)
  * net.ipv4.icmp_msgs_per_sec, net.ipv4.icmp_ratelimit and
  * net.ipv6.icmp.ratelimit.
  *
+ * The data of the packet may move: where the kernel has XFRM, an ICMP error reads the
+ * flow from the packet, which pulls. The verifier forgets packet pointers at the call.
+ *
  * Context: PRE_ROUTING, LOCAL_IN, FORWARD and LOCAL_OUT. The answer passes
  * LOCAL_OUT before this returns, and so the programs there.
  *
@@ -739,6 +743,7 @@ static void bpf_nf_reject_ipv6(const struct bpf_nf_ctx *ctx, u32 type, u8 code)
 __bpf_kfunc int bpf_nf_reject(struct bpf_nf_ctx *ctx, u32 type, u32 code)
 {
 	const struct nf_hook_state *state = ctx->state;
+	struct net_device *dev = ctx->skb->dev;
 	bool routed = skb_dst(ctx->skb);
 	int send, err;
 
@@ -766,6 +771,10 @@ __bpf_kfunc int bpf_nf_reject(struct bpf_nf_ctx *ctx, u32 type, u32 code)
 	 */
 	if (!routed)
 		skb_dst_drop(ctx->skb);
+	/* nf_send_unreach6() lends loopback to a packet of LOCAL_OUT, which has no
+	 * device there. An accepted packet goes on without one.
+	 */
+	ctx->skb->dev = dev;
 	return err;
 }
 
@@ -785,7 +794,7 @@ BTF_ID_FLAGS(func, bpf_nf_ct_alloc, KF_ACQUIRE | KF_RET_NULL)
  */
 BTF_ID_FLAGS(func, bpf_nf_ct_set_nat, KF_TRUSTED_ARGS)
 #endif
-BTF_ID_FLAGS(func, bpf_nf_reject)
+BTF_ID_FLAGS(func, bpf_nf_reject, KF_NETFILTER_MOVES_PACKET)
 BTF_KFUNCS_END(bpf_nf_kfunc_ids)
 
 static const struct btf_kfunc_id_set bpf_nf_kfunc_set = {

@@ -37,6 +37,7 @@
 	X(found)	/* all that a kfunc returned an entry for */	\
 	X(refused)	/* all that bpf_nf_reject() did not answer */	\
 	X(ret)		/* of the last kfunc, or opts.error */		\
+	X(device)	/* of the packet after bpf_nf_reject(), or 0 */	\
 	X(state)							\
 	X(status)							\
 	X(mark)								\

@@ -34,6 +34,7 @@ int answer(struct bpf_nf_ctx *ctx)
 SEC("netfilter")
 int reject(struct bpf_nf_ctx *ctx)
 {
+	struct net_device *dev;
 	__u32 times, i;
 	int err;
 
@@ -46,5 +47,7 @@ int reject(struct bpf_nf_ctx *ctx)
 		if (err)
 			count(KFUNC_refused);
 	}
+	dev = ctx->skb->dev;
+	tell(KFUNC_device, dev ? dev->ifindex : 0);
 	return told(KFUNC_verdict) & 1;
 }

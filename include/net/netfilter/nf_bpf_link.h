@@ -19,6 +19,11 @@ struct sk_buff;
 struct skb_shared_info;
 union bpf_attr;
 
+/* Flag of a kfunc, beside those of linux/btf.h, which use the low bits: the kfunc can move
+ * the data of the packet, so packet pointers end at the call. The assembler reads it.
+ */
+#define KF_NETFILTER_MOVES_PACKET	(1 << 30)
+
 /**
  * struct bpf_nf_ctx - context of a BPF_PROG_TYPE_NETFILTER program
  * @state: the hook's state: number, family, devices, namespace
