@@ -104,6 +104,51 @@ static bool bpf_nf_keeps_shape(const struct bpf_nf_ctx_kern *ctx, u32 offset,
 	return bpf_nf_keeps_shape_v4(ctx->skb, offset, from, len);
 }
 
+/* Early demux, TPROXY and tc choose a socket by the protocol, the addresses and the
+ * ports. IPv6 extension headers decide which protocol that is, and where the ports are.
+ */
+static bool bpf_nf_chooses_socket(const struct bpf_nf_ctx_kern *ctx, u32 offset)
+{
+	const struct sk_buff *skb = ctx->skb;
+
+	if (ctx->state->pf == NFPROTO_IPV6) {
+		if (offset < offsetof(struct ipv6hdr, saddr))
+			return offset == offsetof(struct ipv6hdr, nexthdr);
+		return offset < sizeof(struct ipv6hdr) + 2 * sizeof(__be16) ||
+		       ipv6_ext_hdr(ipv6_hdr(skb)->nexthdr);
+	}
+	if (offset < offsetof(struct iphdr, saddr))
+		return offset == offsetof(struct iphdr, protocol);
+	return offset < ip_hdrlen(skb) + 2 * sizeof(__be16);
+}
+
+/* A receiver takes skb->sk as it is: udp_rcv() would treat the TCP socket of a packet
+ * that has become UDP as one of its own. A packet that is about to change what its
+ * socket was chosen by loses the socket, and the receiver looks for another. At
+ * LOCAL_OUT and POST_ROUTING skb->sk is the sender, which stays.
+ *
+ * @from has the first @known of the @len bytes; the others may be any.
+ */
+static void bpf_nf_forget_socket(const struct bpf_nf_ctx_kern *ctx, u32 offset,
+				 u32 len, const u8 *from, u32 known)
+{
+	struct sk_buff *skb = ctx->skb;
+	u32 i;
+
+	if (likely(!skb->sk) || ctx->state->hook == NF_INET_LOCAL_OUT ||
+	    ctx->state->hook == NF_INET_POST_ROUTING)
+		return;
+
+	for (i = 0; i < len; i++) {
+		if (i < known && from[i] == skb->data[offset + i])
+			continue;
+		if (bpf_nf_chooses_socket(ctx, offset + i)) {
+			skb_orphan(skb);
+			return;
+		}
+	}
+}
+
 /* Of the checksums' even offsets, those that are none. */
 static bool bpf_nf_may_be_csum(const struct bpf_nf_ctx_kern *ctx, u32 offset)
 {
@@ -222,6 +267,7 @@ BPF_CALL_5(bpf_nf_skb_store_bytes, struct bpf_nf_ctx_kern *, ctx, u32, offset,
 		if (unlikely(!bpf_nf_keeps_shape(ctx, offset, head, head_len)))
 			return -EPERM;
 	}
+	bpf_nf_forget_socket(ctx, offset, len, head, head_len);
 
 	ptr = skb->data + offset;
 	if (flags & BPF_F_RECOMPUTE_CSUM)
@@ -253,6 +299,8 @@ static __sum16 *bpf_nf_csum(const struct bpf_nf_ctx_kern *ctx, u32 offset)
 		return ERR_PTR(-EFAULT);
 	if (unlikely(!bpf_nf_may_be_csum(ctx, offset)))
 		return ERR_PTR(-EPERM);
+	/* The caller decides the new value, at any even offset. */
+	bpf_nf_forget_socket(ctx, offset, sizeof(__sum16), NULL, 0);
 	return (__sum16 *)(ctx->skb->data + offset);
 }
 

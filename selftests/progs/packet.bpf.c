@@ -269,6 +269,36 @@ int set_ttl(struct bpf_nf_ctx *ctx)
 	return ACCEPT;
 }
 
+/* Makes datagrams of the TCP segments that have data. The 4 bytes after the ports are
+ * the length and no checksum.
+ */
+SEC("netfilter")
+int tcp_to_udp(struct bpf_nf_ctx *ctx)
+{
+	bool v6 = ctx->state->pf == AF_INET6;
+	__u32 tcp = v6 ? sizeof(struct ipv6hdr) : sizeof(struct iphdr);
+	__u32 protocol = v6 ? offsetof(struct ipv6hdr, nexthdr) :
+			      offsetof(struct iphdr, protocol);
+	__u32 length = v6 ? offsetof(struct ipv6hdr, payload_len) :
+			    offsetof(struct iphdr, tot_len);
+	struct policy_stats *values = get_stats();
+	__be16 udp[2] = {}, bytes;
+	__u8 is, udp_protocol = 17, flags;
+
+	if (!values ||
+	    bpf_skb_load_bytes((void *)ctx, protocol, &is, sizeof(is)) || is != 6 ||
+	    bpf_skb_load_bytes((void *)ctx, length, &bytes, sizeof(bytes)) ||
+	    bpf_skb_load_bytes((void *)ctx, tcp + 13, &flags, sizeof(flags)) ||
+	    !(flags & 8))
+		return ACCEPT;
+	values->packets++;
+	udp[0] = v6 ? bytes : bpf_htons(bpf_ntohs(bytes) - tcp);
+	if (bpf_skb_store_bytes((void *)ctx, tcp + 4, udp, sizeof(udp), 0) ||
+	    bpf_skb_store_bytes((void *)ctx, protocol, &udp_protocol, 1, 0))
+		values->result++;
+	return ACCEPT;
+}
+
 static __always_inline bool is_kept(struct bpf_nf_ctx *ctx, __u32 offset)
 {
 	__u8 byte = 0x5a;
