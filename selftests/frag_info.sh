@@ -63,6 +63,23 @@ check_pulled()
 	expect_delivered "2792 intact"
 }
 
+# The pieces that are gone from the list could be any number.
+check_partly_pulled()
+{
+	local family=$1 sizes=$2 bytes=$3
+
+	attach packet/frag_info "$(pf_of "$family")" forward 0 defrag
+	probe "$family" client-server -z "$sizes"
+	expect_stats_of packet packets=1 flags="$REASSEMBLED" \
+		pieces="$(tr ',' '\n' <<< "$sizes" | wc -l)"
+	detach_all
+	attach packet/frag_info_after_partial_pull "$(pf_of "$family")" forward 0 defrag
+	probe "$family" client-server -z "$sizes"
+	expect_stats_of packet packets=2 flags="$REASSEMBLED" pieces=0 \
+		max_size=$((1400 + (family == 4 ? 20 : 48)))
+	expect_delivered "$bytes intact"
+}
+
 # At the hook where packets are reassembled, and at those behind it.
 check_hook()
 {
@@ -114,6 +131,8 @@ for family in 4 6; do
 		add_test "at_${hook}_ipv$family" check_hook $family "$hook"
 	done
 done
+add_test partly_pulled_ipv4 check_partly_pulled 4 104,104,1400 1600
+add_test partly_pulled_ipv6 check_partly_pulled 6 104,8,104,1400 1608
 add_test df_on_both check_df 1000,200 0,1 $((REASSEMBLED | DF))
 add_test df_on_largest check_df 1000,200 0 $((REASSEMBLED | DF))
 add_test df_on_largest_second check_df 200,1000 1 $((REASSEMBLED | DF))

@@ -19,6 +19,11 @@
 
 #include "nf_bpf_compat.h"
 
+/* In the flags of IPCB() and IP6CB(), which use the low bits: a helper has pulled a part
+ * of the frag_list. Reassembly and every receive path clear it.
+ */
+#define BPF_NF_CB_PULLED	BIT(15)
+
 BTF_ID_LIST(bpf_nf_ctx_btf_ids)
 BTF_ID(struct, nf_hook_state)
 BTF_ID(struct, sk_buff)
@@ -228,6 +233,22 @@ static const struct bpf_func_proto bpf_nf_skb_load_bytes_relative_proto = {
 	.arg5_type	= ARG_ANYTHING,
 };
 
+/* Pieces that a pull moves into the linear part can no longer be counted, and what is
+ * left of the list does not tell: see bpf_nf_fill_frag_info().
+ */
+static int bpf_nf_make_writable(const struct bpf_nf_ctx_kern *ctx, u32 len)
+{
+	struct sk_buff *skb = ctx->skb;
+
+	if (unlikely(skb_has_frag_list(skb) && len > skb_headlen(skb))) {
+		if (ctx->state->pf == NFPROTO_IPV6)
+			IP6CB(skb)->flags |= BPF_NF_CB_PULLED;
+		else
+			IPCB(skb)->flags |= BPF_NF_CB_PULLED;
+	}
+	return skb_ensure_writable(skb, len);
+}
+
 BPF_CALL_2(bpf_nf_skb_pull_data, struct bpf_nf_ctx_kern *, ctx, u32, len)
 {
 	/* Not bpf_compute_data_pointers(): that writes to skb->cb, which is the
@@ -235,7 +256,7 @@ BPF_CALL_2(bpf_nf_skb_pull_data, struct bpf_nf_ctx_kern *, ctx, u32, len)
 	 */
 	if (unlikely(len > ctx->skb->len))
 		return -ENOMEM;
-	return skb_ensure_writable(ctx->skb, len ?: skb_headlen(ctx->skb));
+	return bpf_nf_make_writable(ctx, len ?: skb_headlen(ctx->skb));
 }
 
 static const struct bpf_func_proto bpf_nf_skb_pull_data_proto = {
@@ -259,7 +280,7 @@ BPF_CALL_5(bpf_nf_skb_store_bytes, struct bpf_nf_ctx_kern *, ctx, u32, offset,
 	if (unlikely(flags & ~(BPF_F_RECOMPUTE_CSUM | BPF_F_INVALIDATE_HASH)))
 		return -EINVAL;
 	if (unlikely((u64)offset + len > skb->len ||
-		     skb_ensure_writable(skb, offset + len)))
+		     bpf_nf_make_writable(ctx, offset + len)))
 		return -EFAULT;
 	if (offset < sizeof(head)) {
 		head_len = min_t(u32, len, sizeof(head) - offset);
@@ -295,7 +316,7 @@ static const struct bpf_func_proto bpf_nf_skb_store_bytes_proto = {
 static __sum16 *bpf_nf_csum(const struct bpf_nf_ctx_kern *ctx, u32 offset)
 {
 	if (unlikely(offset > 0xffff || offset & 1 ||
-		     skb_ensure_writable(ctx->skb, offset + sizeof(__sum16))))
+		     bpf_nf_make_writable(ctx, offset + sizeof(__sum16))))
 		return ERR_PTR(-EFAULT);
 	if (unlikely(!bpf_nf_may_be_csum(ctx, offset)))
 		return ERR_PTR(-EPERM);
@@ -760,24 +781,45 @@ const struct bpf_verifier_ops netfilter_verifier_ops = {
 	.btf_struct_access	= bpf_nf_btf_struct_access,
 };
 
+static bool bpf_nf_was_pulled(const struct bpf_nf_ctx_kern *ctx)
+{
+	if (ctx->state->pf == NFPROTO_IPV6)
+		return IP6CB(ctx->skb)->flags & BPF_NF_CB_PULLED;
+	return IPCB(ctx->skb)->flags & BPF_NF_CB_PULLED;
+}
+
+/* Reassembly leaves the data of a piece right behind the headers of that piece. */
+static bool bpf_nf_piece_is_whole(const struct sk_buff *piece, u32 hdrlen)
+{
+	if (hdrlen == sizeof(struct iphdr))
+		return skb_network_offset(piece) == -(int)ip_hdrlen(piece);
+	return skb_transport_offset(piece) == -(int)sizeof(struct frag_hdr);
+}
+
 /* The pieces after the first hang in the frag_list, each with its own headers in
- * front of its data, until something pulls them into the linear part.
+ * front of its data, until something pulls them into the linear part. The kernel pulls
+ * transport headers: these end within a piece, which then starts later.
+ *
+ * Return: how many pieces there are, 0 if some may be gone from the list
  */
 static u32 bpf_nf_count_pieces(const struct sk_buff *skb, u32 hdrlen, u32 *flags)
 {
 	const struct sk_buff *piece;
+	bool whole = true;
 	u32 pieces = 1;
 
 	skb_walk_frags(skb, piece) {
 		/* Pages of the first piece are in a list entry without headers. */
 		if (skb_network_offset(piece) > -(int)hdrlen)
 			continue;
+		if (!bpf_nf_piece_is_whole(piece, hdrlen))
+			whole = false;
 		if (hdrlen == sizeof(struct iphdr) &&
 		    ip_hdr(piece)->frag_off & htons(IP_DF))
 			*flags |= BPF_NF_FRAG_DF;
 		pieces++;
 	}
-	return pieces;
+	return whole ? pieces : 0;
 }
 
 /* What a fragment's header added to the size, in the only datagram that is one
@@ -810,6 +852,8 @@ static void bpf_nf_fill_frag_info(const struct bpf_nf_ctx_kern *ctx,
 		if (bpf_nf_is_atomic(ctx, max_size) ||
 		    (skb_has_frag_list(skb) && skb_headlen(skb) <= max_size))
 			pieces = bpf_nf_count_pieces(skb, hdrlen, &flags);
+		if (bpf_nf_was_pulled(ctx))
+			pieces = 0;
 	}
 
 	info->flags = flags;

@@ -201,6 +201,20 @@ int frag_info_after_pull(struct bpf_nf_ctx *ctx)
 	return ACCEPT;
 }
 
+/* A part, which ends within the list of pieces. */
+SEC("netfilter")
+int frag_info_after_partial_pull(struct bpf_nf_ctx *ctx)
+{
+	struct packet packet = {};
+
+	parse(ctx, &packet);
+	if (!packet.stats)
+		return ACCEPT;
+	if (!bpf_skb_pull_data((void *)ctx, packet.v6 ? 256 : 228))
+		ask_info(ctx, &packet);
+	return ACCEPT;
+}
+
 SEC("netfilter")
 int set_mark(struct bpf_nf_ctx *ctx)
 {

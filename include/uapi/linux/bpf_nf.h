@@ -115,7 +115,7 @@ enum bpf_nf_frag_flags {
  * struct bpf_nf_frag_info - what bpf_nf_frag_info() tells of a packet
  * @flags: enum bpf_nf_frag_flags
  * @pieces: how many fragments a reassembled packet came in; 0 when it is none,
- *	or when a pull or a write has joined them
+ *	or when a pull or a write has joined some of them
  * @max_size: bytes of the largest one, with its IP header; 0 when it is none
  */
 struct bpf_nf_frag_info {
