@@ -19,10 +19,17 @@
 
 #include "nf_bpf_compat.h"
 
-/* In the flags of IPCB() and IP6CB(), which use the low bits: a helper has pulled a part
- * of the frag_list. Reassembly and every receive path clear it.
+/* A bit of the flags of IPCB() and IP6CB(), which the kernel uses from bit 0 on: a helper
+ * has pulled a part of the frag_list. The kernel clears the flags when it receives a packet.
  */
 #define BPF_NF_CB_PULLED	BIT(15)
+
+static u16 *bpf_nf_cb_flags(const struct bpf_nf_ctx_kern *ctx)
+{
+	if (ctx->state->pf == NFPROTO_IPV6)
+		return &IP6CB(ctx->skb)->flags;
+	return &IPCB(ctx->skb)->flags;
+}
 
 BTF_ID_LIST(bpf_nf_ctx_btf_ids)
 BTF_ID(struct, nf_hook_state)
@@ -240,12 +247,8 @@ static int bpf_nf_make_writable(const struct bpf_nf_ctx_kern *ctx, u32 len)
 {
 	struct sk_buff *skb = ctx->skb;
 
-	if (unlikely(skb_has_frag_list(skb) && len > skb_headlen(skb))) {
-		if (ctx->state->pf == NFPROTO_IPV6)
-			IP6CB(skb)->flags |= BPF_NF_CB_PULLED;
-		else
-			IPCB(skb)->flags |= BPF_NF_CB_PULLED;
-	}
+	if (unlikely(skb_has_frag_list(skb) && len > skb_headlen(skb)))
+		*bpf_nf_cb_flags(ctx) |= BPF_NF_CB_PULLED;
 	return skb_ensure_writable(skb, len);
 }
 
@@ -781,13 +784,6 @@ const struct bpf_verifier_ops netfilter_verifier_ops = {
 	.btf_struct_access	= bpf_nf_btf_struct_access,
 };
 
-static bool bpf_nf_was_pulled(const struct bpf_nf_ctx_kern *ctx)
-{
-	if (ctx->state->pf == NFPROTO_IPV6)
-		return IP6CB(ctx->skb)->flags & BPF_NF_CB_PULLED;
-	return IPCB(ctx->skb)->flags & BPF_NF_CB_PULLED;
-}
-
 /* Reassembly leaves the data of a piece right behind the headers of that piece. */
 static bool bpf_nf_piece_is_whole(const struct sk_buff *piece, u32 hdrlen)
 {
@@ -852,7 +848,7 @@ static void bpf_nf_fill_frag_info(const struct bpf_nf_ctx_kern *ctx,
 		if (bpf_nf_is_atomic(ctx, max_size) ||
 		    (skb_has_frag_list(skb) && skb_headlen(skb) <= max_size))
 			pieces = bpf_nf_count_pieces(skb, hdrlen, &flags);
-		if (bpf_nf_was_pulled(ctx))
+		if (*bpf_nf_cb_flags(ctx) & BPF_NF_CB_PULLED)
 			pieces = 0;
 	}
 
