@@ -17,7 +17,7 @@ IGNORE=(
 	# MAINTAINERS is the kernel's, a series here does not change it
 	FILE_PATH_CHANGES
 	# uapi headers cannot have BIT(): checkpatch knows, but not of their copies
-	# below tools/
+	# below tools/. The assembler, which reads the flags of kfuncs, has no BIT().
 	BIT_MACRO
 )
 IGNORE_COMPAT=(

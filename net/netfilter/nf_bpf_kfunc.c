@@ -10,8 +10,8 @@
  * is read once, and checked after that. The verifier lets a pointer pass that
  * may be NULL, whatever its size argument says.
  *
- * A kfunc that can move the data of the packet has KF_NETFILTER_MOVES_PACKET, and says
- * so. The others leave the data where it is.
+ * A kfunc that can move the data of the packet has the flag KF_NETFILTER_MOVES_PACKET,
+ * and its kernel-doc says so. A kfunc without the flag must not move the data.
  */
 #include <linux/bpf.h>
 #include <linux/bpf_nf.h>

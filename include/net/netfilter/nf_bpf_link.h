@@ -19,8 +19,9 @@ struct sk_buff;
 struct skb_shared_info;
 union bpf_attr;
 
-/* Flag of a kfunc, beside those of linux/btf.h, which use the low bits: the kfunc can move
- * the data of the packet, so packet pointers end at the call. The assembler reads it.
+/* A flag of kfuncs, beside the flags of linux/btf.h, which start at bit 0: the kfunc can
+ * move the data of the packet, so the verifier forgets packet pointers at the call. It is
+ * no BIT(), as the assembler reads it.
  */
 #define KF_NETFILTER_MOVES_PACKET	(1 << 30)
 
