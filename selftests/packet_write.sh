@@ -255,6 +255,48 @@ check_protocol()
 	expect_eq "socket after the program" "tcp 100" "$(tcp_and_udp "$family")"
 }
 
+# router_joins on|off: on, GRO of the router joins the segments of the client in a list of
+# buffers, and the device on the other side wants them apart again.
+router_joins()
+{
+	local off=on
+
+	[[ $1 == off ]] || off=off
+	in_ns "$NS_CLIENT" ethtool -K "$CLIENT_DEV" tx on sg $off tso $off > /dev/null
+	in_ns "$NS_ROUTER" ethtool -K "$ROUTER_LEFT_DEV" gro "$1" > /dev/null
+	in_ns "$NS_ROUTER" ethtool -K "$ROUTER_RIGHT_DEV" tx on sg on tso $off > /dev/null
+}
+
+# What comes apart again is what came, wherever the program has moved it to.
+check_pulled_segments()
+{
+	local family=$1
+
+	router_joins on
+	attach transport/pull_segments "$(pf_of "$family")" forward 0
+	flow "$family" tcp 9999 send "echo=$BULK"
+	expect_outcome "delivered *, echoed $BULK"
+	expect_stats_of transport result=0
+	((STATS[larger] > 0)) || fail "nothing was joined"
+	router_joins off
+}
+
+# A flow whose headers lie does not arrive. The next one does.
+check_longer_header()
+{
+	local family=$1
+
+	router_joins on
+	attach transport/longer_header "$(pf_of "$family")" forward 0
+	flow "$family" tcp 9999 send "echo=$BULK"
+	expect_stats_of transport result=0
+	((STATS[larger] > 0)) || fail "nothing was joined"
+	detach_all
+	flow "$family" tcp 9999 send "echo=$BULK"
+	expect_outcome "delivered *, echoed $BULK"
+	router_joins off
+}
+
 add_test "hop_by_hop_options_ipv6" check_hopopts
 for family in 4 6; do
 	add_test "protocol_ipv$family" check_protocol $family
@@ -273,6 +315,8 @@ for family in 4 6; do
 			check_translated $family $offload
 	done
 	add_test "ports_old_sum_ipv$family" check_ports_old_sum $family
+	add_test "pulled_segments_ipv$family" check_pulled_segments $family
+	add_test "longer_header_ipv$family" check_longer_header $family
 done
 
 run_tests

@@ -134,31 +134,104 @@ static bool bpf_nf_chooses_socket(const struct bpf_nf_ctx_kern *ctx, u32 offset)
 	return offset < ip_hdrlen(skb) + 2 * sizeof(__be16);
 }
 
+/* By these bytes segmentation finds where the payload of a GSO packet begins, and who
+ * segments it.
+ */
+static bool bpf_nf_places_payload(const struct bpf_nf_ctx_kern *ctx, u32 offset)
+{
+	u32 at, hdrlen = sizeof(struct ipv6hdr);
+	const struct sk_buff *skb = ctx->skb;
+	u8 protocol;
+
+	if (ctx->state->pf == NFPROTO_IPV6) {
+		at = offsetof(struct ipv6hdr, nexthdr);
+	} else {
+		at = offsetof(struct iphdr, protocol);
+		hdrlen = ip_hdrlen(skb);
+	}
+	if (offset < hdrlen)
+		return offset == at;
+
+	protocol = skb_network_header(skb)[at];
+	if (skb->encapsulation || (protocol != IPPROTO_TCP && protocol != IPPROTO_UDP))
+		return true;
+	/* Its upper half is the length of the header. */
+	return protocol == IPPROTO_TCP && offset == hdrlen + 12;
+}
+
+/* Do @len bytes of @from at @offset change one for which @decides is true? Only the first
+ * @known of them are there; the others may be any.
+ */
+static bool bpf_nf_changes(const struct bpf_nf_ctx_kern *ctx, u32 offset, u32 len,
+			   const u8 *from, u32 known,
+			   bool (*decides)(const struct bpf_nf_ctx_kern *, u32))
+{
+	u32 i;
+
+	for (i = 0; i < len; i++) {
+		if (i < known && from[i] == ctx->skb->data[offset + i])
+			continue;
+		if (decides(ctx, offset + i))
+			return true;
+	}
+	return false;
+}
+
+/* Segmentation trusts the list of a GSO packet to be cut at the payload's segments, and
+ * ends in a BUG() where it is not: a list does not survive what moves either. SCTP's chunks
+ * are the list.
+ */
+static int bpf_nf_flatten_gso(struct sk_buff *skb)
+{
+	if (skb_shinfo(skb)->gso_size == GSO_BY_FRAGS)
+		return -EOPNOTSUPP;
+	return skb_linearize(skb);
+}
+
+/* From here on nobody takes the packet for what it was: a device has to look at it again,
+ * or the kernel segments it.
+ */
+static int bpf_nf_distrust_gso(struct sk_buff *skb)
+{
+	int err;
+
+	if (skb_has_frag_list(skb))
+		err = bpf_nf_flatten_gso(skb);
+	else
+		err = skb_unclone(skb, GFP_ATOMIC);
+	if (err)
+		return err;
+	skb_shinfo(skb)->gso_type |= SKB_GSO_DODGY;
+	skb_shinfo(skb)->gso_segs = 0;
+	return 0;
+}
+
 /* A receiver takes skb->sk as it is: udp_rcv() would treat the TCP socket of a packet
  * that has become UDP as one of its own. A packet that is about to change what its
  * socket was chosen by loses the socket, and the receiver looks for another. At
  * LOCAL_OUT and POST_ROUTING skb->sk is the sender, which stays.
- *
- * @from has the first @known of the @len bytes; the others may be any.
  */
-static void bpf_nf_forget_socket(const struct bpf_nf_ctx_kern *ctx, u32 offset,
-				 u32 len, const u8 *from, u32 known)
+static bool bpf_nf_has_receiver(const struct bpf_nf_ctx_kern *ctx)
+{
+	return ctx->skb->sk && ctx->state->hook != NF_INET_LOCAL_OUT &&
+	       ctx->state->hook != NF_INET_POST_ROUTING;
+}
+
+/* What was decided by the bytes that are about to change, see bpf_nf_changes(). It may
+ * move the data.
+ */
+static int bpf_nf_before_change(const struct bpf_nf_ctx_kern *ctx, u32 offset, u32 len,
+				const u8 *from, u32 known)
 {
 	struct sk_buff *skb = ctx->skb;
-	u32 i;
 
-	if (likely(!skb->sk) || ctx->state->hook == NF_INET_LOCAL_OUT ||
-	    ctx->state->hook == NF_INET_POST_ROUTING)
-		return;
-
-	for (i = 0; i < len; i++) {
-		if (i < known && from[i] == skb->data[offset + i])
-			continue;
-		if (bpf_nf_chooses_socket(ctx, offset + i)) {
-			skb_orphan(skb);
-			return;
-		}
-	}
+	if (unlikely(bpf_nf_has_receiver(ctx)) &&
+	    bpf_nf_changes(ctx, offset, len, from, known, bpf_nf_chooses_socket))
+		skb_orphan(skb);
+	if (skb_is_gso(skb) &&
+	    bpf_nf_changes(ctx, offset, len, from, known, bpf_nf_places_payload))
+		return bpf_nf_distrust_gso(skb);
+	return 0;
 }
 
 /* Of the checksums' even offsets, those that are none. */
@@ -246,9 +319,14 @@ static const struct bpf_func_proto bpf_nf_skb_load_bytes_relative_proto = {
 static int bpf_nf_make_writable(const struct bpf_nf_ctx_kern *ctx, u32 len)
 {
 	struct sk_buff *skb = ctx->skb;
+	int err;
 
-	if (unlikely(skb_has_frag_list(skb) && len > skb_headlen(skb)))
+	if (unlikely(skb_has_frag_list(skb) && len > skb_headlen(skb))) {
 		*bpf_nf_cb_flags(ctx) |= BPF_NF_CB_PULLED;
+		err = skb_is_gso(skb) ? bpf_nf_flatten_gso(skb) : 0;
+		if (err)
+			return err;
+	}
 	return skb_ensure_writable(skb, len);
 }
 
@@ -291,7 +369,8 @@ BPF_CALL_5(bpf_nf_skb_store_bytes, struct bpf_nf_ctx_kern *, ctx, u32, offset,
 		if (unlikely(!bpf_nf_keeps_shape(ctx, offset, head, head_len)))
 			return -EPERM;
 	}
-	bpf_nf_forget_socket(ctx, offset, len, head, head_len);
+	if (unlikely(bpf_nf_before_change(ctx, offset, len, head, head_len)))
+		return -EFAULT;
 
 	ptr = skb->data + offset;
 	if (flags & BPF_F_RECOMPUTE_CSUM)
@@ -324,7 +403,8 @@ static __sum16 *bpf_nf_csum(const struct bpf_nf_ctx_kern *ctx, u32 offset)
 	if (unlikely(!bpf_nf_may_be_csum(ctx, offset)))
 		return ERR_PTR(-EPERM);
 	/* The caller decides the new value, at any even offset. */
-	bpf_nf_forget_socket(ctx, offset, sizeof(__sum16), NULL, 0);
+	if (unlikely(bpf_nf_before_change(ctx, offset, sizeof(__sum16), NULL, 0)))
+		return ERR_PTR(-EFAULT);
 	return (__sum16 *)(ctx->skb->data + offset);
 }
 

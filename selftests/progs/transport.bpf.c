@@ -18,6 +18,7 @@ enum {
 	PROTO_TCP	= 6,
 	PROTO_UDP	= 17,
 	IP_OFFSET	= 0x1fff,
+	TCP_DOFF	= 12,
 	TCP_CHECK	= 16,
 	UDP_CHECK	= 6,
 	CLIENT_PORT	= 40000,
@@ -173,6 +174,45 @@ static __always_inline int rewrite_ports(struct bpf_nf_ctx *ctx, bool sum)
 		err = set_ports(ctx, &packet, SERVER_PORT, CLIENT_PORT, sum);
 	if (err)
 		packet.stats->result = -err;
+	return ACCEPT;
+}
+
+/* Of what GRO has joined, a part of the second segment comes to the first. */
+SEC("netfilter")
+int pull_segments(struct bpf_nf_ctx *ctx)
+{
+	struct packet packet = {};
+	__u32 linear;
+
+	if (!parse(ctx, &packet) || ctx->skb->len <= MTU)
+		return ACCEPT;
+	__sync_fetch_and_add(&packet.stats->larger, 1);
+	linear = ctx->data_end - ctx->data;
+	if (linear < ctx->skb->len && bpf_skb_pull_data((void *)ctx, linear + 1))
+		packet.stats->result = 1;
+	return ACCEPT;
+}
+
+/* And the header takes a word more, so that each segment begins one later. */
+SEC("netfilter")
+int longer_header(struct bpf_nf_ctx *ctx)
+{
+	struct packet packet = {};
+	__u32 linear, doff;
+	__u8 byte;
+
+	if (!parse(ctx, &packet) || packet.protocol != PROTO_TCP || ctx->skb->len <= MTU)
+		return ACCEPT;
+	doff = packet.transport + TCP_DOFF;
+	linear = ctx->data_end - ctx->data;
+	if (linear < ctx->skb->len && bpf_skb_pull_data((void *)ctx, linear + 4))
+		packet.stats->result = 1;
+	if (bpf_skb_load_bytes((void *)ctx, doff, &byte, sizeof(byte)))
+		return ACCEPT;
+	byte += 1 << 4;
+	if (bpf_skb_store_bytes((void *)ctx, doff, &byte, sizeof(byte), 0))
+		packet.stats->result = 2;
+	__sync_fetch_and_add(&packet.stats->larger, 1);
 	return ACCEPT;
 }
 
