@@ -15,6 +15,7 @@
 #include <linux/percpu.h>
 #include <linux/rcupdate.h>
 #include <linux/string.h>
+#include <linux/u64_stats_sync.h>
 #include <net/ip.h>
 #include <net/ipv6.h>
 #include <net/net_namespace.h>
@@ -50,11 +51,16 @@ enum {
  * @accepted: the program's verdict was NF_ACCEPT
  * @dropped: it was not
  * @dropped_fragments: dropped before the program, as a fragment
+ * @syncp: empty on 64-bit
+ *
+ * On 32-bit, where a counter is two words, @syncp keeps readers from one that is half
+ * written; elsewhere a counter is one instruction.
  */
 struct bpf_nf_stats {
 	u64 accepted;
 	u64 dropped;
 	u64 dropped_fragments;
+	struct u64_stats_sync syncp;
 };
 
 /**
@@ -104,6 +110,21 @@ static struct bpf_nf_link *to_nf_link(const struct bpf_link *link)
 }
 
 /* What few packets need is in functions of its own: inline, the registers that it
+static __always_inline void bpf_nf_count(struct bpf_nf_stats __percpu *stats,
+					 u64 __percpu *counter)
+{
+	if (BITS_PER_LONG == 64) {
+		this_cpu_inc(*counter);
+		return;
+	}
+	/* A hook in process context is interrupted by those of softirqs. */
+	local_bh_disable();
+	u64_stats_update_begin(&this_cpu_ptr(stats)->syncp);
+	(*this_cpu_ptr(counter))++;
+	u64_stats_update_end(&this_cpu_ptr(stats)->syncp);
+	local_bh_enable();
+}
+
  * takes would be saved and restored for every packet.
  */
 static noinline u32 bpf_nf_run_pinned(const struct bpf_prog *prog,
@@ -147,10 +168,10 @@ static unsigned int bpf_nf_run(void *priv, struct sk_buff *skb,
 	 */
 	verdict = bpf_nf_run_prog(prog, &ctx);
 	if (unlikely(verdict != NF_ACCEPT)) {
-		this_cpu_inc(nf_link->stats->dropped);
+		bpf_nf_count(nf_link->stats, &nf_link->stats->dropped);
 		return NF_DROP;
 	}
-	this_cpu_inc(nf_link->stats->accepted);
+	bpf_nf_count(nf_link->stats, &nf_link->stats->accepted);
 	return NF_ACCEPT;
 }
 
@@ -223,7 +244,7 @@ bpf_nf_run_unless_fragment(void *priv, struct sk_buff *skb,
 	/* Not to be asked again: in the meantime there may be a program. */
 	if (!rcu_access_pointer(nf_link->prog))
 		return NF_ACCEPT;
-	this_cpu_inc(nf_link->stats->dropped_fragments);
+	bpf_nf_count(nf_link->stats, &nf_link->stats->dropped_fragments);
 	return NF_DROP;
 }
 
@@ -463,17 +484,8 @@ static struct bpf_nf_stats bpf_nf_link_stats(const struct bpf_nf_link *nf_link)
 	struct bpf_nf_stats sum = {};
 	int cpu;
 
-	/* Each counter is exact; together they are no snapshot. Where a u64 is
-	 * two loads, one of them can be read while its halves differ: that is
-	 * once in 4 billion packets, and not worth a lock in every other.
-	 */
-	for_each_possible_cpu(cpu) {
-		const struct bpf_nf_stats *stats = per_cpu_ptr(nf_link->stats, cpu);
-
-		sum.accepted += READ_ONCE(stats->accepted);
-		sum.dropped += READ_ONCE(stats->dropped);
-		sum.dropped_fragments += READ_ONCE(stats->dropped_fragments);
-	}
+	for_each_possible_cpu(cpu)
+		bpf_nf_stats_add(&sum, per_cpu_ptr(nf_link->stats, cpu));
 	return sum;
 }
 
@@ -488,6 +500,25 @@ static void bpf_nf_link_fdinfo(const struct bpf_link *link, struct seq_file *seq
 	seq_printf(seq, "flags:\t%#x\n", nf_link->flags);
 	seq_printf(seq, "netns_ino:\t%u\n", bpf_nf_link_netns_ino(nf_link));
 	seq_printf(seq, "accepted:\t%llu\n", stats.accepted);
+static void bpf_nf_stats_add(struct bpf_nf_stats *sum,
+			     const struct bpf_nf_stats *stats)
+{
+	struct bpf_nf_stats now;
+	unsigned int start;
+
+	do {
+		start = u64_stats_fetch_begin(&stats->syncp);
+		now.accepted = READ_ONCE(stats->accepted);
+		now.dropped = READ_ONCE(stats->dropped);
+		now.dropped_fragments = READ_ONCE(stats->dropped_fragments);
+	} while (u64_stats_fetch_retry(&stats->syncp, start));
+
+	sum->accepted += now.accepted;
+	sum->dropped += now.dropped;
+	sum->dropped_fragments += now.dropped_fragments;
+}
+
+/* Each counter is exact; together they are no snapshot. */
 	seq_printf(seq, "dropped:\t%llu\n", stats.dropped);
 	seq_printf(seq, "dropped_fragments:\t%llu\n", stats.dropped_fragments);
 }
@@ -718,6 +749,7 @@ static int bpf_nf_link_init(struct bpf_nf_link *nf_link,
 	return bpf_link_prime(&nf_link->link, link_primer);
 }
 
+	int cpu;
 /**
  * bpf_nf_link_attach - BPF_LINK_CREATE for BPF_PROG_TYPE_NETFILTER
  * @attr: link_create, with pf, hooknum, priority and flags in .netfilter
@@ -727,6 +759,8 @@ static int bpf_nf_link_init(struct bpf_nf_link *nf_link,
  *
  * Return: the fd of the new link, or an error of the table in linux/bpf_nf.h
  */
+	for_each_possible_cpu(cpu)
+		u64_stats_init(&per_cpu_ptr(nf_link->stats, cpu)->syncp);
 int bpf_nf_link_attach(const union bpf_attr *attr, struct bpf_prog *prog)
 {
 	struct net *net = current->nsproxy->net_ns;
