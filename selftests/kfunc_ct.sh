@@ -14,7 +14,7 @@ declare -ri INVALID=1 ESTABLISHED=2 RELATED=4 NEW=8 UNTRACKED=64
 # IPS_SEEN_REPLY, IPS_CONFIRMED
 declare -ri CONFIRMED_AND_REPLIED=10
 declare -ri UDP=17
-declare -ri ENOENT=2 EINVAL=22 ENOSPC=28 ENONET=64 EPROTO=71
+declare -ri ENOENT=2 EBUSY=16 EINVAL=22 ENOSPC=28 ENONET=64 EPROTO=71
 
 setup()
 {
@@ -291,6 +291,45 @@ check_labels()
 	tell proto="$UDP" port=9999 mask0=0x20
 	flow "$family" udp 9999 send
 	expect_told packets=1 ret=0 labels0=9
+}
+
+# broadcast NAME=VALUE...: to the programs, and a datagram of the client to all that is on
+# its link.
+broadcast()
+{
+	tell proto="$UDP" port=9999 label0=8 mask0=-1 "$@"
+	nf_prog exec "$NS_CLIENT" /usr/bin/python3 -BS -c '
+import socket
+fd = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+fd.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
+fd.bind(("192.0.2.2", 40000))
+fd.sendto(b"x", ("192.0.2.255", 9999))'
+}
+
+# A bridge floods clones of a packet, and all of them have its new entry: none may move
+# what the others read. One that is routed has its entry for itself.
+test_labels_of_clones()
+{
+	track
+	modprobe br_netfilter
+	ip -n "$NS_ROUTER" -batch - <<-EOF
+	link add name br0 type bridge
+	link set dev br0 up
+	link add name third type dummy
+	link set dev third up
+	link set dev third master br0
+	link set dev $ROUTER_LEFT_DEV master br0
+	EOF
+	in_ns "$NS_ROUTER" sysctl -q net.bridge.bridge-nf-call-iptables=1
+	attach kfunc/labels ip forward 0
+	broadcast
+	expect_told packets=1 ret=-"$EBUSY"
+	ip -n "$NS_ROUTER" link delete br0
+	ip -n "$NS_ROUTER" link delete third
+	nf_prog exec "$NS_ROUTER" conntrack -F
+	tell proto="$UDP" port=9999 label0=8 mask0=-1
+	flow 4 udp 9999 send
+	expect_told packets=1 ret=0 labels0=8
 }
 
 check_labels_of_nft()

@@ -11,7 +11,7 @@ needs_kfunc
 
 declare -ri UDP=17 TCP=6
 declare -ri SRC=0 DST=1		# enum nf_nat_manip_type
-declare -ri ENOENT=2 EBUSY=16 EINVAL=22 EOPNOTSUPP=95
+declare -ri ENOENT=2 EBUSY=16 EINVAL=22 EUNATCH=49 EOPNOTSUPP=95
 
 # Nobody's address, by way of the router.
 VIP4=203.0.113.7
@@ -131,6 +131,11 @@ check_refused()
 	local -n words=SERVER_WORDS$1
 
 	refused prerouting -150 "$ENOENT" manip="$DST"
+	# With conntrack and nothing that translates.
+	nft_track
+	refused prerouting -150 "$EUNATCH" manip="$DST"
+	refused postrouting 0 "$EUNATCH" manip="$SRC"
+	nft_router flush ruleset
 	nat_hooks
 	refused prerouting -150 "$EINVAL" manip=2
 	refused prerouting -150 "$EINVAL" manip=-1

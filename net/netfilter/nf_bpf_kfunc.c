@@ -176,15 +176,28 @@ static void bpf_nf_ct_put_key(const struct bpf_nf_ct_key *key)
 		put_net(key->held);
 }
 
+/* An entry that is not in the table yet belongs to its packet: what is added to it may move
+ * what is there already, and nobody waits for whoever reads that. Where a bridge or a
+ * multicast route has cloned the packet, another processor may have the clone.
+ */
+static bool bpf_nf_ct_is_shared(const struct nf_conn *ct)
+{
+	return refcount_read(&ct->ct_general.use) != 1;
+}
+
 /* Not nf_ct_labels_ext_add(): that saves memory in namespaces where no rule uses
  * labels, and knows nothing of programs.
  */
-static void bpf_nf_ct_add_labels(struct nf_conn *ct)
+static int bpf_nf_ct_add_labels(struct nf_conn *ct)
 {
 #if IS_ENABLED(CONFIG_NF_CONNTRACK_LABELS)
-	if (!nf_ct_labels_find(ct) && !nf_ct_is_confirmed(ct))
-		nf_ct_ext_add(ct, NF_CT_EXT_LABELS, GFP_ATOMIC);
+	if (nf_ct_labels_find(ct) || nf_ct_is_confirmed(ct))
+		return 0;
+	if (bpf_nf_ct_is_shared(ct))
+		return -EBUSY;
+	nf_ct_ext_add(ct, NF_CT_EXT_LABELS, GFP_ATOMIC);
 #endif
+	return 0;
 }
 
 static void bpf_nf_ct_set_error(struct bpf_nf_ct_opts *opts, u32 size, int err)
@@ -361,7 +374,8 @@ __bpf_kfunc int bpf_nf_ct_get_labels(struct bpf_nf_ctx *ctx,
  * namespace when it began, or this function did on its first packet.
  *
  * Return: 0, -EINVAL for another size or NULL, -ENOENT without an entry,
- * -ENOSPC without room
+ * -ENOSPC without room, -EBUSY where the new connection needs room and something else
+ * holds its entry: a clone of the packet, or the program by bpf_nf_ct_get()
  */
 __bpf_kfunc int bpf_nf_ct_set_labels(struct bpf_nf_ctx *ctx,
 				     const struct bpf_nf_ct_labels *labels,
@@ -372,7 +386,7 @@ __bpf_kfunc int bpf_nf_ct_set_labels(struct bpf_nf_ctx *ctx,
 	struct bpf_nf_ct_labels bits, which;
 	enum ip_conntrack_info ctinfo;
 	struct nf_conn *ct;
-	int i;
+	int i, err;
 
 	if (!labels || labels__sz != sizeof(*labels) ||
 	    !mask || mask__sz != sizeof(*mask))
@@ -385,7 +399,9 @@ __bpf_kfunc int bpf_nf_ct_set_labels(struct bpf_nf_ctx *ctx,
 	ct = bpf_nf_ct(ctx, &ctinfo);
 	if (!ct)
 		return -ENOENT;
-	bpf_nf_ct_add_labels(ct);
+	err = bpf_nf_ct_add_labels(ct);
+	if (err)
+		return err;
 
 	/* Bits outside of the mask would be flipped. */
 	for (i = 0; i < ARRAY_SIZE(bits.bits); i++)
@@ -495,8 +511,8 @@ static bool bpf_nf_nat_suits(unsigned int hook, enum nf_nat_manip_type manip)
  *	free, or any
  * @manip: NF_NAT_MANIP_SRC or NF_NAT_MANIP_DST
  *
- * The namespace needs conntrack, and a chain of nft's type nat, an empty one
- * will do: its hooks translate packets, this only says to what. The program has
+ * The namespace needs conntrack, and a chain of nft's type nat for the packet's family,
+ * an empty one will do: its hooks translate packets, this only says to what. The program has
  * to run after conntrack (-200) and before the hook that translates: at
  * PRE_ROUTING or LOCAL_OUT before -100 for the destination; at FORWARD, or at
  * LOCAL_IN or POST_ROUTING before 100, for the source.
@@ -522,8 +538,11 @@ __bpf_kfunc int bpf_nf_ct_set_nat(struct bpf_nf_ctx *ctx,
 	ct = bpf_nf_ct(ctx, &ctinfo);
 	if (!ct)
 		return -ENOENT;
-	if (nf_ct_is_confirmed(ct) || nf_nat_initialized(ct, manip))
+	if (nf_ct_is_confirmed(ct) || nf_nat_initialized(ct, manip) ||
+	    bpf_nf_ct_is_shared(ct))
 		return -EBUSY;
+	if (!nf_nat_has_hooks(ctx->state->net, nf_ct_l3num(ct)))
+		return -EUNATCH;
 	/* nf_nat_setup_info() finds that there is no memory for it only once it
 	 * has changed the reply's tuple: the packet is translated all the same.
 	 */

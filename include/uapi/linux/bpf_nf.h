@@ -143,6 +143,9 @@ struct bpf_nf_frag_info {
  * -ENOSPC		set: the entry has no room for labels: it is in the table
  *			already, or there was no memory for them
  *
+ * -EBUSY		set: a new entry has no room for labels, and is not the
+ *			packet's alone: a clone of the packet has it, or the program by
+ *			bpf_nf_ct_get()
  * bpf_nf_ct_lookup() and bpf_nf_ct_alloc() return NULL and set
  * bpf_nf_ct_opts.error, if opts__sz has room for it, to
  *
@@ -163,7 +166,9 @@ struct bpf_nf_frag_info {
  *			FORWARD and POST_ROUTING
  * -ENOENT		the packet has no entry
  * -EBUSY		the entry is not new, or has this kind of NAT already:
- *			also none, decided where the priority of NAT was passed
+ *			also none, decided where the priority of NAT was passed;
+ *			or it is not the packet's alone, as above
+ * -EUNATCH		the namespace has no hooks that translate this family
  * -ENOMEM		out of memory: the packet is as it was
  *
  * bpf_nf_reject()
