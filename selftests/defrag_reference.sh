@@ -275,6 +275,15 @@ check_module_missing()
 
 	needs_unloaded "$family"
 	echo /bin/false > "$MODPROBE"
+	expect_fails "Invalid argument" \
+		nf_prog attach "$PINS/drop" "$pf" forward 0 defrag netns "$NS_ROUTER"
+	# Whether the place is free is asked later.
+	attach accept "$pf" forward 0
+	expect_fails "Invalid argument" \
+		nf_prog attach "$PINS/drop" "$pf" forward 0 defrag netns "$NS_ROUTER"
+	detach_all
+	# Where there is no program to load modules with, it is the error of that.
+	echo "$WORK/none" > "$MODPROBE"
 	expect_fails "No such file or directory" \
 		nf_prog attach "$PINS/drop" "$pf" forward 0 defrag netns "$NS_ROUTER"
 	probe "$family" client-server
@@ -296,7 +305,7 @@ test_inet_with_half_of_the_modules()
 	needs_unloaded 6
 	modprobe nf_defrag_ipv4
 	echo /bin/false > "$MODPROBE"
-	expect_fails "No such file or directory" \
+	expect_fails "Invalid argument" \
 		nf_prog attach "$PINS/drop" inet forward 0 defrag netns "$NS_ROUTER"
 	echo "$MODPROBE_BEFORE" > "$MODPROBE"
 	expect_eq "references on nf_defrag_ipv4" 0 "$(refcount 4)"

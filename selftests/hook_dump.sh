@@ -113,7 +113,7 @@ test_function_is_named()
 {
 	needs_hook_dump
 	attach accept ip forward 3
-	expect_match "the hook" "3 *nf* - 2 *" "$(hooks ip forward)"
+	expect_match "the hook" "3 nf_hook_run_bpf - 2 *" "$(hooks ip forward)"
 }
 
 # A program among hooks of other kinds does not change what is told of them.

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /* What link info and fdinfo tell of a link. */
+#include <fcntl.h>
 #include <linux/filter.h>
 
 #include <bpf/bpf.h>
@@ -134,6 +135,22 @@ NF_TEST_F(info, fdinfo)
 	EXPECT_EQ(variant->key.hooknum, atoi(value));
 	ASSERT_EQ(0, nf_fdinfo(self->link_fd, "prio:", value, sizeof(value)));
 	EXPECT_EQ(variant->key.priority, atoi(value));
+}
+
+/* Mainline's readers look for a line with all three. */
+NF_TEST_F(info, fdinfo_place_on_one_line)
+{
+	char path[64], wanted[128], text[1024] = {};
+	int fd;
+
+	snprintf(wanted, sizeof(wanted), "\npf:\t%u\thooknum:\t%u\tprio:\t%d\n",
+		 variant->key.pf, variant->key.hooknum, variant->key.priority);
+	snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", self->link_fd);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	ASSERT_LE(0, fd);
+	ASSERT_LT(0, read(fd, text, sizeof(text) - 1));
+	close(fd);
+	EXPECT_TRUE(strstr(text, wanted));
 }
 
 NF_TEST_F(info, fdinfo_flags)

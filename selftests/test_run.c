@@ -272,7 +272,7 @@ NF_TEST_F(run, data_out_too_short)
 	memset(self->out, 0x5a, sizeof(self->out));
 	self->opts.data_out = self->out;
 	self->opts.data_size_out = self->packet.size - 1;
-	EXPECT_EQ(-ENOSPC, RUN());
+	ASSERT_EQ(0, RUN());
 	EXPECT_EQ(self->packet.size, self->opts.data_size_out);
 	EXPECT_EQ(0, memcmp(self->out, self->packet.data, self->packet.size - 1));
 	EXPECT_EQ(0x5a, self->out[self->packet.size - 1]);

@@ -71,7 +71,8 @@ struct bpf_nf_stats {
  *	the hook is registered. So a program never judges packets of one family
  *	of an NFPROTO_INET hook whose other half is then refused.
  * @stats: per CPU; they go on when the program is replaced
- * @defrag: per family, the module whose defragmentation this link has enabled
+ * @defrag: per family, the module whose defragmentation this link enables: the link holds
+ *	a reference on it
  * @net: where the hook is registered, NULL before and after. No reference is
  *	held, so that a pinned link does not keep a network namespace alive:
  *	bpf_nf_net_pre_exit() detaches the link when the namespace goes.
@@ -109,7 +110,6 @@ static struct bpf_nf_link *to_nf_link(const struct bpf_link *link)
 	return container_of(link, struct bpf_nf_link, link);
 }
 
-/* What few packets need is in functions of its own: inline, the registers that it
 static __always_inline void bpf_nf_count(struct bpf_nf_stats __percpu *stats,
 					 u64 __percpu *counter)
 {
@@ -125,6 +125,7 @@ static __always_inline void bpf_nf_count(struct bpf_nf_stats __percpu *stats,
 	local_bh_enable();
 }
 
+/* What few packets need is in functions of its own: inline, the registers that it
  * takes would be saved and restored for every packet.
  */
 static noinline u32 bpf_nf_run_pinned(const struct bpf_prog *prog,
@@ -148,8 +149,8 @@ static __always_inline u32 bpf_nf_run_prog(const struct bpf_prog *prog,
 	return bpf_dispatcher_nop_func(ctx, prog->insnsi, prog->bpf_func);
 }
 
-static unsigned int bpf_nf_run(void *priv, struct sk_buff *skb,
-			       const struct nf_hook_state *state)
+static unsigned int nf_hook_run_bpf(void *priv, struct sk_buff *skb,
+				    const struct nf_hook_state *state)
 {
 	const struct bpf_nf_link *nf_link = priv;
 	struct bpf_nf_ctx_kern ctx = {
@@ -234,13 +235,13 @@ bool bpf_nf_is_fragment(const struct sk_buff *skb, u8 pf)
 }
 
 static noinline unsigned int
-bpf_nf_run_unless_fragment(void *priv, struct sk_buff *skb,
-			   const struct nf_hook_state *state)
+nf_hook_run_bpf_unless_fragment(void *priv, struct sk_buff *skb,
+				const struct nf_hook_state *state)
 {
 	const struct bpf_nf_link *nf_link = priv;
 
 	if (!bpf_nf_is_fragment(skb, state->pf))
-		return bpf_nf_run(priv, skb, state);
+		return nf_hook_run_bpf(priv, skb, state);
 	/* Not to be asked again: in the meantime there may be a program. */
 	if (!rcu_access_pointer(nf_link->prog))
 		return NF_ACCEPT;
@@ -249,12 +250,12 @@ bpf_nf_run_unless_fragment(void *priv, struct sk_buff *skb,
 }
 
 /* A function of its own, so that a link without the flag pays nothing for it. */
-static unsigned int bpf_nf_run_strict(void *priv, struct sk_buff *skb,
-				      const struct nf_hook_state *state)
+static unsigned int nf_hook_run_bpf_strict(void *priv, struct sk_buff *skb,
+					   const struct nf_hook_state *state)
 {
 	if (likely(bpf_nf_is_whole(skb, state->pf)))
-		return bpf_nf_run(priv, skb, state);
-	return bpf_nf_run_unless_fragment(priv, skb, state);
+		return nf_hook_run_bpf(priv, skb, state);
+	return nf_hook_run_bpf_unless_fragment(priv, skb, state);
 }
 
 /**
@@ -292,76 +293,68 @@ bpf_nf_defrag_try_get(const struct nf_defrag_hook __rcu **slot)
 }
 
 static const struct nf_defrag_hook *
-bpf_nf_defrag_get(struct net *net, const struct nf_defrag_hook __rcu **slot,
-		  const char *module)
+bpf_nf_defrag_get(const struct nf_defrag_hook __rcu **slot, const char *module)
 {
 	const struct nf_defrag_hook *hook;
 	int err;
 
 	hook = bpf_nf_defrag_try_get(slot);
-	if (!hook) {
-		err = request_module(module);
-		if (err < 0)
-			return ERR_PTR(err);
-		hook = bpf_nf_defrag_try_get(slot);
-		if (!hook)
-			return ERR_PTR(-ENOENT);
-	}
-	err = hook->enable(net);
-	if (err) {
-		module_put(hook->owner);
-		return ERR_PTR(err);
-	}
-	return hook;
+	if (hook)
+		return hook;
+	err = request_module(module);
+	if (err)
+		return ERR_PTR(err < 0 ? err : -EINVAL);
+	hook = bpf_nf_defrag_try_get(slot);
+	return hook ?: ERR_PTR(-ENOENT);
 }
 
-static void bpf_nf_defrag_disable(struct bpf_nf_link *nf_link, struct net *net)
-{
-	const struct nf_defrag_hook *hook;
-	int i;
-
-	for (i = 0; i < BPF_NF_DEFRAG_MAX; i++) {
-		hook = nf_link->defrag[i];
-		if (!hook)
-			continue;
-		hook->disable(net);
-		module_put(hook->owner);
-		nf_link->defrag[i] = NULL;
-	}
-}
-
-static int bpf_nf_defrag_enable_v4(struct bpf_nf_link *nf_link, struct net *net)
+static int bpf_nf_defrag_get_v4(struct bpf_nf_link *nf_link)
 {
 	const struct nf_defrag_hook *hook;
 
 	if (!IS_ENABLED(CONFIG_NF_DEFRAG_IPV4))
 		return -EAFNOSUPPORT;
 
-	hook = bpf_nf_defrag_get(net, &nf_defrag_v4_hook, "nf_defrag_ipv4");
+	hook = bpf_nf_defrag_get(&nf_defrag_v4_hook, "nf_defrag_ipv4");
 	if (IS_ERR(hook))
 		return PTR_ERR(hook);
 	nf_link->defrag[BPF_NF_DEFRAG_V4] = hook;
 	return 0;
 }
 
-static int bpf_nf_defrag_enable_v6(struct bpf_nf_link *nf_link, struct net *net)
+static int bpf_nf_defrag_get_v6(struct bpf_nf_link *nf_link)
 {
 	const struct nf_defrag_hook *hook;
 
-	/* Without IPv6 an NFPROTO_INET hook sees IPv4 only, and that is enabled. */
+	/* Without IPv6 an NFPROTO_INET hook sees IPv4 only, and that is there. */
 	if (!IS_ENABLED(CONFIG_IPV6) && nf_link->hook_ops.pf == NFPROTO_INET)
 		return 0;
 	if (!IS_ENABLED(CONFIG_NF_DEFRAG_IPV6))
 		return -EAFNOSUPPORT;
 
-	hook = bpf_nf_defrag_get(net, &nf_defrag_v6_hook, "nf_defrag_ipv6");
+	hook = bpf_nf_defrag_get(&nf_defrag_v6_hook, "nf_defrag_ipv6");
 	if (IS_ERR(hook))
 		return PTR_ERR(hook);
 	nf_link->defrag[BPF_NF_DEFRAG_V6] = hook;
 	return 0;
 }
 
-static int bpf_nf_defrag_enable(struct bpf_nf_link *nf_link, struct net *net)
+static void bpf_nf_defrag_put_modules(struct bpf_nf_link *nf_link)
+{
+	int i;
+
+	for (i = 0; i < BPF_NF_DEFRAG_MAX; i++) {
+		if (!nf_link->defrag[i])
+			continue;
+		module_put(nf_link->defrag[i]->owner);
+		nf_link->defrag[i] = NULL;
+	}
+}
+
+/* The modules that the link needs, loaded where they are not. They may be there for
+ * nothing: no fragment waits until one of them is enabled.
+ */
+static int bpf_nf_defrag_get_modules(struct bpf_nf_link *nf_link)
 {
 	int err = 0;
 
@@ -369,12 +362,42 @@ static int bpf_nf_defrag_enable(struct bpf_nf_link *nf_link, struct net *net)
 		return 0;
 
 	if (nf_link->hook_ops.pf != NFPROTO_IPV6)
-		err = bpf_nf_defrag_enable_v4(nf_link, net);
+		err = bpf_nf_defrag_get_v4(nf_link);
 	if (!err && nf_link->hook_ops.pf != NFPROTO_IPV4)
-		err = bpf_nf_defrag_enable_v6(nf_link, net);
+		err = bpf_nf_defrag_get_v6(nf_link);
 	if (err)
-		bpf_nf_defrag_disable(nf_link, net);
+		bpf_nf_defrag_put_modules(nf_link);
 	return err;
+}
+
+static int bpf_nf_defrag_enable(struct bpf_nf_link *nf_link, struct net *net)
+{
+	int i, err;
+
+	for (i = 0; i < BPF_NF_DEFRAG_MAX; i++) {
+		if (!nf_link->defrag[i])
+			continue;
+		err = nf_link->defrag[i]->enable(net);
+		if (err)
+			goto disable;
+	}
+	return 0;
+disable:
+	while (i--) {
+		if (nf_link->defrag[i])
+			nf_link->defrag[i]->disable(net);
+	}
+	return err;
+}
+
+static void bpf_nf_defrag_disable(struct bpf_nf_link *nf_link, struct net *net)
+{
+	int i;
+
+	for (i = 0; i < BPF_NF_DEFRAG_MAX; i++) {
+		if (nf_link->defrag[i])
+			nf_link->defrag[i]->disable(net);
+	}
 }
 
 static int bpf_nf_link_net_attach(struct bpf_nf_link *nf_link, struct net *net)
@@ -382,17 +405,18 @@ static int bpf_nf_link_net_attach(struct bpf_nf_link *nf_link, struct net *net)
 	struct bpf_nf_net *nf_net = net_generic(net, bpf_nf_net_id);
 	int err;
 
+	err = bpf_nf_defrag_get_modules(nf_link);
+	if (err)
+		return err;
 	/* The hook first, which has no program yet: where the place is taken, no
-	 * fragment was made to wait and no module was loaded.
+	 * fragment was made to wait.
 	 */
 	err = nf_register_net_hook(net, &nf_link->hook_ops);
 	if (err)
-		return err;
+		goto put_modules;
 	err = bpf_nf_defrag_enable(nf_link, net);
-	if (err) {
-		nf_unregister_net_hook(net, &nf_link->hook_ops);
-		return err;
-	}
+	if (err)
+		goto unregister;
 
 	mutex_lock(&bpf_nf_mutex);
 	rcu_assign_pointer(nf_link->prog, nf_link->link.prog);
@@ -400,6 +424,11 @@ static int bpf_nf_link_net_attach(struct bpf_nf_link *nf_link, struct net *net)
 	list_add_tail(&nf_link->node, &nf_net->links);
 	mutex_unlock(&bpf_nf_mutex);
 	return 0;
+unregister:
+	nf_unregister_net_hook(net, &nf_link->hook_ops);
+put_modules:
+	bpf_nf_defrag_put_modules(nf_link);
+	return err;
 }
 
 static void bpf_nf_link_net_detach(struct bpf_nf_link *nf_link)
@@ -410,6 +439,7 @@ static void bpf_nf_link_net_detach(struct bpf_nf_link *nf_link)
 		return;
 	nf_unregister_net_hook(nf_link->net, &nf_link->hook_ops);
 	bpf_nf_defrag_disable(nf_link, nf_link->net);
+	bpf_nf_defrag_put_modules(nf_link);
 	list_del(&nf_link->node);
 	nf_link->net = NULL;
 }
@@ -479,27 +509,6 @@ static u32 bpf_nf_link_netns_ino(const struct bpf_nf_link *nf_link)
 	return ino;
 }
 
-static struct bpf_nf_stats bpf_nf_link_stats(const struct bpf_nf_link *nf_link)
-{
-	struct bpf_nf_stats sum = {};
-	int cpu;
-
-	for_each_possible_cpu(cpu)
-		bpf_nf_stats_add(&sum, per_cpu_ptr(nf_link->stats, cpu));
-	return sum;
-}
-
-static void bpf_nf_link_fdinfo(const struct bpf_link *link, struct seq_file *seq)
-{
-	const struct bpf_nf_link *nf_link = to_nf_link(link);
-	struct bpf_nf_stats stats = bpf_nf_link_stats(nf_link);
-
-	seq_printf(seq, "pf:\t%u\n", nf_link->hook_ops.pf);
-	seq_printf(seq, "hooknum:\t%u\n", nf_link->hook_ops.hooknum);
-	seq_printf(seq, "prio:\t%d\n", nf_link->hook_ops.priority);
-	seq_printf(seq, "flags:\t%#x\n", nf_link->flags);
-	seq_printf(seq, "netns_ino:\t%u\n", bpf_nf_link_netns_ino(nf_link));
-	seq_printf(seq, "accepted:\t%llu\n", stats.accepted);
 static void bpf_nf_stats_add(struct bpf_nf_stats *sum,
 			     const struct bpf_nf_stats *stats)
 {
@@ -519,6 +528,28 @@ static void bpf_nf_stats_add(struct bpf_nf_stats *sum,
 }
 
 /* Each counter is exact; together they are no snapshot. */
+static struct bpf_nf_stats bpf_nf_link_stats(const struct bpf_nf_link *nf_link)
+{
+	struct bpf_nf_stats sum = {};
+	int cpu;
+
+	for_each_possible_cpu(cpu)
+		bpf_nf_stats_add(&sum, per_cpu_ptr(nf_link->stats, cpu));
+	return sum;
+}
+
+static void bpf_nf_link_fdinfo(const struct bpf_link *link, struct seq_file *seq)
+{
+	const struct bpf_nf_link *nf_link = to_nf_link(link);
+	struct bpf_nf_stats stats = bpf_nf_link_stats(nf_link);
+
+	/* One line, as mainline has it: its readers look for this. */
+	seq_printf(seq, "pf:\t%u\thooknum:\t%u\tprio:\t%d\n",
+		   nf_link->hook_ops.pf, nf_link->hook_ops.hooknum,
+		   nf_link->hook_ops.priority);
+	seq_printf(seq, "flags:\t%#x\n", nf_link->flags);
+	seq_printf(seq, "netns_ino:\t%u\n", bpf_nf_link_netns_ino(nf_link));
+	seq_printf(seq, "accepted:\t%llu\n", stats.accepted);
 	seq_printf(seq, "dropped:\t%llu\n", stats.dropped);
 	seq_printf(seq, "dropped_fragments:\t%llu\n", stats.dropped_fragments);
 }
@@ -718,6 +749,7 @@ static int bpf_nf_choose_priority(struct net *net, const union bpf_attr *attr,
 static struct bpf_nf_link *bpf_nf_link_alloc(void)
 {
 	struct bpf_nf_link *nf_link;
+	int cpu;
 
 	nf_link = kzalloc(sizeof(*nf_link), GFP_USER);
 	if (!nf_link)
@@ -727,6 +759,8 @@ static struct bpf_nf_link *bpf_nf_link_alloc(void)
 		kfree(nf_link);
 		return NULL;
 	}
+	for_each_possible_cpu(cpu)
+		u64_stats_init(&per_cpu_ptr(nf_link->stats, cpu)->syncp);
 	return nf_link;
 }
 
@@ -740,7 +774,7 @@ static int bpf_nf_link_init(struct bpf_nf_link *nf_link,
 	nf_link->flags = attr->link_create.netfilter.flags &
 			 BPF_NF_LINK_DEFRAG_FLAGS;
 	nf_link->hook_ops.hook = nf_link->flags & BPF_F_NETFILTER_DEFRAG_STRICT ?
-				 bpf_nf_run_strict : bpf_nf_run;
+				 nf_hook_run_bpf_strict : nf_hook_run_bpf;
 	nf_link->hook_ops.priv = nf_link;
 	nf_link->hook_ops.hook_ops_type = NF_HOOK_OP_BPF;
 	nf_link->hook_ops.pf = attr->link_create.netfilter.pf;
@@ -749,7 +783,6 @@ static int bpf_nf_link_init(struct bpf_nf_link *nf_link,
 	return bpf_link_prime(&nf_link->link, link_primer);
 }
 
-	int cpu;
 /**
  * bpf_nf_link_attach - BPF_LINK_CREATE for BPF_PROG_TYPE_NETFILTER
  * @attr: link_create, with pf, hooknum, priority and flags in .netfilter
@@ -759,8 +792,6 @@ static int bpf_nf_link_init(struct bpf_nf_link *nf_link,
  *
  * Return: the fd of the new link, or an error of the table in linux/bpf_nf.h
  */
-	for_each_possible_cpu(cpu)
-		u64_stats_init(&per_cpu_ptr(nf_link->stats, cpu)->syncp);
 int bpf_nf_link_attach(const union bpf_attr *attr, struct bpf_prog *prog)
 {
 	struct net *net = current->nsproxy->net_ns;

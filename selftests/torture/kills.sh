@@ -52,7 +52,7 @@ copy_programs()
 # bpf_hooks FAMILY: how many programs are at the router's hook FORWARD.
 bpf_hooks()
 {
-	nf_prog exec "$NS_ROUTER" "$HELPERS/nf_hooks" "$1" 2 | grep -c 'bpf_nf_run' || :
+	nf_prog exec "$NS_ROUTER" "$HELPERS/nf_hooks" "$1" 2 | grep -c 'nf_hook_run_bpf' || :
 }
 
 # command NAME: COMMAND is what it stands for.

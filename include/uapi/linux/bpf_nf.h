@@ -36,7 +36,8 @@
  *			network namespace
  * -EBADF, -ENOENT	no such relative link or program; no such prog_fd
  * -EAGAIN		the relative link, by id, is not complete yet
- * -ENOENT		the module for defragmentation could not be loaded
+ * -EINVAL, -ENOENT	the module for defragmentation could not be loaded: modprobe
+ *			has failed, or there is none
  * -EOVERFLOW		too many users of defragmentation in this namespace
  * -E2BIG		the hook has its maximum of 1024 entries, or the
  *			attribute has something behind what bpf() knows
@@ -142,10 +143,10 @@ struct bpf_nf_frag_info {
  * -ENOENT		the packet has no entry
  * -ENOSPC		set: the entry has no room for labels: it is in the table
  *			already, or there was no memory for them
- *
  * -EBUSY		set: a new entry has no room for labels, and is not the
  *			packet's alone: a clone of the packet has it, or the program by
  *			bpf_nf_ct_get()
+ *
  * bpf_nf_ct_lookup() and bpf_nf_ct_alloc() return NULL and set
  * bpf_nf_ct_opts.error, if opts__sz has room for it, to
  *

@@ -362,7 +362,7 @@ static bool run_is_wrong(const long *arg, __u32 size, __u32 ctx)
 
 static bool run_is_right(const long *arg, __u32 size, __u32 out, __u32 ctx)
 {
-	return size == 60 && out >= size && arg[R_BYTE] < 0 && !arg[R_PACKET] &&
+	return size == 60 && arg[R_BYTE] < 0 && !arg[R_PACKET] &&
 	       !arg[R_POINTERS] && !arg[R_POKE] &&
 	       (!ctx || (__u8)arg[R_PF] == NFPROTO_IPV4) && !run_is_wrong(arg, size, ctx);
 }
@@ -375,7 +375,7 @@ static void judge_run(const long *arg, const union bpf_attr *attr, int err, __u3
 
 	if (world.lie == LIE_BEYOND_PACKET && out < PAGE)
 		out_page[PAGE - out - 1] ^= 1;
-	if (arg[R_POINTERS] & (NULL_OUT | BAD_OUT) || (err && err != ENOSPC))
+	if (arg[R_POINTERS] & (NULL_OUT | BAD_OUT) || err)
 		written = 0;
 	judge_untouched(RUN, out_page, data, CANARY);
 	if (written <= PAGE)
@@ -386,13 +386,14 @@ static void judge_run(const long *arg, const union bpf_attr *attr, int err, __u3
 		return;
 	judge_verdict(attr->test.retval);
 	if (arg[R_PROG] < REF_LOADED && written &&
-	    (written != size || memcmp(data, in_page + PAGE - size, size)))
+	    (attr->test.data_size_out != size ||
+	     memcmp(data, in_page + PAGE - size, written)))
 		complain("run: another packet than went in, of a program that changes none");
 }
 
 static void do_run(const long *arg)
 {
-	static const int known[] = { EINVAL, EPROTO, ENOSPC, EFAULT, EBADF, E2BIG };
+	static const int known[] = { EINVAL, EPROTO, EFAULT, EBADF, E2BIG };
 	const __u32 size = arg[R_SIZE], ctx = arg[R_CTX];
 	const __u32 out = (unsigned long)arg[R_OUT] % (PAGE + 1);
 	const __u32 ctx_out = (unsigned long)arg[R_CTX_OUT] % (PAGE + 1);
