@@ -239,6 +239,7 @@ static struct nf_conn *bpf_nf_ct_make(const struct bpf_nf_ct_key *key)
  * @ctx: the program's context
  *
  * Context: any hook. The entry may be one that is not in the table yet.
+ * The data of the packet does not move.
  *
  * Return: the entry, which bpf_ct_release() gives back, or NULL: the packet has
  * none (bpf_nf_ct_info() says why)
@@ -261,6 +262,7 @@ __bpf_kfunc struct nf_conn *bpf_nf_ct_get(struct bpf_nf_ctx *ctx)
  * @info__sz: its size, 16
  *
  * Context: any hook. No reference is taken.
+ * The data of the packet does not move.
  *
  * Return: 0, also for a packet without an entry; -EINVAL for another size or
  * NULL
@@ -300,6 +302,7 @@ __bpf_kfunc int bpf_nf_ct_info(struct bpf_nf_ctx *ctx,
  *	also when something else changes them at this moment
  *
  * Context: any hook. Who listens to conntrack's events is told.
+ * The data of the packet does not move.
  *
  * Return: 0, -ENOENT without an entry, -EOPNOTSUPP in a kernel without marks
  */
@@ -334,6 +337,7 @@ __bpf_kfunc int bpf_nf_ct_set_mark(struct bpf_nf_ctx *ctx, u32 mark, u32 mask)
  * @labels__sz: its size, 16
  *
  * Context: any hook.
+ * The data of the packet does not move.
  *
  * Return: 0, -EINVAL for another size or NULL, -ENOENT without an entry. An
  * entry without room for labels has none set.
@@ -372,6 +376,7 @@ __bpf_kfunc int bpf_nf_ct_get_labels(struct bpf_nf_ctx *ctx,
  * Context: any hook. A new connection is given room for labels if it has none;
  * one that is in the table has it if nft or iptables used labels in its
  * namespace when it began, or this function did on its first packet.
+ * The data of the packet does not move.
  *
  * Return: 0, -EINVAL for another size or NULL, -ENOENT without an entry,
  * -ENOSPC without room, -EBUSY where the new connection needs room and something else
@@ -419,6 +424,7 @@ __bpf_kfunc int bpf_nf_ct_set_labels(struct bpf_nf_ctx *ctx,
  * @opts__sz: its size, 16
  *
  * Context: any hook.
+ * The data of the packet does not move.
  *
  * Return: the entry, which bpf_ct_release() gives back, or NULL with
  * opts->error set as in the table of linux/bpf_nf.h
@@ -461,6 +467,7 @@ out:
  * not say otherwise.
  *
  * Context: any hook.
+ * The data of the packet does not move.
  *
  * Return: the entry, or NULL with opts->error set as in the table of
  * linux/bpf_nf.h
@@ -518,6 +525,7 @@ static bool bpf_nf_nat_suits(unsigned int hook, enum nf_nat_manip_type manip)
  * LOCAL_IN or POST_ROUTING before 100, for the source.
  *
  * Context: the hooks above, once for each of the two addresses.
+ * The data of the packet does not move.
  *
  * Return: 0, or an error of the table in linux/bpf_nf.h
  */

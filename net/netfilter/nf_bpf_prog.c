@@ -943,6 +943,8 @@ static void bpf_nf_fill_frag_info(const struct bpf_nf_ctx_kern *ctx,
  * @info: filled in
  * @info__sz: bytes of @info, sizeof(struct bpf_nf_frag_info)
  *
+ * Context: any hook. The data of the packet does not move.
+ *
  * Return: 0, or -EINVAL for NULL or another size
  */
 __bpf_kfunc int bpf_nf_frag_info(struct bpf_nf_ctx *ctx,
