@@ -204,57 +204,6 @@ check_hopopts()
 	expect_stats_of packet packets=1 result=13
 }
 
-# tcp_and_udp FAMILY: the client connects to the router and sends 100 bytes. Says which
-# of two sockets of the router, at one port, gets them: "tcp BYTES" or "udp BYTES".
-tcp_and_udp()
-{
-	local left=ROUTER_LEFT_IP$1
-
-	/usr/bin/python3 -BS -c '
-import ctypes, select, socket, sys
-libc = ctypes.CDLL(None, use_errno=True)
-
-def make(netns, kind):
-    with open("/run/netns/" + netns) as file:
-        if libc.setns(file.fileno(), 0):
-            raise OSError(ctypes.get_errno(), netns)
-    return socket.socket(family, kind)
-
-family, router, client, address = sys.argv[1:]
-family = socket.AF_INET6 if family == "6" else socket.AF_INET
-listener = make(router, socket.SOCK_STREAM)
-listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-listener.bind((address, 9999))
-listener.listen()
-udp = make(router, socket.SOCK_DGRAM)
-if family == socket.AF_INET6:
-    udp.setsockopt(socket.IPPROTO_UDP, 102, 1)  # UDP_NO_CHECK6_RX
-udp.bind((address, 9999))
-sender = make(client, socket.SOCK_STREAM)
-sender.connect((address, 9999))
-tcp = listener.accept()[0]
-sender.send(b"x" * 100)
-for fd in select.select([tcp, udp], [], [], 5)[0]:
-    print("tcp" if fd is tcp else "udp", len(fd.recv(4096)))
-' "$1" "$NS_ROUTER" "$NS_CLIENT" "${!left}"
-}
-
-# Early demux has found the TCP socket before the program makes a datagram of the
-# segment. UDP must not take that socket for one of its own.
-check_protocol()
-{
-	local family=$1
-
-	expect_eq "socket without the program" "tcp 100" "$(tcp_and_udp "$family")"
-	attach packet/tcp_to_udp "$(pf_of "$family")" input -1
-	expect_eq "socket" "udp $((100 + 32 - 8))" "$(tcp_and_udp "$family")"
-	read_stats packet
-	((STATS[packets] > 0)) || fail "the program saw no segment"
-	expect_eq "stores that failed" 0 "${STATS[result]}"
-	detach_all
-	expect_eq "socket after the program" "tcp 100" "$(tcp_and_udp "$family")"
-}
-
 # router_joins on|off: on, GRO of the router joins the segments of the client in a list of
 # buffers, and the device on the other side wants them apart again.
 router_joins()
@@ -299,7 +248,6 @@ check_longer_header()
 
 add_test "hop_by_hop_options_ipv6" check_hopopts
 for family in 4 6; do
-	add_test "protocol_ipv$family" check_protocol $family
 	add_test "ttl_and_dscp_ipv$family" check_ttl $family
 	add_test "no_dnat_ipv$family" check_no_dnat $family
 	add_test "dnat_ipv$family" check_dnat $family 100 ""

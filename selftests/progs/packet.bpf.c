@@ -15,6 +15,7 @@ char _license[] SEC("license") = "GPL";
 
 enum {
 	ACCEPT		= 1,
+	PROTO_TCP	= 6,
 	PROTO_UDP	= 17,
 	PROTO_FRAGMENT	= 44,
 	PROTO_DSTOPTS	= 60,
@@ -283,32 +284,58 @@ int set_ttl(struct bpf_nf_ctx *ctx)
 	return ACCEPT;
 }
 
+/* Where the protocol is, and the header that it is about; IPv6's options are skipped. */
+static __always_inline bool find_protocol(struct bpf_nf_ctx *ctx, __u8 *is, __u32 *at,
+					  __u32 *transport)
+{
+	bool v6 = ctx->state->pf == AF_INET6;
+
+	*at = v6 ? offsetof(struct ipv6hdr, nexthdr) : offsetof(struct iphdr, protocol);
+	*transport = v6 ? sizeof(struct ipv6hdr) : sizeof(struct iphdr);
+	if (bpf_skb_load_bytes((void *)ctx, *at, is, sizeof(*is)))
+		return false;
+	if (!v6 || *is != PROTO_DSTOPTS)
+		return true;
+	*at = *transport;
+	*transport += 8;
+	return !bpf_skb_load_bytes((void *)ctx, *at, is, sizeof(*is));
+}
+
 /* Makes datagrams of the TCP segments that have data. The 4 bytes after the ports are
  * the length and no checksum.
  */
 SEC("netfilter")
 int tcp_to_udp(struct bpf_nf_ctx *ctx)
 {
-	bool v6 = ctx->state->pf == AF_INET6;
-	__u32 tcp = v6 ? sizeof(struct ipv6hdr) : sizeof(struct iphdr);
-	__u32 protocol = v6 ? offsetof(struct ipv6hdr, nexthdr) :
-			      offsetof(struct iphdr, protocol);
-	__u32 length = v6 ? offsetof(struct ipv6hdr, payload_len) :
-			    offsetof(struct iphdr, tot_len);
 	struct policy_stats *values = get_stats();
-	__be16 udp[2] = {}, bytes;
-	__u8 is, udp_protocol = 17, flags;
+	__u8 is, udp_protocol = PROTO_UDP, flags;
+	__u32 at, tcp;
+	__be16 udp[2] = {};
 
-	if (!values ||
-	    bpf_skb_load_bytes((void *)ctx, protocol, &is, sizeof(is)) || is != 6 ||
-	    bpf_skb_load_bytes((void *)ctx, length, &bytes, sizeof(bytes)) ||
+	if (!values || !find_protocol(ctx, &is, &at, &tcp) || is != PROTO_TCP ||
 	    bpf_skb_load_bytes((void *)ctx, tcp + 13, &flags, sizeof(flags)) ||
 	    !(flags & 8))
 		return ACCEPT;
 	values->packets++;
-	udp[0] = v6 ? bytes : bpf_htons(bpf_ntohs(bytes) - tcp);
+	udp[0] = bpf_htons(ctx->skb->len - tcp);
 	if (bpf_skb_store_bytes((void *)ctx, tcp + 4, udp, sizeof(udp), 0) ||
-	    bpf_skb_store_bytes((void *)ctx, protocol, &udp_protocol, 1, 0))
+	    bpf_skb_store_bytes((void *)ctx, at, &udp_protocol, 1, 0))
+		values->result++;
+	return ACCEPT;
+}
+
+/* The other way, for a datagram whose bytes are those of a segment as well. */
+SEC("netfilter")
+int udp_to_tcp(struct bpf_nf_ctx *ctx)
+{
+	struct policy_stats *values = get_stats();
+	__u8 is, tcp_protocol = PROTO_TCP;
+	__u32 at, udp;
+
+	if (!values || !find_protocol(ctx, &is, &at, &udp) || is != PROTO_UDP)
+		return ACCEPT;
+	values->packets++;
+	if (bpf_skb_store_bytes((void *)ctx, at, &tcp_protocol, 1, 0))
 		values->result++;
 	return ACCEPT;
 }
