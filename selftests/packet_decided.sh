@@ -2,10 +2,11 @@
 # SPDX-License-Identifier: GPL-2.0
 #
 # What the stack has decided by a packet before a program changes it: the socket of its
-# receiver, its route, its conntrack entry. Segmentation's part is in packet_write.sh.
+# receiver, its route, the hops that are left, its conntrack entry. Segmentation's part is
+# in packet_write.sh.
 
 source "$(dirname "$0")/lib.sh"
-needs nft conntrack
+needs nft conntrack tcpdump
 
 setup()
 {
@@ -186,11 +187,63 @@ check_conntrack_tuple()
 		"$(entries "$family" | grep sport=8888)"
 }
 
+# hops_left FAMILY HOOK: what the server sees of the 33 that a program sets there.
+hops_left()
+{
+	local family=$1 what=ttl
+
+	((family == 4)) || what=hlim
+	attach packet/set_ttl "$(pf_of "$family")" "$2" 0
+	: > "$WORK/tcpdump"
+	nsenter --net="/run/netns/$NS_SERVER" tcpdump -n -v -l --immediate-mode \
+		-i "$SERVER_DEV" "udp port 9999" > "$WORK/capture" 2> "$WORK/tcpdump" &
+	wait_for grep -q listening "$WORK/tcpdump"
+	probe "$family" client-server
+	wait_for grep -q "$what" "$WORK/capture"
+	kill $!
+	wait $! || :
+	detach_all
+	sed -n "s/.*$what \([0-9]*\).*/\1/p" "$WORK/capture"
+}
+
+# The hop was counted before FORWARD.
+check_ttl()
+{
+	expect_eq "set at PRE_ROUTING" 32 "$(hops_left "$1" prerouting)"
+	expect_eq "set at FORWARD" 33 "$(hops_left "$1" forward)"
+	expect_stats_of packet packets=2 result=0
+}
+
+# waiting: how many datagrams the router has waiting for more.
+waiting()
+{
+	in_ns "$NS_ROUTER" awk '$1 == "FRAG:" { print $3 }' /proc/net/sockstat
+}
+
+# A whole datagram of which a program says that more is to come: the receiver waits, where
+# it has not looked yet.
+test_fragment_fields_ipv4()
+{
+	local FLOW_TO=$NS_ROUTER FLOW_TO_ADDRESS=$ROUTER_LEFT_IP4
+
+	attach packet/more_fragments ip prerouting 0
+	flow 4 udp 9999 send
+	expect_outcome lost
+	expect_stats_of packet packets=1 result=0
+	expect_eq "datagrams that wait" 1 "$(waiting)"
+	detach_all
+	attach packet/more_fragments ip input 0
+	flow 4 udp 9999 send
+	expect_outcome "delivered *"
+	expect_stats_of packet packets=2 result=0
+}
+
 for family in 4 6; do
 	add_test "tcp_to_udp_ipv$family" check_tcp_to_udp $family input -1
 	add_test "tcp_to_udp_after_tproxy_ipv$family" check_tproxy $family
 	add_test "udp_to_tcp_ipv$family" check_udp_to_tcp $family
 	add_test "route_ipv$family" check_route $family
+	add_test "ttl_ipv$family" check_ttl $family
 	add_test "conntrack_tuple_ipv$family" check_conntrack_tuple $family
 done
 add_test "tcp_to_udp_behind_options_ipv6" check_tproxy 6 options

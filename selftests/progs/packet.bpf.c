@@ -284,6 +284,22 @@ int set_ttl(struct bpf_nf_ctx *ctx)
 	return ACCEPT;
 }
 
+/* Says of an IPv4 datagram that more of it is to come. */
+SEC("netfilter")
+int more_fragments(struct bpf_nf_ctx *ctx)
+{
+	__be16 fragments = bpf_htons(0x2000);
+	struct packet packet = {};
+
+	parse(ctx, &packet);
+	if (packet.stats)
+		packet.stats->result = -(bpf_l3_csum_replace((void *)ctx, 10, 0, fragments,
+							     sizeof(fragments)) ?:
+					 bpf_skb_store_bytes((void *)ctx, 6, &fragments,
+							     sizeof(fragments), 0));
+	return ACCEPT;
+}
+
 /* Where the protocol is, and the header that it is about; IPv6's options are skipped. */
 static __always_inline bool find_protocol(struct bpf_nf_ctx *ctx, __u8 *is, __u32 *at,
 					  __u32 *transport)
