@@ -69,6 +69,8 @@ Checks, of BASE=$BASE, those whose name holds PATTERN:
   sync            bpftool's help, man page and completion agree with its source
   bases           README.md lists the bases, and what they were made for
   errors          bpf_nf.h and prog_netfilter.rst know the same errors of an attach
+  differs         kconfig/guest.differs has a reason for each network option that the
+                  guest's kernel sets differently from the distribution's
 USAGE
 }
 
@@ -391,6 +393,12 @@ check_errors()
 		diff -u --label bpf_nf.h --label prog_netfilter.rst "$LOG.errors" -
 }
 
+# The list of the differences is long: only those without a reason are for the log.
+check_differs()
+{
+	"$TOP/scripts/compare-config.sh" > "$LOG.differs"
+}
+
 # --- the list, and the run --------------------------------------------------
 
 list_checks()
@@ -423,6 +431,7 @@ list_checks()
 	printf 'sync bpftool: help, man page, completion and source agree\n'
 	printf 'bases README.md lists what there are patches for\n'
 	printf 'errors of an attach are the same in the header and on the page\n'
+	printf 'differs from the distribution with a reason: network options of the guest\n'
 }
 
 title()
