@@ -12,6 +12,12 @@ TREE_COPY=$CHECK/linux
 OBJ=$CHECK/obj
 LOG=$CHECK/log
 
+# Kernels have these parts built in, as modules or not at all. All lists of y, m and n have
+# this order. SYMBOLS names the part of each symbol.
+PARTS=(IPV6 NF_DEFRAG_IPV4 NF_DEFRAG_IPV6 NF_CONNTRACK NF_NAT NETFILTER_BPF_KFUNC)
+ALL_MODULES="m m m m m m"
+SYMBOLS=$CHECK/symbols
+
 # What checkpatch says that does not apply here:
 IGNORE=(
 	# MAINTAINERS is the kernel's, a series here does not change it
@@ -60,9 +66,11 @@ Checks, of BASE=$BASE, those whose name holds PATTERN:
 
   revert          each series applies, and reverts to what was there
   patch NAME      with this patch and those before it the touched files compile
-  config NAME     a kernel links with this choice of reassembly and of IPv6
   btf             the sets of what programs call have names of their own
-  kfunc NAME      and with this choice of what programs may call
+  link PARTS      a kernel links with these parts built in, as modules or absent
+  compile PARTS   our files compile with these parts; built-in code uses no module, and
+                  no code uses an absent part
+  unwired         without NETFILTER_BPF_LINK the touched files use nothing of ours
   allmodconfig    our files and those the series touches compile, for x86 and for
                   arm64, with all that Kconfig has, and W=1 says nothing of ours
   w1, sparse, header, checkpatch FILE     not a word about our files
@@ -126,15 +134,15 @@ configure()
 	"${MAKE[@]}" -s KCONFIG_ALLCONFIG="$OBJ/fragment" allnoconfig
 }
 
-# With all that our files and the wiring can be built with: what has kfuncs is
-# compiled with BTF only.
+# configure_all LINE...: with all that our files and the wiring can be built with: what
+# has kfuncs is compiled with BTF only.
 configure_all()
 {
 	configure CONFIG_IPV6=y CONFIG_NF_CONNTRACK=y CONFIG_NF_CONNTRACK_MARK=y \
 		CONFIG_NF_CONNTRACK_LABELS=y CONFIG_NF_CONNTRACK_ZONES=y \
 		CONFIG_NF_NAT=y CONFIG_NETFILTER_BPF_LINK=y CONFIG_NETFILTER_BPF_KFUNC=y \
 		CONFIG_DEBUG_KERNEL=y CONFIG_DEBUG_INFO_DWARF_TOOLCHAIN_DEFAULT=y \
-		CONFIG_DEBUG_INFO_BTF=y
+		CONFIG_DEBUG_INFO_BTF=y "$@"
 }
 
 # setup_arch ARCH: all that Kconfig has for this processor, in objects of its own.
@@ -159,6 +167,11 @@ setup_arch()
 own_sources()
 {
 	own_files | cut -f 2 | grep '\.c$' || :
+}
+
+own_objects()
+{
+	own_sources | sed 's/\.c$/.o/'
 }
 
 # --- the checks -------------------------------------------------------------
@@ -210,7 +223,7 @@ check_patch()
 	mapfile -t objects < <(wired_objects)
 	# Our own files belong to the last patch, which lets them be built.
 	[[ $1 != "${PATCH_NAMES[-1]}" ]] ||
-		mapfile -t -O "${#objects[@]}" objects < <(own_sources | sed 's/\.c$/.o/')
+		mapfile -t -O "${#objects[@]}" objects < <(own_objects)
 	"${MAKE[@]}" "${objects[@]}"
 }
 
@@ -246,48 +259,130 @@ check_btf()
 
 	apply_rest || return
 	configure_all || return
-	mapfile -t objects < <(own_sources | sed 's/\.c$/.o/')
+	mapfile -t objects < <(own_objects)
 	"${MAKE[@]}" "${objects[@]}" || return
 	twice=$(cd "$OBJ" && nm "${objects[@]}" |
 		sed -n 's/.* \(__BTF_ID__set8\{0,1\}__[a-z_0-9]*\)$/\1/p' | sort | uniq -d)
 	[[ -z $twice ]] || { echo "two sets of one name: $twice"; return 1; }
 }
 
-# check_kfunc KFUNC CONNTRACK NAT IPV6: y, m or n each
-check_kfunc()
+# set_parts IPV6 DEFRAG4 DEFRAG6 CONNTRACK NAT KFUNC: y, m or n each. Configures a kernel
+# with these parts, and makes sure that Kconfig left them as they were asked for.
+set_parts()
 {
-	local choice=(CONFIG_NETFILTER_BPF_KFUNC="$1" CONFIG_NF_CONNTRACK="$2"
-		      CONFIG_NF_NAT="$3" CONFIG_IPV6="$4")
+	local part wanted=()
 
-	apply_rest || return
-	check_choice "${choice[@]}" CONFIG_NETFILTER_BPF_LINK=y
-}
-
-# check_config IPV6 DEFRAG4 DEFRAG6
-check_config()
-{
-	local wanted=("CONFIG_IPV6=$1" "CONFIG_NF_DEFRAG_IPV4=$2" "CONFIG_NF_DEFRAG_IPV6=$3"
-		      CONFIG_NETFILTER_BPF_LINK=y)
-
+	for part in "${PARTS[@]}"; do
+		wanted+=("CONFIG_$part=$1")
+		shift
+	done
 	apply_rest || return
 	add_prompts
-	check_choice "${wanted[@]}"
+	configure "${wanted[@]}" CONFIG_NETFILTER_BPF_LINK=y || return
+	for part in "${wanted[@]}"; do
+		[[ $(value_of "${part%=*}") = "${part#*=}" ]] ||
+			{ echo "$part: not in .config"; return 1; }
+	done
 }
 
-# check_choice CONFIG_NAME=VALUE...: a kernel with these links.
-check_choice()
+# value_of CONFIG_NAME: y, m or n, as configured
+value_of()
 {
-	local wanted=("$@") line
+	local value
 
-	configure "${wanted[@]}" || return
-	for line in "${wanted[@]}"; do
-		if [[ $line = *=n ]]; then
-			! grep "^${line%n}" "$OBJ/.config" || return
-		else
-			grep -qx "$line" "$OBJ/.config" || { echo "$line: not in .config"; return 1; }
-		fi
+	value=$(sed -n "s/^$1=//p" "$OBJ/.config")
+	printf '%s' "${value:-n}"
+}
+
+check_link()
+{
+	set_parts "$@" || return
+	"${MAKE[@]}" vmlinux modules || return
+	[[ "$*" != "$ALL_MODULES" ]] || list_symbols
+}
+
+# Writes the part of each symbol into SYMBOLS. In the kernel whose parts are all modules,
+# the objects of a part are linked into one file, and the file is called like the option.
+# Only the module of the kfuncs has another name, and nothing calls that module.
+list_symbols()
+{
+	local part ko object
+
+	for part in "${PARTS[@]:0:5}"; do
+		ko=$(find "$OBJ/net" -name "${part,,}.ko")
+		[[ -n $ko ]] || { echo "ERROR: ${part,,}.ko: not built"; return 1; }
+		symbols_of "$part" "$ko" || return
+	done > "$SYMBOLS.part"
+	while read -r object; do
+		symbols_of NETFILTER_BPF_LINK "$OBJ/$object" || return
+	done < <(own_objects | grep -v nf_bpf_kfunc) >> "$SYMBOLS.part"
+	mv "$SYMBOLS.part" "$SYMBOLS"
+}
+
+# symbols_of PART OBJECT
+symbols_of()
+{
+	nm -g --defined-only "$2" | awk -v part="$1" \
+		'$3 !~ /^(init_module|cleanup_module|__this_module)$/ { print $3, part }'
+}
+
+# check_compile IPV6 DEFRAG4 DEFRAG6 CONNTRACK NAT KFUNC
+#
+# Links no kernel: the undefined symbols of our objects are compared with the symbols
+# of the parts instead. Only a link shows the use of a symbol that the core of the kernel
+# defines for the sake of a part.
+check_compile()
+{
+	local objects
+
+	need_symbols || return
+	set_parts "$@" || return
+	mapfile -t objects < <(own_objects)
+	[[ $6 != n ]] || mapfile -t objects < <(own_objects | grep -v nf_bpf_kfunc)
+	"${MAKE[@]}" "${objects[@]}" || return
+	reach_parts "${objects[@]}"
+}
+
+# Each other part is built in.
+check_unwired()
+{
+	local objects
+
+	need_symbols || return
+	apply_rest || return
+	configure_all CONFIG_NETFILTER_BPF_LINK=n || return
+	[[ $(value_of CONFIG_NETFILTER_BPF_LINK) = n ]] || return
+	mapfile -t objects < <(wired_objects)
+	"${MAKE[@]}" "${objects[@]}" || return
+	reach_parts "${objects[@]}"
+}
+
+# With a pattern the kernel whose parts are all modules may not have been linked before.
+need_symbols()
+{
+	# shellcheck disable=SC2086	# they are six words
+	[[ -e $SYMBOLS ]] || check_link $ALL_MODULES
+}
+
+# reach_parts OBJECT...: fails for a built-in object that uses a module, and for any object
+# that uses an absent part.
+reach_parts()
+{
+	local object symbol part value own rc=0
+
+	for object; do
+		own=y
+		[[ $object != *nf_bpf_kfunc.o ]] || own=$(value_of CONFIG_NETFILTER_BPF_KFUNC)
+		while read -r symbol part; do
+			value=$(value_of "CONFIG_$part")
+			[[ $value = y || $value$own = mm ]] && continue
+			echo "ERROR: $object: $symbol is in $part=$value"
+			rc=1
+		done < <(nm -u "$OBJ/$object" |
+			 awk 'NR == FNR { part[$1] = $2; next }
+			      $2 in part { print $2, part[$2] }' "$SYMBOLS" -)
 	done
-	"${MAKE[@]}" vmlinux modules
+	return "$rc"
 }
 
 # Only what is said of our files counts: the kernel's own have words too.
@@ -319,7 +414,7 @@ check_allmodconfig()
 	setup_arch "$1" || return
 	grep -qx CONFIG_DEBUG_INFO_BTF_MODULES=y "$OBJ/.config" ||
 		{ echo "CONFIG_DEBUG_INFO_BTF_MODULES=y: not in .config"; return 1; }
-	mapfile -t objects < <(wired_objects; own_sources | sed 's/\.c$/.o/')
+	mapfile -t objects < <(wired_objects; own_objects)
 	"${MAKE[@]}" W=1 "${objects[@]}" > "$LOG.w1" 2>&1 || { cat "$LOG.w1"; return 1; }
 	silent_about_ours < "$LOG.w1"
 }
@@ -410,9 +505,8 @@ list_checks()
 		printf 'patch %s\n' "$patch"
 	done
 	printf 'btf sets of kernel functions\n'
-	# In this order each needs the fewest objects again.
-	printf 'config %s\n' "y y y" "y m m" "y y n" "y n y" "y n n" "n y n"
-	printf 'kfunc %s\n' "y y y y" "m m m y" "m m m m" "m y n y" "m n n n"
+	list_parts
+	printf 'unwired without our files\n'
 	printf 'allmodconfig %s\n' x86 arm64
 	while read -r path; do
 		printf '%s\n' "w1 $path" "sparse $path"
@@ -434,17 +528,31 @@ list_checks()
 	printf 'differs from the distribution with a reason: network options of the guest\n'
 }
 
+# IPv6, reassembly of IPv4 and of IPv6, conntrack, NAT, kfuncs. Only three kernels are
+# linked: all built in, all modules, and as little as there can be. The other combinations
+# are compiled only: they differ from these three in which parts built-in code can reach.
+list_parts()
+{
+	printf 'link %s\n' "y y y y y y" "$ALL_MODULES" "n n n n n y"
+	# IPv6 is built in, reassembly and all that the kfuncs call are modules.
+	printf 'compile y m m m m m\n'
+	# Reassembly of IPv4 is built in and of IPv6 is not, as IPv6 is a module.
+	printf 'compile m y m n n m\n'
+	# Reassembly of one family only, and of none.
+	printf 'compile %s\n' "y y n n n n" "y n y n n n" "y n n n n n" "n y n n n n"
+	# Conntrack without NAT, and no module but that of the kfuncs.
+	printf 'compile %s\n' "y y y y n m" "n n n n n m"
+}
+
 title()
 {
 	local what=$1
 	shift
 
 	case $what in
-	config)
-		local ipv6=${1/y/with IPv6} defrag="reassembly v4=$2 v6=$3"
-		printf 'config: %s, %s' "${ipv6/#n/without IPv6}" "$defrag" ;;
-	kfunc)
-		printf 'config: kfuncs %s, conntrack %s, NAT %s, IPv6 %s' "$@" ;;
+	link|compile)
+		printf '%s: IPv6 %s, reassembly v4=%s v6=%s, conntrack %s, NAT %s, kfuncs %s' \
+			"$what" "$@" ;;
 	w1)
 		printf 'W=1: %s' "$*" ;;
 	*)
@@ -488,6 +596,7 @@ main()
 	take_lock "check-$BASE"
 	copy_tree
 	setup_make
+	rm -f "$SYMBOLS"
 	mapfile -t PATCH_NAMES < <(series_patches "$PATCHES")
 	mapfile -t checks < <(list_checks)
 	if [[ -n $pattern ]]; then
