@@ -39,7 +39,7 @@
 static const char usage[] =
 	"Usage: frag_probe -f NETNS -t NETNS -i DEVICE -s ADDRESS -d ADDRESS\n"
 	"                  [-p PORT] [-z SIZE,...] [-o INDEX,...] [-n]\n"
-	"                  [-m INDEX,...] [-O HEX] [-x NEXTHDR:HEX]...\n"
+	"                  [-m INDEX,...] [-O HEX] [-x NEXTHDR:HEX]... [-S ADDRESS]\n"
 	"\n"
 	"  -f, -t  send from and receive in these namespaces\n"
 	"  -i      device on which packets are recorded in the receiving one\n"
@@ -51,6 +51,7 @@ static const char usage[] =
 	"  -m      fragments that must not be cut: with DF set (none), in IPv4\n"
 	"  -O      options of each packet's header, in IPv4\n"
 	"  -x      send no datagram but IPv6 packets of these bytes\n"
+	"  -S      where the sentinel goes (the destination)\n"
 	"\n"
 	"Prints, in the order of arrival and then of what the socket has\n"
 	"  wire OFFSET LENGTH whole|more|last\n"
@@ -68,7 +69,7 @@ struct raw {
 struct probe {
 	const char *from, *to, *device;
 	int family;
-	struct sockaddr_storage src, dst;
+	struct sockaddr_storage src, dst, last;
 	int port;
 	int sizes[MAX_FRAGMENTS], nr_sizes;
 	int order[MAX_FRAGMENTS], nr_order;
@@ -333,7 +334,7 @@ static void send_fragment(struct probe *probe, int fd, int index)
 
 static void send_all(struct probe *probe)
 {
-	struct sockaddr_storage to = probe->dst;
+	struct sockaddr_storage to = probe->last.ss_family ? probe->last : probe->dst;
 	int one = 1, fd, i;
 
 	enter_netns(probe->from);
@@ -486,6 +487,9 @@ static void parse_option(struct probe *probe, int opt)
 			wrong("too many -x");
 		parse_raw(optarg, &probe->raw[probe->nr_raw++]);
 		break;
+	case 'S':
+		parse_address(optarg, &probe->last);
+		break;
 	case 'h':
 		fputs(usage, stdout);
 		exit(0);
@@ -498,7 +502,7 @@ static void parse_options(struct probe *probe, int argc, char **argv)
 {
 	int opt, i;
 
-	while ((opt = getopt(argc, argv, "f:t:i:s:d:p:z:o:nm:O:x:h")) != -1)
+	while ((opt = getopt(argc, argv, "f:t:i:s:d:p:z:o:nm:O:x:S:h")) != -1)
 		parse_option(probe, opt);
 	if (!probe->from || !probe->to || !probe->device || !probe->family ||
 	    probe->src.ss_family != probe->family)
