@@ -1,0 +1,174 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# A router that is a bridge. Bridged packets pass the hooks of IP with br_netfilter
+# only.
+
+source "$(dirname "$0")/lib.sh"
+
+SIZES=1400,480,8,912
+PIECES="0+1400 1400+480 1880+8 1888+912"
+TOTAL=2800
+
+# The router is a bridge, and the hosts have each other for neighbours.
+setup()
+{
+	router_up
+	load_trace
+	router_ip link add br0 type bridge
+	router_ip link set br0 up
+	router_ip link set left master br0
+	router_ip link set right master br0
+	bridge_neighbour "$NS_CLIENT" "$SERVER_IP4" "$SERVER_IP6" "$SERVER_MAC"
+	bridge_neighbour "$NS_SERVER" "$CLIENT_IP4" "$CLIENT_IP6" "$CLIENT_MAC"
+}
+
+router_ip()
+{
+	ip -n "$NS_ROUTER" "$@"
+}
+
+# skb->len, and how many pieces it came in.
+whole()
+{
+	echo $((TOTAL + ($1 == 4 ? 20 : 40)))/4
+}
+
+# expect_whole: all pieces have arrived as they were sent.
+expect_whole()
+{
+	expect_wire "$PIECES"
+	expect_delivered "$((TOTAL - 8)) intact"
+}
+
+bridge_neighbour()
+{
+	local netns=$1 address
+
+	for address in "$2" "$3"; do
+		has_ipv6 || [[ $address != *:* ]] || continue
+		ip -n "$netns" route add "$address" dev eth0
+		ip -n "$netns" neighbour replace "$address" lladdr "$4" nud permanent \
+			dev eth0
+	done
+}
+
+# bridge_calls 0|1: whether bridged packets pass the hooks of IP.
+bridge_calls()
+{
+	local family
+
+	((!$1)) || modprobe br_netfilter
+	[[ -e /proc/sys/net/bridge ]] || return 0
+	for family in ip ip6; do
+		in_ns "$NS_ROUTER" sysctl -qw "net.bridge.bridge-nf-call-${family}tables=$1"
+	done
+}
+
+check_plain()
+{
+	local family=$1
+
+	bridge_calls 0
+	attach drop "$(pf_of "$family")" prerouting 0 defrag
+	attach drop "$(pf_of "$family")" forward 0 defrag
+	probe "$family" client-server -z "$SIZES" -o 3,2,1,0
+	expect_wire "1888+912 1880+8 1400+480 0+1400"
+	expect_delivered "$((TOTAL - 8)) intact"
+	expect_stats packets=0
+	expect_link "$LINK" accepted=0 dropped=0
+	# The same links, once the packets are passed to them.
+	bridge_calls 1
+	probe "$family" client-server -z "$SIZES"
+	expect_wire ""
+	expect_stats packets=1 fragments=0 dropped=1
+}
+
+check_netfilter()
+{
+	local family=$1 length
+
+	length=$(whole "$family")
+	bridge_calls 1
+	trace_hooks defrag
+	probe "$family" client-server -z "$SIZES" -o 3,2,1,0
+	expect_whole
+	expect_trace "prerouting:br0>:udp:$length" "forward:br0>br0:udp:$length" \
+		"postrouting:>br0:udp:$length"
+}
+
+# Pieces with DF keep their sizes.
+test_df_ipv4()
+{
+	bridge_calls 1
+	trace_hooks defrag
+	probe 4 client-server -z 1400,1000 -m 0,1
+	expect_wire "0+1400 1400+1000"
+	expect_delivered "2392 intact"
+	expect_trace prerouting:br0\>:udp:2420/2 forward:br0\>br0:udp:2420/2 \
+		postrouting:\>br0:udp:2420/2
+}
+
+# A port with a smaller MTU than the bridge's other one, until the test ends.
+small_port()
+{
+	bridge_calls 1
+	trap 'router_ip link set right mtu 1500' EXIT
+	router_ip link set right mtu 1300
+}
+
+frag_fails()
+{
+	snmp_counter "$NS_ROUTER" Ip FragFails Ip6FragFails
+}
+
+# Without a link the bridge cuts what is too large. What has been reassembled it drops,
+# tells nobody, and counts that.
+test_mtu_ipv4()
+{
+	local fails
+
+	small_port
+	probe 4 client-server -z 1400,1000
+	expect_wire "0+1280 1280+120 1400+1000"
+	attach accept ip forward 0 defrag
+	fails=$(frag_fails)
+	tap "client=$NS_CLIENT:$CLIENT_DEV"
+	probe 4 client-server -z 1400,1000
+	tap_end
+	expect_wire ""
+	expect_tap client in
+	expect_stats packets=1 fragments=0
+	expect_eq "FragFails" $((fails + 1)) "$(frag_fails)"
+	probe 4 client-server -z 1200,1000
+	expect_wire "0+1200 1200+1000"
+}
+
+# The bridge has an address, and answers as a router does.
+test_mtu_ipv6()
+{
+	local error="icmp:2/0/1300:$CLIENT_IP6>$SERVER_IP6"
+
+	small_port
+	tap "client=$NS_CLIENT:$CLIENT_DEV"
+	probe 6 client-server -z 1400,1000
+	tap_end
+	expect_wire "1400+1000"
+	expect_tap client in "$error"
+	attach accept ip6 forward 0 defrag
+	tap "client=$NS_CLIENT:$CLIENT_DEV"
+	probe 6 client-server -z 1400,1000
+	tap_end
+	expect_wire ""
+	expect_tap client in "$error"
+	expect_stats packets=1 fragments=0
+	probe 6 client-server -z 1200,1000
+	expect_wire "0+1200 1200+1000"
+}
+
+for family in 4 6; do
+	add_test "plain_ipv$family" check_plain $family
+	add_test "netfilter_ipv$family" check_netfilter $family
+done
+
+run_tests
