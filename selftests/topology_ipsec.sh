@@ -1,0 +1,231 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# The router as one end of an IPsec tunnel (ESP) to the server: which hooks see the
+# packet of the client, and which see the ESP packet that carries it.
+
+source "$(dirname "$0")/lib.sh"
+
+SIZES=1000,480,8,912
+PIECES=(0+1000 1000+480 1480+8 1488+912)
+TOTAL=2400
+
+# An address of the server behind the tunnel, and the networks of both sides.
+INNER4=10.20.0.2
+INNER6=2001:db8:20::2
+LEFT_NET4=192.0.2.0/24
+LEFT_NET6=2001:db8:1::/64
+INNER_NET4=10.20.0.0/24
+INNER_NET6=2001:db8:20::/64
+
+setup()
+{
+	local family
+
+	router_up
+	load_trace
+	for family in "${FAMILIES[@]}"; do
+		add_tunnel "$family"
+	done
+}
+
+# state NETNS SOURCE DESTINATION SPI
+state()
+{
+	ip -n "$1" xfrm state add src "$2" dst "$3" proto esp spi "$4" reqid 1 \
+		mode tunnel aead "rfc4106(gcm(aes))" \
+		0x0102030405060708090a0b0c0d0e0f1011121314 128
+}
+
+# policy NETNS DIRECTION NETWORK SOURCE DESTINATION
+policy()
+{
+	ip -n "$1" xfrm policy add dst "$3" dir "$2" tmpl src "$4" dst "$5" proto esp \
+		reqid 1 mode tunnel
+}
+
+add_tunnel()
+{
+	local near=ROUTER_RIGHT_IP$1 far=SERVER_IP$1 left=LEFT_NET$1 inner=INNER_NET$1
+	local address=INNER$1 netns
+
+	ip -n "$NS_SERVER" address add "${!address}" dev lo
+	ip -n "$NS_ROUTER" route add "${!inner}" via "${!far}" dev right
+	for netns in "$NS_ROUTER" "$NS_SERVER"; do
+		state "$netns" "${!near}" "${!far}" 0x1
+		state "$netns" "${!far}" "${!near}" 0x2
+	done
+	policy "$NS_ROUTER" out "${!inner}" "${!near}" "${!far}"
+	policy "$NS_ROUTER" fwd "${!left}" "${!far}" "${!near}"
+	policy "$NS_SERVER" out "${!left}" "${!far}" "${!near}"
+	policy "$NS_SERVER" in "${!inner}" "${!near}" "${!far}"
+}
+
+# out_of_tunnel, into_tunnel FAMILY [OPTION...]: of probe.
+into_tunnel()
+{
+	local inner=INNER$1
+
+	probe "$1" client-server -d "${!inner}" "${@:2}"
+}
+
+out_of_tunnel()
+{
+	local inner=INNER$1
+
+	probe "$1" server-client -s "${!inner}" "${@:2}"
+}
+
+# tap_esp COMMAND...: ESP, the length of each packet without its IP header.
+tap_esp()
+{
+	tap "right=$NS_ROUTER:right"
+	"$@"
+	tap_end
+}
+
+# A packet of these bytes behind its IP header, in a tunnel: IV and trailer, to a
+# multiple of 4, and 8 bytes ahead and 16 behind.
+esp()
+{
+	local header=$(($1 == 4 ? 20 : 40)) size
+
+	for size in "${@:2}"; do
+		echo $(((size + header + 2 + 3) / 4 * 4 + 8 + 8 + 16))
+	done
+}
+
+# expect_esp in|out LENGTH...: the last one is the sentinel's.
+expect_esp()
+{
+	local way=$1
+
+	shift
+	# shellcheck disable=SC2046 # words
+	expect_tap right "$way" $(printf '50:%s ' "$@")
+}
+
+# The client's packet passes PRE_ROUTING to POST_ROUTING, and then the ESP packet
+# that carries it LOCAL_OUT and POST_ROUTING.
+check_out()
+{
+	local family=$1 header=$(($1 == 4 ? 20 : 40)) whole end
+
+	whole=$(esp "$family" 1000)
+	end=$(esp "$family" 11)
+	trace_hooks defrag
+	tap_esp into_tunnel "$family" -z 1000
+	expect_delivered "992 intact"
+	expect_esp out "$whole" "$end"
+	expect_trace "prerouting:left>:udp:$((1000 + header))" \
+		"forward:left>right:udp:$((1000 + header))" \
+		"postrouting:left>right:udp:$((1000 + header))" \
+		"output:>right:esp:$((whole + header))" \
+		"postrouting:left>right:esp:$((whole + header))" \
+		"output:>right:esp:$((end + header))" \
+		"postrouting:left>right:esp:$((end + header))"
+}
+
+# The ESP packet passes PRE_ROUTING and LOCAL_IN, and then what was in it
+# PRE_ROUTING, FORWARD and POST_ROUTING.
+check_in()
+{
+	local family=$1 header=$(($1 == 4 ? 20 : 40)) whole end
+
+	whole=$(esp "$family" 1000)
+	end=$(esp "$family" 11)
+	trace_hooks defrag
+	out_of_tunnel "$family" -z 1000
+	expect_delivered "992 intact"
+	expect_trace "prerouting:right>:esp:$((whole + header))" \
+		"input:right>:esp:$((whole + header))" \
+		"prerouting:right>:udp:$((1000 + header))" \
+		"forward:right>left:udp:$((1000 + header))" \
+		"postrouting:right>left:udp:$((1000 + header))" \
+		"prerouting:right>:esp:$((end + header))" \
+		"input:right>:esp:$((end + header))"
+}
+
+# Without a link each piece has an ESP packet of its own. With one IPv6 cuts the
+# datagram again before it is encrypted, and IPv4 encrypts all of it: what is cut then
+# is the ESP packet, and the other end finds the datagram whole.
+test_out_pieces_ipv4()
+{
+	local whole end
+
+	whole=$(esp 4 "$TOTAL")
+	end=$(esp 4 11)
+	tap_esp into_tunnel 4 -z "$SIZES"
+	expect_wire "${PIECES[*]}"
+	# shellcheck disable=SC2046 # words
+	expect_esp out $(esp 4 1000 480 8 912 11)
+
+	attach accept ip forward 0 defrag
+	tap_esp into_tunnel 4 -z "$SIZES"
+	expect_stats packets=1 fragments=0
+	expect_wire "0+$TOTAL"
+	expect_delivered "$((TOTAL - 8)) intact"
+	expect_esp out 1480 $((whole - 1480)) "$end"
+}
+
+test_out_pieces_ipv6()
+{
+	# The fragment header is in the tunnel.
+	local pieces=(1008 488 16 920)
+
+	tap_esp into_tunnel 6 -z "$SIZES"
+	expect_wire "${PIECES[*]}"
+	# shellcheck disable=SC2046 # words
+	expect_esp out $(esp 6 "${pieces[@]}" 11)
+
+	attach accept ip6 forward 0 defrag
+	tap_esp into_tunnel 6 -z "$SIZES"
+	expect_stats packets=1 fragments=0
+	expect_wire "${PIECES[*]}"
+	expect_delivered "$((TOTAL - 8)) intact"
+	# shellcheck disable=SC2046 # words
+	expect_esp out $(esp 6 "${pieces[@]}" 11)
+}
+
+# Pieces that come out of the tunnel one by one are reassembled behind it.
+check_in_pieces()
+{
+	local family=$1
+
+	attach accept "$(pf_of "$family")" forward 0 defrag
+	out_of_tunnel "$family" -z "$SIZES" -o 3,2,1,0
+	expect_stats packets=1 fragments=0 length=$((TOTAL + (family == 4 ? 20 : 40)))
+	expect_wire "${PIECES[*]}"
+	expect_delivered "$((TOTAL - 8)) intact"
+}
+
+# A denied datagram is not encrypted, and of one that comes nothing leaves.
+check_denied()
+{
+	local family=$1 end
+
+	end=$(esp "$family" 11)
+	attach deny_port "$(pf_of "$family")" forward 0 defrag
+	tap_esp into_tunnel "$family" -z "$SIZES"
+	expect_esp out "$end"
+	expect_delivered ""
+	expect_stats packets=1 dropped=1
+	out_of_tunnel "$family" -z "$SIZES"
+	expect_wire ""
+	expect_stats packets=2 dropped=2
+	expect_link "$LINK" dropped=2
+	into_tunnel "$family" -z "$SIZES" -p 53
+	expect_delivered "$((TOTAL - 8)) intact"
+	out_of_tunnel "$family" -z "$SIZES" -p 53
+	expect_delivered "$((TOTAL - 8)) intact"
+	expect_stats packets=4 dropped=2
+}
+
+for family in 4 6; do
+	add_test "out_ipv$family" check_out $family
+	add_test "in_ipv$family" check_in $family
+	add_test "in_pieces_ipv$family" check_in_pieces $family
+	add_test "denied_ipv$family" check_denied $family
+done
+
+run_tests
