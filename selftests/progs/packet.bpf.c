@@ -284,6 +284,37 @@ int set_ttl(struct bpf_nf_ctx *ctx)
 	return ACCEPT;
 }
 
+/* Writes the last two bytes of a datagram, of an even length, with the sum or not. */
+static __always_inline int write_last(struct bpf_nf_ctx *ctx, bool with_sum)
+{
+	struct packet packet = {};
+	__be16 old, new = 0;
+	int err;
+
+	parse(ctx, &packet);
+	if (!packet.stats)
+		return ACCEPT;
+	err = bpf_skb_load_bytes(ctx, packet.length - 2, &old, sizeof(old)) ?:
+	      bpf_skb_store_bytes((void *)ctx, packet.length - 2, &new, sizeof(new), 0);
+	if (!err && with_sum)
+		err = bpf_l4_csum_replace((void *)ctx, packet.transport + UDP_CHECK, old,
+					  new, BPF_F_MARK_MANGLED_0 | sizeof(new));
+	packet.stats->result = -err;
+	return ACCEPT;
+}
+
+SEC("netfilter")
+int write_end(struct bpf_nf_ctx *ctx)
+{
+	return write_last(ctx, true);
+}
+
+SEC("netfilter")
+int write_end_old_sum(struct bpf_nf_ctx *ctx)
+{
+	return write_last(ctx, false);
+}
+
 /* Says of an IPv4 datagram that more of it is to come. */
 SEC("netfilter")
 int more_fragments(struct bpf_nf_ctx *ctx)
