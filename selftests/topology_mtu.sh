@@ -1,0 +1,153 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# A router whose way out has a smaller MTU than its way in: what is too large for it
+# and must not be cut is answered, with the addresses that the client knows.
+
+source "$(dirname "$0")/lib.sh"
+needs nft
+
+MTU=1300
+VIP4=203.0.113.7
+VIP6=2001:db8:99::7
+
+setup()
+{
+	router_up
+	load_trace
+	ip -n "$NS_ROUTER" link set "$ROUTER_RIGHT_DEV" mtu $MTU
+	# The client does not learn from the answers.
+	ip -n "$NS_CLIENT" route replace default via "$ROUTER_LEFT_IP4" mtu lock 1500
+	without ipv6 ||
+		ip -n "$NS_CLIENT" route replace default via "$ROUTER_LEFT_IP6" \
+			mtu lock 1500
+}
+
+# What the client gets, to its own address and about what it has sent.
+too_big()
+{
+	local family=$1 client=CLIENT_IP$1 to=${2:-SERVER_IP$1} type
+
+	type=$( ((family == 4)) && echo 3/4 || echo 2/0)
+	echo "icmp:$type/$MTU:${!client}>${!to}"
+}
+
+# probe_tapped FAMILY [OPTION...]: of probe, with the client's device and the way out
+# recorded.
+probe_tapped()
+{
+	tap "client=$NS_CLIENT:$CLIENT_DEV" "right=$NS_ROUTER:$ROUTER_RIGHT_DEV"
+	probe "$1" client-server "${@:2}"
+	tap_end
+}
+
+# What the hooks see of a packet that is refused between PRE_ROUTING and FORWARD, and
+# of the answer.
+refused_trace()
+{
+	local family=$1 what=$2 length
+
+	length=$( ((family == 4)) && echo 576 || echo 1280)
+	echo "prerouting:left>:udp:$what"
+	echo "output:>left:icmp:$length"
+	echo "postrouting:>left:icmp:$length"
+}
+
+# Without a link each piece is on its own: the small one passes.
+check_no_link()
+{
+	local family=$1 df=$2
+
+	# shellcheck disable=SC2086 # none or two words
+	probe_tapped "$family" -z 1400,1000 $df
+	expect_wire "1400+1000"
+	expect_tap client in "$(too_big "$family")"
+}
+
+# Nothing leaves, and the client is told once.
+check_link()
+{
+	local family=$1 df=$2 length=$((2400 + ($1 == 4 ? 20 : 40)))
+
+	trace_hooks defrag
+	# shellcheck disable=SC2086 # none or two words
+	probe_tapped "$family" -z 1400,1000 $df
+	expect_wire ""
+	expect_tap right out
+	expect_tap client in "$(too_big "$family")"
+	expect_trace "$(refused_trace "$family" "$length/2")"
+	# Pieces that fit.
+	# shellcheck disable=SC2086 # none or two words
+	probe_tapped "$family" -z 1200,1000 $df
+	expect_wire "0+1200 1200+1000"
+	expect_tap client in
+}
+
+# IPv4 without DF is cut: with a link the datagram, without one each piece.
+test_cut_ipv4()
+{
+	probe 4 client-server -z 1400,1000
+	expect_wire "0+1280 1280+120 1400+1000"
+	attach accept ip forward 0 defrag
+	probe 4 client-server -z 1400,1000
+	expect_stats packets=1 fragments=0
+	expect_wire "0+1280 1280+1120"
+	expect_delivered "2392 intact"
+}
+
+nat_rule()
+{
+	nft_router -f - <<-EOF
+	table $NFT_INET n {
+		chain pre {
+			type nat hook prerouting priority dstnat;
+			ip daddr $VIP4 dnat ip to $SERVER_IP4
+			$(without ipv6 || echo "ip6 daddr $VIP6 dnat ip6 to $SERVER_IP6")
+		}
+		chain post {
+			type nat hook postrouting priority srcnat;
+			oifname "$ROUTER_RIGHT_DEV" masquerade
+		}
+	}
+	EOF
+}
+
+# Of all packets that left by the small way.
+sources()
+{
+	awk '$1 == "right" && $2 == "out" { print $3 }' "$WORK/tap" | sort -u
+}
+
+# Both addresses are translated on the way out, and back in what the client is told.
+check_nat()
+{
+	local family=$1 sizes=$2 df=$3 vip=VIP$1 server=SERVER_IP$1 right=ROUTER_RIGHT_IP$1
+
+	nat_rule
+	attach accept "$(pf_of "$family")" prerouting 0 defrag
+	attach accept "$(pf_of "$family")" forward 0 defrag
+	# shellcheck disable=SC2086 # none or two words
+	probe_tapped "$family" -d "${!vip}" -S "${!server}" -z "$sizes" $df
+	expect_wire ""
+	expect_tap right out
+	expect_tap client in "$(too_big "$family" "VIP$family")"
+	# FORWARD does not see it.
+	expect_stats packets=1 fragments=0
+	# shellcheck disable=SC2086 # none or two words
+	probe_tapped "$family" -d "${!vip}" -S "${!server}" -z 1200,1000 $df
+	expect_tap right out 0+1200 1200+1000
+	expect_tap client in
+	expect_eq "source" "${!right}" "$(sources)"
+	expect_stats packets=3 fragments=0
+}
+
+add_test "no_link_df_ipv4" check_no_link 4 "-m 0,1"
+add_test "link_df_ipv4" check_link 4 "-m 0,1"
+add_test "no_link_ipv6" check_no_link 6 ""
+add_test "link_ipv6" check_link 6 ""
+add_test "nat_df_ipv4" check_nat 4 1400 "-m 0,1"
+add_test "nat_df_pieces_ipv4" check_nat 4 1400,1000 "-m 0,1"
+add_test "nat_ipv6" check_nat 6 1400 ""
+add_test "nat_pieces_ipv6" check_nat 6 1400,1000 ""
+
+run_tests
