@@ -15,7 +15,6 @@
  *
  * NF_BPF_SEED, NF_BPF_SECONDS (600; 20 with NF_BPF_SMOKE=1)
  */
-#include <dirent.h>
 #include <sys/random.h>
 
 #include "torture/syscall/merge.h"
@@ -27,30 +26,6 @@ static struct {
 	int nr, of_tree;
 	const char *directory, *write_to, *merge_from;
 } corpus;
-
-static int nr_results, failed;
-
-static void result(bool ok, const char *name)
-{
-	printf("%s %d %s\n", ok ? "ok" : "not ok", ++nr_results, name);
-	fflush(stdout);
-	failed |= !ok;
-}
-
-static long seconds(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return now.tv_sec;
-}
-
-static long number_of(const char *name, long otherwise)
-{
-	const char *value = getenv(name);
-
-	return value && *value ? strtol(value, NULL, 0) : otherwise;
-}
 
 /* --- violations --- */
 
@@ -148,13 +123,6 @@ static void keep(const struct input *input)
 	fclose(file);
 }
 
-static int is_input(const struct dirent *entry)
-{
-	const char *dot = strrchr(entry->d_name, '.');
-
-	return dot && !strcmp(dot, ".calls");
-}
-
 static bool replay(const char *path)
 {
 	struct input input;
@@ -170,24 +138,6 @@ static bool replay(const char *path)
 		corpus.inputs[corpus.nr++] = input;
 	cover_is_new();
 	return true;
-}
-
-/* For each input of a directory, by name; false where there is none, too. */
-static bool each_input(const char *directory, bool (*does)(const char *path))
-{
-	struct dirent **entries;
-	char path[PATH_MAX];
-	int i, nr = scandir(directory, &entries, is_input, alphasort);
-	bool ok = nr > 0;
-
-	for (i = 0; i < nr; i++) {
-		snprintf(path, sizeof(path), "%s/%s", directory, entries[i]->d_name);
-		ok &= does(path);
-		free(entries[i]);
-	}
-	if (nr > 0)
-		free(entries);
-	return ok;
 }
 
 static bool replay_all(const char *directory)
@@ -316,7 +266,6 @@ static void start(unsigned long seed)
 		bail("memory", -ENOMEM);
 	make_world();
 	make_pages();
-	find_kfuncs();
 	cover_open();
 }
 

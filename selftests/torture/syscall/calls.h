@@ -462,7 +462,7 @@ static void do_load(const struct call *call)
 		.license = (unsigned long)"GPL",
 		.prog_flags = call->arg[L_FLAGS],
 		.expected_attach_type = call->arg[L_ATTACH],
-		.fd_array = (unsigned long)world.fd_array,
+		.fd_array = (unsigned long)kfunc_btf_fds,
 	};
 	int ret = bpf(LOAD, BPF_PROG_LOAD, &attr, 128);
 

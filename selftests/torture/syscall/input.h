@@ -8,13 +8,10 @@
 #define SYSCALL_INPUT_H
 
 #include <limits.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 
-#include "helpers/nf_test.h"
+#include "torture/fuzz/fuzz.h"
 
-enum { MAX_ARGS = 16, MAX_VALUES = 20, MAX_CALLS = 16 };
+enum { MAX_CALLS = 16 };
 
 /* What an argument that stands for a file descriptor, or an id, refers to. */
 enum ref {
@@ -50,24 +47,6 @@ enum {
 enum { BAD_IN = 1, BAD_OUT = 2, NULL_OUT = 4 };
 enum { WHAT_NOTHING, WHAT_CODE, WHAT_DST, WHAT_SRC, WHAT_OFF, WHAT_IMM, WHAT_DELETE, WHAT_REPEAT };
 
-struct argument {
-	const char *name;
-	int nr;
-	long values[MAX_VALUES];
-};
-
-struct call {
-	enum kind kind;
-	long arg[MAX_ARGS];
-};
-
-struct input {
-	int nr;
-	struct call calls[MAX_CALLS];
-};
-
-#define ARG(name, ...) \
-	{ name, sizeof((long[]) { __VA_ARGS__ }) / sizeof(long), { __VA_ARGS__ } }
 #define DEFRAG BPF_F_NETFILTER_IP_DEFRAG
 #define STRICT BPF_F_NETFILTER_DEFRAG_STRICT
 #define BEFORE BPF_F_NETFILTER_BEFORE
@@ -75,10 +54,7 @@ struct input {
 #define RELATIVE_LINK BPF_F_NETFILTER_LINK
 #define RELATIVE_ID BPF_F_NETFILTER_ID
 
-static const struct {
-	const char *name;
-	struct argument args[MAX_ARGS];
-} kinds[NR_KINDS] = {
+static const struct fuzz_kind kinds[NR_KINDS] = {
 	[CREATE] = { "create", {
 		ARG("prog", REF_ACCEPT, REF_DROP, REF_LOADED, REF_LINK, REF_NONE, REF_FILE,
 		    REF_MAP, REF_FOREIGN_PROG, REF_FOREIGN_LINK, REF_UNOPENED),
@@ -172,56 +148,7 @@ static const struct {
 	[SEND] = { "send", { ARG("count", 1, 2, 3) } },
 };
 
-/* --- chance --- */
-
-static __u64 fuzz_state;
-
-static __u32 fuzz_random(void)
-{
-	fuzz_state ^= fuzz_state << 13;
-	fuzz_state ^= fuzz_state >> 7;
-	fuzz_state ^= fuzz_state << 17;
-	return (fuzz_state * 0x2545f4914f6cdd1dULL) >> 32;
-}
-
-static __u32 below(__u32 limit)
-{
-	return fuzz_random() % limit;
-}
-
-static int nr_args(enum kind kind)
-{
-	int nr = 0;
-
-	while (nr < MAX_ARGS && kinds[kind].args[nr].name)
-		nr++;
-	return nr;
-}
-
-/* Of 32 bits, as the members of the attributes are. */
-static int random_value(const struct argument *arg, long now)
-{
-	switch (below(16)) {
-	case 0:
-		return now + 1;
-	case 1:
-		return now - 1;
-	case 2:
-		return now ^ 1L << below(32);
-	default:
-		return arg->values[below(arg->nr)];
-	}
-}
-
-static struct call default_call(enum kind kind)
-{
-	struct call call = { .kind = kind };
-	int i;
-
-	for (i = 0; i < nr_args(kind); i++)
-		call.arg[i] = kinds[kind].args[i].values[0];
-	return call;
-}
+#include "torture/fuzz/input.h"
 
 /* The kinds in the measure in which they have something to find. */
 static enum kind random_kind(void)
@@ -269,123 +196,6 @@ static struct input random_input(void)
 	for (i = 1; i < input.nr; i++)
 		input.calls[i] = random_call();
 	return input;
-}
-
-static void remove_call(struct input *input, int nr)
-{
-	input->nr--;
-	memmove(&input->calls[nr], &input->calls[nr + 1],
-		(input->nr - nr) * sizeof(input->calls[0]));
-}
-
-static struct input mutate(struct input input)
-{
-	struct call *call;
-	int times, i;
-
-	for (times = 1 + below(4); times; times--) {
-		call = &input.calls[below(input.nr)];
-		switch (below(6)) {
-		case 0:
-			*call = random_call();
-			break;
-		case 1:
-			if (input.nr < MAX_CALLS)
-				input.calls[input.nr++] = random_call();
-			break;
-		case 2:
-			if (input.nr > 1)
-				remove_call(&input, call - input.calls);
-			break;
-		default:
-			i = below(nr_args(call->kind));
-			call->arg[i] = random_value(&kinds[call->kind].args[i], call->arg[i]);
-		}
-	}
-	return input;
-}
-
-/* --- text --- */
-
-static void print_call(FILE *file, const struct call *call)
-{
-	const struct argument *args = kinds[call->kind].args;
-	int i;
-
-	fputs(kinds[call->kind].name, file);
-	for (i = 0; i < nr_args(call->kind); i++)
-		if (call->arg[i] != args[i].values[0])
-			fprintf(file, " %s=%ld", args[i].name, call->arg[i]);
-	fputc('\n', file);
-}
-
-static void print_input(FILE *file, const char *prefix, const struct input *input)
-{
-	int i;
-
-	for (i = 0; i < input->nr; i++) {
-		fputs(prefix, file);
-		print_call(file, &input->calls[i]);
-	}
-}
-
-static bool parse_argument(struct call *call, char *word)
-{
-	char *value = strchr(word, '='), *end;
-	int i;
-
-	if (!value)
-		return false;
-	*value++ = '\0';
-	for (i = 0; i < nr_args(call->kind); i++) {
-		if (strcmp(kinds[call->kind].args[i].name, word))
-			continue;
-		call->arg[i] = (int)strtol(value, &end, 0);
-		return *value && !*end;
-	}
-	return false;
-}
-
-static bool parse_call(char *line, struct call *call)
-{
-	static const char blanks[] = "\n ";
-	char *word = strtok(line, blanks);
-	enum kind kind;
-
-	for (kind = 0; kind < NR_KINDS; kind++)
-		if (word && !strcmp(kinds[kind].name, word))
-			break;
-	if (kind == NR_KINDS)
-		return false;
-	*call = default_call(kind);
-	while ((word = strtok(NULL, blanks)))
-		if (!parse_argument(call, word))
-			return false;
-	return true;
-}
-
-/* 0, or the number of the line that is no call; -1 when there is none at all. */
-static int read_input(const char *path, struct input *input)
-{
-	char line[512];
-	int nr = 0;
-	FILE *file;
-
-	memset(input, 0, sizeof(*input));
-	file = fopen(path, "r");
-	while (file && fgets(line, sizeof(line), file)) {
-		nr++;
-		if (*line == '#')
-			continue;
-		if (input->nr == MAX_CALLS ||
-		    !parse_call(line, &input->calls[input->nr++])) {
-			fclose(file);
-			return nr;
-		}
-	}
-	if (file)
-		fclose(file);
-	return input->nr ? 0 : -1;
 }
 
 #endif

@@ -8,36 +8,7 @@
 #include "helpers/nf_verifier.h"
 #include "torture/syscall/world.h"
 
-enum {
-	MAX_INSNS = 40, CTX_STATE = 0, CTX_SKB = 8, CTX_DATA = 16, CTX_DATA_END = 24,
-	CTX_MARK = 32, CTX_PRIORITY = 36, MANIP_DST = 1,
-};
-
-/* Which of kfuncs[]: the call of it is made once its id is known. */
-enum {
-	KFUNC_FRAG_INFO, KFUNC_REJECT, KFUNC_CT_INFO, KFUNC_CT_LOOKUP, KFUNC_CT_RELEASE,
-	KFUNC_CT_GET, KFUNC_CT_SET_MARK, KFUNC_CT_GET_LABELS, KFUNC_CT_SET_LABELS,
-	KFUNC_CT_ALLOC, KFUNC_CT_INSERT, KFUNC_CT_SET_NAT,
-};
-
-static struct {
-	const char *name;
-	int module;		/* of world.fd_array */
-	int id;			/* 0: this kernel has it not */
-} kfuncs[] = {
-	[KFUNC_FRAG_INFO]	= { "bpf_nf_frag_info" },
-	[KFUNC_REJECT]		= { "bpf_nf_reject" },
-	[KFUNC_CT_INFO]		= { "bpf_nf_ct_info" },
-	[KFUNC_CT_LOOKUP]	= { "bpf_nf_ct_lookup" },
-	[KFUNC_CT_RELEASE]	= { "bpf_ct_release" },
-	[KFUNC_CT_GET]		= { "bpf_nf_ct_get" },
-	[KFUNC_CT_SET_MARK]	= { "bpf_nf_ct_set_mark" },
-	[KFUNC_CT_GET_LABELS]	= { "bpf_nf_ct_get_labels" },
-	[KFUNC_CT_SET_LABELS]	= { "bpf_nf_ct_set_labels" },
-	[KFUNC_CT_ALLOC]	= { "bpf_nf_ct_alloc" },
-	[KFUNC_CT_INSERT]	= { "bpf_ct_insert_entry" },
-	[KFUNC_CT_SET_NAT]	= { "bpf_nf_ct_set_nat" },
-};
+enum { MAX_INSNS = 40 };
 
 #define END { 0 }
 static const struct bpf_insn templates[][MAX_INSNS] = {
@@ -222,26 +193,6 @@ static struct prog make_prog(const struct call *call)
 	change_prog(&prog, call->arg[L_AT1], call->arg[L_WHAT1], call->arg[L_VALUE1]);
 	change_prog(&prog, call->arg[L_AT2], call->arg[L_WHAT2], call->arg[L_VALUE2]);
 	return prog;
-}
-
-/* Where each is: the kernel itself, and the modules that the world has opened. */
-static void find_kfuncs(void)
-{
-	struct btf *vmlinux = btf__load_vmlinux_btf(), *btf = vmlinux;
-	size_t i, module;
-	int id;
-
-	for (module = 0; module < NR_BTF; module++) {
-		if (module)
-			btf = btf__load_module_btf(btf_modules[module], vmlinux);
-		for (i = 0; btf && i < ARRAY_SIZE(kfuncs); i++) {
-			id = btf__find_by_name_kind(btf, kfuncs[i].name, BTF_KIND_FUNC);
-			if (id <= 0 || kfuncs[i].id)
-				continue;
-			kfuncs[i].module = module;
-			kfuncs[i].id = id;
-		}
-	}
 }
 
 #endif

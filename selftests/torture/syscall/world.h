@@ -20,19 +20,12 @@
 #include <bpf/bpf.h>
 #include <bpf/btf.h>
 
+#include "torture/fuzz/kfuncs.h"
 #include "torture/syscall/input.h"
 
 #define BPFFS "/dev/shm/syscall_fuzz.XXXXXX"
 
 enum { UNOPENED = 0x7ffffff0, ERRNO_LIMIT = 600 };
-
-/* Whose BTF a call of a kernel function may name, by number; 0 is the kernel's own. */
-enum { NR_BTF = 3 };
-
-static const char *const btf_modules[NR_BTF] = {
-	[1] = "nf_bpf_kfunc",
-	[2] = "nf_conntrack",
-};
 
 /* What the self-test has the fuzzer believe of the kernel, which then must be told. */
 enum lie {
@@ -62,7 +55,6 @@ static struct {
 	int base_links, base_progs;
 	int attr_size;			/* of the kernel's union bpf_attr */
 	int state_size, state_hook, state_pf;
-	int fd_array[NR_BTF];		/* BTF of btf_modules[] */
 	enum lie lie;
 	bool shrinking;
 	char complaint[512];
@@ -82,12 +74,6 @@ static void complain(const char *format, ...)
 	va_start(args, format);
 	vsnprintf(world.complaint, sizeof(world.complaint), format, args);
 	va_end(args);
-}
-
-static void bail(const char *what, int err)
-{
-	printf("Bail out! %s: %s\n", what, strerror(err < 0 ? -err : errno));
-	exit(1);
 }
 
 static bool link_exists(const struct link *link)
@@ -230,26 +216,6 @@ static int count_ids(int (*next)(__u32 id, __u32 *next_id))
 
 /* --- making it --- */
 
-static int btf_fd_of(const char *name)
-{
-	struct bpf_btf_info info;
-	char found[64];
-	__u32 id = 0, len;
-	int fd;
-
-	while (!bpf_btf_get_next_id(id, &id)) {
-		memset(&info, 0, sizeof(info));
-		info.name = (unsigned long)found;
-		info.name_len = sizeof(found);
-		len = sizeof(info);
-		fd = bpf_btf_get_fd_by_id(id);
-		if (!bpf_btf_get_info_by_fd(fd, &info, &len) && !strcmp(found, name))
-			return fd;
-		close(fd);
-	}
-	return -1;
-}
-
 static void make_paths(void)
 {
 	char *path;
@@ -307,9 +273,7 @@ static void make_world(void)
 	world.foreign_link_id = info.id;
 	for (i = 0; i < NR_LINKS; i++)
 		world.links[i].fd = -1;
-	if (!system("modprobe -q nf_bpf_kfunc"))
-		for (i = 1; i < NR_BTF; i++)
-			world.fd_array[i] = btf_fd_of(btf_modules[i]);
+	find_kfuncs();
 	world.base_links = count_ids(bpf_link_get_next_id);
 	world.base_progs = count_ids(bpf_prog_get_next_id);
 }
