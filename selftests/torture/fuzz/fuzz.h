@@ -14,7 +14,7 @@
 
 #include "helpers/nf_test.h"
 
-enum { MAX_ARGS = 16, MAX_VALUES = 20 };
+enum { MAX_ARGS = 16, MAX_VALUES = 32 };
 
 struct argument {
 	const char *name;

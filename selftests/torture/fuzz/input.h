@@ -85,6 +85,8 @@ static struct input mutate(struct input input)
 				remove_call(&input, call - input.calls);
 			break;
 		default:
+			if (!nr_args(call->kind))
+				break;
 			i = below(nr_args(call->kind));
 			call->arg[i] = random_value(&kinds[call->kind].args[i], call->arg[i]);
 		}
@@ -188,7 +190,7 @@ static int is_input(const struct dirent *entry)
 static bool each_input(const char *directory, bool (*does)(const char *path))
 {
 	struct dirent **entries;
-	char path[PATH_MAX];
+	char path[PATH_MAX + NAME_MAX + 2];
 	int i, nr = scandir(directory, &entries, is_input, alphasort);
 	bool ok = nr > 0;
 
