@@ -13,6 +13,9 @@ TOTAL=2400
 # An address of the server behind the tunnel, and the networks of both sides.
 INNER4=10.20.0.2
 INNER6=2001:db8:20::2
+# Another one, behind a tunnel from the client to the server.
+TRANSIT4=10.21.0.2
+TRANSIT6=2001:db8:21::2
 LEFT_NET4=192.0.2.0/24
 LEFT_NET6=2001:db8:1::/64
 INNER_NET4=10.20.0.0/24
@@ -221,7 +224,38 @@ check_denied()
 	expect_stats packets=4 dropped=2
 }
 
+# A tunnel between client and server, of which the router knows nothing: it forwards
+# ESP, one packet a piece, and a policy by ports does not hold.
+check_transit()
+{
+	local family=$1 client=CLIENT_IP$1 server=SERVER_IP$1 transit=TRANSIT$1
+	local header=$(($1 == 4 ? 20 : 40)) extra=$(($1 == 4 ? 0 : 8)) netns
+
+	for netns in "$NS_CLIENT" "$NS_SERVER"; do
+		state "$netns" "${!client}" "${!server}" 0x3
+	done
+	policy "$NS_CLIENT" out "${!transit}" "${!client}" "${!server}"
+	policy "$NS_SERVER" in "${!transit}" "${!client}" "${!server}"
+	ip -n "$NS_SERVER" address add "${!transit}" dev lo
+	attach deny_port "$(pf_of "$family")" forward 0 defrag
+	attach trace/record "$(pf_of "$family")" forward 1
+	probe "$family" client-server -d "${!transit}" -z 1000,200
+	expect_wire "0+1000 1000+200"
+	expect_delivered "1192 intact"
+	expect_stats packets=0
+	# IPv6 has the fragment header in the tunnel.
+	# shellcheck disable=SC2046 # lines
+	expect_trace $(esp "$family" $((1000 + extra)) $((200 + extra)) 11 |
+		while read -r length; do
+			echo "forward:left>right:esp:$((length + header))"
+		done)
+	probe "$family" client-server -z 1000,200
+	expect_stats packets=1 fragments=0 dropped=1
+	expect_wire ""
+}
+
 for family in 4 6; do
+	add_test "transit_ipv$family" check_transit $family
 	add_test "out_ipv$family" check_out $family
 	add_test "in_ipv$family" check_in $family
 	add_test "in_pieces_ipv$family" check_in_pieces $family
