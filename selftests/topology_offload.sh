@@ -94,11 +94,12 @@ check_gro()
 check_gro_verdict()
 {
 	local family=$1 how=$2 packets=$3
+	local length=$((NUMBER * SIZE / packets + 8 + (family == 4 ? 20 : 40)))
 
 	gro "$how"
 	attach deny_port "$(pf_of "$family")" forward 0 defrag
 	expect_eq "received" "$NUMBER $SIZE" "$(train "$family" 53)"
-	expect_stats packets="$packets" fragments=0 dropped=0
+	expect_stats packets="$packets" fragments=0 dropped=0 length="$length"
 	expect_eq "received" 0 "$(train "$family" 9999)"
 	expect_stats packets=$((2 * packets)) fragments=0 dropped="$packets"
 	expect_link "$LINK" dropped="$packets"
