@@ -166,9 +166,48 @@ test_mtu_ipv6()
 	expect_wire "0+1200 1200+1000"
 }
 
+# A VLAN of the hosts, which the bridge passes on as it is.
+tagged_hosts()
+{
+	local netns peer_mac number=2
+
+	for netns in "$NS_CLIENT" "$NS_SERVER"; do
+		peer_mac=$([[ $netns == "$NS_CLIENT" ]] && echo "$SERVER_MAC" ||
+			echo "$CLIENT_MAC")
+		ip -n "$netns" link add link eth0 name vlan9 type vlan id 9
+		router_end vlan9 "10.9.0.$number" "2001:db8:9::$number" \
+			"10.9.0.$((5 - number))" "2001:db8:9::$((5 - number))" \
+			"$peer_mac" | ip -n "$netns" -batch -
+		number=$((number + 1))
+	done
+}
+
+# Packets with a VLAN tag pass the hooks if bridge-nf-filter-vlan-tagged is 1 only.
+check_tagged()
+{
+	local family=$1 src dst
+
+	src=$( ((family == 4)) && echo 10.9.0.2 || echo 2001:db8:9::2)
+	dst=${src%2}3
+	bridge_calls 1
+	[[ -n $(ip -n "$NS_CLIENT" -o link show type vlan) ]] || tagged_hosts
+	attach drop "$(pf_of "$family")" prerouting 0 defrag
+	in_ns "$NS_ROUTER" sysctl -qw net.bridge.bridge-nf-filter-vlan-tagged=0
+	probe "$family" client-server -s "$src" -d "$dst" -i vlan9 -z "$SIZES"
+	expect_whole
+	expect_stats packets=0
+	expect_link "$LINK" accepted=0 dropped=0
+	in_ns "$NS_ROUTER" sysctl -qw net.bridge.bridge-nf-filter-vlan-tagged=1
+	probe "$family" client-server -s "$src" -d "$dst" -i vlan9 -z "$SIZES"
+	expect_wire ""
+	expect_stats packets=1 fragments=0 dropped=1
+	in_ns "$NS_ROUTER" sysctl -qw net.bridge.bridge-nf-filter-vlan-tagged=0
+}
+
 for family in 4 6; do
 	add_test "plain_ipv$family" check_plain $family
 	add_test "netfilter_ipv$family" check_netfilter $family
+	add_test "tagged_ipv$family" check_tagged $family
 done
 
 run_tests
