@@ -232,6 +232,38 @@ NF_TEST_F(busy_nft, a_chain_comes_later)
 	close(fd);
 }
 
+/* The function that enables reassembly is traced by "nf_busy" from here on. */
+static bool trace_reassembly(void)
+{
+	return !system("modprobe nf_defrag_ipv4 && cd /sys/kernel/tracing &&\n"
+		       "echo p:nf_busy nf_defrag_ipv4_enable >> kprobe_events &&\n"
+		       "echo 1 > events/kprobes/nf_busy/enable");
+}
+
+static void end_trace(void)
+{
+	if (system("cd /sys/kernel/tracing &&\n"
+		   "echo 0 > events/kprobes/nf_busy/enable &&\n"
+		   "echo -:nf_busy >> kprobe_events"))
+		fprintf(stderr, "nf_busy: still traced\n");
+}
+
+/* How often reassembly was enabled; -1 when that is not known. */
+static int times_enabled(void)
+{
+	int hits = -1;
+	FILE *pipe;
+
+	pipe = popen("awk '$1 == \"nf_busy\" { print $2 }' /sys/kernel/tracing/kprobe_profile",
+		     "r");
+	if (!pipe)
+		return -1;
+	if (fscanf(pipe, "%d", &hits) != 1)
+		hits = -1;
+	pclose(pipe);
+	return hits;
+}
+
 /* Reassembly that is enabled for a moment would keep fragments that came in it. */
 TEST(refused_before_reassembly)
 {
@@ -248,14 +280,39 @@ TEST(refused_before_reassembly)
 	first = nf_link(prog_fd, &taken);
 	ASSERT_LE(0, first);
 
-	ASSERT_TRUE(nf_defrag_unload());
+	ASSERT_TRUE(trace_reassembly());
 	EXPECT_EQ(-EBUSY, nf_link(prog_fd, &key));
-	EXPECT_FALSE(nf_module_is_loaded("nf_defrag_ipv4"));
+	EXPECT_EQ(0, times_enabled());
 	key.priority = 1;
 	fd = nf_link(prog_fd, &key);
-	ASSERT_LE(0, fd);
-	EXPECT_TRUE(nf_module_is_loaded("nf_defrag_ipv4"));
+	EXPECT_LE(0, fd);
+	EXPECT_EQ(1, times_enabled());
+	end_trace();
 	close(fd);
+	close(first);
+	close(prog_fd);
+}
+
+/* As in mainline the module is asked for first. It is there, and nobody's. */
+TEST(refused_with_the_module)
+{
+	const struct nf_key taken = { .pf = IP, .hooknum = FWD };
+	struct nf_key key = taken;
+	int prog_fd, first;
+
+	if (!nf_patched())
+		NF_LACKS(return, "modules that can be unloaded");
+	key.flags = BPF_F_NETFILTER_IP_DEFRAG;
+	ASSERT_EQ(0, nf_netns_new());
+	prog_fd = nf_load_verdict(NF_ACCEPT);
+	ASSERT_LE(0, prog_fd);
+	first = nf_link(prog_fd, &taken);
+	ASSERT_LE(0, first);
+
+	ASSERT_TRUE(nf_defrag_unload());
+	EXPECT_EQ(-EBUSY, nf_link(prog_fd, &key));
+	EXPECT_TRUE(nf_module_is_loaded("nf_defrag_ipv4"));
+	EXPECT_TRUE(nf_defrag_unload());
 	close(first);
 	close(prog_fd);
 }
