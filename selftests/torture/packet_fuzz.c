@@ -209,7 +209,7 @@ static bool has_all(int nr_paths)
 {
 	if (!nf_patched())
 		return true;
-	return nr_paths == (nf_without("ipv6") ? 8 : 15) && world.has[TPROXY] &&
+	return nr_paths == (nf_without("ipv6") ? 9 : 17) && world.has[TPROXY] &&
 	       world.has[QUEUE] && (world.has[FLOWTABLE] || nf_without("conntrack"));
 }
 

@@ -46,10 +46,11 @@ static const char *const traffic_names[NR_TRAFFIC] = {
 	"queue", "multicast",
 };
 
-enum { MAX_PATHS = 8 };
+enum { MAX_PATHS = 9, PATH_JOINED = 8 };
 
 static const char *const path_names[MAX_PATHS] = {
 	"direct", "ipip", "gre", "vxlan", "vrf", "bridge", "narrow", "ipsec",
+	"joined",
 };
 
 #define DEFRAG BPF_F_NETFILTER_IP_DEFRAG
@@ -73,7 +74,9 @@ static const struct fuzz_kind kinds[NR_KINDS] = {
 	[LOAD_RELATIVE] = { "load_relative", {
 		ARG_AT(), ARG("len", 1, 2, 4, 14, 20, 40, 64),
 		ARG("from", 0, 1, 2, -1) } },
-	[PULL] = { "pull", { ARG("len", 0, 1, 20, 28, 40, 60, 100, 1000, 1500, 4000, 65535, -1) } },
+	[PULL] = { "pull", {
+		ARG("len", 0, 1, 20, 28, 40, 60, 100, 1000, 1500, 1504, 2000, 4000, 65535,
+		    -1) } },
 	[L3_CSUM] = { "l3_csum", {
 		ARG_AT(10), ARG_WORD("from"), ARG_WORD("to"),
 		ARG("flags", 2, 4, 0, 1, 8, 15, -1) } },
@@ -124,7 +127,7 @@ static const struct fuzz_kind kinds[NR_KINDS] = {
 	[SEND] = { "send", {
 		ARG("traffic", TCP, UDP, UDP_CONNECTED, UDP_GSO, RAW, PING, TPROXY, FLOWTABLE,
 		    QUEUE, MULTICAST),
-		ARG("path", 0, 1, 2, 3, 4, 5, 6, 7), ARG("family", 4, 6),
+		ARG("path", 0, 1, 2, 3, 4, 5, 6, 7, 8), ARG("family", 4, 6),
 		ARG("size", 100, 1, 1000, 3000, 9000, 30000, 60000), ARG("early", 1, 0),
 		ARG("options", 0, 0, 0, 1, 2) } },
 	[RUN] = { "run", {
@@ -175,6 +178,20 @@ static struct call random_call(void)
 	}
 }
 
+/* Segments that the router joins are taken apart again by what the program has left. */
+static void add_joined(struct input *input)
+{
+	struct call send = random_of_kind(SEND), attach = random_of_kind(ATTACH);
+
+	send.arg[T_TRAFFIC] = TCP;
+	send.arg[T_PATH] = PATH_JOINED;
+	send.arg[T_SIZE] = 30000;
+	attach.arg[A_NETNS] = NS_ROUTER;
+	attach.arg[A_HOOK] = below(3);
+	input->calls[input->nr++] = attach;
+	input->calls[input->nr++] = send;
+}
+
 static void add_calls(struct input *input, enum kind kind, int nr)
 {
 	while (nr--)
@@ -200,6 +217,8 @@ static struct input random_input(void)
 		add_calls(&input, random_op(), 1);
 	if (!below(12))
 		add_stale_use(&input);
+	if (!below(8))
+		add_joined(&input);
 	add_calls(&input, ATTACH, 1 + below(3));
 	add_calls(&input, SEND, 1 + below(3));
 	if (!below(8))

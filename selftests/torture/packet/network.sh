@@ -248,6 +248,34 @@ narrow()
 	ends client server narrow1 15
 }
 
+# far COMMAND DEVICE PART HOST OTHER_PART: addresses 10.PART.0.HOST, and the way to the other
+# part by the router, which is 254 of each.
+far()
+{
+	local command=$1 device=$2 part=$3 host=$4 other=$5
+
+	{
+		end "$device" "$part" "$host"
+		echo "route add 10.$other.0.0/24 via 10.$part.0.254"
+		six echo "route add 2001:db8:$other::/64 via 2001:db8:$part::254"
+	} | "$command" -batch -
+}
+
+# Segments that the client sends one by one, in linear buffers; GRO of the router joins them
+# in a list, and they leave by a device that does not segment.
+joined()
+{
+	client link add joined1 type veth peer name joined0 netns "$NS_ROUTER"
+	server link add apart1 type veth peer name apart0 netns "$NS_ROUTER"
+	end joined0 16 254 | router -batch -
+	end apart0 17 254 | router -batch -
+	far client joined1 16 1 17
+	far server apart1 17 2 16
+	in_ns "$NS_CLIENT" ethtool -K joined1 tx on sg off tso off > /dev/null
+	in_ns "$NS_ROUTER" ethtool -K joined0 gro on > /dev/null
+	in_ns "$NS_ROUTER" ethtool -K apart0 tso off > /dev/null
+}
+
 nft_tproxy()
 {
 	in_ns "$NS_ROUTER" nft -f - <<-EOF2
@@ -345,6 +373,7 @@ up()
 	way bridge bridge 10.14.0.1 10.14.0.2 2001:db8:14::1 2001:db8:14::2
 	way narrow narrow 10.15.0.1 10.15.0.2 2001:db8:15::1 2001:db8:15::2
 	way ipsec ipsec 192.0.2.3 198.51.100.3 2001:db8:1::3 2001:db8:2::3
+	way joined joined 10.16.0.1 10.17.0.2 2001:db8:16::1 2001:db8:17::2
 	part conntrack
 	conntrack_sysctls
 	part tproxy

@@ -206,7 +206,11 @@ static int count_references(void)
 	return nf_module_references("nf_bpf_kfunc") + (world.lie == LIE_MODULE);
 }
 
-/* Queued fragments, neighbours that do not answer and timers take their time. */
+static void queue_serve(void);
+
+/* Queued fragments, neighbours that do not answer and timers take their time. What comes
+ * late to the NFQUEUE waits for its verdict, and holds its entry.
+ */
 static int wait_for_count(int (*count)(void), int expected)
 {
 	const int tries = world.lie ? 1 : world.shrinking ? 100 : 1500;
@@ -214,6 +218,7 @@ static int wait_for_count(int (*count)(void), int expected)
 
 	for (i = 0; nr != expected && i < tries * number_of("NF_BPF_SLOW", 1); i++) {
 		pause_ms(i < 10 ? 1 : 20);
+		queue_serve();
 		nr = count();
 	}
 	return nr;
