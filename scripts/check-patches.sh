@@ -71,8 +71,9 @@ Checks, of BASE=$BASE, those whose name holds PATTERN:
   compile PARTS   our files compile with these parts; built-in code uses no module, and
                   no code uses an absent part
   unwired         without NETFILTER_BPF_LINK the touched files use nothing of ours
-  allmodconfig    our files and those the series touches compile, for x86 and for
-                  arm64, with all that Kconfig has, and W=1 says nothing of ours
+  allmodconfig    our files and those the series touches compile, for x86, for i386 (our
+                  only one of 32 bits) and for arm64, with all that Kconfig has, and W=1
+                  says nothing of ours
   w1, sparse, header, checkpatch FILE     not a word about our files
   sync            bpftool's help, man page and completion agree with its source
   bases           README.md lists the bases, and what they were made for
@@ -153,7 +154,7 @@ setup_arch()
 	local compiler=gcc
 
 	OBJ+=-$1
-	[[ $1 = x86 ]] || compiler=aarch64-linux-gnu-gcc
+	[[ $1 != arm64 ]] || compiler=aarch64-linux-gnu-gcc
 	[[ -n $(command -v "$compiler") ]] || { echo "$compiler: not found"; return 1; }
 	MAKE=(make -C "$TREE_COPY" "O=$OBJ" "ARCH=$1" "CROSS_COMPILE=${compiler%gcc}"
 	      "HOSTCC=$CC" "CC=${CC/%gcc/$compiler}" LOCALVERSION= "-j$JOBS")
@@ -507,7 +508,7 @@ list_checks()
 	printf 'btf sets of kernel functions\n'
 	list_parts
 	printf 'unwired without our files\n'
-	printf 'allmodconfig %s\n' x86 arm64
+	printf 'allmodconfig %s\n' x86 i386 arm64
 	while read -r path; do
 		printf '%s\n' "w1 $path" "sparse $path"
 	done < <(own_sources)
