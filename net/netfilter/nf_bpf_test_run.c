@@ -172,11 +172,12 @@ int bpf_prog_test_run_nf(struct bpf_prog *prog, const union bpf_attr *kattr,
 	if (err)
 		goto out;
 	skb_push(skb, skb->data - skb_mac_header(skb));
-	err = bpf_test_finish(kattr, uattr, skb->data, NULL, skb->len, retval,
-			      duration);
-	/* All is told by then. Mainline returns no packet, and so no such error. */
-	if (err == -ENOSPC)
-		err = 0;
+	/* Mainline returns no packet, and so no -ENOSPC: what fits is copied. */
+	size = min(skb->len, kattr->test.data_size_out ?: skb->len);
+	err = bpf_test_finish(kattr, uattr, skb->data, NULL, size, retval, duration);
+	if (!err && size < skb->len &&
+	    copy_to_user(&uattr->test.data_size_out, &skb->len, sizeof(skb->len)))
+		err = -EFAULT;
 out:
 	kfree_skb(skb);
 	return err;
