@@ -145,6 +145,15 @@ static bool bpf_nf_places_payload(const struct bpf_nf_ctx_kern *ctx, u32 offset)
 
 	if (ctx->state->pf == NFPROTO_IPV6) {
 		at = offsetof(struct ipv6hdr, nexthdr);
+		/* The kernel's own options say that the packet is longer than 64 KB. */
+		if (ipv6_has_hopopt_jumbo(skb)) {
+			if (offset == at)
+				return true;
+			at = hdrlen;
+			hdrlen += sizeof(struct hop_jumbo_hdr);
+			if (offset >= at && offset < hdrlen)
+				return true;
+		}
 	} else {
 		at = offsetof(struct iphdr, protocol);
 		hdrlen = ip_hdrlen(skb);
@@ -153,11 +162,15 @@ static bool bpf_nf_places_payload(const struct bpf_nf_ctx_kern *ctx, u32 offset)
 		return offset == at;
 
 	protocol = skb_network_header(skb)[at];
-	if (skb->encapsulation || (protocol != IPPROTO_TCP && protocol != IPPROTO_UDP))
+	if (skb->encapsulation ||
+	    (protocol != IPPROTO_TCP && protocol != IPPROTO_UDP && protocol != IPPROTO_SCTP))
 		return true;
 	/* Its upper half is the length of the header. */
 	return protocol == IPPROTO_TCP && offset == hdrlen + 12;
 }
+
+/* From here on all bytes of a packet, or none, decide. */
+#define BPF_NF_DECIDES_LEN	128
 
 /* Do @len bytes of @from at @offset change one for which @decides is true? Only the first
  * @known of them are there; the others may be any.
@@ -168,6 +181,7 @@ static bool bpf_nf_changes(const struct bpf_nf_ctx_kern *ctx, u32 offset, u32 le
 {
 	u32 i;
 
+	len = min_t(u32, len, BPF_NF_DECIDES_LEN);
 	for (i = 0; i < len; i++) {
 		if (i < known && from[i] == ctx->skb->data[offset + i])
 			continue;
@@ -224,13 +238,18 @@ static int bpf_nf_before_change(const struct bpf_nf_ctx_kern *ctx, u32 offset, u
 				const u8 *from, u32 known)
 {
 	struct sk_buff *skb = ctx->skb;
+	int err;
 
+	if (skb_is_gso(skb) &&
+	    bpf_nf_changes(ctx, offset, len, from, known, bpf_nf_places_payload)) {
+		err = bpf_nf_distrust_gso(skb);
+		if (err)
+			return err;
+	}
+	/* Last: a call that fails has changed nothing. */
 	if (unlikely(bpf_nf_has_receiver(ctx)) &&
 	    bpf_nf_changes(ctx, offset, len, from, known, bpf_nf_chooses_socket))
 		skb_orphan(skb);
-	if (skb_is_gso(skb) &&
-	    bpf_nf_changes(ctx, offset, len, from, known, bpf_nf_places_payload))
-		return bpf_nf_distrust_gso(skb);
 	return 0;
 }
 
@@ -395,8 +414,11 @@ static const struct bpf_func_proto bpf_nf_skb_store_bytes_proto = {
 };
 
 /* Return: the checksum at @offset, writable, or an error pointer */
-static __sum16 *bpf_nf_csum(const struct bpf_nf_ctx_kern *ctx, u32 offset)
+static __sum16 *bpf_nf_csum(const struct bpf_nf_ctx_kern *ctx, u32 offset, u64 from,
+			    u64 size)
 {
+	if (unlikely(size ? size != sizeof(u16) && size != sizeof(u32) : from))
+		return ERR_PTR(-EINVAL);
 	if (unlikely(offset > 0xffff || offset & 1 ||
 		     bpf_nf_make_writable(ctx, offset + sizeof(__sum16))))
 		return ERR_PTR(-EFAULT);
@@ -415,14 +437,12 @@ BPF_CALL_5(bpf_nf_l3_csum_replace, struct bpf_nf_ctx_kern *, ctx, u32, offset,
 
 	if (unlikely(flags & ~BPF_F_HDR_FIELD_MASK))
 		return -EINVAL;
-	sum = bpf_nf_csum(ctx, offset);
+	sum = bpf_nf_csum(ctx, offset, from, flags & BPF_F_HDR_FIELD_MASK);
 	if (IS_ERR(sum))
 		return PTR_ERR(sum);
 
 	switch (flags & BPF_F_HDR_FIELD_MASK) {
 	case 0:
-		if (unlikely(from))
-			return -EINVAL;
 		csum_replace_by_diff(sum, (__force __wsum)to);
 		return 0;
 	case sizeof(u16):
@@ -457,7 +477,7 @@ BPF_CALL_5(bpf_nf_l4_csum_replace, struct bpf_nf_ctx_kern *, ctx, u32, offset,
 			       BPF_F_PSEUDO_HDR | BPF_F_HDR_FIELD_MASK |
 			       BPF_F_IPV6)))
 		return -EINVAL;
-	sum = bpf_nf_csum(ctx, offset);
+	sum = bpf_nf_csum(ctx, offset, from, flags & BPF_F_HDR_FIELD_MASK);
 	if (IS_ERR(sum))
 		return PTR_ERR(sum);
 	/* A UDP checksum of 0 says that there is none. */
@@ -467,8 +487,6 @@ BPF_CALL_5(bpf_nf_l4_csum_replace, struct bpf_nf_ctx_kern *, ctx, u32, offset,
 
 	switch (flags & BPF_F_HDR_FIELD_MASK) {
 	case 0:
-		if (unlikely(from))
-			return -EINVAL;
 		inet_proto_csum_replace_by_diff(sum, ctx->skb,
 						(__force __wsum)to, pseudo, ipv6);
 		break;
