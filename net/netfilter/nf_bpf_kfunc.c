@@ -177,8 +177,9 @@ static void bpf_nf_ct_put_key(const struct bpf_nf_ct_key *key)
 }
 
 /* An entry that is not in the table yet belongs to its packet: what is added to it may move
- * what is there already, and nobody waits for whoever reads that. Where a bridge or a
- * multicast route has cloned the packet, another processor may have the clone.
+ * what is there already, and nobody waits for whoever reads that. Where the packet was
+ * cloned (by a bridge, for several devices of a multicast, by segmentation for NFQUEUE),
+ * another processor may have the clone.
  */
 static bool bpf_nf_ct_is_shared(const struct nf_conn *ct)
 {

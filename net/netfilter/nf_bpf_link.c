@@ -98,8 +98,8 @@ struct bpf_nf_net {
 	struct list_head links;
 };
 
-/* Not held while defragmentation is enabled: that may wait for modprobe, which
- * waits for namespace exits, which take this mutex in bpf_nf_net_pre_exit().
+/* Not held while modules are loaded: modprobe waits for namespace exits, which take
+ * this mutex in bpf_nf_net_pre_exit().
  */
 static DEFINE_MUTEX(bpf_nf_mutex);
 
