@@ -215,6 +215,7 @@ check_ttl()
 }
 
 # waiting: how many datagrams the router has waiting for more.
+# shellcheck disable=SC2016 # a column of awk
 waiting()
 {
 	in_ns "$NS_ROUTER" awk '$1 == "FRAG:" { print $3 }' /proc/net/sockstat
