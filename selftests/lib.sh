@@ -515,6 +515,24 @@ expect_outcome()
 
 # --- topologies ----------------------------------------------------------------
 
+router_ip()
+{
+	ip -n "$NS_ROUTER" "$@"
+}
+
+# whole FAMILY: skb->len of a datagram of $TOTAL bytes that came in 4 pieces, and "/4".
+whole()
+{
+	echo $((TOTAL + ($1 == 4 ? 20 : 40)))/4
+}
+
+# expect_whole: the receiver got $PIECES, and in them $TOTAL bytes.
+expect_whole()
+{
+	expect_wire "$PIECES"
+	expect_delivered "$((TOTAL - 8)) intact"
+}
+
 # progs/trace.bpf.c in $PINS/trace.
 load_trace()
 {

@@ -23,24 +23,6 @@ setup()
 	bridge_neighbour "$NS_SERVER" "$CLIENT_IP4" "$CLIENT_IP6" "$CLIENT_MAC"
 }
 
-router_ip()
-{
-	ip -n "$NS_ROUTER" "$@"
-}
-
-# skb->len, and how many pieces it came in.
-whole()
-{
-	echo $((TOTAL + ($1 == 4 ? 20 : 40)))/4
-}
-
-# expect_whole: all pieces have arrived as they were sent.
-expect_whole()
-{
-	expect_wire "$PIECES"
-	expect_delivered "$((TOTAL - 8)) intact"
-}
-
 bridge_neighbour()
 {
 	local netns=$1 address

@@ -39,24 +39,6 @@ setup()
 	} | sed 's/^address add/address replace/' | ip -n "$NS_SERVER" -batch -
 }
 
-router_ip()
-{
-	ip -n "$NS_ROUTER" "$@"
-}
-
-# skb->len, and how many pieces it came in.
-whole()
-{
-	echo $((TOTAL + ($1 == 4 ? 20 : 40)))/4
-}
-
-# expect_whole: all pieces have arrived as they were sent.
-expect_whole()
-{
-	expect_wire "$PIECES"
-	expect_delivered "$((TOTAL - 8)) intact"
-}
-
 check_forward()
 {
 	local family=$1 length address

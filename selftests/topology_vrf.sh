@@ -23,23 +23,6 @@ setup()
 	router_addresses_again
 }
 
-router_ip()
-{
-	ip -n "$NS_ROUTER" "$@"
-}
-
-# skb->len, and how many pieces it came in.
-whole()
-{
-	echo $((TOTAL + ($1 == 4 ? 20 : 40)))/4
-}
-
-# expect_whole: all pieces have arrived as they were sent.
-expect_whole()
-{
-	expect_wire "$PIECES"
-	expect_delivered "$((TOTAL - 8)) intact"
-}
 # A device that changes its master loses addresses and neighbours of IPv6.
 router_addresses_again()
 {
