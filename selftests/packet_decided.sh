@@ -1,9 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# What the stack has decided by a packet before a program changes it: the socket of its
-# receiver, its route, the hops that are left, its conntrack entry. Segmentation's part is
-# in packet_write.sh.
+# The stack decides by a packet before a program changes it: on the receiver's socket, the
+# route, the remaining hops and the conntrack entry. packet_write.sh tests segmentation.
 
 source "$(dirname "$0")/lib.sh"
 needs nft conntrack tcpdump

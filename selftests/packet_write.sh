@@ -216,7 +216,7 @@ router_joins()
 	in_ns "$NS_ROUTER" ethtool -K "$ROUTER_RIGHT_DEV" tx on sg on tso $off > /dev/null
 }
 
-# What comes apart again is what came, wherever the program has moved it to.
+# The server gets the bytes that the client sent, although the program has moved them.
 check_pulled_segments()
 {
 	local family=$1

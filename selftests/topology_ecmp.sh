@@ -69,7 +69,7 @@ find_ports()
 	expect_eq "devices in use" 2 "${#PORT_OF[@]}"
 }
 
-# What was cut goes the way of what was not.
+# A fragmented datagram takes the next hop of the whole datagrams of its flow.
 check_ecmp()
 {
 	local family=$1 way

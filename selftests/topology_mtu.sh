@@ -23,7 +23,7 @@ setup()
 			mtu lock 1500
 }
 
-# What the client gets, to its own address and about what it has sent.
+# The ICMP error that the client gets: it goes to its own address and quotes its packet.
 too_big()
 {
 	local family=$1 client=CLIENT_IP$1 to=${2:-SERVER_IP$1} type
@@ -41,8 +41,8 @@ probe_tapped()
 	tap_end
 }
 
-# What the hooks see of a packet that is refused between PRE_ROUTING and FORWARD, and
-# of the answer.
+# The hooks that run when the kernel refuses a packet between PRE_ROUTING and FORWARD and
+# answers it.
 refused_trace()
 {
 	local family=$1 what=$2 length
@@ -112,7 +112,7 @@ nat_rule()
 	EOF
 }
 
-# Of all packets that left by the small way.
+# The source addresses of all packets that left by the device with the smaller MTU.
 sources()
 {
 	awk '$1 == "right" && $2 == "out" { print $3 }' "$WORK/tap" | sort -u

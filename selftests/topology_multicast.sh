@@ -14,7 +14,7 @@ PIECES_OF_COPY=(0+1400 1400+1400)
 GROUP4=239.1.2.3
 GROUP6=ff0e::1:2:3
 
-# What the cache of fragments is limited by.
+# The sysctls that limit the fragment cache, without their suffix.
 FRAGMENTS4=net/ipv4/ipfrag
 FRAGMENTS6=net/netfilter/nf_conntrack_frag6
 

@@ -169,7 +169,7 @@ static bool bpf_nf_places_payload(const struct bpf_nf_ctx_kern *ctx, u32 offset)
 	return protocol == IPPROTO_TCP && offset == hdrlen + 12;
 }
 
-/* From here on all bytes of a packet, or none, decide. */
+/* All headers end before this: behind it, either every byte decides or no byte does. */
 #define BPF_NF_DECIDES_LEN	128
 
 /* Do @len bytes of @from at @offset change one for which @decides is true? Only the first
@@ -191,9 +191,10 @@ static bool bpf_nf_changes(const struct bpf_nf_ctx_kern *ctx, u32 offset, u32 le
 	return false;
 }
 
-/* Segmentation trusts the list of a GSO packet to be cut at the payload's segments, and
- * ends in a BUG() where it is not: a list does not survive what moves either. SCTP's chunks
- * are the list.
+/* skb_segment() expects each buffer in the list of a GSO packet to hold one segment, and
+ * calls BUG() if it does not. A pull and a longer header move the payload against the list,
+ * so the packet becomes one buffer first. A packet of SCTP has one chunk in each buffer,
+ * and cannot be segmented without its list.
  */
 static int bpf_nf_flatten_gso(struct sk_buff *skb)
 {
@@ -202,8 +203,8 @@ static int bpf_nf_flatten_gso(struct sk_buff *skb)
 	return skb_linearize(skb);
 }
 
-/* From here on nobody takes the packet for what it was: a device has to look at it again,
- * or the kernel segments it.
+/* Mark the packet as one whose headers have to be checked again: devices without
+ * NETIF_F_GSO_ROBUST do not get it, and the kernel segments it for them.
  */
 static int bpf_nf_distrust_gso(struct sk_buff *skb)
 {
@@ -231,8 +232,8 @@ static bool bpf_nf_has_receiver(const struct bpf_nf_ctx_kern *ctx)
 	       ctx->state->hook != NF_INET_POST_ROUTING;
 }
 
-/* What was decided by the bytes that are about to change, see bpf_nf_changes(). It may
- * move the data.
+/* Undo what the stack has decided by bytes that are about to change: see bpf_nf_changes()
+ * for the arguments. The data may move.
  */
 static int bpf_nf_before_change(const struct bpf_nf_ctx_kern *ctx, u32 offset, u32 len,
 				const u8 *from, u32 known)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* What progs/trace.bpf.c records of each packet, and helpers/trace.c prints. */
+/* The record of one packet: progs/trace.bpf.c writes it, helpers/trace.c prints it. */
 #ifndef TRACE_H
 #define TRACE_H
 

@@ -177,7 +177,7 @@ static __always_inline int rewrite_ports(struct bpf_nf_ctx *ctx, bool sum)
 	return ACCEPT;
 }
 
-/* Of what GRO has joined, a part of the second segment comes to the first. */
+/* Pulls the first byte of the second segment into the linear part. */
 SEC("netfilter")
 int pull_segments(struct bpf_nf_ctx *ctx)
 {
@@ -193,7 +193,7 @@ int pull_segments(struct bpf_nf_ctx *ctx)
 	return ACCEPT;
 }
 
-/* And the header takes a word more, so that each segment begins one later. */
+/* Pulls a word more and makes the TCP header a word longer: each segment starts later. */
 SEC("netfilter")
 int longer_header(struct bpf_nf_ctx *ctx)
 {
