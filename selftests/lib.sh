@@ -3,7 +3,7 @@
 #
 # What the tests written in shell share. A test file
 #
-#   source "$(dirname "$0")/lib.sh"
+#   source "$(dirname "$0")/../lib.sh"
 #   needs nft jq                      # tools that it cannot do without
 #   setup() { router_up; load_policy; }   # once, before the first test
 #   test_something() { ...; }         # each is one KTAP result, in this order
@@ -16,6 +16,7 @@
 set -euo pipefail
 
 SELFTESTS_SRC=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+FOLDER=$(cd "$(dirname "$0")" && pwd)	# of the running test
 BUILD=${BUILD:-$SELFTESTS_SRC/../build}
 BASE=${BASE:-6.1}
 SELFTESTS=${SELFTESTS:-$BUILD/$BASE/selftests}
@@ -31,7 +32,8 @@ BPFFS=/sys/fs/bpf
 TESTS=()		# names, and TEST_<index> of what they run
 declare -A STATS=()
 WORK=			# files of this run
-HELPERS=		# the programs in helpers/ and bpftool, where starting them is cheap
+HELPERS=		# the programs in helpers/, those of the test's folder, and bpftool,
+			# where starting them is cheap
 PINS=			# programs and maps of this run, links/ in it
 PIN_DIRS=()		# all of its directories
 LINK=			# what attach() pinned last
@@ -174,7 +176,7 @@ nf_prog()
 # another instance with counters of its own in $PINS/DIR.
 load_policy()
 {
-	nf_prog load "$SELFTESTS/policy.bpf.o" "$PINS/${1-}"
+	nf_prog load "$SELFTESTS/progs/policy.bpf.o" "$PINS/${1-}"
 	PIN_DIRS+=("$PINS/${1-}")
 	[[ -n $INET ]] || find_families
 }
@@ -185,14 +187,14 @@ load_packet()
 	load_policy
 	grep -qa BPF_NF_FRAG_REASSEMBLED /sys/kernel/btf/vmlinux ||
 		lacks "packet pointers"
-	nf_prog load "$SELFTESTS/packet.bpf.o" "$PINS/packet"
+	nf_prog load "$SELFTESTS/progs/packet.bpf.o" "$PINS/packet"
 	PIN_DIRS+=("$PINS/packet")
 }
 
 # progs/transport.bpf.c in $PINS/transport, after load_packet().
 load_transport()
 {
-	nf_prog load "$SELFTESTS/transport.bpf.o" "$PINS/transport"
+	nf_prog load "$SELFTESTS/progs/transport.bpf.o" "$PINS/transport"
 	PIN_DIRS+=("$PINS/transport")
 }
 
@@ -454,7 +456,7 @@ expect_json()
 # As needs(): the module nf_bpf_kfunc, and programs of its types.
 needs_kfunc()
 {
-	[[ ! -e $SELFTESTS/kfunc.bpf.o ]] || ! modprobe -q nf_bpf_kfunc || return 0
+	[[ ! -e $SELFTESTS/progs/kfunc.bpf.o ]] || ! modprobe -q nf_bpf_kfunc || return 0
 	echo "TAP version 13"
 	if [[ ${NF_BPF_PATCHED:-0} == 1 ]]; then
 		echo "1..1"
@@ -468,14 +470,14 @@ needs_kfunc()
 # load_kfunc [OBJECT]: progs/kfunc.bpf.c, or another with its map, as $PINS/kfunc/*.
 load_kfunc()
 {
-	nf_prog load "$SELFTESTS/${1:-kfunc}.bpf.o" "$PINS/kfunc"
+	nf_prog load "$SELFTESTS/progs/${1:-kfunc}.bpf.o" "$PINS/kfunc"
 	PIN_DIRS+=("$PINS/kfunc")
 }
 
 # tell NAME=VALUE...: to the programs; the rest, and what they have told, is 0.
 tell()
 {
-	"$HELPERS/kfunc" set "$PINS/kfunc/values" verdict=1 netns_id=-1 "$@"
+	"$HELPERS/kfunc_values" set "$PINS/kfunc/values" verdict=1 netns_id=-1 "$@"
 }
 
 # expect_told NAME=VALUE...: what the programs have said.
@@ -483,7 +485,7 @@ expect_told()
 {
 	local told pair
 
-	told=$("$HELPERS/kfunc" get "$PINS/kfunc/values")
+	told=$("$HELPERS/kfunc_values" get "$PINS/kfunc/values")
 	for pair; do
 		[[ $'\n'$told$'\n' == *$'\n'"$pair"$'\n'* ]] ||
 			fail "expected $pair of the program, got $(tr '\n' ' ' <<< "$told")"
@@ -513,12 +515,7 @@ expect_outcome()
 	expect_match "outcome" "$1" "$OUTCOME"
 }
 
-# --- topologies ----------------------------------------------------------------
-
-router_ip()
-{
-	ip -n "$NS_ROUTER" "$@"
-}
+# --- datagrams in pieces -----------------------------------------------------
 
 # whole FAMILY: skb->len of a datagram of $TOTAL bytes that came in 4 pieces, and "/4".
 whole()
@@ -531,84 +528,6 @@ expect_whole()
 {
 	expect_wire "$PIECES"
 	expect_delivered "$((TOTAL - 8)) intact"
-}
-
-# progs/trace.bpf.c in $PINS/trace.
-load_trace()
-{
-	load_policy
-	needs_own BPF_NF_FRAG_REASSEMBLED
-	nf_prog load "$SELFTESTS/trace.bpf.o" "$PINS/trace"
-	PIN_DIRS+=("$PINS/trace")
-}
-
-# trace_hooks [-p PRIORITY] [defrag]: record what is at each hook of the router, of
-# both families.
-trace_hooks()
-{
-	local priority=0 hook
-
-	if [[ ${1-} == -p ]]; then
-		priority=$2
-		shift 2
-	fi
-	for hook in "${HOOKS[@]}"; do
-		attach trace/record "$( ! without ipv6 && echo inet || echo ip)" \
-			"$hook" "$priority" "$@"
-	done
-}
-
-# expect_trace LINE...: recorded since the last time, see helpers/trace.c.
-expect_trace()
-{
-	local traced
-
-	traced=$("$HELPERS/trace" "$PINS/trace")
-	nf_prog clean "$PINS/trace"
-	expect_eq "trace" "$(printf '%s\n' "$@")" "$traced"
-}
-
-# tap LABEL=NETNS:DEVICE...: record what is on these devices, until tap_end; see
-# helpers/tap.c.
-tap()
-{
-	: > "$WORK/tap"
-	"$HELPERS/tap" "$@" > "$WORK/tap" &
-	TAP=$!
-	wait_for grep -q ready "$WORK/tap"
-}
-
-# To $WORK/tap, for expect_tap.
-tap_end()
-{
-	kill "$TAP"
-	wait "$TAP" || fail "tap failed"
-	sed -i '/^ready$/d' "$WORK/tap"
-}
-
-# expect_tap LABEL in|out WHAT...: all that was on the device in this direction.
-expect_tap()
-{
-	local label=$1 way=$2
-
-	shift 2
-	expect_eq "packets $way of $label" "$*" \
-		"$(awk -v label="$label" -v way="$way" '
-			$1 == label && $2 == way { printf "%s%s", between, $5; between = " " }
-			' "$WORK/tap")"
-}
-
-# add_dummy DEVICE NUMBER: in the router, to which packets leave for 10.NUMBER.0.0/24
-# and 2001:db8:NUMBER::/64. The hosts there, from 2 on, never answer.
-add_dummy()
-{
-	local device=$1 number=$2 lladdr=02:00:00:00:ff:02
-
-	in_ns "$NS_ROUTER" ip link add "$device" address 02:00:00:00:ff:01 type dummy
-	{
-		router_end "$device" "10.$number.0.1" "2001:db8:$number::1" \
-			"10.$number.0.2" "2001:db8:$number::2" "$lladdr"
-	} | ip -n "$NS_ROUTER" -batch -
 }
 
 # --- nft -----------------------------------------------------------------------
@@ -706,6 +625,18 @@ lib_cleanup()
 	exit "$status"
 }
 
+# copy_helpers DIR...: the programs in these directories, where they exist.
+copy_helpers()
+{
+	local dir file
+
+	for dir; do
+		for file in "$dir"/*; do
+			[[ ! -f $file || ! -x $file ]] || cp "$file" "$HELPERS"
+		done
+	done
+}
+
 lib_setup()
 {
 	if ((EUID)); then
@@ -717,8 +648,7 @@ lib_setup()
 	WORK=$(mktemp -d)
 	HELPERS=$WORK/bin
 	mkdir "$HELPERS"
-	cp "$SELFTESTS"/{nf_prog,nf_hooks,frag_probe,flood,kfunc,flow,tap,trace,mroute} \
-		"$HELPERS"
+	copy_helpers "$SELFTESTS/helpers" "$SELFTESTS/${FOLDER##*/}/helpers"
 	[[ ! -x $BUILD/tools/bin/bpftool ]] || cp "$BUILD/tools/bin/bpftool" "$HELPERS"
 	PATH=$HELPERS:$PATH
 	[[ $(stat -f -c %T $BPFFS) == bpf_fs ]] || mount -t bpf bpf $BPFFS

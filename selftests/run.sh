@@ -9,12 +9,13 @@ usage()
 	Usage: selftests/run.sh [-l] [-v] [-d DIR] [-p N] [-s K/N] [PATTERN]
 
 	Runs the tests whose name PATTERN matches (a shell pattern, anywhere in the
-	name: "link", "frag*4"), all of them without one. A test is one file here;
-	each holds several results.
+	name: "topology", "link/update", "frag*4"), all of them without one. The name
+	of a test is FOLDER/FILE; each file holds several results.
 
 	  -l  list the tests
 	  -v  print every result, with its time, not just failures
-	  -d  the tests of the directory DIR here, such as torture
+	  -d  the tests of the folder DIR only. Those of torture/ run with "-d torture"
+	      alone: they take long
 	  -p  those that ask for N processors ("Processors: N" at the beginning of the
 	      file; 1 if it is not there)
 	  -s  the K-th share of N: every N-th of them, beginning with the K-th
@@ -39,8 +40,7 @@ export BUILD=${BUILD:-$(cd "$SRC/.." && pwd)/build}
 export BASE=${BASE:-6.1}
 export SELFTESTS=${SELFTESTS:-$BUILD/$BASE/selftests}
 TEST_TIMEOUT=${TEST_TIMEOUT:-$((300 * ${NF_BPF_SLOW:-1}))}
-TESTS=$SRC		# where the tests are,
-PROGRAMS=$SELFTESTS	# and those in C once they are built
+FOLDER=			# with the tests; all but torture
 VERBOSE=0
 
 passed=0
@@ -58,11 +58,14 @@ all_tests()
 {
 	local file
 
-	for file in "$TESTS"/*.c "$TESTS"/*.sh; do
-		[[ -e $file ]] || continue
-		file=${file##*/}
-		[[ $file == run.sh || $file == lib.sh ]] || echo "${file%.*}"
-	done
+	# shellcheck disable=SC2231 # FOLDER may be a pattern
+	for file in "$SRC"/${FOLDER:-*}/*.{c,sh}; do
+		[[ -e $file && $file != */lib.sh ]] || continue
+		[[ -n $FOLDER || $file != */torture/* ]] || continue
+		[[ $file != "$SRC"/@(helpers|progs)/* ]] || continue
+		file=${file#"$SRC/"}
+		echo "${file%.*}"
+	done | sort
 }
 
 matching_tests()
@@ -81,7 +84,7 @@ keep_processors()
 	local name kept=() file wanted
 
 	for name in "${tests[@]}"; do
-		for file in "$TESTS/$name".{c,sh}; do
+		for file in "$SRC/$name".{c,sh}; do
 			[[ -e $file ]] || continue
 			wanted=$(sed -n '1,20s/^[# ]*\*\? *Processors: \([0-9]*\).*/\1/p' "$file")
 			[[ ${wanted:-1} != "$1" ]] || kept+=("$name")
@@ -108,10 +111,10 @@ keep_share()
 
 program_of()
 {
-	if [[ -e $TESTS/$1.sh ]]; then
-		echo "$TESTS/$1.sh"
+	if [[ -e $SRC/$1.sh ]]; then
+		echo "$SRC/$1.sh"
 	else
-		echo "$PROGRAMS/$1"
+		echo "$SELFTESTS/$1"
 	fi
 }
 
@@ -214,7 +217,7 @@ run_file()
 	done < <(run_program "$program")
 
 	check_file
-	printf '%-6s %-24s %3d results  %6s s\n' "$(file_verdict)" "$name" \
+	printf '%-6s %-26s %3d results  %6s s\n' "$(file_verdict)" "$name" \
 		"$seen" "$(seconds_since "$start")"
 }
 
@@ -282,10 +285,9 @@ main()
 		-l) list=1 ;;
 		-v) VERBOSE=1 ;;
 		-d)
-			(($# > 1)) || die "-d: which directory?"
-			[[ -d $SRC/$2 ]] || die "$2: no such directory in $SRC"
-			TESTS=$SRC/$2
-			PROGRAMS=$SELFTESTS/$2
+			(($# > 1)) || die "-d: which folder?"
+			[[ -d $SRC/$2 ]] || die "$2: no such folder in $SRC"
+			FOLDER=$2
 			shift
 			;;
 		-p)

@@ -16,7 +16,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "nf_test.h"
+#include "helpers/nf_test.h"
 
 /* One CPU does all of it, so what arrives is there in no time. */
 #define LOST_MS 300

@@ -26,7 +26,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "nf_test.h"
+#include "helpers/nf_test.h"
 #include "progs/policy.h"
 
 #define MAX_FRAGMENTS 128

@@ -6,7 +6,7 @@
 #include <stdio.h>
 
 #include "kselftest.h"
-#include "nf_test.h"
+#include "helpers/nf_test.h"
 
 int main(void)
 {

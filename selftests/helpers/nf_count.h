@@ -10,8 +10,8 @@
 
 #include <bpf/libbpf.h>
 
-#include "nf_test.h"
-#include "count.skel.h"
+#include "helpers/nf_test.h"
+#include "progs/count.skel.h"
 
 struct nf_count {
 	struct count *skel;

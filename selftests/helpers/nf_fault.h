@@ -18,7 +18,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "nf_test.h"
+#include "helpers/nf_test.h"
 
 /* More than any call allocates. */
 enum { MAX_FAULTS = 1000 };

@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "nf_test.h"
+#include "helpers/nf_test.h"
 
 static const char *text(const char *value)
 {

@@ -16,7 +16,7 @@
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 
-#include "nf_test.h"
+#include "helpers/nf_test.h"
 #include "progs/policy.h"
 
 static const char usage[] =

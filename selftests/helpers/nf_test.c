@@ -24,7 +24,7 @@
 #include <bpf/btf.h>
 #include <bpf/libbpf.h>
 
-#include "nf_test.h"
+#include "helpers/nf_test.h"
 
 int nf_write_file(const char *path, const char *text)
 {

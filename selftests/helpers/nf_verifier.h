@@ -11,7 +11,7 @@
 
 #include <bpf/bpf.h>
 
-#include "nf_test.h"
+#include "helpers/nf_test.h"
 
 /* BTF of modules, for kfuncs: the fds that CALL_KFUNC() counts, from 1 on. */
 static const int *nf_verifier_fds;

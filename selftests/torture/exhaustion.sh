@@ -24,7 +24,6 @@ SHORT=64 LONG=4096
 
 setup()
 {
-	cp "$SELFTESTS/frag_flood" "$HELPERS"
 	router_up
 	load_policy
 	load_policy received

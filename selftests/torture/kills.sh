@@ -45,7 +45,6 @@ no_links()
 # Copies that need not come over 9p each time.
 copy_programs()
 {
-	cp "$SELFTESTS/kill_at" "$HELPERS"
 	BPFTOOL=$(type -P bpftool)
 }
 
@@ -67,7 +66,7 @@ set_command()
 	overwrite) COMMAND=("$BPFTOOL" net attach netfilter pinned "$PINS/two/accept"
 			"${place[@]}" overwrite) ;;
 	detach) COMMAND=("$BPFTOOL" net detach netfilter "${place[@]}") ;;
-	libbpf) COMMAND=("$HELPERS/nf_prog" auto "$NS_ROUTER" "$SELFTESTS/auto_attach.bpf.o"
+	libbpf) COMMAND=("$HELPERS/nf_prog" auto "$NS_ROUTER" "$SELFTESTS/progs/auto_attach.bpf.o"
 			ip_forward ip6_forward ip_input) ;;
 	esac
 }

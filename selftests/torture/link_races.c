@@ -31,7 +31,7 @@
 #include <bpf/libbpf.h>
 
 #include "helpers/nf_test.h"
-#include "count.skel.h"
+#include "progs/count.skel.h"
 
 #define DEFRAG	BPF_F_NETFILTER_IP_DEFRAG
 #define STRICT	BPF_F_NETFILTER_DEFRAG_STRICT

@@ -16,7 +16,7 @@ from scapy.layers.inet6 import IPv6, IPv6ExtHdrFragment, IPv6ExtHdrHopByHop, Pad
 from scapy.packet import Raw
 
 import packets
-from kernel import set_mtu, write_sysctl
+from judge import set_mtu, write_sysctl
 
 UDP, TCP_PROTO, NO_NEXT = 17, 6, 59
 IDENT4, IDENT6 = 0x7E00, 0x5EED7E00     # in what is built; each run has its own
@@ -581,7 +581,7 @@ def untracked(run):
         run.nft("flush ruleset")
 
 
-# Those that have an entry already are in selftests/strict.sh: tracked_fragments_*.
+# Those that have an entry already are in selftests/defrag/strict.sh: tracked_fragments_*.
 @row(34, around=untracked, passed=(0, 1), orders=("in_order",), counts={4: {"IpReasmReqds": 0}})
 def untracked_pair(b):
     b.cut(b.udp(1200), [800])

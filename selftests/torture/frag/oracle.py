@@ -30,7 +30,7 @@ LAWS = {
 
 @dataclass
 class Observed:
-    """One exchange. judged: kernel.Judged; left: IP packets as bytes, in order;
+    """One exchange. judged: judge.Judged; left: IP packets as bytes, in order;
     delivered: what the server's socket got; port: that of the socket; unsent: packets
     that the router counts as not to be cut again.
 

@@ -19,7 +19,7 @@ from contextlib import nullcontext
 import packets
 from attacks import DENIED_DPORT, DPORT, IDENT4, IDENT6, MODES, ROWS, Builder
 from ip import Overlap, Reassembler, Unreadable, describe, dissect, fix_checksum, forwarded
-from kernel import Counters, KernelLog, Link, Log, obj_get, read_sysctl
+from judge import Counters, KernelLog, Link, Log, obj_get, read_sysctl
 from wire import WireError, Wires, bind_udp, enter_netns
 
 PROBE_PORT = 9996

@@ -23,7 +23,7 @@ from pathlib import Path
 
 import packets
 from ip import dissect
-from kernel import Counters, Link, Log, obj_get, write_sysctl
+from judge import Counters, Link, Log, obj_get, write_sysctl
 from oracle import LAWS, Observed, judge
 from train import IDENTS, PORTS, SPORT, Fragment, Train, mixed, parse_train, random_batch
 from wire import WireError, Wires, bind_udp, enter_netns

@@ -45,7 +45,7 @@ setup()
 		echo "$1" > netfilter/nf_conntrack_frag6_timeout
 		echo 10000 | tee ipv4/icmp_msgs_per_sec > ipv4/icmp_msgs_burst
 		echo 0 > ipv4/icmp_ratelimit' -- "$TIMEOUT"
-	nf_prog load "$SELFTESTS/torture/judge.bpf.o" "$PINS/judge"
+	nf_prog load "$SELFTESTS/torture/progs/judge.bpf.o" "$PINS/judge"
 	PIN_DIRS+=("$PINS/judge")
 }
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* Shared by judge.bpf.c and, as offsets, frag/kernel.py. */
+/* Shared by judge.bpf.c and, as offsets, frag/judge.py. */
 #ifndef JUDGE_H
 #define JUDGE_H
 

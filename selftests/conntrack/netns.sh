@@ -1,0 +1,70 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# Programs that ask for entries while their network namespace ends: nobody refers to it
+# any more, and it still judges packets until its hooks are gone.
+#
+# Processors: 2
+
+source "$(dirname "$0")/../lib.sh"
+needs nft
+needs_conntrack
+needs_kfunc
+
+readonly MAX_SENT=1000000 DEVICES=200
+BUSY=busy$NS_SUFFIX
+
+setup()
+{
+	router_up
+	load_policy
+	load_kfunc
+	router_down
+}
+
+# A namespace whose end takes the kernel a while, for its devices.
+busy_up()
+{
+	local i
+
+	ip netns add "$BUSY"
+	for ((i = 0; i < DEVICES; i++)); do
+		echo "link add v$i netns $BUSY type veth peer w$i netns $BUSY"
+	done | ip -batch -
+	attach_in "$BUSY" accept ip forward 0
+}
+
+# The kernel's complaint of a reference on what nobody refers to.
+complaints()
+{
+	dmesg | grep -c 'refcount_t: ' || :
+}
+
+check_end()
+{
+	local program=$1 before busy
+
+	before=$(complaints)
+	router_up
+	busy_up
+	busy=$LINK
+	# Where nobody listens there would be answers, which end the flood.
+	attach_in "$NS_SERVER" drop inet input 0
+	attach "kfunc/$program" ip forward 0
+	tell proto=17 port=9999 other_port=9999 other_proto=17 timeout=60000
+	nf_prog exec "$NS_CLIENT" "$HELPERS/flood" "$SERVER_IP4" 9999 "$MAX_SENT" \
+		> "$WORK/sent" 2>&1 &
+	"$HELPERS/end_netns" "$BUSY" "$busy" "$NS_ROUTER" "$LINK"
+	# Its devices end with it, and the flood with these.
+	wait $! || :
+	grep -q unreachable "$WORK/sent" || fail "the flood: $(cat "$WORK/sent")"
+	expect_told ret="$2"
+	router_down
+	expect_eq "complaints of the kernel" "$before" "$(complaints)"
+}
+
+add_test "lookup" check_end lookup -2
+# Of the first packet's tuple there is one then.
+add_test "alloc" check_end alloc -1
+
+run_tests

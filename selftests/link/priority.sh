@@ -1,0 +1,169 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# Who comes first at a hook: lower priorities do, be it programs or nft chains.
+
+source "$(dirname "$0")/../lib.sh"
+needs nft
+
+setup()
+{
+	router_up
+	load_policy
+	load_policy second
+}
+
+# chain FAMILY PRIORITY VERDICT: counts and decides about the denied port.
+chain()
+{
+	nft_router -f - <<-EOF2
+	table $1 t {
+		chain c {
+			type filter hook forward priority $2;
+			udp dport 9999 counter $3
+		}
+	}
+	EOF2
+}
+
+check_before_chain()
+{
+	local pf=$1 family=$2 table=$3
+
+	chain "$table" 0 accept
+	attach drop "$pf" forward -1
+	probe "$family" client-server
+	expect_delivered ""
+	expect_stats packets=1 dropped=1
+	expect_nft_counter "$table t c" 0
+
+	detach_all
+	probe "$family" client-server
+	expect_delivered "92 intact"
+	expect_nft_counter "$table t c" 1
+}
+
+check_after_chain()
+{
+	local pf=$1 family=$2 table=$3
+
+	chain "$table" 0 accept
+	attach drop "$pf" forward 1
+	probe "$family" client-server
+	expect_delivered ""
+	expect_stats packets=1 dropped=1
+	expect_nft_counter "$table t c" 1
+}
+
+check_chain_drops_first()
+{
+	local pf=$1 family=$2 table=$3
+
+	attach accept "$pf" forward 1
+	chain "$table" 0 drop
+	probe "$family" client-server
+	expect_delivered ""
+	expect_stats packets=0
+	expect_nft_counter "$table t c" 1
+
+	nft_router flush ruleset
+	probe "$family" client-server
+	expect_delivered "92 intact"
+	expect_stats packets=1
+}
+
+# An accept is not the last word: the chain behind it is still asked.
+check_chain_drops_after()
+{
+	local pf=$1 family=$2 table=$3
+
+	attach accept "$pf" forward -1
+	chain "$table" 0 drop
+	probe "$family" client-server
+	expect_delivered ""
+	expect_stats packets=1 dropped=0
+	expect_nft_counter "$table t c" 1
+}
+
+check_two_programs()
+{
+	local pf=$1 family=$2 first=$3 second=$4
+
+	attach "$first" "$pf" forward -10
+	attach "$second" "$pf" forward 10
+	probe "$family" client-server
+}
+
+test_drop_before_accept()
+{
+	check_two_programs ip 4 drop second/accept
+	expect_delivered ""
+	expect_stats packets=1 dropped=1
+	expect_stats_of second packets=0
+}
+
+test_drop_after_accept()
+{
+	check_two_programs ip 4 second/accept drop
+	expect_delivered ""
+	expect_stats packets=1 dropped=1
+	expect_stats_of second packets=1 dropped=0
+}
+
+# The order is that of the priorities, whichever came first.
+test_attached_later_runs_earlier()
+{
+	attach second/accept ip forward 10
+	attach drop ip forward -10
+	probe 4 client-server
+	expect_delivered ""
+	expect_stats packets=1
+	expect_stats_of second packets=0
+}
+
+test_both_accept()
+{
+	local family=${FAMILIES[-1]}
+
+	check_two_programs "$(pf_of "$family")" "$family" accept second/accept
+	expect_delivered "92 intact"
+	expect_stats packets=1
+	expect_stats_of second packets=1
+}
+
+# One family's link and one for both at the same hook.
+test_inet_before_ip()
+{
+	needs_family inet
+	attach accept inet forward -10
+	attach second/drop ip forward 10
+	probe 4 client-server
+	expect_delivered ""
+	without ipv6 || {
+		probe 6 client-server
+		expect_delivered "92 intact"
+	}
+	expect_stats packets="${#FAMILIES[@]}"
+	expect_stats_of second packets=1
+}
+
+inet_table()
+{
+	skip_without ipv6
+	"$@"
+}
+
+with_family()
+{
+	needs_family "$2"
+	"$@"
+}
+
+for check in before_chain after_chain chain_drops_first chain_drops_after; do
+	add_test "${check}_ip" check_$check ip 4 ip
+	add_test "${check}_ip6" check_$check ip6 6 ip6
+	add_test "${check}_inet_table" inet_table check_$check ip 4 inet
+	add_test "${check}_inet_program" with_family check_$check inet 6 ip6
+done
+
+run_tests

@@ -1,0 +1,115 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# Where a program runs: in a softirq, with statistics and without, and in a process,
+# of a sender or of who has given a verdict on a queued packet.
+
+source "$(dirname "$0")/../lib.sh"
+needs nft bpftool jq python3
+
+setup()
+{
+	router_up
+	load_policy
+}
+
+cleanup()
+{
+	[[ ! -e $WORK/statistics ]] || sysctl -q kernel.bpf_stats_enabled="$(< "$WORK/statistics")"
+}
+
+run_count()
+{
+	bpftool -j prog show pinned "$PINS/accept" | jq '.run_cnt // 0'
+}
+
+# Of a link: what its program has accepted.
+accepted()
+{
+	nf_prog info "$LINK" | sed -n 's/^accepted=//p'
+}
+
+# expect_runs all|none FAMILY PATH: are counted by the kernel of those that the link counts.
+expect_runs()
+{
+	local expected=$1 family=$2 path=$3 runs links
+
+	runs=$(run_count)
+	links=$(accepted)
+	probe "$family" "$path"
+	expect_delivered "92 intact"
+	links=$(($(accepted) - links))
+	runs=$(($(run_count) - runs))
+	((links > 0)) || fail "the program has not run"
+	[[ $expected == all ]] || links=0
+	expect_eq "runs that were counted" "$links" "$runs"
+}
+
+check_statistics()
+{
+	local pf=$1 hook=$2 family=$3 path=$4
+
+	sysctl -n kernel.bpf_stats_enabled > "$WORK/statistics"
+	sysctl -q kernel.bpf_stats_enabled=0
+	attach accept "$pf" "$hook" 0
+	[[ -n $(accepted) ]] || lacks "BPF_NF_LINK_STATS"
+	expect_runs none "$family" "$path"
+	sysctl -q kernel.bpf_stats_enabled=1
+	expect_runs all "$family" "$path"
+	sysctl -q kernel.bpf_stats_enabled=0
+	expect_runs none "$family" "$path"
+}
+
+# start_queue: accepts what comes to queue 7 of the router.
+start_queue()
+{
+	: > "$WORK/queue"
+	"$HELPERS/nf_prog" exec "$NS_ROUTER" "$SELFTESTS_SRC/link/helpers/nfqueue.py" 7 \
+		> "$WORK/queue" &
+	QUEUE=$!
+	wait_for -t 60 grep -q bound "$WORK/queue"
+}
+
+# The hooks behind the queue's run in the process that gave the verdict.
+check_verdict_of_user_space()
+{
+	local pf=$1 hook=$2 family=$3
+
+	nft_router -f - <<-EOF
+	table $pf t {
+		chain c {
+			type filter hook $hook priority -10;
+			meta l4proto udp queue num 7
+		}
+	}
+	EOF
+	start_queue
+	attach accept "$pf" "$hook" 0 defrag
+	probe "$family" client-server -z 1400,480,912
+	expect_delivered "2784 intact"
+	expect_stats packets=1
+	grep -q accepted "$WORK/queue" || fail "nothing was queued"
+	detach_all
+	: > "$WORK/queue"
+	attach drop "$pf" "$hook" 0 defrag
+	probe "$family" client-server -z 1400,480,912
+	expect_delivered ""
+	expect_stats packets=2 dropped=1
+	wait_for grep -q accepted "$WORK/queue"
+	kill "$QUEUE"
+}
+
+for family in 4 6; do
+	pf=ip
+	((family == 4)) || pf=ip6
+	add_test "statistics_softirq_ipv$family" \
+		check_statistics $pf forward $family client-server
+	add_test "statistics_process_ipv$family" \
+		check_statistics $pf output $family router-server
+	for hook in prerouting forward postrouting; do
+		add_test "verdict_of_user_space_${hook}_ipv$family" \
+			check_verdict_of_user_space $pf $hook $family
+	done
+done
+
+run_tests

@@ -1,0 +1,251 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# The stack decides by a packet before a program changes it: on the receiver's socket, the
+# route, the remaining hops and the conntrack entry. write.sh tests segmentation.
+
+source "$(dirname "$0")/../lib.sh"
+needs nft conntrack tcpdump
+
+setup()
+{
+	router_up
+	load_packet
+	load_transport
+}
+
+# two_sockets FAMILY FROM [OPTIONS]: the client sends 100 bytes by the protocol FROM to the
+# router, where TCP and UDP sockets wait at one port, each connected if it is of FROM; with
+# OPTIONS behind a header of IPv6's destination options. Says which of the two gets them:
+# "tcp BYTES", "udp BYTES" or nothing. What UDP sends is a segment as well.
+two_sockets()
+{
+	local left=ROUTER_LEFT_IP$1
+
+	/usr/bin/python3 -BS -c '
+import ctypes, select, socket, sys
+libc = ctypes.CDLL(None, use_errno=True)
+family, sent, router, client, address, options = sys.argv[1:]
+version = int(family)
+family = socket.AF_INET6 if version == 6 else socket.AF_INET
+
+def make(netns, kind):
+    with open("/run/netns/" + netns) as file:
+        if libc.setns(file.fileno(), 0):
+            raise OSError(ctypes.get_errno(), netns)
+    fd = socket.socket(family, kind)
+    fd.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    if options and netns == client:
+        fd.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_DSTOPTS, bytes(2) + b"\1\4" + bytes(4))
+    if netns == router:
+        # IP_TRANSPARENT, IPV6_TRANSPARENT: for what nft gives to it
+        fd.setsockopt(socket.IPPROTO_IPV6 if version == 6 else 0, 75 if version == 6 else 19, 1)
+    return fd
+
+listener = make(router, socket.SOCK_STREAM)
+listener.bind((address, 9999))
+listener.listen()
+udp = make(router, socket.SOCK_DGRAM)
+if version == 6:
+    udp.setsockopt(socket.IPPROTO_UDP, 102, 1)  # UDP_NO_CHECK6_RX
+udp.bind((address, 9999))
+if sent == "tcp":
+    sender = make(client, socket.SOCK_STREAM)
+    sender.connect((address, 9999))
+    listener = listener.accept()[0]
+    sender.send(b"x" * 100)
+else:
+    sender = make(client, socket.SOCK_DGRAM)
+    sender.connect((address, 9999))
+    udp.connect(sender.getsockname())
+    sender.send(bytes(4) + b"\x50\x10" + bytes(94))
+for fd in select.select([listener, udp], [], [], 1)[0]:
+    if fd is udp:
+        print("udp", len(fd.recv(4096)))
+    elif sent == "tcp":
+        print("tcp", len(fd.recv(4096)))
+' "$1" "$2" "$NS_ROUTER" "$NS_CLIENT" "${!left}" "${3:-}"
+}
+
+# Early demux has found the TCP socket before the program makes a datagram of the
+# segment. UDP must not take that socket for one of its own.
+check_tcp_to_udp()
+{
+	local family=$1 hook=$2 priority=$3 options=${4:-}
+	local length=$((100 + 32 - 8))
+
+	expect_eq "without the program" "tcp 100" "$(two_sockets "$family" tcp "$options")"
+	attach packet/tcp_to_udp "$(pf_of "$family")" "$hook" "$priority"
+	expect_eq "with it" "udp $length" "$(two_sockets "$family" tcp "$options")"
+	expect_stats_of packet result=0
+	((STATS[packets] > 0)) || fail "the program saw no segment"
+	detach_all
+	expect_eq "after it" "tcp 100" "$(two_sockets "$family" tcp "$options")"
+}
+
+# nft has chosen the socket, at PRE_ROUTING, before a program there.
+check_tproxy()
+{
+	local family=$1 options=${2:-} nft_family=ip left=ROUTER_LEFT_IP$1
+
+	((family == 4)) || nft_family=ip6
+	nft_router -f - <<-EOF
+	table $nft_family p {
+		chain c {
+			type filter hook prerouting priority mangle;
+			tcp dport 9999 tproxy to :9999 counter
+		}
+	}
+	EOF
+	check_tcp_to_udp "$family" prerouting -100 "$options"
+	[[ $(nft_router list chain "$nft_family" p c) =~ packets\ [1-9] ]] ||
+		fail "nft chose no socket: $(nft_router list chain "$nft_family" p c)"
+}
+
+resets_sent()
+{
+	snmp_counter "$NS_ROUTER" Tcp OutRsts none
+}
+
+# TCP finds no socket for the segment, and says so.
+check_udp_to_tcp()
+{
+	local family=$1 before
+
+	expect_eq "without the program" "udp 100" "$(two_sockets "$family" udp)"
+	before=$(resets_sent)
+	attach packet/udp_to_tcp "$(pf_of "$family")" input -1
+	expect_eq "with it" "" "$(two_sockets "$family" udp)"
+	expect_stats_of packet packets=1 result=0
+	detach_all
+	expect_eq "resets" $((before + 1)) "$(resets_sent)"
+	expect_eq "after it" "udp 100" "$(two_sockets "$family" udp)"
+}
+
+alias_of()
+{
+	if (($1 == 4)); then
+		echo 198.51.100.153
+	else
+		echo 2001:db8:2::99
+	fi
+}
+
+# The alias is routed to a device from which nobody gets to the server. An address that
+# changes after routing does not change the route.
+check_route()
+{
+	local family=$1 alias
+
+	alias=$(alias_of "$family")
+	ip -n "$NS_ROUTER" "-$family" route add "$alias" dev "$ROUTER_LEFT_DEV"
+	attach packet/dnat "$(pf_of "$family")" forward 0
+	expect_fails -s 3 "sentinel: lost" probe_alias "$family"
+	expect_stats_of packet packets=1 result=0
+	detach_all
+	attach packet/dnat "$(pf_of "$family")" prerouting 0
+	probe_alias "$family"
+	expect_stats_of packet packets=2 result=0
+	ip -n "$NS_ROUTER" "-$family" route delete "$alias" dev "$ROUTER_LEFT_DEV"
+}
+
+probe_alias()
+{
+	local client=CLIENT_IP$1
+
+	"$HELPERS/frag_probe" -f "$NS_CLIENT" -t "$NS_SERVER" -i "$SERVER_DEV" \
+		-s "${!client}" -d "$(alias_of "$1")"
+}
+
+entries()
+{
+	nf_prog exec "$NS_ROUTER" conntrack -L -f "ipv$1" -p udp 2>/dev/null
+}
+
+# An entry keeps the ports of the packet that it was made for, and an answer to the ports
+# that a program has set later is of another connection.
+check_conntrack_tuple()
+{
+	local family=$1 client=CLIENT_IP$1 FLOW_LISTEN=9999
+
+	nft_track
+	nf_prog exec "$NS_ROUTER" conntrack -F
+	flow "$family" udp 9999 send reply
+	expect_match "entries" "*sport=40000 dport=9999*sport=9999 dport=40000*" \
+		"$(entries "$family")"
+	expect_eq "entries" 1 "$(entries "$family" | wc -l)"
+
+	nf_prog exec "$NS_ROUTER" conntrack -F
+	attach transport/new_ports "$(pf_of "$family")" forward 0
+	FLOW_LISTEN=8888 flow "$family" udp 9999 send reply
+	expect_match "outcome" "delivered ${!client} 50000, *" "$OUTCOME"
+	expect_stats_of transport packets=2 result=0
+	expect_match "entries" "*sport=40000 dport=9999*\[UNREPLIED\]*" \
+		"$(entries "$family" | grep sport=40000)"
+	expect_match "entries" "*sport=8888 dport=50000*\[UNREPLIED\]*" \
+		"$(entries "$family" | grep sport=8888)"
+}
+
+# hops_left FAMILY HOOK: what the server sees of the 33 that a program sets there.
+hops_left()
+{
+	local family=$1 what=ttl
+
+	((family == 4)) || what=hlim
+	attach packet/set_ttl "$(pf_of "$family")" "$2" 0
+	: > "$WORK/tcpdump"
+	nsenter --net="/run/netns/$NS_SERVER" tcpdump -n -v -l --immediate-mode \
+		-i "$SERVER_DEV" "udp port 9999" > "$WORK/capture" 2> "$WORK/tcpdump" &
+	wait_for grep -q listening "$WORK/tcpdump"
+	probe "$family" client-server
+	wait_for grep -q "$what" "$WORK/capture"
+	kill $!
+	wait $! || :
+	detach_all
+	sed -n "s/.*$what \([0-9]*\).*/\1/p" "$WORK/capture"
+}
+
+# The hop was counted before FORWARD.
+check_ttl()
+{
+	expect_eq "set at PRE_ROUTING" 32 "$(hops_left "$1" prerouting)"
+	expect_eq "set at FORWARD" 33 "$(hops_left "$1" forward)"
+	expect_stats_of packet packets=2 result=0
+}
+
+# waiting: how many datagrams the router has waiting for more.
+# shellcheck disable=SC2016 # a column of awk
+waiting()
+{
+	in_ns "$NS_ROUTER" awk '$1 == "FRAG:" { print $3 }' /proc/net/sockstat
+}
+
+# A whole datagram of which a program says that more is to come: the receiver waits, where
+# it has not looked yet.
+test_fragment_fields_ipv4()
+{
+	local FLOW_TO=$NS_ROUTER FLOW_TO_ADDRESS=$ROUTER_LEFT_IP4
+
+	attach packet/more_fragments ip prerouting 0
+	flow 4 udp 9999 send
+	expect_outcome lost
+	expect_stats_of packet packets=1 result=0
+	expect_eq "datagrams that wait" 1 "$(waiting)"
+	detach_all
+	attach packet/more_fragments ip input 0
+	flow 4 udp 9999 send
+	expect_outcome "delivered *"
+	expect_stats_of packet packets=2 result=0
+}
+
+for family in 4 6; do
+	add_test "tcp_to_udp_ipv$family" check_tcp_to_udp $family input -1
+	add_test "tcp_to_udp_after_tproxy_ipv$family" check_tproxy $family
+	add_test "udp_to_tcp_ipv$family" check_udp_to_tcp $family
+	add_test "route_ipv$family" check_route $family
+	add_test "ttl_ipv$family" check_ttl $family
+	add_test "conntrack_tuple_ipv$family" check_conntrack_tuple $family
+done
+add_test "tcp_to_udp_behind_options_ipv6" check_tproxy 6 options
+
+run_tests

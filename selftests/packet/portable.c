@@ -1,0 +1,900 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * <bpf/bpf_netfilter.h>: one object, whatever the kernel has to read packets with,
+ * and whichever kernel's vmlinux.h it was compiled against.
+ */
+#include <arpa/inet.h>
+#include <net/ethernet.h>
+#include <net/if.h>
+#include <netinet/ip.h>
+#include <netinet/ip6.h>
+#include <sys/socket.h>
+
+#include <linux/if_packet.h>
+#include <linux/virtio_net.h>
+
+#include <bpf/bpf.h>
+#include <bpf/bpf_netfilter.h>
+#include <bpf/btf.h>
+#include <bpf/libbpf.h>
+
+#include "kselftest_harness.h"
+#include "helpers/nf_test.h"
+#include "packet/progs/portable.h"
+#include "packet/progs/portable.skel.h"
+#include "packet/progs/portable_mainline.skel.h"
+
+#define STATE	"nf_hook_state"
+
+enum {
+	LOOPBACK	= 1,
+	SPORT		= 0x1234,
+	DPORT		= 0x5678,
+	STATE_MAX	= 128,
+	/* More than a page: what follows the first bytes then is in pages. */
+	PAGED_SIZE	= 6000,
+};
+
+#define EXTENSIONS_MAX	BPF_NF_MAX_EXTENSIONS
+#define PARSED		BPF_NF_PARSED
+#define LATER_FRAGMENT	BPF_NF_PARSE_LATER
+#define CUT		BPF_NF_PARSE_CUT
+#define CHAIN		BPF_NF_PARSE_CHAIN
+#define MALFORMED	BPF_NF_PARSE_MALFORMED
+#define NONE		BPF_NF_FRAGMENT_NONE
+#define FIRST		BPF_NF_FRAGMENT_FIRST
+#define LATER		BPF_NF_FRAGMENT_LATER
+
+enum {
+	HOP = 0, ICMP = 1, TCP = 6, UDP = 17, DCCP = 33, ROUTING = 43, FRAGMENT = 44,
+	ESP = 50, AUTH = 51, ICMP6 = 58, NOTHING = 59, DEST = 60, SCTP = 132,
+	MOBILITY = 135, UDPLITE = 136, HIP = 139, SHIM6 = 140,
+};
+
+/* A packet is written from its beginning to its end. */
+struct packet {
+	__u32 size;
+	__u32 pf;
+	/* Where the protocol of the next header to come is written. */
+	__u32 next;
+	struct ether_header eth;
+	unsigned char data[PAGED_SIZE];
+};
+
+static void add(struct packet *packet, const void *bytes, __u32 size)
+{
+	memcpy(packet->data + packet->size, bytes, size);
+	packet->size += size;
+}
+
+/* @option_words: 32-bit words of IPv4 options. */
+static void start_ipv4(struct packet *packet, __u32 option_words, __u16 frag_off)
+{
+	struct iphdr iph = {
+		.version = 4,
+		.ihl = 5 + option_words,
+		.ttl = 64,
+		.frag_off = htons(frag_off),
+		.saddr = htonl(0xc0000202),
+		.daddr = htonl(0xc6336402),
+	};
+	__u32 i;
+
+	packet->size = 0;
+	packet->pf = NFPROTO_IPV4;
+	packet->next = offsetof(struct iphdr, protocol);
+	add(packet, &iph, sizeof(iph));
+	/* No operations. */
+	for (i = 0; i < option_words; i++)
+		add(packet, "\1\1\1\1", 4);
+}
+
+static void start_ipv6(struct packet *packet)
+{
+	struct ip6_hdr ip6h = {
+		.ip6_flow = htonl(6 << 28),
+		.ip6_hlim = 64,
+	};
+
+	inet_pton(AF_INET6, "2001:db8:1::2", &ip6h.ip6_src);
+	inet_pton(AF_INET6, "2001:db8:2::2", &ip6h.ip6_dst);
+	packet->size = 0;
+	packet->pf = NFPROTO_IPV6;
+	packet->next = offsetof(struct ip6_hdr, ip6_nxt);
+	add(packet, &ip6h, sizeof(ip6h));
+}
+
+static void start(struct packet *packet, __u32 pf)
+{
+	if (pf == NFPROTO_IPV4)
+		start_ipv4(packet, 0, 0);
+	else
+		start_ipv6(packet);
+}
+
+/* An extension header of @size bytes. */
+static void extend(struct packet *packet, __u8 protocol, __u32 size)
+{
+	unsigned char header[256 * 8] = { NOTHING };
+
+	header[1] = protocol == AUTH ? size / 4 - 2 : size / 8 - 1;
+	packet->data[packet->next] = protocol;
+	packet->next = packet->size;
+	add(packet, header, size);
+}
+
+static void extend_fragment(struct packet *packet, __u16 offset, bool more)
+{
+	const struct ip6_frag header = {
+		.ip6f_nxt = NOTHING,
+		.ip6f_offlg = htons(offset | more),
+	};
+
+	packet->data[packet->next] = FRAGMENT;
+	packet->next = packet->size;
+	add(packet, &header, sizeof(header));
+}
+
+/* Of any protocol: ports, or for ICMP a type and a code, come first. */
+static void finish(struct packet *packet, __u8 protocol, __u32 size)
+{
+	const __be16 ports[] = { htons(SPORT), htons(DPORT) };
+	struct ip6_hdr *ip6h = (void *)packet->data;
+	struct iphdr *iph = (void *)packet->data;
+	__u32 l4 = packet->size;
+
+	packet->data[packet->next] = protocol;
+	memset(packet->data + l4, 0x77, sizeof(packet->data) - l4);
+	memcpy(packet->data + l4, ports, sizeof(ports));
+	packet->size += size;
+	if (packet->pf == NFPROTO_IPV4)
+		iph->tot_len = htons(packet->size);
+	else
+		ip6h->ip6_plen = htons(packet->size - sizeof(*ip6h));
+}
+
+struct run {
+	struct bpf_object *obj;
+	struct portable_io *io;
+	struct packet packet;
+	unsigned char state[STATE_MAX];
+	int state_size;
+	int offset_pf;
+};
+
+FIXTURE(portable)
+{
+	struct run run;
+	const char *lacks;
+};
+
+FIXTURE_VARIANT(portable)
+{
+	bool mainline;
+};
+
+/* vmlinux.h of the kernel that the tests were compiled for. */
+FIXTURE_VARIANT_ADD(portable, types_of_the_kernel)
+{
+	.mainline = false,
+};
+
+FIXTURE_VARIANT_ADD(portable, types_of_mainline)
+{
+	.mainline = true,
+};
+
+static int test_run(struct run *run, const char *prog)
+{
+	LIBBPF_OPTS(bpf_test_run_opts, opts,
+		    .data_in = run->packet.data,
+		    .data_size_in = run->packet.size,
+		    .ctx_in = run->state,
+		    .ctx_size_in = run->state_size,
+		    .repeat = 1);
+	int err, fd;
+
+	run->state[run->offset_pf] = run->packet.pf;
+	fd = bpf_program__fd(bpf_object__find_program_by_name(run->obj, prog));
+	err = bpf_prog_test_run_opts(fd, &opts);
+	return err ?: opts.retval;
+}
+
+/* What takes long is done once: tests are forked from this process. */
+static struct packet_portable *own;
+static struct packet_portable_mainline *mainline;
+
+static void __attribute__((constructor)) load(void)
+{
+	nf_btf_size(STATE);
+	/* Where there is none, or where it is in the kernel, that is no error. */
+	if (system("modprobe -q nf_bpf_kfunc"))
+		errno = 0;
+	own = packet_portable__open_and_load();
+	mainline = packet_portable_mainline__open_and_load();
+}
+
+FIXTURE_SETUP(portable)
+{
+	struct bpf_map *map;
+	int offset_hook;
+	size_t size;
+
+	ASSERT_EQ(0, nf_netns_new());
+	ASSERT_EQ(0, nf_netns_loopback_up());
+	if (variant->mainline) {
+		ASSERT_NE(NULL, mainline);
+		self->run.obj = mainline->obj;
+	} else {
+		ASSERT_NE(NULL, own);
+		self->run.obj = own->obj;
+	}
+	map = bpf_object__find_map_by_name(self->run.obj, ".bss");
+	self->run.io = bpf_map__initial_value(map, &size);
+	ASSERT_NE(NULL, self->run.io);
+	ASSERT_EQ(sizeof(*self->run.io), size);
+
+	self->run.state_size = nf_btf_size(STATE);
+	ASSERT_GE(STATE_MAX, self->run.state_size);
+	offset_hook = nf_btf_offset(STATE, "hook");
+	self->run.offset_pf = nf_btf_offset(STATE, "pf");
+	ASSERT_LE(0, offset_hook);
+	ASSERT_LE(0, self->run.offset_pf);
+	/* Where mainline's test run, too, takes a packet without Ethernet. */
+	self->run.state[offset_hook] = NF_INET_LOCAL_OUT;
+
+	start_ipv4(&self->run.packet, 0, 0);
+	finish(&self->run.packet, UDP, 8);
+	if (test_run(&self->run, "parse") < 0)
+		self->lacks = "BPF_PROG_TEST_RUN";
+	memset(self->run.io, 0, sizeof(*self->run.io));
+}
+
+FIXTURE_TEARDOWN(portable)
+{
+}
+
+static bool nf_btf_has_func(const char *name)
+{
+	struct btf *btf = btf__load_vmlinux_btf();
+	int id = btf__find_by_name_kind(btf, name, BTF_KIND_FUNC);
+
+	btf__free(btf);
+	return id > 0;
+}
+
+/* What the program has to find in the packet, the tuple apart. */
+#define EXPECT_PARSE(_result, _protocol, _l4_off, _fragment) do {	\
+	memset(self->run.io, 0x5a, sizeof(*self->run.io));		\
+	self->run.io->runs = 0;						\
+	ASSERT_EQ(NF_ACCEPT, test_run(&self->run, "parse"));		\
+	EXPECT_EQ(1, self->run.io->runs);				\
+	EXPECT_EQ(_result, self->run.io->result);			\
+	EXPECT_EQ(_protocol, self->run.io->flow.tuple.protocol);	\
+	EXPECT_EQ(_l4_off, self->run.io->flow.l4_off);			\
+	EXPECT_EQ(_fragment, self->run.io->flow.fragment);		\
+} while (0)
+
+#define EXPECT_PORTS(_sport, _dport) do {				\
+	EXPECT_EQ(_sport, ntohs(self->run.io->flow.tuple.sport));	\
+	EXPECT_EQ(_dport, ntohs(self->run.io->flow.tuple.dport));	\
+} while (0)
+
+#define EXPECT_ICMP(_type, _code) do {					\
+	EXPECT_EQ(_type, self->run.io->flow.icmp_type);			\
+	EXPECT_EQ(_code, self->run.io->flow.icmp_code);			\
+} while (0)
+
+/* All of the addresses and the family: what an IPv4 address leaves over is 0. */
+#define EXPECT_ADDRESSES() do {						\
+	unsigned char _want[32] = {};					\
+									\
+	if (self->run.packet.pf == NFPROTO_IPV4) {			\
+		memcpy(_want, self->run.packet.data + 12, 4);		\
+		memcpy(_want + 16, self->run.packet.data + 16, 4);	\
+	} else {							\
+		memcpy(_want, self->run.packet.data + 8, 32);		\
+	}								\
+	EXPECT_EQ(0, memcmp(_want, &self->run.io->flow, sizeof(_want))); \
+	EXPECT_EQ(self->run.packet.pf, self->run.io->flow.tuple.family); \
+	EXPECT_EQ(0, self->run.io->flow.tuple.zero);			\
+} while (0)
+
+static const __u8 with_ports[] = { TCP, UDP, UDPLITE, SCTP, DCCP };
+static const __u8 without_ports[] = { ESP, 47 /* GRE */, NOTHING, 255 };
+
+static const __u8 options[] = {
+	HOP, ROUTING, DEST, MOBILITY, HIP, SHIM6,
+};
+
+static __u32 header_size(__u32 pf)
+{
+	return pf == NFPROTO_IPV4 ? sizeof(struct iphdr) : sizeof(struct ip6_hdr);
+}
+
+static const __u32 families[] = { NFPROTO_IPV4, NFPROTO_IPV6 };
+
+NF_TEST_F(portable, ports)
+{
+	size_t i, pf;
+
+	for (pf = 0; pf < ARRAY_SIZE(families); pf++) {
+		for (i = 0; i < ARRAY_SIZE(with_ports); i++) {
+			start(&self->run.packet, families[pf]);
+			finish(&self->run.packet, with_ports[i], 20);
+			EXPECT_PARSE(PARSED, with_ports[i],
+				     header_size(families[pf]), NONE);
+			EXPECT_PORTS(SPORT, DPORT);
+			EXPECT_ADDRESSES();
+			EXPECT_ICMP(0, 0);
+		}
+	}
+}
+
+NF_TEST_F(portable, no_ports)
+{
+	size_t i, pf;
+
+	for (pf = 0; pf < ARRAY_SIZE(families); pf++) {
+		for (i = 0; i < ARRAY_SIZE(without_ports); i++) {
+			start(&self->run.packet, families[pf]);
+			finish(&self->run.packet, without_ports[i], 20);
+			EXPECT_PARSE(PARSED, without_ports[i],
+				     header_size(families[pf]), NONE);
+			EXPECT_PORTS(0, 0);
+			EXPECT_ADDRESSES();
+			EXPECT_ICMP(0, 0);
+		}
+	}
+}
+
+NF_TEST_F(portable, icmp)
+{
+	start(&self->run.packet, NFPROTO_IPV4);
+	finish(&self->run.packet, ICMP, 8);
+	EXPECT_PARSE(PARSED, ICMP, 20, NONE);
+	EXPECT_PORTS(0, 0);
+	EXPECT_ADDRESSES();
+	EXPECT_ICMP(SPORT >> 8, SPORT & 0xff);
+
+	start(&self->run.packet, NFPROTO_IPV6);
+	extend(&self->run.packet, HOP, 8);
+	finish(&self->run.packet, ICMP6, 8);
+	EXPECT_PARSE(PARSED, ICMP6, 48, NONE);
+	EXPECT_PORTS(0, 0);
+	EXPECT_ADDRESSES();
+	EXPECT_ICMP(SPORT >> 8, SPORT & 0xff);
+
+	/* Each is nothing known in the other's family. */
+	start(&self->run.packet, NFPROTO_IPV4);
+	finish(&self->run.packet, ICMP6, 8);
+	EXPECT_PARSE(PARSED, ICMP6, 20, NONE);
+	EXPECT_ICMP(0, 0);
+	start(&self->run.packet, NFPROTO_IPV6);
+	finish(&self->run.packet, ICMP, 8);
+	EXPECT_PARSE(PARSED, ICMP, 40, NONE);
+	EXPECT_ICMP(0, 0);
+}
+
+NF_TEST_F(portable, ipv4_options)
+{
+	__u32 words;
+
+	for (words = 1; words <= 10; words++) {
+		start_ipv4(&self->run.packet, words, 0);
+		finish(&self->run.packet, UDP, 8);
+		EXPECT_PARSE(PARSED, UDP, 20 + 4 * words, NONE);
+		EXPECT_PORTS(SPORT, DPORT);
+		EXPECT_ADDRESSES();
+		self->run.packet.size--;
+		EXPECT_PARSE(CUT, UDP, 20 + 4 * words, NONE);
+		EXPECT_PORTS(0, 0);
+		EXPECT_ADDRESSES();
+	}
+	/* A header that ends behind the packet, without ports to show it. */
+	start_ipv4(&self->run.packet, 10, 0);
+	finish(&self->run.packet, ESP, 0);
+	EXPECT_PARSE(PARSED, ESP, 60, NONE);
+	self->run.packet.size--;
+	EXPECT_PARSE(CUT, ESP, 60, NONE);
+}
+
+NF_TEST_F(portable, ipv4_fragments)
+{
+	static const struct {
+		__u16 frag_off;
+		int result;
+		int fragment;
+	} cases[] = {
+		{ IP_DF, PARSED, NONE },
+		{ IP_RF, PARSED, NONE },
+		{ IP_MF, PARSED, FIRST },
+		{ IP_MF | IP_DF, PARSED, FIRST },
+		{ IP_MF | 1, LATER_FRAGMENT, LATER },
+		{ 1, LATER_FRAGMENT, LATER },
+		{ IP_OFFMASK, LATER_FRAGMENT, LATER },
+	};
+	size_t i;
+	int words;
+
+	for (i = 0; i < ARRAY_SIZE(cases); i++) {
+		for (words = 0; words <= 10; words += 5) {
+			start_ipv4(&self->run.packet, words, cases[i].frag_off);
+			finish(&self->run.packet, UDP, 16);
+			EXPECT_PARSE(cases[i].result, UDP, 20 + 4 * words,
+				     cases[i].fragment);
+			EXPECT_ADDRESSES();
+			if (cases[i].result == PARSED)
+				EXPECT_PORTS(SPORT, DPORT);
+			else
+				EXPECT_PORTS(0, 0);
+		}
+	}
+	start_ipv4(&self->run.packet, 0, IP_MF);
+	finish(&self->run.packet, UDP, 7);
+	EXPECT_PARSE(CUT, UDP, 20, FIRST);
+}
+
+NF_TEST_F(portable, extension_headers)
+{
+	static const __u32 sizes[] = { 8, 16, 64, 256 * 8 };
+	size_t i, size;
+
+	for (i = 0; i < ARRAY_SIZE(options); i++) {
+		for (size = 0; size < ARRAY_SIZE(sizes); size++) {
+			start_ipv6(&self->run.packet);
+			extend(&self->run.packet, options[i], sizes[size]);
+			finish(&self->run.packet, TCP, 20);
+			EXPECT_PARSE(PARSED, TCP, 40 + sizes[size], NONE);
+			EXPECT_PORTS(SPORT, DPORT);
+			EXPECT_ADDRESSES();
+		}
+	}
+}
+
+NF_TEST_F(portable, authentication_header)
+{
+	static const __u32 sizes[] = { 8, 12, 24, 257 * 4 };
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(sizes); i++) {
+		start_ipv6(&self->run.packet);
+		extend(&self->run.packet, DEST, 8);
+		extend(&self->run.packet, AUTH, sizes[i]);
+		finish(&self->run.packet, UDP, 8);
+		EXPECT_PARSE(PARSED, UDP, 48 + sizes[i], NONE);
+		EXPECT_PORTS(SPORT, DPORT);
+	}
+	/* In IPv4 it is the protocol, as for nft. */
+	start_ipv4(&self->run.packet, 0, 0);
+	finish(&self->run.packet, AUTH, 24);
+	EXPECT_PARSE(PARSED, AUTH, 20, NONE);
+	EXPECT_PORTS(0, 0);
+}
+
+NF_TEST_F(portable, longest_chain)
+{
+	int i;
+
+	start_ipv6(&self->run.packet);
+	for (i = 0; i < EXTENSIONS_MAX; i++)
+		extend(&self->run.packet, DEST, 8);
+	finish(&self->run.packet, UDP, 8);
+	EXPECT_PARSE(PARSED, UDP, 40 + 8 * EXTENSIONS_MAX, NONE);
+	EXPECT_PORTS(SPORT, DPORT);
+
+	start_ipv6(&self->run.packet);
+	for (i = 0; i <= EXTENSIONS_MAX; i++)
+		extend(&self->run.packet, DEST, 8);
+	finish(&self->run.packet, UDP, 8);
+	EXPECT_PARSE(CHAIN, DEST, 40 + 8 * EXTENSIONS_MAX, NONE);
+	EXPECT_PORTS(0, 0);
+	EXPECT_ADDRESSES();
+
+	/* A later fragment ends it, whatever it says comes next. */
+	start_ipv6(&self->run.packet);
+	for (i = 0; i < EXTENSIONS_MAX - 1; i++)
+		extend(&self->run.packet, DEST, 8);
+	extend_fragment(&self->run.packet, 8, false);
+	finish(&self->run.packet, DEST, 8);
+	EXPECT_PARSE(LATER_FRAGMENT, DEST, 40 + 8 * EXTENSIONS_MAX, LATER);
+}
+
+NF_TEST_F(portable, ipv6_fragments)
+{
+	start_ipv6(&self->run.packet);
+	extend_fragment(&self->run.packet, 0, true);
+	finish(&self->run.packet, UDP, 16);
+	EXPECT_PARSE(PARSED, UDP, 48, FIRST);
+	EXPECT_PORTS(SPORT, DPORT);
+
+	start_ipv6(&self->run.packet);
+	extend(&self->run.packet, HOP, 8);
+	extend_fragment(&self->run.packet, 0xfff8, false);
+	finish(&self->run.packet, UDP, 16);
+	EXPECT_PARSE(LATER_FRAGMENT, UDP, 56, LATER);
+	EXPECT_PORTS(0, 0);
+	EXPECT_ADDRESSES();
+
+	/* An atomic one is whole. */
+	start_ipv6(&self->run.packet);
+	extend_fragment(&self->run.packet, 0, false);
+	finish(&self->run.packet, UDP, 16);
+	EXPECT_PARSE(PARSED, UDP, 48, NONE);
+	EXPECT_PORTS(SPORT, DPORT);
+
+	start_ipv6(&self->run.packet);
+	extend_fragment(&self->run.packet, 0, true);
+	extend_fragment(&self->run.packet, 0, true);
+	finish(&self->run.packet, UDP, 16);
+	EXPECT_PARSE(CHAIN, FRAGMENT, 48, FIRST);
+	EXPECT_PORTS(0, 0);
+
+	/* What comes behind it may be missing. */
+	start_ipv6(&self->run.packet);
+	extend_fragment(&self->run.packet, 0, true);
+	extend(&self->run.packet, DEST, 8);
+	finish(&self->run.packet, UDP, 7);
+	EXPECT_PARSE(CUT, UDP, 56, FIRST);
+	EXPECT_PORTS(0, 0);
+}
+
+NF_TEST_F(portable, cut)
+{
+	static const __u8 protocols[] = { TCP, UDP, SCTP };
+	size_t i, pf;
+
+	for (pf = 0; pf < ARRAY_SIZE(families); pf++) {
+		for (i = 0; i < ARRAY_SIZE(protocols); i++) {
+			start(&self->run.packet, families[pf]);
+			finish(&self->run.packet, protocols[i], 8);
+			EXPECT_PARSE(PARSED, protocols[i],
+				     header_size(families[pf]), NONE);
+			EXPECT_PORTS(SPORT, DPORT);
+			self->run.packet.size--;
+			EXPECT_PARSE(CUT, protocols[i],
+				     header_size(families[pf]), NONE);
+			EXPECT_PORTS(0, 0);
+			EXPECT_ADDRESSES();
+			self->run.packet.size -= 7;
+			EXPECT_PARSE(CUT, protocols[i],
+				     header_size(families[pf]), NONE);
+		}
+	}
+	start(&self->run.packet, NFPROTO_IPV4);
+	finish(&self->run.packet, ICMP, 7);
+	EXPECT_PARSE(CUT, ICMP, 20, NONE);
+	EXPECT_ICMP(0, 0);
+}
+
+NF_TEST_F(portable, cut_chain)
+{
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(options); i++) {
+		start_ipv6(&self->run.packet);
+		extend(&self->run.packet, options[i], 8);
+		finish(&self->run.packet, NOTHING, 0);
+		EXPECT_PARSE(PARSED, NOTHING, 48, NONE);
+		/* Half of it, and nothing. */
+		self->run.packet.size = 47;
+		EXPECT_PARSE(CUT, options[i], 40, NONE);
+		self->run.packet.size = 40;
+		EXPECT_PARSE(CUT, options[i], 40, NONE);
+		EXPECT_ADDRESSES();
+
+		/* It says that it is longer than what is there. */
+		start_ipv6(&self->run.packet);
+		extend(&self->run.packet, options[i], 16);
+		finish(&self->run.packet, NOTHING, 0);
+		EXPECT_PARSE(PARSED, NOTHING, 56, NONE);
+		self->run.packet.size = 55;
+		EXPECT_PARSE(CUT, NOTHING, 56, NONE);
+	}
+}
+
+NF_TEST_F(portable, malformed)
+{
+	__u8 version;
+
+	for (version = 0; version < 16; version++) {
+		start(&self->run.packet, NFPROTO_IPV4);
+		finish(&self->run.packet, UDP, 40);
+		self->run.packet.data[0] = version << 4 | 5;
+		if (version != 4 && version != 6)
+			EXPECT_PARSE(MALFORMED, 0, 0, NONE);
+	}
+	for (version = 0; version < 5; version++) {
+		start(&self->run.packet, NFPROTO_IPV4);
+		finish(&self->run.packet, UDP, 40);
+		self->run.packet.data[0] = 4 << 4 | version;
+		EXPECT_PARSE(MALFORMED, 0, 0, NONE);
+	}
+	/* IPv6 in as many bytes as IPv4 needs: not as a whole header. */
+	start(&self->run.packet, NFPROTO_IPV4);
+	finish(&self->run.packet, UDP, 19);
+	self->run.packet.data[0] = 6 << 4;
+	EXPECT_PARSE(MALFORMED, 0, 0, NONE);
+}
+
+/* Bytes [off, off + len) are there or not, and those of the packet. */
+#define EXPECT_READ(prog, _off, _len, _found) do {			\
+	__u32 off_ = _off, len_ = _len;					\
+	bool found_ = _found;						\
+									\
+	memset(self->run.io, 0x5a, sizeof(*self->run.io));		\
+	self->run.io->runs = 0;						\
+	self->run.io->off = off_;					\
+	self->run.io->len = len_;					\
+	ASSERT_EQ(NF_ACCEPT, test_run(&self->run, prog));		\
+	EXPECT_EQ(1, self->run.io->runs);				\
+	EXPECT_EQ(found_, self->run.io->found);				\
+	if (found_) {							\
+		EXPECT_EQ(0, memcmp(self->run.packet.data + off_,	\
+				    self->run.io->bytes, len_));	\
+		EXPECT_EQ(0, self->run.io->copied);			\
+	}								\
+} while (0)
+
+NF_TEST_F(portable, read)
+{
+	static const __u32 sizes[] = { 1, 8, 40 };
+	size_t i;
+	__u32 off;
+
+	start_ipv4(&self->run.packet, 0, 0);
+	finish(&self->run.packet, UDP, 60);
+	for (i = 0; i < self->run.packet.size - 20; i++)
+		self->run.packet.data[20 + i] = i * 7;
+	for (i = 0; i < ARRAY_SIZE(sizes); i++) {
+		for (off = 0; off < self->run.packet.size + 8; off++)
+			EXPECT_READ("read_at", off, sizes[i],
+				    off + sizes[i] <= self->run.packet.size);
+		EXPECT_READ("read_at", 0x7fff, sizes[i], 0);
+		EXPECT_READ("read_at", 0x8000, sizes[i], 0);
+		EXPECT_READ("read_at", 0x10000, sizes[i], 0);
+		EXPECT_READ("read_at", -1U, sizes[i], 0);
+		EXPECT_READ("read_at", -sizes[i], sizes[i], 0);
+	}
+	EXPECT_READ("read_start", 0, 40, 1);
+	EXPECT_READ("read_ports", 20, 8, 1);
+	self->run.packet.size = 39;
+	EXPECT_READ("read_start", 0, 40, 0);
+	self->run.packet.size = 28;
+	EXPECT_READ("read_ports", 20, 8, 1);
+	self->run.packet.size = 27;
+	EXPECT_READ("read_ports", 20, 8, 0);
+}
+
+NF_TEST_F(portable, two_at_a_time)
+{
+	start_ipv4(&self->run.packet, 0, 0);
+	finish(&self->run.packet, UDP, 8);
+	memset(self->run.io, 0, sizeof(*self->run.io));
+	ASSERT_EQ(NF_ACCEPT, test_run(&self->run, "read_twice"));
+	EXPECT_EQ(1, self->run.io->found);
+	EXPECT_EQ(0, memcmp(self->run.packet.data, self->run.io->bytes, 8));
+	EXPECT_EQ(0, memcmp(self->run.packet.data + 12, self->run.io->bytes + 8, 8));
+}
+
+/*
+ * Sends the packet over the loopback device so that only @linear bytes of it,
+ * behind the Ethernet header, are in the linear part.
+ */
+static int send_paged(struct packet *packet, __u32 linear)
+{
+	const struct virtio_net_hdr vnet = {
+		.hdr_len = sizeof(packet->eth) + linear,
+	};
+	const struct sockaddr_ll to = {
+		.sll_family = AF_PACKET,
+		.sll_ifindex = LOOPBACK,
+	};
+	struct iovec iov[] = {
+		{ (void *)&vnet, sizeof(vnet) },
+		{ &packet->eth, sizeof(packet->eth) },
+		{ packet->data, packet->size },
+	};
+	const struct msghdr msg = {
+		.msg_name = (void *)&to,
+		.msg_namelen = sizeof(to),
+		.msg_iov = iov,
+		.msg_iovlen = ARRAY_SIZE(iov),
+	};
+	int fd, one = 1, err = 0;
+
+	packet->eth = (struct ether_header) {
+		.ether_type = htons(packet->pf == NFPROTO_IPV4 ? ETHERTYPE_IP :
+				    ETHERTYPE_IPV6),
+	};
+	fd = socket(AF_PACKET, SOCK_RAW, 0);
+	if (fd < 0)
+		return -errno;
+	if (setsockopt(fd, SOL_PACKET, PACKET_VNET_HDR, &one, sizeof(one)) ||
+	    sendmsg(fd, &msg, 0) < 0)
+		err = -errno;
+	close(fd);
+	return err;
+}
+
+static void set_checksum(struct packet *packet)
+{
+	struct iphdr *iph = (void *)packet->data;
+	const __u16 *word = (void *)packet->data;
+	__u32 sum = 0;
+	int i;
+
+	if (packet->pf != NFPROTO_IPV4)
+		return;
+	iph->check = 0;
+	for (i = 0; i < iph->ihl * 2; i++)
+		sum += word[i];
+	sum = (sum & 0xffff) + (sum >> 16);
+	iph->check = ~(sum + (sum >> 16));
+}
+
+static int attach(struct run *run, const char *prog)
+{
+	const struct nf_key key = {
+		.pf = run->packet.pf,
+		.hooknum = NF_INET_PRE_ROUTING,
+	};
+	struct bpf_program *program;
+
+	program = bpf_object__find_program_by_name(run->obj, prog);
+	return nf_link(bpf_program__fd(program), &key);
+}
+
+/* A packet of which the L4 header is in a page, after what the IP layer pulls. */
+#define EXPECT_PAGED(_result, _protocol, _l4_off, _linear) do {		\
+	__u32 linear_ = _linear;					\
+	int _link;							\
+									\
+	set_checksum(&self->run.packet);				\
+	memset(self->run.io, 0x5a, sizeof(*self->run.io));		\
+	self->run.io->runs = 0;						\
+	_link = attach(&self->run, "parse");				\
+	ASSERT_LE(0, _link);						\
+	ASSERT_EQ(0, send_paged(&self->run.packet, linear_));		\
+	ASSERT_EQ(1, self->run.io->runs);				\
+	EXPECT_EQ(linear_, self->run.io->linear);			\
+	EXPECT_EQ(self->run.packet.size, self->run.io->length);		\
+	EXPECT_EQ(_result, self->run.io->result);			\
+	EXPECT_EQ(_protocol, self->run.io->flow.tuple.protocol);	\
+	EXPECT_EQ(_l4_off, self->run.io->flow.l4_off);			\
+	EXPECT_EQ(NONE, self->run.io->flow.fragment);			\
+	EXPECT_PORTS(SPORT, DPORT);					\
+	EXPECT_ADDRESSES();						\
+	close(_link);							\
+} while (0)
+
+TEST_F(portable, paged)
+{
+	start_ipv4(&self->run.packet, 0, 0);
+	finish(&self->run.packet, UDP, PAGED_SIZE - 20);
+	EXPECT_PAGED(PARSED, UDP, 20, 20);
+	/* The boundary is in the ports, and right behind them. */
+	EXPECT_PAGED(PARSED, UDP, 20, 22);
+	EXPECT_PAGED(PARSED, UDP, 20, 28);
+
+	start_ipv4(&self->run.packet, 3, 0);
+	finish(&self->run.packet, TCP, PAGED_SIZE - 32);
+	EXPECT_PAGED(PARSED, TCP, 32, 32);
+}
+
+TEST_F(portable, paged_ipv6)
+{
+	if (nf_without("ipv6"))
+		SKIP(return, "kernel without ipv6");
+	/* Where it is a module, nothing may have asked for it yet. */
+	close(socket(AF_INET6, SOCK_DGRAM, 0));
+	start_ipv6(&self->run.packet);
+	finish(&self->run.packet, UDP, PAGED_SIZE - 40);
+	EXPECT_PAGED(PARSED, UDP, 40, 40);
+
+	/* The chain, too. Hop-by-hop options the IP layer would pull in. */
+	start_ipv6(&self->run.packet);
+	extend(&self->run.packet, DEST, 16);
+	extend(&self->run.packet, ROUTING, 24);
+	finish(&self->run.packet, UDP, PAGED_SIZE - 80);
+	EXPECT_PAGED(PARSED, UDP, 80, 40);
+	EXPECT_PAGED(PARSED, UDP, 80, 44);
+	EXPECT_PAGED(PARSED, UDP, 80, 56);
+	EXPECT_PAGED(PARSED, UDP, 80, 82);
+}
+
+/* What is in pages is copied, and only that. */
+TEST_F(portable, read_paged)
+{
+	static const struct {
+		__u32 off;
+		__u32 len;
+		bool found;
+		bool copied;
+	} cases[] = {
+		{ 0, 1, true, false },
+		{ 19, 1, true, false },
+		{ 12, 8, true, false },
+		{ 13, 8, true, true },
+		{ 20, 8, true, true },
+		{ 4000, 40, true, true },
+		{ PAGED_SIZE - 40, 40, true, true },
+		{ PAGED_SIZE - 39, 40, false, false },
+		{ PAGED_SIZE, 1, false, false },
+		{ 0x8000, 1, false, false },
+	};
+	size_t i;
+	int link;
+
+	start_ipv4(&self->run.packet, 0, 0);
+	finish(&self->run.packet, UDP, PAGED_SIZE - 20);
+	for (i = 28; i < PAGED_SIZE; i++)
+		self->run.packet.data[i] = i % 163;
+	set_checksum(&self->run.packet);
+	link = attach(&self->run, "read_at");
+	ASSERT_LE(0, link);
+	for (i = 0; i < ARRAY_SIZE(cases); i++) {
+		memset(self->run.io, 0x5a, sizeof(*self->run.io));
+		self->run.io->runs = 0;
+		self->run.io->off = cases[i].off;
+		self->run.io->len = cases[i].len;
+		ASSERT_EQ(0, send_paged(&self->run.packet, 20));
+		ASSERT_EQ(1, self->run.io->runs);
+		EXPECT_EQ(20, self->run.io->linear);
+		EXPECT_EQ(cases[i].found, self->run.io->found);
+		if (!cases[i].found)
+			continue;
+		EXPECT_EQ(cases[i].copied, self->run.io->copied);
+		EXPECT_EQ(0, memcmp(self->run.packet.data + cases[i].off,
+				    self->run.io->bytes, cases[i].len));
+	}
+	close(link);
+}
+
+/* On our kernel it must be there, and without it the program loads all the same. */
+NF_TEST_F(portable, function_of_the_kernel)
+{
+	start_ipv4(&self->run.packet, 0, IP_MF);
+	finish(&self->run.packet, UDP, 16);
+	ASSERT_EQ(NF_ACCEPT, test_run(&self->run, "frag_info"));
+	EXPECT_EQ(1, self->run.io->runs);
+	if (!nf_btf_has_func("bpf_nf_frag_info")) {
+		EXPECT_EQ(-EOPNOTSUPP, self->run.io->result);
+		EXPECT_EQ(1, self->run.io->frag_pieces);
+		NF_LACKS(return, "bpf_nf_frag_info()");
+	}
+	EXPECT_EQ(0, self->run.io->result);
+	EXPECT_EQ(4 /* BPF_NF_FRAG_IS_FRAGMENT */, self->run.io->frag_flags);
+	EXPECT_EQ(0, self->run.io->frag_pieces);
+}
+
+NF_TEST_F(portable, function_of_a_module)
+{
+	ASSERT_EQ(NF_ACCEPT, test_run(&self->run, "ct_state"));
+	EXPECT_EQ(1, self->run.io->runs);
+	if (access("/sys/kernel/btf/nf_bpf_kfunc", F_OK) || nf_without("conntrack")) {
+		EXPECT_EQ(-EOPNOTSUPP, self->run.io->result);
+		if (!nf_without("conntrack"))
+			NF_LACKS(return, "the module nf_bpf_kfunc");
+		return;
+	}
+	EXPECT_EQ(0, self->run.io->result);
+	EXPECT_EQ(1 /* BPF_NF_CT_INVALID */, self->run.io->ct_state);
+}
+
+NF_TEST_F(portable, mark_and_priority)
+{
+	ASSERT_EQ(NF_ACCEPT, test_run(&self->run, "mark"));
+	EXPECT_EQ(1, self->run.io->runs);
+	EXPECT_EQ(0, self->run.io->mark_before);
+	if (nf_btf_offset("bpf_nf_ctx", "mark") < 0) {
+		EXPECT_EQ(-EOPNOTSUPP, self->run.io->result);
+		EXPECT_EQ(0, self->run.io->mark_after);
+		NF_LACKS(return, "a mark that programs can set");
+	}
+	EXPECT_EQ(0, self->run.io->result);
+	EXPECT_EQ(0x11223344, self->run.io->mark_after);
+	EXPECT_EQ(0x55667788, self->run.io->priority);
+}
+
+TEST_HARNESS_MAIN

@@ -1,0 +1,373 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# The examples of Documentation/bpf/prog_netfilter_kfuncs.rst, as they are printed
+# there: compiled, loaded and attached to the router. And <bpf/bpf_netfilter.h>,
+# which declares the same functions once more.
+
+source "$(dirname "$0")/../lib.sh"
+needs_kfunc
+needs clang conntrack nft rst2man
+
+DOC=$SELFTESTS_SRC/../Documentation/bpf/prog_netfilter_kfuncs.rst
+PROTOTYPES=$SELFTESTS_SRC/../include/net/netfilter/nf_bpf_kfunc.h
+UAPI=$SELFTESTS_SRC/../include/uapi/linux/bpf_nf.h
+HEADER=$SELFTESTS_SRC/../tools/lib/bpf/bpf_netfilter.h
+MODULE=nf_bpf_kfunc
+TRANSLATED=8080		# the port of the NAT example
+OBJECTS=(pieces)	# of the examples
+
+setup()
+{
+	local object
+
+	router_up
+	load_policy
+	example '#include "vmlinux.h"' > "$WORK/stateful.bpf.c"
+	pieces > "$WORK/pieces.bpf.c"
+	without conntrack || OBJECTS+=(stateful)
+	for object in "${OBJECTS[@]}"; do
+		compile "$object"
+	done
+	load_examples
+}
+
+load_examples()
+{
+	local object
+
+	for object in "${OBJECTS[@]}"; do
+		nf_prog load "$WORK/$object.bpf.o" "$PINS/$object"
+	done
+}
+
+# The literal block that has TEXT in it: what is indented more than the line before.
+example()
+{
+	awk -v text="$1" '
+	{ match($0, /^ */) }
+	NF && RLENGTH <= outer { if (index(block, text)) printf "%s", block; block = ""; on = 0 }
+	on && NF && !inner { inner = RLENGTH }
+	on { block = block substr($0, inner + 1) "\n" }
+	NF && !on { outer = RLENGTH; inner = 0; on = /::$/ }' "$DOC" | grep '' ||
+		fail "$DOC: no example with $1" >&2
+}
+
+# What the shell is told there to feed to nft.
+rules()
+{
+	example "$1" | sed -n "/<<'EOF'/,/^ *EOF/p" |
+		sed "1d; \$d; s/^\( *table\) inet/\1 $NFT_INET/"
+}
+
+# compile NAME [DIR]: with DIR/vmlinux.h.
+compile()
+{
+	clang -O2 -g -Wall -Werror -Wno-unused -target bpf -mcpu=v3 \
+		-I "${2:-$BUILD/$BASE}" -I "$BUILD/tools/include" \
+		-c "$WORK/$1.bpf.c" -o "$WORK/$1.bpf.o"
+}
+
+# piece NAME TEXT [BEFORE]: the example is part of a program; this is the rest, with
+# what goes before it.
+piece()
+{
+	local text
+
+	# In the document below, nobody would see it fail.
+	text=$(example "$2")
+	cat <<-EOC
+	SEC("netfilter")
+	int $1(struct bpf_nf_ctx *ctx)
+	{
+		struct bpf_sock_tuple tuple = { .ipv4 = {
+			.saddr = bpf_htonl(0xc0000202), .sport = bpf_htons(1234),
+			.daddr = bpf_htonl(0xc6336402), .dport = bpf_htons(5678),
+		} };
+		struct bpf_nf_ct_opts opts = {
+			.netns_id = -1, .l4proto = IPPROTO_UDP,
+		};
+		struct bpf_nf_ct_info info = {};
+		struct nf_conn___init *init;
+		struct nf_conn *ct;
+		__u32 mark;
+
+		${3-}
+		{
+			$text
+		}
+		return 1;
+	}
+	EOC
+}
+
+pieces()
+{
+	cat <<-'EOC'
+	#include "vmlinux.h"
+	#include <bpf/bpf_endian.h>
+	#include <bpf/bpf_helpers.h>
+
+	#define NF_DROP 0
+
+	char _license[] SEC("license") = "GPL";
+	void bpf_ct_release(struct nf_conn *ct) __ksym;
+	struct nf_conn *bpf_ct_insert_entry(struct nf_conn___init *ct) __ksym;
+	void bpf_ct_set_timeout(struct nf_conn___init *ct, __u32 timeout) __ksym;
+	int bpf_ct_change_timeout(struct nf_conn *ct, __u32 timeout) __ksym;
+	EOC
+	# As the kernel has them.
+	sed -n '/bpf_nf_ct_get(/,/^#endif/{ /^#endif/d; s/);/) __ksym;/; p }' "$PROTOTYPES"
+	piece reject "bpf_nf_reject(ctx,"
+	! without conntrack || return 0
+	piece entry "ct = bpf_nf_ct_get(ctx);"
+	piece labels "bpf_nf_ct_set_labels(ctx,"
+	piece lookup "ct = bpf_nf_ct_lookup("
+	piece alloc "init = bpf_nf_ct_alloc("
+	piece nat "bpf_nf_ct_set_nat(ctx," "bpf_nf_ct_info(ctx, &info, sizeof(info));"
+}
+
+# Tests before this one have loaded it, and may have programs that still go away.
+unload()
+{
+	! grep -q "^$MODULE " /proc/modules || wait_for rmmod "$MODULE"
+}
+
+# What libbpf says of the printed program, and that the command it names helps.
+check_not_loaded()
+{
+	local object=${OBJECTS[-1]}
+
+	nf_prog clean "$PINS/links"
+	rm -r "${OBJECTS[@]/#/$PINS/}"
+	unload
+	modinfo "$MODULE" > "$WORK/modinfo"
+	expect_fails "it is in the module $MODULE, which is not loaded: run 'modprobe $MODULE'" \
+		nf_prog load "$WORK/$object.bpf.o" "$PINS/$object"
+	modprobe "$MODULE"
+	load_examples
+	expect_fails "in use" rmmod "$MODULE"
+}
+
+attach_example()
+{
+	attach "$1" inet "${@:2}"
+}
+
+# From here on packets have entries, new ones, and there is a counter.
+conntrack()
+{
+	skip_without conntrack
+	rules "table inet t" | nft_router -f -
+	nft_router -f - <<-EOC
+	table $NFT_INET seen {
+		chain c {
+			type filter hook postrouting priority 20;
+			$1 counter
+		}
+	}
+	EOC
+	nf_prog exec "$NS_ROUTER" conntrack -F
+}
+
+# As printed the device has no index, and nothing is inside.
+check_stateful()
+{
+	local family=$1 client=CLIENT_IP$1 index
+
+	conntrack "ct state new"
+	flow "$family" udp 9999 send
+	expect_outcome "delivered *"
+	attach_example stateful/stateful forward 0
+	flow "$family" udp 9998 send
+	expect_outcome "lost"
+	expect_link "$LINK" accepted=0 dropped=1
+	detach_all
+
+	index=$(ip -n "$NS_ROUTER" -o link show dev "$ROUTER_LEFT_DEV")
+	sed "s/^\(const .* inside\);/\1 = ${index%%:*};/" "$WORK/stateful.bpf.c" \
+		> "$WORK/inside.bpf.c"
+	compile inside
+	[[ -e $PINS/inside ]] || nf_prog load "$WORK/inside.bpf.o" "$PINS/inside"
+	attach_example inside/stateful forward 0
+	flow "$family" udp 9997 send reply
+	expect_outcome "delivered *, delivered *"
+	expect_link "$LINK" accepted=2 dropped=0
+	! in_ns "$NS_SERVER" ping -c 1 -W 1 "${!client}" || fail "let in from outside"
+	expect_link "$LINK" accepted=2 dropped=1
+}
+
+# check_effect NAME MATCH: the example passes packets and does what nft can see.
+check_effect()
+{
+	conntrack "$2"
+	flow 4 udp 9999 send
+	expect_outcome "delivered *"
+	expect_nft_counter "$NFT_INET seen c" 0
+	attach_example "pieces/$1" forward 0
+	flow 4 udp 9996 send
+	expect_outcome "delivered *"
+	expect_nft_counter "$NFT_INET seen c" 1
+}
+
+check_passes()
+{
+	conntrack "udp dport 9999"
+	attach_example "pieces/$1" forward 0
+	flow 4 udp 9999 send reply
+	expect_outcome "delivered *, delivered *"
+	expect_link "$LINK" accepted=2 dropped=0
+}
+
+# To the server, by an address that is nobody's.
+test_nat()
+{
+	local FLOW_TO_ADDRESS=203.0.113.7 FLOW_LISTEN=$TRANSLATED
+
+	conntrack "udp dport $TRANSLATED"
+	rules "table inet n" | nft_router -f -
+	flow 4 udp 9999 send
+	expect_outcome "icmp *"
+	attach_example pieces/nat prerouting -150
+	flow 4 udp 9998 send reply
+	expect_outcome "delivered *, delivered *"
+	expect_nft_counter "$NFT_INET seen c" 1
+}
+
+check_reject()
+{
+	local server=SERVER_IP$1
+
+	expect_match "ping" "*1 received*" \
+		"$(in_ns "$NS_CLIENT" ping -c 1 -W 5 "${!server}")"
+	attach_example pieces/reject forward 0
+	expect_fails "$2" in_ns "$NS_CLIENT" ping -c 1 -W 5 "${!server}"
+	expect_link "$LINK" dropped=1
+}
+
+header_calls()
+{
+	cat <<-'EOC'
+	#include "vmlinux.h"
+	#include <bpf/bpf_helpers.h>
+	#include <bpf/bpf_netfilter.h>
+
+	char LICENSE[] SEC("license") = "GPL";
+	void bpf_ct_release(struct nf_conn *ct) __ksym;
+	struct nf_conn *bpf_ct_insert_entry(struct nf_conn___init *ct) __ksym;
+
+	SEC("netfilter")
+	int calls(struct bpf_nf_ctx *ctx)
+	{
+		struct bpf_nf_ct_opts opts = { .netns_id = -1, .l4proto = IPPROTO_UDP };
+		struct bpf_sock_tuple tuple = {};
+		struct bpf_nf_ct_labels labels = {};
+		struct bpf_nf_ct_info info = {};
+		struct bpf_nf_frag_info frag = {};
+		union bpf_nf_addr addr = {};
+		struct nf_conn___init *init;
+		struct nf_conn *ct;
+
+		bpf_nf_frag_info(ctx, &frag, sizeof(frag));
+		bpf_nf_ct_info(ctx, &info, sizeof(info));
+		bpf_nf_ct_set_mark(ctx, 1, 1);
+		bpf_nf_ct_get_labels(ctx, &labels, sizeof(labels));
+		bpf_nf_ct_set_labels(ctx, &labels, sizeof(labels), &labels, sizeof(labels));
+		bpf_nf_ct_set_nat(ctx, &addr, 0, BPF_NF_NAT_DST);
+		ct = bpf_nf_ct_get(ctx);
+		if (ct)
+			bpf_ct_release(ct);
+		ct = bpf_nf_ct_lookup(ctx, &tuple, sizeof(tuple.ipv4), &opts, sizeof(opts));
+		if (ct)
+			bpf_ct_release(ct);
+		init = bpf_nf_ct_alloc(ctx, &tuple, sizeof(tuple.ipv4), &opts, sizeof(opts));
+		if (init) {
+			ct = bpf_ct_insert_entry(init);
+			if (ct)
+				bpf_ct_release(ct);
+		}
+		bpf_nf_reject(ctx, BPF_NF_REJECT_ICMPX, BPF_NF_REJECT_NO_ROUTE);
+		return NF_ACCEPT;
+	}
+	EOC
+}
+
+# The header's types and prototypes are the kernel's, whichever vmlinux.h there is.
+check_header()
+{
+	local name=header_$1 function
+
+	skip_without conntrack
+	header_calls > "$WORK/$name.bpf.c"
+	while read -r function; do
+		grep -q "$function(ctx" "$WORK/$name.bpf.c" ||
+			fail "$function: not called"
+	done < <(sed -n 's/^#define \(bpf_nf_[a-z_]*\)[[:space:]]*\1___nf$/\1/p' \
+		"$BUILD/tools/include/bpf/bpf_netfilter.h" |
+		grep -v -e '_labels$' -e '_opts$'; echo bpf_nf_ct_get_labels;
+		echo bpf_nf_ct_set_labels)
+	compile "$name" "$2"
+	nf_prog load "$WORK/$name.bpf.o" "$PINS/$name"
+}
+
+# The prototypes of a header, one a line.
+prototypes()
+{
+	local prototype='[a-z_ *]*bpf_nf_\w+\(struct bpf_nf_ctx [^)]*\)'
+
+	tr -s '\n\t ' ' ' < "$1" | sed 's/[;}]/&\n/g' |
+		sed -nE "s:^ *(.*/ )?(extern )?($prototype).*;$:\3:p" |
+		sed 's/__u32/u32/g; s/nf_inet_addr/bpf_nf_addr/' |
+		sed 's/nf_nat_manip_type/bpf_nf_nat_manip/' |
+		grep -v -e bpf_nf_frag_info -e __always_inline | sort
+}
+
+# It has other names for two types, and a function that is not the module's.
+test_header_prototypes()
+{
+	expect_eq "number of functions" 9 "$(prototypes "$PROTOTYPES" | wc -l)"
+	expect_eq "prototypes" "$(prototypes "$PROTOTYPES")" "$(prototypes "$HEADER")"
+}
+
+# The numbers of a header, be they of enums or macros.
+numbers()
+{
+	local name='BPF_NF_(CT|FRAG|REJECT)_[A-Z_]*' number='1U << [0-9]|[0-9]*'
+
+	sed -nE "s/^(#define)?\s*($name)[ \t=]*\(?($number)\)?,?$/\2 \4/p" "$1" | sort
+}
+
+test_header_types()
+{
+	local name
+
+	for name in frag_info ct_info ct_labels ct_opts; do
+		expect_match "$name" "*__[us]*;*" \
+			"$(sed -n "/^struct bpf_nf_$name {/,/^}/p" "$UAPI")"
+		expect_eq "$name" "$(sed -n "/^struct bpf_nf_$name {/,/^}/p" "$UAPI")" \
+			"$(sed -n "/^struct bpf_nf_$name {/,/^}/p" "$HEADER")"
+	done
+	expect_match "numbers" "*BPF_NF_CT_UNTRACKED 1U << 6*" "$(numbers "$UAPI")"
+	expect_eq "numbers" "$(numbers "$UAPI")" "$(numbers "$HEADER")"
+}
+
+test_text_is_valid()
+{
+	rst2man --exit-status=2 "$DOC" > "$WORK/man"
+}
+
+# First, while there are few programs to take away.
+add_test "module_not_loaded" check_not_loaded
+for family in 4 6; do
+	add_test "stateful_ipv$family" check_stateful $family
+done
+add_test "entry" check_effect entry "ct mark 7"
+add_test "labels" check_effect labels "ct label 3"
+add_test "lookup" check_passes lookup
+add_test "alloc" check_passes alloc
+add_test "reject_ipv4" check_reject 4 "Packet filtered"
+add_test "reject_ipv6" check_reject 6 "Administratively prohibited"
+add_test "header" check_header own "$BUILD/$BASE"
+add_test "header_mainline" check_header mainline "$SELFTESTS/mainline"
+
+run_tests

@@ -1,0 +1,78 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# The examples of prog_netfilter_packet.rst, as they are written there: compiled,
+# loaded and attached to the router, which goes on forwarding.
+
+source "$(dirname "$0")/../lib.sh"
+needs clang
+
+DOC=$SELFTESTS_SRC/../Documentation/bpf/prog_netfilter_packet.rst
+
+setup()
+{
+	router_up
+	load_packet
+}
+
+examples()
+{
+	sed -n 's/^   int \([a-z_]*\)(struct bpf_nf_ctx \*ctx)$/\1/p' "$DOC"
+}
+
+# The code block with the function $1.
+example()
+{
+	awk -v name="int $1(" '
+	/^\.\. code-block:: c$/ { if (index(block, name)) printf "%s", block; block = ""; on = 1; next }
+	on && /^   :/ { next }
+	on && /^[^ ]/ { on = 0 }
+	on { sub(/^   /, ""); block = block $0 "\n" }
+	END { if (index(block, name)) printf "%s", block }' "$DOC"
+}
+
+check_example()
+{
+	local name=$1 family
+
+	{
+		cat <<-'EOF'
+		#include "vmlinux.h"
+		#include <bpf/bpf_endian.h>
+		#include <bpf/bpf_helpers.h>
+		#define NF_DROP   0
+		#define NF_ACCEPT 1
+		char _license[] SEC("license") = "GPL";
+		EOF
+		example "$name"
+	} > "$WORK/$name.bpf.c"
+	grep -q "int $name" "$WORK/$name.bpf.c" || fail "not found: $name"
+	clang -O2 -g -target bpf -mcpu=v3 -Wall -Werror -I"$BUILD/$BASE" \
+		-I"$BUILD/tools/include" -c "$WORK/$name.bpf.c" -o "$WORK/$name.bpf.o"
+	nf_prog load "$WORK/$name.bpf.o" "$PINS/doc-$name"
+	attach "doc-$name/$name" ip prerouting 0 defrag
+	probe 4 client-server -z 1400,480,8,912
+	expect_delivered "2792 intact"
+	expect_link "$LINK" accepted=2 dropped=0
+}
+
+# What the examples are there to drop.
+test_too_many_pieces()
+{
+	check_example few_pieces
+	probe 4 client-server -z 8,8,8,8,8
+	expect_delivered ""
+	expect_link "$LINK" accepted=3 dropped=1
+}
+
+# A change of their form must not leave out any.
+test_every_block_is_an_example()
+{
+	expect_eq "examples" "$(grep -c '^\.\. code-block:: c$' "$DOC")" "$(examples | wc -l)"
+}
+
+for name in $(examples); do
+	[[ $name == few_pieces ]] || add_test "$name" check_example "$name"
+done
+
+run_tests

@@ -1,0 +1,58 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# The example of Documentation/bpf/prog_netfilter_topologies.rst, as it is written there:
+# it counts the places that a datagram passes.
+
+source "$(dirname "$0")/../lib.sh"
+needs clang jq bpftool
+
+DOC=$SELFTESTS_SRC/../Documentation/bpf/prog_netfilter_topologies.rst
+
+setup()
+{
+	router_up
+	load_policy
+}
+
+example()
+{
+	sed -n '/^\.\. code-block:: c$/,/^[^ .]/s/^   //p' "$DOC"
+}
+
+# count_at HOOK: of all devices.
+count_at()
+{
+	bpftool -j map dump pinned "$PINS/doc/places" |
+		jq "[.[].formatted | select(.key.hook == $1).value] | add"
+}
+
+test_count_places()
+{
+	local hook
+
+	{
+		cat <<-'EOF'
+		#include "vmlinux.h"
+		#include <bpf/bpf_helpers.h>
+		#define NF_ACCEPT 1
+		char _license[] SEC("license") = "GPL";
+		EOF
+		example
+	} > "$WORK/doc.bpf.c"
+	clang -O2 -g -target bpf -mcpu=v3 -Wall -Werror -I"$BUILD/$BASE" \
+		-I"$BUILD/tools/include" -c "$WORK/doc.bpf.c" -o "$WORK/doc.bpf.o"
+	nf_prog load "$WORK/doc.bpf.o" "$PINS/doc"
+	for hook in "${HOOKS[@]}"; do
+		attach doc/count_places ip "$hook" 0 defrag
+	done
+	probe 4 client-server -z 1400,480,8,912
+	expect_delivered "2792 intact"
+	# The datagram and the sentinel.
+	expect_eq "packets at PRE_ROUTING" 2 "$(count_at 0)"
+	expect_eq "packets at LOCAL_IN" null "$(count_at 1)"
+	expect_eq "packets at FORWARD" 2 "$(count_at 2)"
+	expect_eq "packets at POST_ROUTING" 2 "$(count_at 4)"
+}
+
+run_tests

@@ -1,0 +1,450 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# "bpftool net attach netfilter": every form of it. What was attached is read by
+# another program than bpftool, or seen by what happens to packets.
+
+source "$(dirname "$0")/../lib.sh"
+needs bpftool jq
+
+setup()
+{
+	setup_bpftool
+	ACCEPT_ID=$(nf_prog prog-id "$PINS/accept")
+	DENY_ID=$(nf_prog prog-id "$PINS/deny_port")
+}
+
+check_program()
+{
+	local how=$1 value=$2
+
+	case $how in
+	id) value=$DENY_ID ;;
+	tag) value=$(bpftool -j prog show id "$DENY_ID" | jq -r .tag) ;;
+	pinned) value=$PINS/deny_port ;;
+	esac
+	bpftool net attach netfilter "$how" "$value" "$FAMILY" "${HERE[@]}" netns "$NS_ROUTER"
+	expect_program "$(here_pin)" deny_port
+}
+
+# The program decides about packets once the command is done.
+test_policy_outlives_the_command()
+{
+	probe 4 client-server
+	expect_delivered "92 intact"
+	bpftool net attach netfilter pinned "$PINS/deny_port" "$FAMILY" "${HERE[@]}" \
+		netns "$NS_ROUTER"
+	probe 4 client-server
+	expect_delivered ""
+	probe 4 client-server -p 53
+	expect_delivered "92 intact"
+	expect_stats packets=2 dropped=1
+}
+
+check_family()
+{
+	local family=$1 pf=$2
+
+	needs_family "$family"
+	bpftool net attach netfilter id "$ACCEPT_ID" "$family" hook forward priority 7 \
+		netns "$NS_ROUTER"
+	expect_link "$(here_pin "$family")" "pf=$pf" hooknum=2 priority=7 flags=0
+}
+
+test_default_family_is_inet()
+{
+	needs_family inet
+	bpftool net attach netfilter id "$ACCEPT_ID" hook forward priority 7 \
+		netns "$NS_ROUTER"
+	expect_link "$(here_pin inet)" pf=1
+}
+
+test_default_priority_is_filter()
+{
+	bpftool net attach netfilter id "$ACCEPT_ID" "$FAMILY" hook forward \
+		netns "$NS_ROUTER"
+	expect_link "$(here_pin "$FAMILY" 0)" priority=0
+}
+
+check_hook()
+{
+	local text=$1 number=$2
+
+	attach_at hook "$text"
+	expect_link "$PINS/links/here" "hooknum=$number"
+}
+
+# attach_at ARG...: with a pin of a known name.
+attach_at()
+{
+	bpftool net attach netfilter id "$ACCEPT_ID" "$FAMILY" "$@" \
+		netns "$NS_ROUTER" pin "$PINS/links/here"
+}
+
+# check_priority NUMBER WORD...
+check_priority()
+{
+	local number=$1
+
+	shift
+	attach_at hook output priority "$@"
+	expect_link "$PINS/links/here" "priority=$number"
+}
+
+test_defrag()
+{
+	attach_here defrag
+	expect_link "$(here_pin)" flags=1
+	probe 4 client-server -z 1400,480,912 -o 2,1,0
+	expect_stats packets=1 fragments=0
+}
+
+test_without_defrag()
+{
+	attach_here
+	expect_link "$(here_pin)" flags=0
+	probe 4 client-server -z 1400,480,912 -o 2,1,0
+	expect_stats packets=3 fragments=3
+}
+
+test_strict()
+{
+	needs_own BPF_F_NETFILTER_DEFRAG_STRICT
+	attach_here strict
+	expect_link "$(here_pin)" flags=65537
+}
+
+test_defrag_and_strict()
+{
+	needs_own BPF_F_NETFILTER_DEFRAG_STRICT
+	attach_here strict defrag
+	expect_link "$(here_pin)" flags=65537
+}
+
+# attach_drop ARG...: next to what attach_here attached.
+attach_drop()
+{
+	bpftool net attach netfilter pinned "$PINS/drop" "$FAMILY" hook forward \
+		netns "$NS_ROUTER" "$@"
+}
+
+# What comes first is told by whether the packet gets to both.
+test_before()
+{
+	needs_own BPF_F_NETFILTER_BEFORE
+	attach_here
+	attach_drop before link "$(link_id "$(here_pin)")"
+	expect_link "$(here_pin "$FAMILY" 6)" priority=6 flags=0
+	expect_program "$(here_pin "$FAMILY" 6)" drop
+	probe 4 client-server
+	expect_delivered ""
+	expect_stats packets=1 dropped=1
+}
+
+test_after()
+{
+	needs_own BPF_F_NETFILTER_AFTER
+	attach_here
+	attach_drop after link "$(link_id "$(here_pin)")"
+	expect_link "$(here_pin "$FAMILY" 8)" priority=8 flags=0
+	expect_program "$(here_pin "$FAMILY" 8)" drop
+	probe 4 client-server
+	expect_delivered ""
+	expect_stats packets=2 dropped=1
+}
+
+# The new place is one to be next to, like any other.
+test_before_one_after_another()
+{
+	local priority
+
+	needs_own BPF_F_NETFILTER_BEFORE
+	attach_here
+	for priority in 7 6 5; do
+		attach_drop before link "$(link_id "$(here_pin "$FAMILY" "$priority")")"
+	done
+	expect_link "$(here_pin "$FAMILY" 4)" priority=4
+}
+
+test_before_with_pin_and_flags()
+{
+	needs_own BPF_F_NETFILTER_BEFORE
+	attach_here
+	attach_drop before link "$(link_id "$(here_pin)")" strict pin "$PINS/links/mine"
+	expect_link "$PINS/links/mine" priority=6 flags=65537
+	[[ ! -e $(here_pin "$FAMILY" 6) ]] || fail "the default pin is there too"
+}
+
+test_after_in_short()
+{
+	needs_own BPF_F_NETFILTER_AFTER
+	attach_here
+	attach_drop af li "$(link_id "$(here_pin)")"
+	expect_link "$(here_pin "$FAMILY" 8)" priority=8
+}
+
+# A link of both families is met by one of each.
+test_after_a_link_of_both_families()
+{
+	needs_own BPF_F_NETFILTER_AFTER
+	attach_here
+	bpftool net attach netfilter pinned "$PINS/drop" ip6 hook forward \
+		after link "$(link_id "$(here_pin)")" netns "$NS_ROUTER"
+	expect_link "$(here_pin ip6 8)" priority=8 pf=10
+}
+
+test_before_json()
+{
+	local output
+
+	needs_own BPF_F_NETFILTER_BEFORE
+	attach_here
+	output=$(bpftool -j net attach netfilter pinned "$PINS/drop" "$FAMILY" hook forward \
+		before link "$(link_id "$(here_pin)")" netns "$NS_ROUTER")
+	expect_json "$output" '.priority == 6 and .priority_name == "filter + 6"' \
+		'.flags == 0 and .flag_names == []' \
+		".pinned == [\"$(here_pin "$FAMILY" 6)\"]"
+}
+
+# It does not follow the one that it was put next to.
+test_before_stays()
+{
+	needs_own BPF_F_NETFILTER_BEFORE
+	attach_here
+	attach_drop before link "$(link_id "$(here_pin)")"
+	bpftool net detach netfilter "$FAMILY" "${HERE[@]}" netns "$NS_ROUTER"
+	expect_link "$(here_pin "$FAMILY" 6)" priority=6 "netns=$ROUTER_INO"
+}
+
+test_before_default_pin_of_a_detached_link()
+{
+	needs_own BPF_F_NETFILTER_BEFORE
+	attach_here
+	attach_drop priority 6
+	nf_prog detach "$(here_pin "$FAMILY" 6)"
+	attach_drop before link "$(link_id "$(here_pin)")"
+	expect_link "$(here_pin "$FAMILY" 6)" "netns=$ROUTER_INO"
+}
+
+expect_in_router()
+{
+	expect_program "$(here_pin)" accept
+	probe 4 client-server
+	expect_stats packets=1
+}
+
+test_netns_by_name()
+{
+	attach_here
+	expect_in_router
+}
+
+test_netns_by_path()
+{
+	bpftool net attach netfilter id "$ACCEPT_ID" "$FAMILY" "${HERE[@]}" \
+		netns "/run/netns/$NS_ROUTER"
+	expect_in_router
+}
+
+test_netns_by_process()
+{
+	"$HELPERS/nf_prog" exec "$NS_ROUTER" sleep 60 &
+	HELD=$!
+	wait_for test "/proc/$HELD/ns/net" -ef "/run/netns/$NS_ROUTER"
+	bpftool net attach netfilter id "$ACCEPT_ID" "$FAMILY" "${HERE[@]}" netns "$HELD"
+	kill "$HELD"
+	expect_in_router
+}
+
+test_own_netns()
+{
+	nf_prog exec "$NS_ROUTER" "$(type -P bpftool)" net attach netfilter \
+		id "$ACCEPT_ID" "$FAMILY" "${HERE[@]}"
+	expect_in_router
+}
+
+test_pin_of_choice()
+{
+	attach_here pin "$PINS/links/mine"
+	expect_program "$PINS/links/mine" accept
+	[[ ! -e $(here_pin) ]] || fail "the default pin is there too"
+}
+
+test_any_order_of_keywords()
+{
+	bpftool net attach netfilter id "$ACCEPT_ID" pin "$PINS/links/here" defrag \
+		netns "$NS_ROUTER" priority 9 "$FAMILY" hook input
+	expect_link "$PINS/links/here" hooknum=1 priority=9 flags=1
+}
+
+test_short_keywords()
+{
+	bpftool net attach netfilter id "$ACCEPT_ID" "$FAMILY" ho fo pr 7 de ne "$NS_ROUTER"
+	expect_link "$(here_pin)" hooknum=2 priority=7 flags=1
+}
+
+test_plain_prints_nothing()
+{
+	expect_eq "output" "" "$(attach_here 2>&1)"
+}
+
+check_json()
+{
+	local option=$1 output
+
+	output=$(bpftool "$option" net attach netfilter id "$ACCEPT_ID" "$FAMILY" \
+		hook forward priority filter+7 defrag netns "$NS_ROUTER" | cat)
+	expect_json "$output" \
+		".prog_id == $ACCEPT_ID" \
+		".link_id == $(nf_prog info "$(here_pin)" | sed -n 's/^id=//p')" \
+		".pf_name == \"$FAMILY\"" \
+		'.hook == 2 and .hook_name == "forward"' \
+		'.priority == 7 and .priority_name == "filter + 7"' \
+		'.flags == 1 and .flag_names == ["defrag"]' \
+		".netns_ino == $ROUTER_INO" \
+		".pinned == [\"$(here_pin)\"]"
+}
+
+# It takes CAP_SYS_ADMIN to list links: not to attach, and to print that one.
+test_json_without_cap_sys_admin()
+{
+	local output
+
+	output=$(without_admin "$(type -P bpftool)" -j net attach netfilter \
+		pinned "$PINS/accept" "$FAMILY" "${HERE[@]}")
+	expect_json "$output" '.hook_name == "forward"' '.priority == 7' \
+		".netns_ino == $ROUTER_INO" ".pinned == [\"$(here_pin)\"]"
+	expect_in_router
+}
+
+needs_update()
+{
+	nf_prog update "$1" "$PINS/accept" 2>/dev/null || lacks "BPF_LINK_UPDATE"
+}
+
+test_overwrite()
+{
+	local id
+
+	attach_here
+	needs_update "$(here_pin)"
+	id=$(nf_prog info "$(here_pin)" | grep '^id=')
+	bpftool net attach netfilter pinned "$PINS/drop" "$FAMILY" "${HERE[@]}" \
+		netns "$NS_ROUTER" overwrite
+	expect_program "$(here_pin)" drop
+	expect_link "$(here_pin)" "$id"
+	probe 4 client-server
+	expect_delivered ""
+	expect_stats packets=1 dropped=1
+}
+
+# A link that is pinned elsewhere is found by its place.
+test_overwrite_of_another_pin()
+{
+	attach_here pin "$PINS/links/mine"
+	needs_update "$PINS/links/mine"
+	bpftool net attach netfilter pinned "$PINS/drop" "$FAMILY" "${HERE[@]}" \
+		netns "$NS_ROUTER" overwrite
+	expect_program "$PINS/links/mine" drop
+}
+
+test_overwrite_adds_the_pin()
+{
+	attach_here
+	needs_update "$(here_pin)"
+	bpftool net attach netfilter pinned "$PINS/drop" "$FAMILY" "${HERE[@]}" \
+		netns "$NS_ROUTER" pin "$PINS/links/mine" overwrite
+	expect_program "$(here_pin)" drop
+	expect_program "$PINS/links/mine" drop
+}
+
+# Its process holds it for another program, and may end before this one is to.
+test_overwrite_of_an_unpinned_link()
+{
+	needs_own BPF_NF_LINK_UPDATE
+	hold accept "$FAMILY" forward 7
+	bpftool net attach netfilter pinned "$PINS/drop" "$FAMILY" "${HERE[@]}" \
+		netns "$NS_ROUTER" overwrite
+	kill "$HELD"
+	wait "$HELD" || :
+	expect_program "$(here_pin)" drop
+	probe 4 client-server
+	expect_delivered ""
+	expect_stats packets=1 dropped=1
+}
+
+test_overwrite_in_another_netns()
+{
+	local pin=$PINS/links/server
+	local there=("$FAMILY" "${HERE[@]}" netns "$NS_SERVER" pin "$pin")
+
+	bpftool net attach netfilter pinned "$PINS/accept" "${there[@]}"
+	needs_update "$pin"
+	expect_fails " in netns $NS_SERVER" bpftool net attach netfilter pinned "$PINS/drop" \
+		"$FAMILY" "${HERE[@]}" netns "$NS_ROUTER" pin "$pin" overwrite
+	expect_program "$pin" accept
+	bpftool net attach netfilter pinned "$PINS/drop" "${there[@]}" overwrite
+	expect_program "$pin" drop
+}
+
+test_overwrite_of_nothing_attaches()
+{
+	attach_here overwrite
+	expect_in_router
+}
+
+test_overwrite_json()
+{
+	local output
+
+	attach_here
+	needs_update "$(here_pin)"
+	output=$(bpftool -j net attach netfilter pinned "$PINS/drop" "$FAMILY" \
+		"${HERE[@]}" netns "$NS_ROUTER" overwrite)
+	expect_json "$output" ".prog_id == $(nf_prog prog-id "$PINS/drop")" \
+		".pinned == [\"$(here_pin)\"]"
+}
+
+# The pin of a namespace that is gone, whose inode may come back.
+test_default_pin_of_a_detached_link()
+{
+	attach_here
+	needs_update "$(here_pin)"
+	nf_prog detach "$(here_pin)"
+	attach_here
+	expect_in_router
+}
+
+for how in id name tag pinned; do
+	add_test "program_by_$how" check_program $how deny_port
+done
+add_test family_inet check_family inet 1
+add_test family_ip check_family ip 2
+add_test family_ip6 check_family ip6 10
+for i in "${!HOOKS[@]}"; do
+	add_test "hook_${HOOKS[i]}" check_hook "${HOOKS[i]}" "$i"
+	add_test "hook_$i" check_hook "$i" "$i"
+done
+add_test hook_local_in check_hook local_in 1
+add_test hook_post_routing check_hook post_routing 4
+add_test hook_in_short check_hook pre 0
+add_test priority_number check_priority 42 42
+add_test priority_plus_number check_priority 42 +42
+add_test priority_negative check_priority -42 -42
+add_test priority_raw check_priority -300 raw
+add_test priority_mangle check_priority -150 mangle
+add_test priority_dstnat check_priority -100 dstnat
+add_test priority_filter check_priority 0 filter
+add_test priority_security check_priority 50 security
+add_test priority_srcnat check_priority 100 srcnat
+add_test priority_name_plus check_priority 10 filter+10
+add_test priority_name_minus check_priority -155 mangle-5
+add_test priority_three_words check_priority 10 filter + 10
+add_test priority_two_words check_priority 10 filter +10
+add_test priority_quoted check_priority 90 "srcnat - 10"
+add_test priority_lowest check_priority -2147483647 -2147483647
+add_test priority_highest check_priority 2147483646 2147483646
+add_test json check_json -j
+add_test pretty_json check_json -p
+
+run_tests

@@ -1,0 +1,334 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# "bpftool net show" and "bpftool link show" of netfilter links, plain and JSON.
+
+source "$(dirname "$0")/../lib.sh"
+needs bpftool jq
+
+setup()
+{
+	setup_bpftool
+	ACCEPT_ID=$(nf_prog prog-id "$PINS/accept")
+}
+
+# The object of the link at a priority that only this test uses.
+shown()
+{
+	local priority=$1
+
+	shift
+	bpftool -j net show "$@" | jq -c ".[].netfilter[] | select(.priority == $priority)"
+}
+
+attach_unique()
+{
+	bpftool net attach netfilter pinned "$PINS/accept" "$FAMILY" hook "$1" \
+		priority "$2" netns "$NS_ROUTER" "${@:3}"
+}
+
+test_json()
+{
+	attach_unique forward 30001 defrag
+	expect_json "$(shown 30001)" \
+		".pf_name == \"$FAMILY\"" \
+		'.hook == 2' '.hook_name == "forward"' \
+		'.prio == 30001' '.priority == 30001' 'has("priority_name") | not' \
+		'.flags == 1' '.flag_names == ["defrag"]' \
+		".id == $ACCEPT_ID" ".prog_id == $ACCEPT_ID" '.prog_name == "accept"' \
+		".link_id == $(nf_prog info "$(here_pin "$FAMILY" 30001)" | sed -n 's/^id=//p')" \
+		".netns_ino == $ROUTER_INO" ".netns_name == \"$NS_ROUTER\"" \
+		".pinned == [\"$(here_pin "$FAMILY" 30001)\"]"
+}
+
+test_plain()
+{
+	attach_unique forward 30002 defrag
+	expect_match "the listing" \
+		"*$FAMILY forward prio 30002 flags 0x1 (defrag) prog_id $ACCEPT_ID name accept link_id * netns $NS_ROUTER*pinned $(here_pin "$FAMILY" 30002)*" \
+		"$(bpftool net show)"
+}
+
+# Of one namespace, everything in one array; and the same by the short name.
+test_whole_output_is_json()
+{
+	attach_unique forward 30003
+	expect_json "$(bpftool -j net show)" 'length == 1' '.[0].netfilter | type == "array"'
+	expect_json "$(bpftool -p net list)" '.[0].netfilter | length > 0'
+	expect_json "$(bpftool -j net)" '.[0].netfilter | length > 0'
+}
+
+# expect_priority_name NUMBER NAME
+expect_priority_name()
+{
+	attach_unique output "$1" pin "$PINS/links/here"
+	expect_json "$(bpftool -j net show | jq -c \
+		".[].netfilter[] | select(.pinned == [\"$PINS/links/here\"])")" \
+		".priority == $1" ".priority_name == $2"
+}
+
+test_priority_named()
+{
+	expect_priority_name -150 '"mangle"'
+}
+
+test_priority_named_with_offset()
+{
+	expect_priority_name 53 '"security + 3"'
+}
+
+test_priority_named_with_negative_offset()
+{
+	expect_priority_name -301 '"raw - 1"'
+}
+
+test_priority_without_a_name()
+{
+	expect_priority_name -200 null
+}
+
+test_strict()
+{
+	needs_own BPF_F_NETFILTER_DEFRAG_STRICT
+	attach_unique forward 30018 strict
+	expect_json "$(shown 30018)" '.flags == 65537' '.flag_names == ["defrag", "strict"]'
+	expect_match "the listing" "*prio 30018 flags 0x10001 (defrag, strict) prog_id*" \
+		"$(bpftool net show)"
+}
+
+# attach_deny PRIORITY: and have it drop one packet and accept another.
+attach_deny()
+{
+	bpftool net attach netfilter pinned "$PINS/deny_port" "$FAMILY" hook forward \
+		priority "$1" netns "$NS_ROUTER"
+	probe 4 client-server
+	probe 4 client-server -p 53
+	expect_stats packets=2 dropped=1
+}
+
+# The sentinel of each probe is no packet of the policy, but one of the link.
+COUNTED=('.accepted == 3' '.dropped == 1' '.dropped_fragments == 0')
+
+test_counters()
+{
+	needs_own BPF_NF_LINK_STATS
+	attach_deny 30019
+	expect_json "$(shown 30019)" "${COUNTED[@]}"
+	expect_match "the listing" \
+		"*prio 30019 *"$'\n\t\t'"accepted 3 dropped 1 dropped_fragments 0"$'\n'"*" \
+		"$(bpftool net show)"
+}
+
+test_counters_of_link_show()
+{
+	local pin
+
+	needs_own BPF_NF_LINK_STATS
+	attach_deny 30020
+	pin=$(here_pin "$FAMILY" 30020)
+	expect_json "$(bpftool -j link show pinned "$pin")" "${COUNTED[@]}"
+	expect_match "plain" "*accepted 3 dropped 1 dropped_fragments 0*" \
+		"$(bpftool link show pinned "$pin")"
+}
+
+test_counters_go_on_when_overwritten()
+{
+	needs_own BPF_NF_LINK_STATS
+	attach_deny 30021
+	attach_unique forward 30021 overwrite
+	probe 4 client-server
+	expect_json "$(shown 30021)" '.prog_name == "accept"' '.accepted == 5' '.dropped == 1'
+}
+
+# What conntrack leaves alone is not reassembled.
+test_counter_of_fragments()
+{
+	skip_without conntrack
+	needs_own BPF_NF_LINK_STATS
+	type -P nft >/dev/null || lacks "nft"
+	attach_unique forward 30022 strict
+	probe 4 client-server -z 1400,480,912
+	expect_json "$(shown 30022)" '.accepted == 2' '.dropped_fragments == 0'
+	nft_router 'table ip t { chain c { type filter hook prerouting priority -450; notrack; }; }'
+	probe 4 client-server -z 1400,480,912
+	expect_delivered ""
+	expect_json "$(shown 30022)" '.accepted == 3' '.dropped == 0' '.dropped_fragments == 3'
+	expect_stats packets=1
+}
+
+# Zeroes would look like a program that no packet comes to.
+check_no_counters()
+{
+	attach_deny 30023
+	expect_json "$(shown 30023)" 'has("accepted") | not' 'has("dropped") | not' \
+		'has("dropped_fragments") | not'
+	[[ $(bpftool net show) != *accepted* ]] || fail "counters in plain output"
+}
+
+test_no_flags()
+{
+	attach_unique forward 30004
+	expect_json "$(shown 30004)" '.flags == 0' '.flag_names == []'
+	expect_match "the listing" "* prio 30004 prog_id *" "$(bpftool net show | grep -w 30004)"
+}
+
+test_netns()
+{
+	attach_unique forward 30005
+	bpftool net attach netfilter pinned "$PINS/accept" "$FAMILY" hook forward \
+		priority 30006 netns "$NS_SERVER" pin "$PINS/links/server"
+	expect_json "$(shown 30005 netns "$NS_ROUTER")" '.link_id > 0'
+	expect_eq "the server's, shown of the router" "" "$(shown 30006 netns "$NS_ROUTER")"
+	expect_eq "the router's, shown of the server" "" "$(shown 30005 netns "$NS_SERVER")"
+}
+
+# Told apart without the name of a pin, by the kernel.
+test_netns_of_a_link_without_default_pin()
+{
+	attach_unique forward 30007 pin "$PINS/links/here"
+	nf_prog exec "$NS_ROUTER" "$HELPERS/nf_hooks" ip 2 > /dev/null 2>&1 ||
+		lacks "CONFIG_NETFILTER_NETLINK_HOOK"
+	expect_json "$(shown 30007 netns "$NS_ROUTER")" '.link_id > 0'
+	expect_eq "shown of the server" "" "$(shown 30007 netns "$NS_SERVER")"
+}
+
+# More hooks than one buffer of the kernel's answer.
+test_ordered()
+{
+	local priority
+
+	for priority in 30013 30011 30012; do
+		attach_unique forward "$priority"
+	done
+	expect_eq "order of priorities" "30011 30012 30013" \
+		"$(bpftool -j net show | jq -r '[.[].netfilter[].priority | select(. > 30010 and . < 30020)] | join(" ")')"
+}
+
+test_without_a_pin()
+{
+	hold accept "$FAMILY" forward 30008
+	expect_json "$(shown 30008)" '.pinned == []' ".prog_id == $ACCEPT_ID"
+	kill "$HELD"
+}
+
+test_two_pins()
+{
+	attach_unique forward 30009
+	nf_prog pin "$(here_pin "$FAMILY" 30009)" "$PINS/links/second"
+	expect_json "$(shown 30009)" '.pinned | length == 2' \
+		".pinned | contains([\"$PINS/links/second\"])"
+}
+
+# A pin is at as many places as its file system, however often each is mounted over.
+test_mounted_over()
+{
+	local pin pins
+
+	attach_unique forward 30091
+	pin=$(here_pin "$FAMILY" 30091)
+	mkdir "$WORK/mounted"
+	# shellcheck disable=SC2016 # that shell expands it
+	pins=$(unshare -m sh -c 'mount --bind "$1" "$2"; mount --bind "$1" "$2"; shift 2; exec "$@"' \
+		sh "$BPFFS" "$WORK/mounted" bpftool -j net show |
+		jq -c '.[].netfilter[] | select(.priority == 30091) | .pinned | sort')
+	expect_json "$pins" "length == 2" "index(\"$pin\")" \
+		"index(\"$WORK/mounted${pin#"$BPFFS"}\")"
+}
+
+# Where nothing tells the namespace of a link, the listing of one says so.
+test_untold()
+{
+	local json
+
+	hold accept "$FAMILY" forward 30092
+	json=$(bpftool -j net show netns "$NS_ROUTER")
+	if [[ -n $(shown 30092 netns "$NS_ROUTER") ]]; then
+		expect_json "$json" '.[0] | has("netfilter_untold") | not'
+	else
+		expect_json "$json" '.[0].netfilter_untold > 0'
+		expect_match "the note" "*more link* may be in netns $NS_ROUTER*" \
+			"$(bpftool net show netns "$NS_ROUTER" 2>&1)"
+	fi
+	kill "$HELD"
+}
+
+test_defunct()
+{
+	attach_unique forward 30010
+	if [[ $(shown 30010) != *'"defunct":false'* ]]; then
+		lacks "a way to tell that a link is defunct"
+	fi
+	nf_prog detach "$(here_pin "$FAMILY" 30010)"
+	expect_json "$(shown 30010)" '.defunct == true'
+	expect_match "the listing" "* defunct*" "$(bpftool net show | grep -w 30010)"
+}
+
+# A name of one's own that begins with a number does not tell a network namespace.
+test_pin_with_a_number()
+{
+	local pin=$BPFFS/netfilter/10-allow
+
+	mkdir -p "$BPFFS/netfilter"
+	attach_unique forward 30090 pin "$pin"
+	nf_prog detach "$pin"
+	expect_json "$(shown 30090)" ".pinned == [\"$pin\"]" 'has("netns_ino") | not'
+	rm "$pin"
+}
+
+test_without_cap_sys_admin()
+{
+	expect_fails -s 255 "can't list links" without_admin "$(type -P bpftool)" net show
+	expect_fails -s 255 "it takes CAP_SYS_ADMIN" \
+		without_admin "$(type -P bpftool)" -j net show
+}
+
+test_detached_is_gone()
+{
+	attach_unique forward 30014
+	expect_json "$(shown 30014)" '.link_id > 0'
+	bpftool net detach netfilter "$FAMILY" hook forward priority 30014 netns "$NS_ROUTER"
+	expect_eq "after detach" "" "$(shown 30014)"
+}
+
+test_link_show()
+{
+	local id
+
+	attach_unique input 30015 defrag
+	id=$(shown 30015 | jq .link_id)
+	expect_json "$(bpftool -j link show id "$id")" \
+		'.type == "netfilter"' ".prog_id == $ACCEPT_ID" \
+		".pf_name == \"$FAMILY\"" '.hook_name == "input"' '.priority == 30015' \
+		'.flags == 1'
+	expect_match "plain" "*$FAMILY input prio 30015 flags 0x1 (defrag)*" \
+		"$(bpftool link show id "$id")"
+}
+
+test_link_show_pinned()
+{
+	attach_unique input 30016 pin "$PINS/links/here"
+	expect_json "$(bpftool -j link show pinned "$PINS/links/here")" '.priority == 30016'
+}
+
+test_link_detach()
+{
+	attach_unique forward 30017
+	bpftool link detach pinned "$(here_pin "$FAMILY" 30017)"
+	probe 4 client-server
+	expect_stats packets=0
+}
+
+test_unknown_netns()
+{
+	expect_fails "nonesuch" bpftool net show netns nonesuch
+}
+
+test_help()
+{
+	expect_match "help" "*attach netfilter*detach netfilter*" "$(bpftool net help 2>&1)"
+}
+
+grep -qa BPF_NF_LINK_STATS /sys/kernel/btf/vmlinux ||
+	add_test no_counters_where_nothing_counts check_no_counters
+
+run_tests

@@ -1,0 +1,309 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# run.sh itself: what it counts, and that no broken test passes for a good one.
+
+source "$(dirname "$0")/../lib.sh"
+
+# fake NAME: a test file from standard input, group/NAME in a tree of its own.
+fake()
+{
+	FAKE=$WORK/fake
+	GROUP=$FAKE/group
+	rm -rf "$FAKE"
+	mkdir -p "$GROUP"
+	cp "$SELFTESTS_SRC/run.sh" "$FAKE"
+	{
+		echo '#!/bin/bash'
+		cat
+	} > "$GROUP/$1.sh"
+	chmod +x "$GROUP/$1.sh"
+}
+
+# expect_run STATUS LAST_LINE [TEXT]: of the fake tests, which have LIMIT seconds
+# (300).
+expect_run()
+{
+	local status=0 output
+
+	output=$(TEST_TIMEOUT=${LIMIT:-300} "$FAKE/run.sh" 2>&1) || status=$?
+	expect_eq "last line" "$2" "${output##*$'\n'}"
+	expect_eq "exit status" "$1" "$status"
+	[[ -z ${3-} || $output == *"$3"* ]] || fail "no '$3' in: $output"
+}
+
+test_all_pass()
+{
+	fake good <<-'EOF2'
+	printf '%s\n' "TAP version 13" 1..2 "ok 1 a" "ok 2 - b"
+	EOF2
+	expect_run 0 "2 passed, 0 failed, 0 skipped"
+}
+
+test_one_fails()
+{
+	fake bad <<-'EOF2'
+	printf '%s\n' 1..2 "ok 1 a" "# told you so" "not ok 2 b"
+	exit 1
+	EOF2
+	expect_run 1 "1 passed, 1 failed, 0 skipped" "told you so"
+}
+
+test_last_line_without_an_end()
+{
+	fake bad <<-'EOF2'
+	printf '%s\n' 1..1 "ok 1 a"
+	printf %s "not quite"
+	exit 3
+	EOF2
+	expect_run 1 "1 passed, 1 failed, 0 skipped" "exit status 3"
+}
+
+test_output_of_what_passed_is_not_shown()
+{
+	local output
+
+	fake good <<-'EOF2'
+	printf '%s\n' 1..1 "# chatter" "ok 1 a"
+	EOF2
+	output=$("$FAKE/run.sh")
+	[[ $output != *chatter* ]] || fail "shown: $output"
+}
+
+test_skip()
+{
+	fake partly <<-'EOF2'
+	printf '%s\n' 1..2 "ok 1 a" "ok 2 b # SKIP no such thing"
+	EOF2
+	expect_run 0 "1 passed, 0 failed, 1 skipped" "no such thing: group/partly (1)"
+}
+
+# As 6.1's harness prints it.
+test_skip_without_a_name()
+{
+	fake partly <<-'EOF2'
+	printf '%s\n' 1..1 "ok 1 # SKIP no such thing"
+	EOF2
+	expect_run 0 "0 passed, 0 failed, 1 skipped" "no such thing"
+}
+
+test_whole_file_skipped()
+{
+	fake none <<-'EOF2'
+	echo "1..0 # SKIP no tool"
+	exit 4
+	EOF2
+	expect_run 0 "0 passed, 0 failed, 1 skipped" "no tool: group/none (1)"
+}
+
+test_no_plan()
+{
+	fake planless <<-'EOF2'
+	echo "ok 1 a"
+	EOF2
+	expect_run 1 "1 passed, 1 failed, 0 skipped" "printed no plan"
+}
+
+test_no_output()
+{
+	fake silent < /dev/null
+	expect_run 1 "0 passed, 1 failed, 0 skipped" "printed no plan"
+}
+
+test_fewer_results_than_planned()
+{
+	fake short <<-'EOF2'
+	printf '%s\n' 1..3 "ok 1 a" "ok 2 b"
+	EOF2
+	expect_run 1 "2 passed, 1 failed, 0 skipped" "2 results, 3 planned"
+}
+
+test_more_results_than_planned()
+{
+	fake long <<-'EOF2'
+	printf '%s\n' 1..1 "ok 1 a" "ok 2 b"
+	EOF2
+	expect_run 1 "2 passed, 1 failed, 0 skipped" "2 results, 1 planned"
+}
+
+test_killed()
+{
+	fake dying <<-'EOF2'
+	printf '%s\n' 1..2 "ok 1 a"
+	kill -SEGV $$
+	EOF2
+	expect_run 1 "1 passed, 1 failed, 0 skipped" "1 results, 2 planned"
+}
+
+test_exit_status_without_a_failure()
+{
+	fake liar <<-'EOF2'
+	printf '%s\n' 1..1 "ok 1 a"
+	exit 3
+	EOF2
+	expect_run 1 "1 passed, 1 failed, 0 skipped" "exit status 3"
+}
+
+test_timeout()
+{
+	local limit=$((3 * ${NF_BPF_SLOW:-1}))
+
+	fake slow <<-'EOF2'
+	printf '%s\n' 1..2 "ok 1 a"
+	exec sleep 1000
+	EOF2
+	# As long as its first result may take to come.
+	LIMIT=$limit expect_run 1 "1 passed, 1 failed, 0 skipped" \
+		"not done after $limit s"
+}
+
+# A daemon that a test leaves behind must not keep the next ones waiting.
+test_process_left_behind()
+{
+	fake daemon <<-EOF2
+	printf '%s\n' 1..1 "ok 1 a"
+	setsid sleep $((100 * ${NF_BPF_SLOW:-1})) &
+	echo \$! > $WORK/daemon
+	EOF2
+	expect_run 0 "1 passed, 0 failed, 0 skipped"
+	kill "$(< "$WORK/daemon")" || fail "run.sh has waited for it"
+}
+
+test_bail_out()
+{
+	fake bailing <<-'EOF2'
+	printf '%s\n' 1..1 "Bail out! no good"
+	exit 1
+	EOF2
+	expect_run 1 "0 passed, 1 failed, 0 skipped" "no good"
+}
+
+test_not_built()
+{
+	fake good <<< 'printf "%s\n" 1..1 "ok 1 a"'
+	echo 'int main(void) { return 0; }' > "$GROUP/missing.c"
+	expect_run 1 "1 passed, 1 failed, 0 skipped" "not built"
+}
+
+test_pattern()
+{
+	fake good <<< 'printf "%s\n" 1..1 "ok 1 a"'
+	cp "$GROUP/good.sh" "$GROUP/better.sh"
+	mkdir "$FAKE/other"
+	cp "$GROUP/good.sh" "$FAKE/other"
+	expect_eq listed "group/better
+group/good
+other/good" "$("$FAKE/run.sh" -l)"
+	expect_eq "listed by a pattern" group/better "$("$FAKE/run.sh" -l 'b*er')"
+	expect_eq "listed by a folder" other/good "$("$FAKE/run.sh" -l other/)"
+	expect_eq "listed by its name" group/good "$("$FAKE/run.sh" -l group/good)"
+	expect_eq "last line" "2 passed, 0 failed, 0 skipped" \
+		"$("$FAKE/run.sh" goo | tail -n 1)"
+}
+
+# "0 failed" of nothing would look like success.
+test_pattern_without_a_match()
+{
+	fake good <<< 'printf "%s\n" 1..1 "ok 1 a"'
+	expect_fails -s 2 "no test has such a name" "$FAKE/run.sh" nonsense
+}
+
+# Neither a library nor what is deeper is a test; and torture is left out.
+test_folder()
+{
+	fake good <<< 'printf "%s\n" 1..1 "ok 1 a"'
+	cp "$GROUP/good.sh" "$GROUP/lib.sh"
+	mkdir "$FAKE/torture" "$GROUP/helpers"
+	cp "$GROUP/good.sh" "$GROUP/helpers"
+	cp "$GROUP/good.sh" "$FAKE/torture/better.sh"
+	echo 'int main(void) { return 0; }' > "$FAKE/torture/built.c"
+	mkdir -p "$WORK/programs/torture"
+	cp "$GROUP/good.sh" "$WORK/programs/torture/built"
+	expect_eq "listed" group/good "$("$FAKE/run.sh" -l)"
+	expect_eq "listed in the folder" "torture/better
+torture/built" "$("$FAKE/run.sh" -l -d torture)"
+	expect_eq "last line" "2 passed, 0 failed, 0 skipped" \
+		"$(SELFTESTS=$WORK/programs "$FAKE/run.sh" -d torture | tail -n 1)"
+	expect_fails -s 2 "no such folder" "$FAKE/run.sh" -d nonsense
+	expect_fails -s 2 "which folder" "$FAKE/run.sh" -d
+}
+
+test_shares()
+{
+	fake a <<< 'printf "%s\n" 1..1 "ok 1 a"'
+	cp "$GROUP/a.sh" "$GROUP/b.sh"
+	cp "$GROUP/a.sh" "$GROUP/c.sh"
+	expect_eq "first of two" "group/a
+group/c" "$("$FAKE/run.sh" -l -s 1/2)"
+	expect_eq "second of two" group/b "$("$FAKE/run.sh" -l -s 2/2)"
+	expect_fails -s 2 "there are only 3 tests" "$FAKE/run.sh" -s 4/4
+	expect_fails -s 2 "not K/N" "$FAKE/run.sh" -s 3/2
+	expect_fails -s 2 "not K/N" "$FAKE/run.sh" -s two
+	expect_fails -s 2 "which share" "$FAKE/run.sh" -s
+}
+
+test_processors()
+{
+	fake a <<< 'printf "%s\n" 1..1 "ok 1 a"'
+	sed "2i # Processors: 2" "$GROUP/a.sh" > "$GROUP/b.sh"
+	printf '/*\n * Processors: 2\n */\n' > "$GROUP/c.c"
+	expect_eq "of one processor" group/a "$("$FAKE/run.sh" -l -p 1)"
+	expect_eq "of two processors" "group/b
+group/c" "$("$FAKE/run.sh" -l -p 2)"
+	expect_fails -s 2 "no test asks for so many" "$FAKE/run.sh" -p 3
+	expect_fails -s 2 "how many processors" "$FAKE/run.sh" -p
+}
+
+test_figures_are_shown()
+{
+	fake good <<-'EOF2'
+	printf '%s\n' 1..1 "# chatter" "# figure: 17 of them" "ok 1 a"
+	EOF2
+	expect_run 0 "1 passed, 0 failed, 0 skipped" "17 of them"
+}
+
+test_wrong_arguments()
+{
+	expect_fails -s 2 "unknown option" "$SELFTESTS_SRC/run.sh" --nonsense
+	expect_fails -s 2 "one pattern only" "$SELFTESTS_SRC/run.sh" a b
+	"$SELFTESTS_SRC/run.sh" --help > /dev/null
+}
+
+# A shell test that fails, and one that dies, by way of lib.sh.
+test_library()
+{
+	local status=0 output
+
+	mkdir -p "$WORK/tools/router"
+	cp "$SELFTESTS_SRC/../tools/router/topology.sh" "$WORK/tools/router"
+	fake library <<-'EOF2'
+	source "$(dirname "$0")/../lib.sh"
+	test_passes()
+	{
+		expect_eq one 1 1
+	}
+	test_differs()
+	{
+		expect_eq one 1 2
+		echo "not reached"
+	}
+	test_command_fails()
+	{
+		false
+		echo "not reached"
+	}
+	test_skips()
+	{
+		skip "not today"
+	}
+	run_tests
+	EOF2
+	cp "$SELFTESTS_SRC/lib.sh" "$FAKE"
+	output=$("$FAKE/run.sh" 2>&1) || status=$?
+	expect_eq "exit status" 1 "$status"
+	expect_eq "last line" "1 passed, 2 failed, 1 skipped" "${output##*$'\n'}"
+	[[ $output == *"one: expected '1', got '2'"* ]] || fail "no reason: $output"
+	[[ $output != *"not reached"* ]] || fail "went on: $output"
+}
+
+run_tests

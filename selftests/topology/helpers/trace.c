@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Prints what progs/trace.bpf.c has recorded, one line for each packet at each
+ * hook: HOOK:IN>OUT:PROTOCOL:LENGTH, with /PIECES for a reassembled packet and
+ * /fragment for one that still is a fragment.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <bpf/bpf.h>
+
+#include "helpers/nf_test.h"
+#include "progs/policy.h"
+#include "topology/progs/trace.h"
+
+static const char usage[] =
+	"Usage: trace DIR\n"
+	"\n"
+	"DIR has the pins of the maps \"stats\" and \"trace\".\n"
+	"\n"
+	"Exit status: 0 done, 1 failed or not all were recorded, 2 wrong arguments.\n";
+
+static const char * const hooks[] = {
+	[NF_INET_PRE_ROUTING]	= "prerouting",
+	[NF_INET_LOCAL_IN]	= "input",
+	[NF_INET_FORWARD]	= "forward",
+	[NF_INET_LOCAL_OUT]	= "output",
+	[NF_INET_POST_ROUTING]	= "postrouting",
+};
+
+static int failed(const char *what, const char *object)
+{
+	fprintf(stderr, "trace: %s: %s: %s\n", what, object, strerror(errno));
+	return 1;
+}
+
+static int open_map(const char *dir, const char *name)
+{
+	char path[512];
+
+	snprintf(path, sizeof(path), "%s/%s", dir, name);
+	return bpf_obj_get(path);
+}
+
+static void print_protocol(__u32 protocol)
+{
+	switch (protocol) {
+	case 6:
+		printf("tcp");
+		break;
+	case 17:
+		printf("udp");
+		break;
+	case 50:
+		printf("esp");
+		break;
+	case 1:
+	case 58:
+		printf("icmp");
+		break;
+	default:
+		printf("%u", protocol);
+	}
+}
+
+static void print_packet(const struct trace_packet *packet)
+{
+	printf("%s:%.*s>%.*s:", hooks[packet->hook % ARRAY_SIZE(hooks)], TRACE_NAME,
+	       packet->in, TRACE_NAME, packet->out);
+	print_protocol(packet->protocol);
+	printf(":%u", packet->length);
+	if (packet->fragment)
+		printf("/fragment");
+	else if (packet->flags & BPF_NF_FRAG_REASSEMBLED)
+		printf("/%u", packet->pieces);
+	putchar('\n');
+}
+
+int main(int argc, char **argv)
+{
+	struct policy_stats stats;
+	struct trace_packet packet;
+	int counter, map;
+	__u32 i = 0;
+
+	if (argc != 2) {
+		fputs(usage, stderr);
+		return 2;
+	}
+	counter = open_map(argv[1], "stats");
+	map = open_map(argv[1], "trace");
+	if (counter < 0 || map < 0)
+		return failed("open", argv[1]);
+	if (bpf_map_lookup_elem(counter, &i, &stats))
+		return failed("read", "stats");
+	for (; i < stats.packets; i++) {
+		if (bpf_map_lookup_elem(map, &i, &packet))
+			return failed("read", "trace");
+		print_packet(&packet);
+	}
+	return 0;
+}

@@ -1,0 +1,77 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# Packets that tc or XDP send on before the kernel routes them: no hook sees them.
+
+source "$(dirname "$0")/lib.sh"
+needs tc
+
+SIZES=1400,480,8,912
+PIECES="0+1400 1400+480 1880+8 1888+912"
+TOTAL=2800
+
+setup()
+{
+	router_up
+	load_policy
+	nf_prog load "$SELFTESTS/topology/progs/redirect.bpf.o" "$PINS/redirect"
+	PIN_DIRS+=("$PINS/redirect")
+}
+
+# redirect_by tc|xdp on|off: what comes in on the left.
+redirect_by()
+{
+	case $* in
+	"tc on")
+		in_ns "$NS_ROUTER" tc qdisc add dev left clsact
+		in_ns "$NS_ROUTER" tc filter add dev left ingress matchall \
+			action pedit ex munge eth dst set "$SERVER_MAC" pipe \
+			action mirred egress redirect dev right
+		;;
+	"tc off")
+		in_ns "$NS_ROUTER" tc qdisc delete dev left clsact
+		;;
+	"xdp on")
+		nf_prog exec "$NS_ROUTER" ip link set dev left xdpgeneric \
+			pinned "$PINS/redirect/forward_early"
+		;;
+	"xdp off")
+		in_ns "$NS_ROUTER" ip link set dev left xdpgeneric off
+		;;
+	esac
+}
+
+# A policy that drops everything at PRE_ROUTING and FORWARD is passed by, fragments
+# and whole datagrams alike; without the redirect it holds.
+check_redirect()
+{
+	local how=$1 family=$2
+
+	attach drop "$(pf_of "$family")" prerouting 0 defrag
+	attach drop "$(pf_of "$family")" forward 0 defrag
+	trap 'redirect_by "$how" off' EXIT
+	redirect_by "$how" on
+	probe "$family" client-server -z "$SIZES"
+	expect_wire "$PIECES"
+	expect_delivered "$((TOTAL - 8)) intact"
+	probe "$family" client-server -z 1000
+	expect_wire "0+1000"
+	expect_stats packets=0
+	expect_link "$LINK" accepted=0 dropped=0
+	# Four pieces, a datagram and two sentinels.
+	[[ $how != xdp ]] || expect_stats_of redirect packets=7
+
+	redirect_by "$how" off
+	trap - EXIT
+	probe "$family" client-server -z "$SIZES"
+	expect_wire ""
+	expect_stats packets=1 fragments=0 dropped=1
+}
+
+for family in 4 6; do
+	for how in tc xdp; do
+		add_test "${how}_ipv$family" check_redirect $how $family
+	done
+done
+
+run_tests

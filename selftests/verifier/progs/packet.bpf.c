@@ -1,0 +1,538 @@
+// SPDX-License-Identifier: GPL-2.0
+/* One program each for what only compiled code has; see verifier/packet.c. */
+#include "vmlinux.h"
+#include <bpf/bpf_helpers.h>
+
+#include "calls.bpf.h"
+
+char _license[] SEC("license") = "GPL";
+
+__u64 sum;
+
+__noinline int read_global(struct bpf_nf_ctx *ctx)
+{
+	struct iphdr *iph = ctx->data;
+
+	if ((void *)(iph + 1) > ctx->data_end)
+		return -1;
+	return iph->ttl;
+}
+
+SEC("?netfilter")
+int global_reads(struct bpf_nf_ctx *ctx)
+{
+	sum += read_global(ctx);
+	return 1;
+}
+
+__noinline int read_unchecked(struct bpf_nf_ctx *ctx)
+{
+	struct iphdr *iph = ctx->data;
+
+	return iph->ttl;
+}
+
+SEC("?netfilter")
+int global_without_a_check(struct bpf_nf_ctx *ctx)
+{
+	sum += read_unchecked(ctx);
+	return 1;
+}
+
+/* The verifier takes each such argument for memory that may be written. */
+__noinline int change_memory(struct iphdr *iph)
+{
+	if (!iph)
+		return -1;
+	iph->ihl = 15;
+	return 0;
+}
+
+SEC("?netfilter")
+int global_of_memory(struct bpf_nf_ctx *ctx)
+{
+	struct iphdr *iph = ctx->data;
+
+	if ((void *)(iph + 1) > ctx->data_end)
+		return 1;
+	sum += change_memory(iph);
+	return 1;
+}
+
+__noinline int pull(struct bpf_nf_ctx *ctx)
+{
+	return bpf_skb_pull_data((void *)ctx, 1000);
+}
+
+SEC("?netfilter")
+int global_pulls(struct bpf_nf_ctx *ctx)
+{
+	struct iphdr *iph = ctx->data;
+
+	if ((void *)(iph + 1) > ctx->data_end)
+		return 1;
+	sum += pull(ctx);
+	sum += iph->ttl;
+	return 1;
+}
+
+SEC("?netfilter")
+int global_pulls_and_reloads(struct bpf_nf_ctx *ctx)
+{
+	struct iphdr *iph = ctx->data;
+
+	if ((void *)(iph + 1) > ctx->data_end)
+		return 1;
+	sum += iph->ttl;
+	sum += pull(ctx);
+	iph = ctx->data;
+	if ((void *)(iph + 1) > ctx->data_end)
+		return 1;
+	sum += iph->ttl;
+	return 1;
+}
+
+static __noinline int jump_there(struct bpf_nf_ctx *ctx)
+{
+	bpf_tail_call(ctx, &jump, 0);
+	return 0;
+}
+
+SEC("?netfilter")
+int jumps_below(struct bpf_nf_ctx *ctx)
+{
+	struct iphdr *iph = ctx->data;
+
+	if ((void *)(iph + 1) > ctx->data_end)
+		return 1;
+	sum += jump_there(ctx);
+	sum += iph->ttl;
+	return 1;
+}
+
+SEC("?netfilter")
+int jumps_below_and_reloads(struct bpf_nf_ctx *ctx)
+{
+	struct iphdr *iph;
+
+	sum += jump_there(ctx);
+	iph = ctx->data;
+	if ((void *)(iph + 1) > ctx->data_end)
+		return 1;
+	sum += iph->ttl;
+	return 1;
+}
+
+SEC("?netfilter")
+int jumps(struct bpf_nf_ctx *ctx)
+{
+	struct iphdr *iph = ctx->data;
+
+	if ((void *)(iph + 1) > ctx->data_end)
+		return 1;
+	bpf_tail_call(ctx, &jump, 0);
+	sum += iph->ttl;
+	return 1;
+}
+
+SEC("?netfilter")
+int trusts_the_return(struct bpf_nf_ctx *ctx)
+{
+	__u32 len = (5 - jump_or_4(ctx)) * 32 | 1;
+	char buffer[64];
+
+	return !bpf_skb_load_bytes((void *)ctx, 0, buffer, len);
+}
+
+SEC("?netfilter")
+int bounds_the_return(struct bpf_nf_ctx *ctx)
+{
+	__u32 len = (jump_or_4(ctx) & 31) + 1;
+	char buffer[64];
+
+	return !bpf_skb_load_bytes((void *)ctx, 0, buffer, len);
+}
+
+/* Nor is what it writes there written. */
+static __noinline int jump_or_write(struct bpf_nf_ctx *ctx, __u64 *len)
+{
+	bpf_tail_call(ctx, &jump, 0);
+	*len = 64;
+	return 0;
+}
+
+SEC("?netfilter")
+int trusts_the_stack(struct bpf_nf_ctx *ctx)
+{
+	__u64 len = 128;
+	char buffer[64];
+
+	jump_or_write(ctx, &len);
+	return !bpf_skb_load_bytes((void *)ctx, 0, buffer, len);
+}
+
+SEC("?netfilter")
+int bounds_the_stack(struct bpf_nf_ctx *ctx)
+{
+	__u64 len = 32;
+	char buffer[64];
+
+	jump_or_write(ctx, &len);
+	return !bpf_skb_load_bytes((void *)ctx, 0, buffer, len);
+}
+
+struct walk {
+	struct bpf_nf_ctx *ctx;
+	struct iphdr *iph;
+};
+
+static long read_header(__u32 i, struct walk *walk)
+{
+	sum += walk->iph->ttl;
+	return 0;
+}
+
+static long read_header_and_pull(__u32 i, struct walk *walk)
+{
+	sum += walk->iph->ttl;
+	return bpf_skb_pull_data((void *)walk->ctx, 1000) != 0;
+}
+
+static long read_header_and_call(__u32 i, struct walk *walk)
+{
+	sum += walk->iph->ttl;
+	return pull(walk->ctx) != 0;
+}
+
+static long pull_and_reload(__u32 i, struct bpf_nf_ctx **ctx)
+{
+	struct iphdr *iph;
+
+	bpf_skb_pull_data((void *)*ctx, 1000);
+	iph = (*ctx)->data;
+	if ((void *)(iph + 1) > (*ctx)->data_end)
+		return 1;
+	sum += iph->ttl;
+	return 0;
+}
+
+static long jump_below(__u32 i, struct bpf_nf_ctx **ctx)
+{
+	sum += jump_there(*ctx);
+	return 0;
+}
+
+__noinline int jump_in_global(struct bpf_nf_ctx *ctx)
+{
+	bpf_tail_call(ctx, &jump, 0);
+	return 0;
+}
+
+static long call_what_jumps(__u32 i, struct bpf_nf_ctx **ctx)
+{
+	sum += jump_in_global(*ctx);
+	return 0;
+}
+
+static long jump_away(__u32 i, struct bpf_nf_ctx **ctx)
+{
+	bpf_tail_call(*ctx, &jump, 0);
+	return 0;
+}
+
+#define WALK_PROGRAM(name, callback)					\
+	SEC("?netfilter")						\
+	int name(struct bpf_nf_ctx *ctx)				\
+	{								\
+		struct walk walk = { ctx, ctx->data };			\
+									\
+		if ((void *)(walk.iph + 1) > ctx->data_end)		\
+			return 1;					\
+		bpf_loop(2, callback, &walk, 0);			\
+		return 1;						\
+	}
+
+WALK_PROGRAM(callback_reads, read_header)
+WALK_PROGRAM(callback_reads_and_pulls, read_header_and_pull)
+WALK_PROGRAM(callback_reads_and_calls, read_header_and_call)
+
+LOOP_PROGRAM(callback_reloads, pull_and_reload)
+LOOP_PROGRAM(callback_jumps, jump_away)
+LOOP_PROGRAM(callback_jumps_below, jump_below)
+LOOP_PROGRAM(callback_jumps_in_global, call_what_jumps)
+
+enum { VALUES = 16 };
+
+__u64 values[VALUES];
+
+struct count {
+	__u64 nr;
+	__u64 *value;
+};
+
+static long count_in_bounds(__u32 i, struct count *count)
+{
+	if (count->nr >= VALUES)
+		return 1;
+	values[count->nr++] = i;
+	return 0;
+}
+
+static long count_on(__u32 i, struct count *count)
+{
+	values[count->nr++] = i;
+	return 0;
+}
+
+static long count_runs(__u32 i, struct count *count)
+{
+	count->nr++;
+	return 0;
+}
+
+static long keep_value(__u32 i, struct count *count)
+{
+	count->nr = values[i & 7];
+	return 0;
+}
+
+static long keep_pointer(__u32 i, struct count *count)
+{
+	count->value = &values[i & 7];
+	return 0;
+}
+
+static long drop_pointer(__u32 i, struct count *count)
+{
+	count->value = NULL;
+	return 0;
+}
+
+__noinline int change_count(struct count *count)
+{
+	if (!count)
+		return -1;
+	count->nr = 1;
+	return 0;
+}
+
+static long call_with_pointer(__u32 i, struct count *count)
+{
+	return change_count(count) & 1;
+}
+
+static __always_inline void nothing(struct count *count)
+{
+}
+
+static __always_inline void set_value(struct count *count)
+{
+	values[count->nr] = 1;
+}
+
+static __always_inline void set_value_in_bounds(struct count *count)
+{
+	if (count->nr < VALUES)
+		values[count->nr] = 1;
+}
+
+static __always_inline void add_value(struct count *count)
+{
+	sum += count->nr;
+}
+
+/* @then: what comes behind the loop. */
+#define COUNT_PROGRAM(name, callback, then)				\
+	SEC("?netfilter")						\
+	int name(struct bpf_nf_ctx *ctx)				\
+	{								\
+		struct count count = { 0, &values[ctx->mark & 7] };	\
+									\
+		bpf_loop(ctx->mark, callback, &count, 0);		\
+		then(&count);						\
+		sum += *count.value;					\
+		return 1;						\
+	}
+
+COUNT_PROGRAM(callback_bounds_its_count, count_in_bounds, nothing)
+COUNT_PROGRAM(callback_trusts_its_count, count_on, nothing)
+COUNT_PROGRAM(bounds_what_was_counted, count_runs, set_value_in_bounds)
+COUNT_PROGRAM(trusts_what_was_counted, count_runs, set_value)
+COUNT_PROGRAM(callback_copies_a_value, keep_value, add_value)
+COUNT_PROGRAM(callback_stores_a_pointer, keep_pointer, nothing)
+COUNT_PROGRAM(callback_overwrites_a_pointer, drop_pointer, nothing)
+COUNT_PROGRAM(callback_calls_with_a_pointer, call_with_pointer, nothing)
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, __u64);
+} numbers SEC(".maps");
+
+static long use_number(__u32 i, struct count *count)
+{
+	if (count->value)
+		*count->value = 1;
+	return 0;
+}
+
+static long replace_number(__u32 i, struct count *count)
+{
+	if (count->value)
+		*count->value = 1;
+	else
+		count->value = (void *)8;
+	return 0;
+}
+
+static long set_8(__u32 i, struct count *count)
+{
+	count->value = (void *)8;
+	return 0;
+}
+
+static long replace_number_below(__u32 i, struct count *count)
+{
+	if (count->value)
+		*count->value = 1;
+	else
+		bpf_loop(1, set_8, count, 0);
+	return 0;
+}
+
+/* On the stack there is a pointer that may be NULL. */
+#define FIND_PROGRAM(name, callback)					\
+	SEC("?netfilter")						\
+	int name(struct bpf_nf_ctx *ctx)				\
+	{								\
+		__u32 key = 0;						\
+		struct count count = {					\
+			0, bpf_map_lookup_elem(&numbers, &key)		\
+		};							\
+									\
+		bpf_loop(ctx->mark, callback, &count, 0);		\
+		return 1;						\
+	}
+
+FIND_PROGRAM(callback_uses_a_number, use_number)
+FIND_PROGRAM(callback_replaces_null, replace_number)
+FIND_PROGRAM(callback_replaces_null_below, replace_number_below)
+
+static long set_number(__u32 i, __u64 *number)
+{
+	*number = i;
+	return 0;
+}
+
+SEC("?netfilter")
+int callback_writes_first(struct bpf_nf_ctx *ctx)
+{
+	__u64 number;
+
+	bpf_loop(ctx->mark, set_number, &number, 0);
+	return number & 1;
+}
+
+static long make_dynptr(__u32 i, struct bpf_dynptr *dynptr)
+{
+	return bpf_dynptr_from_mem(values, sizeof(values), 0, dynptr) != 0;
+}
+
+SEC("?netfilter")
+int callback_makes_a_dynptr(struct bpf_nf_ctx *ctx)
+{
+	struct bpf_dynptr dynptr;
+	__u64 value = 0;
+
+	bpf_loop(ctx->mark, make_dynptr, &dynptr, 0);
+	bpf_dynptr_read(&value, sizeof(value), &dynptr, 0, 0);
+	sum += value;
+	return 1;
+}
+
+/* @first, on the path that is verified first, or @second. */
+#define GIVE_EITHER(name, _first, _second)				\
+	SEC("?netfilter")						\
+	int name(struct bpf_nf_ctx *ctx)				\
+	{								\
+		struct iphdr *iph = ctx->data;				\
+		struct iphdr one = {}, other = {};			\
+		void *first, *given;					\
+		__u64 mark = ctx->mark;					\
+									\
+		if ((void *)(iph + 1) > ctx->data_end)			\
+			return 1;					\
+		sum += iph->ttl;					\
+		first = (void *)(_first);				\
+		given = (void *)(_second);				\
+		asm volatile("if %[mark] == 0 goto +1; %[given] = %[first]" \
+			     : [given]"+r"(given)			\
+			     : [mark]"r"(mark), [first]"r"(first));	\
+		sum += change_memory(given);				\
+		sum += one.ihl + other.ihl;				\
+		return 1;						\
+	}
+
+GIVE_EITHER(memory_or_memory, &one, &other)
+GIVE_EITHER(memory_or_packet, &one, iph)
+GIVE_EITHER(null_or_memory, 0, &other)
+GIVE_EITHER(null_or_number, 0, 8)
+
+__noinline int add_number(struct bpf_nf_ctx *ctx, __u64 number)
+{
+	return ctx->mark + number;
+}
+
+SEC("?netfilter")
+int global_of_a_number(struct bpf_nf_ctx *ctx)
+{
+	sum += add_number(ctx, ctx->priority);
+	return 1;
+}
+
+SEC("?freplace")
+int extends_1(struct bpf_nf_ctx *ctx)
+{
+	return 1;
+}
+
+SEC("?freplace")
+int extends_5(struct bpf_nf_ctx *ctx)
+{
+	return 5;
+}
+
+/* A jump comes first, so that the verifier has a state of before it. */
+SEC("?freplace")
+int extends_a_bit(struct bpf_nf_ctx *ctx, __u64 number)
+{
+	asm volatile("if %[number] == 0 goto +0" : : [number]"r"(number) : "r0");
+	return number & 1;
+}
+
+SEC("?freplace")
+int extends_a_number(struct bpf_nf_ctx *ctx, __u64 number)
+{
+	return number;
+}
+
+/* As one walks IPv6's extension headers. */
+SEC("?netfilter")
+int loop_over_headers(struct bpf_nf_ctx *ctx)
+{
+	void *end = ctx->data_end;
+	struct ipv6hdr *ip6h = ctx->data;
+	struct ipv6_opt_hdr *opt;
+	void *next = ip6h + 1;
+	int i;
+
+	for (i = 0; i < 8; i++) {
+		opt = next;
+		if ((void *)(opt + 1) > end)
+			break;
+		sum += opt->nexthdr;
+		next += (opt->hdrlen + 1) * 8;
+	}
+	return 1;
+}
