@@ -247,7 +247,14 @@ static int bpf_nf_before_change(const struct bpf_nf_ctx_kern *ctx, u32 offset, u
 		if (err)
 			return err;
 	}
-	/* Last: a call that fails has changed nothing. */
+	/* Nothing below fails: a call that is refused has changed nothing.
+	 *
+	 * Whether a sum over the packet is still right depends on every other change that
+	 * the program makes and on the family (IPv6's header has no checksum that balances
+	 * a new address). The receiver finds out by itself.
+	 */
+	if (skb->ip_summed == CHECKSUM_COMPLETE)
+		skb->ip_summed = CHECKSUM_NONE;
 	if (unlikely(bpf_nf_has_receiver(ctx)) &&
 	    bpf_nf_changes(ctx, offset, len, from, known, bpf_nf_chooses_socket))
 		skb_orphan(skb);
@@ -392,13 +399,10 @@ BPF_CALL_5(bpf_nf_skb_store_bytes, struct bpf_nf_ctx_kern *, ctx, u32, offset,
 	if (unlikely(bpf_nf_before_change(ctx, offset, len, head, head_len)))
 		return -EFAULT;
 
+	/* BPF_F_RECOMPUTE_CSUM is for a sum over the packet: there is none any more. */
 	ptr = skb->data + offset;
-	if (flags & BPF_F_RECOMPUTE_CSUM)
-		__skb_postpull_rcsum(skb, ptr, len, offset);
 	memcpy(ptr, head, head_len);
 	memcpy(ptr + head_len, from + head_len, len - head_len);
-	if (flags & BPF_F_RECOMPUTE_CSUM)
-		__skb_postpush_rcsum(skb, ptr, len, offset);
 	if (flags & BPF_F_INVALIDATE_HASH)
 		skb_clear_hash(skb);
 	return 0;

@@ -2,10 +2,15 @@
 # SPDX-License-Identifier: GPL-2.0
 #
 # The stack decides by a packet before a program changes it: on the receiver's socket, the
-# route, the remaining hops and the conntrack entry. write.sh tests segmentation.
+# checksum, the route, the remaining hops and the conntrack entry. write.sh tests
+# segmentation.
 
 source "$(dirname "$0")/../lib.sh"
-needs nft conntrack tcpdump
+needs nft conntrack tcpdump ethtool
+
+# skb->ip_summed
+CHECKSUM_NONE=0
+CHECKSUM_COMPLETE=2
 
 setup()
 {
@@ -238,12 +243,101 @@ test_fragment_fields_ipv4()
 	expect_stats_of packet packets=2 result=0
 }
 
+# A GRE tunnel with checksums, from the client to the router: once the outer checksum is
+# right, the kernel has the sum of the inner packet, as if a device had found it.
+tunnel_up()
+{
+	trap tunnel_down EXIT
+	tunnel_end "$NS_CLIENT" "$CLIENT_IP4" "$ROUTER_LEFT_IP4" 2
+	tunnel_end "$NS_ROUTER" "$ROUTER_LEFT_IP4" "$CLIENT_IP4" 1
+	# Otherwise the sum is still to be completed when it arrives.
+	in_ns "$NS_CLIENT" ethtool -K "$CLIENT_DEV" tx off > /dev/null
+}
+
+tunnel_down()
+{
+	in_ns "$NS_CLIENT" ethtool -K "$CLIENT_DEV" tx on > /dev/null
+	ip -n "$NS_CLIENT" link delete gre9
+	ip -n "$NS_ROUTER" link delete gre9
+}
+
+# tunnel_end NETNS LOCAL REMOTE NUMBER
+tunnel_end()
+{
+	ip -n "$1" link add gre9 type gre local "$2" remote "$3" csum
+	ip -n "$1" address add "10.30.0.$4/24" dev gre9
+	! has_ipv6 || ip -n "$1" address add "2001:db8:30::$4/64" dev gre9 nodad
+	ip -n "$1" link set gre9 up
+}
+
+# tunnel_flow FAMILY: a datagram from the client's end to the router's.
+tunnel_flow()
+{
+	local net=10.30.0.
+
+	(($1 == 4)) || net=2001:db8:30::
+	OUTCOME=$("$HELPERS/flow" "$NS_CLIENT" "$NS_ROUTER" udp "${net}2" 40000 "${net}1" 9999 \
+		9999 send)
+	OUTCOME=${OUTCOME//$'\n'/, }
+}
+
+# A program that changes the packet makes that sum wrong. The kernel forgets it, and the
+# receiver sums up the packet.
+check_checksum_complete()
+{
+	local family=$1 net=10.30.0. alias=10.30.0.153
+
+	((family == 4)) || net=2001:db8:30:: alias=2001:db8:30::99
+	tunnel_up
+	attach packet/ip_summed "$(pf_of "$family")" input 100
+	tunnel_flow "$family"
+	expect_match "outcome" "delivered ${net}2 40000" "$OUTCOME"
+	expect_stats_of packet packets=1 result="$CHECKSUM_COMPLETE"
+	attach packet/snat "$(pf_of "$family")" input 0
+	tunnel_flow "$family"
+	expect_match "outcome" "delivered $alias 40000" "$OUTCOME"
+	expect_stats_of packet packets=3 result="$CHECKSUM_NONE"
+}
+
+# policy_errors: packets that a policy of IPsec has refused.
+# shellcheck disable=SC2016 # a column of awk
+policy_errors()
+{
+	in_ns "$NS_ROUTER" awk '$1 ~ /^XfrmIn/ { sum += $2 } END { print sum }' \
+		/proc/net/xfrm_stat
+}
+
+# The router accepts packets of one address by ESP only, and tests this after LOCAL_IN: a
+# packet that has this address since LOCAL_IN is refused.
+check_ipsec_policy()
+{
+	local family=$1 left=ROUTER_LEFT_IP$1 alias=192.0.2.153 FLOW_TO=$NS_ROUTER before
+
+	((family == 4)) || alias=2001:db8:1::99
+	local FLOW_TO_ADDRESS=${!left}
+	ip -n "$NS_ROUTER" xfrm policy add src "$alias" dst "${!left}" dir in \
+		tmpl src "$alias" dst "${!left}" proto esp mode transport
+	flow "$family" udp 9999 send
+	expect_outcome "delivered *"
+	before=$(policy_errors)
+	attach packet/snat "$(pf_of "$family")" input 0
+	flow "$family" udp 9999 send
+	expect_outcome lost
+	expect_stats_of packet packets=1 result=0
+	expect_eq "refused by the policy" $((before + 1)) "$(policy_errors)"
+	ip -n "$NS_ROUTER" xfrm policy flush
+	flow "$family" udp 9999 send
+	expect_outcome "delivered $alias *"
+}
+
 for family in 4 6; do
 	add_test "tcp_to_udp_ipv$family" check_tcp_to_udp $family input -1
 	add_test "tcp_to_udp_after_tproxy_ipv$family" check_tproxy $family
 	add_test "udp_to_tcp_ipv$family" check_udp_to_tcp $family
 	add_test "route_ipv$family" check_route $family
 	add_test "ttl_ipv$family" check_ttl $family
+	add_test "checksum_complete_ipv$family" check_checksum_complete $family
+	add_test "ipsec_policy_ipv$family" check_ipsec_policy $family
 	add_test "conntrack_tuple_ipv$family" check_conntrack_tuple $family
 done
 add_test "tcp_to_udp_behind_options_ipv6" check_tproxy 6 options

@@ -4,6 +4,7 @@
  * found of the last one is in "stats"; the sentinel is treated alike, not counted.
  */
 #include "vmlinux.h"
+#include <bpf/bpf_core_read.h>
 #include <bpf/bpf_endian.h>
 #include <bpf/bpf_helpers.h>
 
@@ -501,4 +502,16 @@ SEC("netfilter")
 int fib_output(struct bpf_nf_ctx *ctx)
 {
 	return route(ctx, false, BPF_FIB_LOOKUP_OUTPUT);
+}
+
+/* The result: how far the packet's checksum is known, CHECKSUM_NONE to CHECKSUM_PARTIAL. */
+SEC("netfilter")
+int ip_summed(struct bpf_nf_ctx *ctx)
+{
+	struct packet packet = {};
+
+	parse(ctx, &packet);
+	if (packet.stats)
+		packet.stats->result = BPF_CORE_READ_BITFIELD(ctx->skb, ip_summed);
+	return ACCEPT;
 }
