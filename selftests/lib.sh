@@ -176,6 +176,7 @@ nf_prog()
 # another instance with counters of its own in $PINS/DIR.
 load_policy()
 {
+	[[ ! -e $PINS/${1-}/accept ]] || return 0
 	nf_prog load "$SELFTESTS/progs/policy.bpf.o" "$PINS/${1-}"
 	PIN_DIRS+=("$PINS/${1-}")
 	[[ -n $INET ]] || find_families

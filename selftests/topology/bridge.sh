@@ -15,6 +15,7 @@ setup()
 {
 	router_up
 	load_trace
+	load_packet
 	router_ip link add br0 type bridge
 	router_ip link set br0 up
 	router_ip link set left master br0
@@ -186,10 +187,33 @@ check_tagged()
 	in_ns "$NS_ROUTER" sysctl -qw net.bridge.bridge-nf-filter-vlan-tagged=0
 }
 
+# A program at PRE_ROUTING gives a bridged packet another destination. The kernel then
+# routes the packet: one hop less, from the router's own link layer address.
+check_destination()
+{
+	local family=$1 alias=198.51.100.153 server=SERVER_IP$1 hops=ttl
+
+	((family == 4)) || alias=2001:db8:2::99 hops=hlim
+	bridge_calls 1
+	in_ns "$NS_CLIENT" ip "-$family" route replace "$alias" dev eth0
+	ip -n "$NS_CLIENT" neighbour replace "$alias" lladdr "$SERVER_MAC" nud permanent \
+		dev eth0
+	probe "$family" client-server
+	expect_delivered "92 intact"
+	attach packet/dnat "$(pf_of "$family")" prerouting 0
+	probe "$family" client-server -d "$alias"
+	expect_delivered "92 intact"
+	expect_stats_of packet packets=1 result=0
+	detach_all
+	expect_fails -s 3 "sentinel: lost" "$HELPERS/frag_probe" -f "$NS_CLIENT" \
+		-t "$NS_SERVER" -i "$SERVER_DEV" -s "${!server}" -d "$alias"
+}
+
 for family in 4 6; do
 	add_test "plain_ipv$family" check_plain $family
 	add_test "netfilter_ipv$family" check_netfilter $family
 	add_test "tagged_ipv$family" check_tagged $family
+	add_test "destination_ipv$family" check_destination $family
 done
 
 run_tests

@@ -27,6 +27,7 @@ setup()
 
 	router_up
 	load_trace
+	load_packet
 	for family in "${FAMILIES[@]}"; do
 		add_tunnel "$family"
 	done
@@ -254,12 +255,40 @@ check_transit()
 	expect_wire ""
 }
 
+# The router chooses the tunnel between PRE_ROUTING and FORWARD, by the destination at that
+# time. The server accepts packets to this address out of the tunnel only.
+check_choice()
+{
+	local family=$1 inner=10.22.0.2 alias=10.22.0.153 bits=32
+	local near=ROUTER_RIGHT_IP$1 far=SERVER_IP$1
+
+	((family == 4)) || inner=2001:db8:22::2 alias=2001:db8:22::99 bits=128
+	local FLOW_TO_ADDRESS=$alias
+	ip -n "$NS_SERVER" address add "$inner/$bits" dev lo
+	ip -n "$NS_ROUTER" route add "$inner" via "${!far}" dev right
+	ip -n "$NS_ROUTER" route add "$alias" via "${!far}" dev right
+	policy "$NS_ROUTER" out "$inner" "${!near}" "${!far}"
+	policy "$NS_SERVER" in "$inner" "${!near}" "${!far}"
+	attach packet/dnat "$(pf_of "$family")" prerouting 0
+	tap_esp flow "$family" udp 9999 send
+	expect_esp out "$(esp "$family" 18)"
+	expect_outcome "delivered *"
+	expect_stats_of packet packets=1 result=0
+	detach_all
+	attach packet/dnat "$(pf_of "$family")" forward 0
+	tap_esp flow "$family" udp 9999 send
+	expect_tap right out 0+18
+	expect_outcome lost
+	expect_stats_of packet packets=2 result=0
+}
+
 for family in 4 6; do
 	add_test "transit_ipv$family" check_transit $family
 	add_test "out_ipv$family" check_out $family
 	add_test "in_ipv$family" check_in $family
 	add_test "in_pieces_ipv$family" check_in_pieces $family
 	add_test "denied_ipv$family" check_denied $family
+	add_test "choice_ipv$family" check_choice $family
 done
 
 run_tests
