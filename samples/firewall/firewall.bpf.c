@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* What a rule allows passes, in both directions, and so does ICMP; the rest does not. */
+/* Accept ICMP and the traffic that a rule allows, in both directions; drop the rest. */
 #include "vmlinux.h"
 #include <bpf/bpf_helpers.h>
 #include <bpf/bpf_netfilter.h>
@@ -15,7 +15,7 @@ struct {
 	__type(value, struct firewall_rule);
 } rules SEC(".maps");
 
-/* In a rule the source port, or the whole source, may be 0: any. */
+/* A source port of 0 in a rule means any port; a source of 0 means any client. */
 static __always_inline struct firewall_rule *find_rule(struct bpf_nf_tuple *tuple)
 {
 	struct firewall_rule *rule;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Adds, removes and lists the rules of firewall.bpf.c, in its pinned map. */
+/* Add, remove and list the rules of firewall.bpf.c in its pinned map. */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <stdio.h>
@@ -24,8 +24,8 @@ static const char usage[] =
 	"       firewall [-m MAP] remove PROTOCOL ADDRESS PORT [from ADDRESS [PORT]]\n"
 	"       firewall [-m MAP] list\n"
 	"\n"
-	"PROTOCOL is tcp, udp or sctp. ADDRESS and PORT are the server's; \"from\" limits\n"
-	"a rule to one client, or one port of it. MAP is where the rules are pinned\n"
+	"PROTOCOL is tcp, udp or sctp. ADDRESS and PORT are the server's. \"from\" limits a\n"
+	"rule to one client, or to one port of a client. MAP is the pin of the rules\n"
 	"(" DEFAULT_MAP ").\n"
 	"\n"
 	"Exit status: 0 done, 1 failed, 2 usage.\n";
@@ -88,7 +88,7 @@ static int parse_address(const char *text, union bpf_nf_addr *address, __u8 *fam
 	return 0;
 }
 
-/* Returns what of it is wrong, or NULL. */
+/* Returns an error message, or NULL if the rule is valid. */
 static const char *parse_rule(char **argv, struct bpf_nf_tuple *rule)
 {
 	__u8 family;
@@ -102,19 +102,19 @@ static const char *parse_rule(char **argv, struct bpf_nf_tuple *rule)
 	if (!argv[3])
 		return NULL;
 	if (strcmp(argv[3], "from"))
-		return "more behind a rule than \"from\"";
+		return "only \"from\" may follow a rule";
 	if (!argv[4] || parse_address(argv[4], &rule->saddr, &family))
 		return "not the address of a client";
 	if (family != rule->family)
 		return "client and server of different families";
-	/* That is what the map has for any client. */
+	/* In the map the address 0 means any client. */
 	if (!rule->saddr.words[0] && !rule->saddr.words[1])
-		return "not a client: for any, leave out \"from\"";
+		return "not a client: leave out \"from\" for any client";
 	if (!argv[5])
 		return NULL;
 	if (parse_port(argv[5], &rule->sport))
 		return "not a port from 1 to 65535";
-	return argv[6] ? "more behind a rule" : NULL;
+	return argv[6] ? "too many arguments" : NULL;
 }
 
 static int allow(int map, char **argv)
@@ -126,7 +126,7 @@ static int allow(int map, char **argv)
 	error = parse_rule(argv, &rule);
 	if (error)
 		return wrong(error);
-	/* The counters of one that is there already go on. */
+	/* If the rule exists, keep it with its counters. */
 	if (bpf_map_update_elem(map, &rule, &value, BPF_NOEXIST) && errno != EEXIST)
 		return failed("allow", argv[1]);
 	return 0;
@@ -177,7 +177,7 @@ static int list_rules(int map, char **argv)
 	struct firewall_rule value;
 
 	if (argv[0])
-		return wrong("list: more behind it");
+		return wrong("list: takes no arguments");
 	while (!bpf_map_get_next_key(map, last, &rule)) {
 		if (!bpf_map_lookup_elem(map, &rule, &value))
 			print_rule(&rule, &value);
@@ -186,7 +186,7 @@ static int list_rules(int map, char **argv)
 	return errno == ENOENT ? 0 : failed("list", "rules");
 }
 
-/* Of another map the kernel would read and write as much as its sizes say. */
+/* With another map the kernel would read and write beyond our key and value. */
 static int open_rules(const char *path)
 {
 	struct bpf_map_info info = {};

@@ -4,12 +4,12 @@
 #define SAMPLES_FIREWALL_H
 
 /*
- * The value of a rule; its key is a struct bpf_nf_tuple as the first packet of a
- * connection has it, with 0 for what may be anything.
+ * The value of a rule. Its key is a struct bpf_nf_tuple in the direction of the first
+ * packet of a connection. Members that are 0 match any value.
  */
 struct firewall_rule {
-	__u64 packets;	/* in both directions, as are the bytes */
-	__u64 bytes;	/* with the IP header */
+	__u64 packets;	/* in both directions */
+	__u64 bytes;	/* in both directions, with the IP header */
 };
 
 #endif /* SAMPLES_FIREWALL_H */

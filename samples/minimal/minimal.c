@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Loads minimal.bpf.c, attaches it as its section says, detaches when killed. */
+/* Load minimal.bpf.c, attach it by its section name, and detach it on a signal. */
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
@@ -9,8 +9,8 @@
 
 static const char usage[] =
 	"Usage: minimal [--help]\n"
-	"Of what this network namespace forwards drops UDP to port 9999, fragmented or\n"
-	"not, and what has no whole headers, until it is interrupted.\n"
+	"Drops forwarded UDP packets to port 9999, fragmented or not, and packets without\n"
+	"complete headers, in this network namespace, until it is interrupted.\n"
 	"Exit status: 0 interrupted, 1 failed, 2 usage.\n";
 
 static int fail(const char *what)

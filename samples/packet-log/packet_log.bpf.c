@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Sends the first bytes of packets to user space: of those it drops, or every Nth. */
+/* Send the first bytes of packets to user space: of each drop, or of every Nth packet. */
 #include "vmlinux.h"
 #include <bpf/bpf_helpers.h>
 #include <bpf/bpf_netfilter.h>
@@ -8,7 +8,7 @@
 
 char LICENSE[] SEC("license") = "GPL";
 
-/* The loader sets them before it attaches. */
+/* The loader sets these variables before it attaches the program. */
 __u32 snaplen;
 __u32 every;
 __u16 drop_port;	/* network order; 0: drop nothing */
@@ -22,7 +22,7 @@ struct {
 __u64 packets;
 __u64 lost;
 
-/* Fails closed: what has no port that could be told is not let past a rule on ports. */
+/* If the port is unknown, drop the packet: it may go to the port that is denied. */
 static __always_inline bool is_dropped(int parsed, const struct bpf_nf_flow *flow)
 {
 	if (!drop_port)
@@ -32,7 +32,7 @@ static __always_inline bool is_dropped(int parsed, const struct bpf_nf_flow *flo
 
 static __always_inline bool is_logged(bool dropped)
 {
-	/* Counts only what may be logged, so that it is every Nth of these. */
+	/* With drop_port every Nth means every Nth dropped packet: do not count others. */
 	if (drop_port && !dropped)
 		return false;
 	return __sync_fetch_and_add(&packets, 1) % every == 0;

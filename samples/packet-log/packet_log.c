@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Attaches packet_log.bpf.c and prints what it sends, or writes it to a pcap file. */
+/* Attach packet_log.bpf.c, and print the packets that it sends or write a pcap file. */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <getopt.h>
@@ -59,7 +59,7 @@ static const char *const parse_errors[] = {
 	[BPF_NF_PARSE_MALFORMED] = "malformed",
 };
 
-/* What the options set, of the kind that each is. */
+/* The values of the options. */
 static struct {
 	int family, hook, priority, every, drop_port, snaplen, count;
 	const char *write;
@@ -70,22 +70,22 @@ static const struct {
 	const char *name;
 	const char *argument;
 	const char *help;
-	const struct name *names;	/* the argument is one of these, */
-	int *number;			/* or a number from min to max, */
-	int min, max;
-	const char **text;		/* or any text */
+	const struct name *names;	/* if set, the argument is one of these names */
+	int *number;			/* where to store the number, */
+	int min, max;			/* which is in this range */
+	const char **text;		/* if set, the argument is any text */
 } option_table[] = {
 	{ 'f', "family", "inet|ip|ip6", "which packets (inet: both families)",
 	  .names = families, .number = &options.family },
 	{ 'H', "hook", "HOOK", "prerouting, input, forward, output, postrouting (forward)",
 	  .names = hooks, .number = &options.hook },
-	{ 'p', "priority", "NUMBER", "before or after other hooks (0)",
+	{ 'p', "priority", "NUMBER", "priority among the hooks, lowest first (0)",
 	  .number = &options.priority, .min = INT_MIN + 1, .max = INT_MAX - 1 },
 	{ 'e', "every", "N", "log one of N packets (1)",
 	  .number = &options.every, .min = 1, .max = INT_MAX },
-	{ 'd', "drop", "PORT", "drop what goes to this port; log just what is dropped",
+	{ 'd', "drop", "PORT", "drop packets to this port, and log only drops",
 	  .number = &options.drop_port, .min = 1, .max = 65535 },
-	{ 's', "snaplen", "BYTES", "how much of a packet -w writes (128)",
+	{ 's', "snaplen", "BYTES", "bytes of each packet that -w writes (128)",
 	  .number = &options.snaplen, .min = 1, .max = PACKET_LOG_SNAPLEN_MAX },
 	{ 'c', "count", "N", "end after N packets",
 	  .number = &options.count, .min = 1, .max = INT_MAX },
@@ -99,7 +99,7 @@ static const struct {
 static FILE *pcap;
 static int logged;
 static int write_error;
-/* From CLOCK_MONOTONIC to the time of day, in nanoseconds. */
+/* Difference between the time of day and CLOCK_MONOTONIC, in nanoseconds. */
 static long long epoch;
 
 static int failed(const char *what, const char *object, int error)
@@ -122,8 +122,8 @@ static int help(void)
 	size_t i;
 
 	printf("Usage: packet_log [OPTION]...\n\n"
-	       "Logs packets of this network namespace, a line or a pcap record each, until\n"
-	       "it is interrupted.\n\n");
+	       "Logs packets of this network namespace until it is interrupted. Each packet is\n"
+	       "a line or a pcap record.\n\n");
 	for (i = 0; i < N_OPTIONS; i++) {
 		snprintf(option, sizeof(option), "-%c, --%s %s", option_table[i].letter,
 			 option_table[i].name, option_table[i].argument ?: "");
@@ -308,7 +308,7 @@ static void take(void *unused, int cpu, void *data, __u32 size)
 
 	(void)unused;
 	(void)cpu;
-	/* The rest of a batch that reached the count. */
+	/* The count was reached earlier in this batch. */
 	if (options.count && logged == options.count)
 		return;
 	if (size < sizeof(*event) || size - sizeof(*event) < event->captured)
@@ -329,7 +329,7 @@ static int attach(struct packet_log *skel)
 		    .pf = options.family,
 		    .hooknum = options.hook,
 		    .priority = options.priority,
-		    /* Ports are judged of whole packets, others are logged as they come. */
+		    /* A rule on ports needs whole packets; a log wants fragments, too. */
 		    .flags = options.drop_port ? BPF_F_NETFILTER_IP_DEFRAG : 0);
 
 	skel->links.packet_log = bpf_program__attach_netfilter(skel->progs.packet_log, &opts);
@@ -351,8 +351,8 @@ static int log_until_signal(struct perf_buffer *events, int signals)
 		if (poll(fds, ARRAY_SIZE(fds), -1) < 0 && errno != EINTR)
 			return failed("wait", "events", errno);
 		/*
-		 * Of all CPUs: the kernel says once that there is something, and has
-		 * said so. And of what came before a signal.
+		 * Read the buffers of all CPUs: poll() reports an event only once, and
+		 * events before a signal must not be lost.
 		 */
 		err = perf_buffer__consume(events);
 		if (err < 0)
@@ -411,7 +411,7 @@ int main(int argc, char **argv)
 	sigaddset(&signals, SIGINT);
 	sigaddset(&signals, SIGTERM);
 	sigprocmask(SIG_BLOCK, &signals, NULL);
-	/* Whoever read the lines is gone: the write fails, which is reported. */
+	/* If the reader of the output ends, let the write fail and report the error. */
 	signal(SIGPIPE, SIG_IGN);
 	fd = signalfd(-1, &signals, SFD_CLOEXEC);
 	if (fd < 0)

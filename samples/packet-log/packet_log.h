@@ -6,7 +6,7 @@
 /* A record of the kernel's perf buffer is less than 64 KiB. */
 #define PACKET_LOG_SNAPLEN_MAX	32768
 
-/* One logged packet; @captured bytes of it follow, from its network header. */
+/* One logged packet. @captured bytes from its network header on follow. */
 struct packet_log_event {
 	__u64 time;		/* CLOCK_MONOTONIC, nanoseconds */
 	struct bpf_nf_tuple tuple;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * What bpf_nf_pkt_parse() is for a netfilter program, for one at tc: as much of it
- * as a policy for UDP needs, through the helper that tc programs have for it.
+ * tc_parse() does for a tc program what bpf_nf_pkt_parse() does for a netfilter
+ * program, as far as a policy for UDP needs it.
  */
 #ifndef SAMPLES_TC_FLOW_H
 #define SAMPLES_TC_FLOW_H
@@ -11,7 +11,7 @@
 #include <bpf/bpf_helpers.h>
 #include <bpf/bpf_netfilter.h>
 
-/* Macros in the uapi headers, so neither BTF nor vmlinux.h has them. */
+/* These are macros in the uapi headers, so neither BTF nor vmlinux.h has them. */
 #define TC_ACT_OK		0
 #define TC_ACT_SHOT		2
 #define ETH_P_IP		0x0800
@@ -64,7 +64,7 @@ static __always_inline int tc_walk_fragment(struct __sk_buff *skb,
 	struct frag_hdr frag;
 	__u16 frag_off;
 
-	/* A second one would hide which of them the end host obeys. */
+	/* With two fragment headers we cannot know which one the end host obeys. */
 	if (flow->fragment)
 		return BPF_NF_PARSE_CHAIN;
 	if (tc_load(skb, flow->l4_off, &frag, sizeof(frag)))
@@ -123,7 +123,7 @@ static __always_inline int tc_walk_ipv6(struct __sk_buff *skb, struct bpf_nf_flo
 	return BPF_NF_PARSE_CHAIN;
 }
 
-/* Sets the protocol, its offset, the fragment state, and the ports of UDP. */
+/* Set the protocol, its offset, the fragment state, and the ports of UDP. */
 static __always_inline int tc_parse(struct __sk_buff *skb, struct bpf_nf_flow *flow)
 {
 	struct udphdr udp;

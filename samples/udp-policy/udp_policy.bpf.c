@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * UDP port 53 and ICMP pass, other UDP does not; what isn't UDP passes, and
- * what cannot be parsed does not.
+ * The policy accepts UDP port 53 and ICMP, and drops other UDP. It accepts packets
+ * of other protocols, and drops packets that it cannot parse.
  *
- * One policy, built twice: for a netfilter hook, and with -DSAMPLE_TC for tc,
- * where the program sees the fragments as they arrive. Only the first one says
- * which port it is for, so there are two programs for tc, and each is wrong
- * about the rest of the fragments in its own way.
+ * The file is built twice: for a netfilter hook, and with -DSAMPLE_TC for tc. A tc
+ * program sees the fragments as they arrive, and only the first fragment has the
+ * port. So there are two programs for tc, and each is wrong about the later
+ * fragments in its own way.
  */
 #include "vmlinux.h"
 #include <bpf/bpf_helpers.h>
@@ -52,7 +52,7 @@ decide(int result, const struct bpf_nf_flow *flow, enum udp_policy_fragments fra
 		return UDP_POLICY_DROPPED;
 	if (flow->tuple.protocol != IPPROTO_UDP)
 		return UDP_POLICY_ACCEPTED;
-	/* Stateless: an answer is known by the port it comes from. */
+	/* The policy is stateless: it knows an answer by its source port. */
 	if (flow->tuple.dport == DNS_PORT || flow->tuple.sport == DNS_PORT)
 		return UDP_POLICY_ACCEPTED;
 	return UDP_POLICY_DROPPED;
@@ -79,7 +79,7 @@ tc_policy(struct __sk_buff *skb, enum udp_policy_fragments fragments)
 	struct bpf_nf_flow flow;
 	int result;
 
-	/* At tc there are also ARP and the rest of what a link carries. */
+	/* A tc program also sees ARP and other protocols of the link. */
 	if (skb->protocol != bpf_htons(ETH_P_IP) && skb->protocol != bpf_htons(ETH_P_IPV6))
 		return TC_ACT_OK;
 	result = tc_parse(skb, &flow);
@@ -101,8 +101,8 @@ int udp_policy_drop_later(struct __sk_buff *skb)
 #else
 
 /*
- * Attached with the defrag flag it sees whole packets. What still is a fragment
- * then is one that reassembly refused to judge, and no business of the end host.
+ * With the defrag flag the program sees whole packets. If a packet is still a
+ * fragment, reassembly could not handle it, and the end host should not get it.
  */
 SEC("netfilter")
 int udp_policy_netfilter(struct bpf_nf_ctx *ctx)
