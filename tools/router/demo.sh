@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# Four routers, one policy, real fragments: see usage().
+# Compare one policy on four routers, with real fragments: see usage().
 
 set -euo pipefail
 
@@ -10,14 +10,15 @@ usage()
 	cat <<-'EOF_USAGE'
 	Usage: demo.sh [--json]
 
-	Sends large DNS answers and exfiltration, in fragments, over IPv4 and IPv6
-	through a router with no policy, with the policy "UDP port 53 and ICMP pass,
-	other UDP does not" at tc in two ways, and with the same policy as a netfilter
-	BPF program; prints what got through, measured on the wires.
+	Sends fragmented DNS answers and forbidden UDP over IPv4 and IPv6 through a router.
+	The policy is "accept UDP port 53 and ICMP, drop other UDP". The router runs
+	without a policy, with the policy at tc in two ways, and with the policy as a
+	netfilter BPF program. Prints the packets that got through, measured on the wires.
 
-	Run it by "make demo", or as root on a kernel with CONFIG_NETFILTER_BPF_LINK.
+	Run it with "make demo", or as root on a kernel with CONFIG_NETFILTER_BPF_LINK.
 
-	Exit status: 0 all as expected, 1 something was not (named on stderr), 2 wrong use.
+	Exit status: 0 all results are as expected, 1 a result is not (see stderr),
+	2 wrong use.
 	EOF_USAGE
 }
 
@@ -39,7 +40,7 @@ say()
 	[[ $JSON ]] || printf '%s\n' "$*"
 }
 
-# Shows a command as the router's administrator would type it, and runs it.
+# Show a command as the router's administrator would type it, and run it.
 run()
 {
 	say "  # $*"
@@ -116,12 +117,12 @@ check_links()
 	shown=$(bpftool -j net show "$@" |
 		jq --argjson id "$id" '[.[].netfilter[]? | select(.prog_id == $id)] | length')
 	if [[ $shown != "$LINKS" ]]; then
-		warn "bpftool net show: expected $LINKS links of program $id, it has $shown"
+		warn "bpftool net show: program $id: expected $LINKS links, found $shown"
 		return 1
 	fi
 }
 
-# nft of Debian 12 prints the name of the function, not yet the program.
+# nft of Debian 12 prints the name of the function, but not the program.
 check_hooks()
 {
 	if (($(grep -c bpf "$DIR/hooks") != 2)); then
@@ -135,7 +136,7 @@ show_router()
 	local -a netns=(netns "$NS_ROUTER")
 
 	in_ns "$NS_ROUTER" nft list hooks >"$DIR/hooks" || STATUS=1
-	# Such a kernel doesn't tell either in which namespace a link is.
+	# A kernel that lists no hooks cannot tell the namespace of a link either.
 	if [[ ! -s $DIR/hooks && ! ${NF_BPF_PATCHED-} ]]; then
 		echo "(nothing: this kernel has no CONFIG_NETFILTER_NETLINK_HOOK)" >"$DIR/hooks"
 		netns=()
@@ -144,7 +145,7 @@ show_router()
 	fi
 	check_links "${netns[@]}" || STATUS=1
 
-	say "What the router says of itself:"
+	say "The router's own report:"
 	run bpftool net show "${netns[@]}"
 	say
 	say "  # nft list hooks"
@@ -156,10 +157,10 @@ where_next()
 {
 	say "Where to go next:"
 	say "  make shell                      this router at a prompt"
-	say "  make run PROG=my.bpf.o          your own program on it, verdicts by flow"
+	say "  make run PROG=my.bpf.o          your own program on it, with verdicts by flow"
 	say "  samples/minimal                 a program in 18 lines"
 	say "  samples/udp-policy              the policy of this demo"
-	say "  Documentation/bpf/              the reference"
+	say "  Documentation/index.rst         for operators, authors and kernel developers"
 }
 
 main()
@@ -191,14 +192,14 @@ main()
 	measure netfilter "$PINS/nf/verdicts"
 
 	say
-	say "What reached the server, as bytes of data / fragments:"
+	say "Bytes of data / fragments that reached the server:"
 	say
 	python "$ROUTER_DIR/report.py" $JSON "$DIR/results" || STATUS=1
 	if [[ ! $JSON ]]; then
 		show_router
 		where_next
 	fi
-	((STATUS == 0)) || warn "not all is as it should be: see above"
+	((STATUS == 0)) || warn "some results are not as expected: see above"
 	return "$STATUS"
 }
 

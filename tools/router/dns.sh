@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0
 # shellcheck shell=bash
 #
-# A library to source after topology.sh: nsd in the server namespace, with a TXT
-# set of about 3.5 KB at large.example, which it gives over UDP to who asks so.
+# A library to source after topology.sh. It runs nsd in the server namespace, with a
+# TXT set of about 3.5 KB at large.example, which fits a large UDP answer.
 
 DNS_NAME=large.example
 
@@ -61,14 +61,14 @@ dns_addresses()
 	done
 }
 
-# dns_up DIR: returns once nsd answers; it keeps its files in DIR.
+# dns_up DIR: start nsd with its files in DIR, and return when it answers.
 dns_up()
 {
 	local dir=$1
 
 	dns_config "$dir" >"$dir/nsd.conf"
 	dns_zone >"$dir/example.zone"
-	# Not by in_ns: $! would be a shell's, which can be killed without nsd.
+	# Do not use in_ns here: $! would be a shell, and killing it leaves nsd.
 	nsenter --net="/run/netns/$NS_SERVER" -- \
 		/usr/sbin/nsd -d -c "$dir/nsd.conf" >"$dir/out" 2>&1 &
 	DNS_PID=$!
@@ -88,7 +88,7 @@ dns_answers()
 	done
 }
 
-# dns_down: as router_down, may be called at any time and keeps the status.
+# dns_down: stop nsd. It may be called at any time, and keeps the exit status.
 dns_down()
 {
 	local status=$?

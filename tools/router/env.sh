@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0
-# shellcheck shell=bash disable=SC2034	# variables are for who sources this
+# shellcheck shell=bash disable=SC2034	# scripts that source this use the variables
 #
-# What demo.sh, run-prog.sh and shell.sh share, with topology.sh: source it.
+# A library to source: demo.sh, run-prog.sh and shell.sh share it.
 
 ROUTER_DIR=$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")
-# Nobody else's namespaces can be in the guest, so the names are the short ones.
+# The guest has no other namespaces, so short names do not collide.
 [[ ! ${NF_BPF_PATCHED-} ]] || : "${NS_SUFFIX=}"
 # shellcheck source=topology.sh
 source "$ROUTER_DIR/topology.sh"
@@ -29,8 +29,8 @@ die()
 	exit 1
 }
 
-# The system's, whatever else PATH has; without a cache in the tree, nor what site
-# packages load at each start.
+# Use the system's Python, do not write a cache into the tree, and do not load site
+# packages, which take time at each start.
 python()
 {
 	/usr/bin/python3 -BS "$@"
@@ -54,12 +54,12 @@ need_bpffs()
 
 need_samples()
 {
-	[[ -d $SAMPLES ]] || die "$SAMPLES: is not there: run make samples"
+	[[ -d $SAMPLES ]] || die "$SAMPLES: does not exist: run make samples"
 }
 
-# attach_families PROG FAMILY: prints FAMILY, or ip and ip6 in place of an inet that
-# the kernel has not got: mainline's program type has one family a link. On a
-# kernel of ours there is no second try.
+# attach_families PROG FAMILY: print FAMILY. If FAMILY is inet and the kernel takes one
+# family for each link, as mainline does, print "ip ip6". This project's kernel must
+# have inet, so there is no second try.
 attach_families()
 {
 	local program=$1 family=$2 pin=$BPFFS/probe$NS_SUFFIX

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-"""Folds what was seen on both wires: fragments to datagrams, those to flows."""
+"""Groups the packets of both wires: fragments to datagrams, datagrams to flows."""
 
 from packets import PROTO_NAMES
 
@@ -21,7 +21,7 @@ class Datagram:
 
     @property
     def covered(self):
-        """Bytes of the datagram seen, each once."""
+        """Number of bytes of the datagram that were seen, each counted once."""
         total = reach = 0
         for offset, length in sorted(self.pieces.items()):
             total += max(0, offset + length - max(offset, reach))
@@ -38,7 +38,7 @@ class Datagram:
 
 
 class Side:
-    """A flow where it goes into the router, or where it comes out."""
+    """The packets of a flow on one side of the router: its input or its output."""
 
     def __init__(self):
         self.packets = self.bytes = 0
@@ -60,7 +60,7 @@ class Side:
 
 
 class Flow:
-    """One direction of a 5-tuple."""
+    """The packets of one 5-tuple, in one direction."""
 
     def __init__(self, endpoints):
         self.proto, self.src, self.sport, self.dst, self.dport = endpoints
@@ -72,13 +72,13 @@ class Flow:
             return "from router"
         if not self.out.packets:
             return "dropped"
-        # By what it carries: the router may have cut it in another way, and
-        # a duplicate that it left out is no loss.
+        # Compare covered bytes: the router may fragment in another way, and may
+        # leave out a duplicate.
         return "accepted" if self.out.covered >= self.into.covered else "partial"
 
     @property
     def label(self):
-        """For people: that there are only later fragments must not be overlooked."""
+        """The name, with a note if there are only later fragments."""
         datagrams = list((self.into if self.into.packets else self.out).datagrams.values())
         headless = all(0 not in d.pieces for d in datagrams)
         return self.name + (" (no first fragment)" if headless else "")
@@ -96,7 +96,7 @@ def end(address, port):
 
 
 def fold(seen):
-    """Flows by 5-tuple. Fragments without a first one have a flow of their own."""
+    """Flows by 5-tuple. Fragments without a first fragment are a separate flow."""
     firsts = {}
     for s in seen:
         if s.packet.ident is not None and not s.packet.offset:
@@ -105,7 +105,7 @@ def fold(seen):
     for s in seen:
         endpoints = s.packet.endpoints
         if s.packet.offset:
-            # Where the first was dropped on the way, the way in knows it.
+            # If the router dropped the first fragment, use that of the input.
             endpoints = firsts.get((s.to_router, s.packet.datagram),
                                    firsts.get((True, s.packet.datagram), endpoints))
         flow = flows.setdefault(endpoints, Flow(endpoints))

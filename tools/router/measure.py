@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: GPL-2.0
 """Usage: measure.py ROUTER [VERDICTS]
 
-For demo.sh: sends the demo's traffic over both families through the router as
-it is, and prints what was on the wires: a line of JSON per family. VERDICTS is
-the pin of the policy's counters. Exit status: 0, or 1 when it could not measure.
+For demo.sh: sends the demo's traffic of both families through the router, and prints
+the results on the wires, a line of JSON for each family. VERDICTS is the pin of the
+policy's counters. Exit status: 0, or 1 if the measurement failed.
 """
 
 import json
@@ -20,7 +20,7 @@ VERDICTS = ("accepted", "dropped", "dropped as fragment")
 
 
 def read_verdicts(pin):
-    """The policy's counters, which prove that it ran."""
+    """The policy's counters. They prove that the policy ran."""
     if not pin:
         return None
     dump = subprocess.run(["bpftool", "-j", "map", "dump", "pinned", pin],
@@ -32,7 +32,7 @@ def read_verdicts(pin):
 
 
 def dns_sizes(seen):
-    """Fragment sizes of what DNS sent in fragments, before and behind the router."""
+    """Fragment sizes of fragmented DNS datagrams, into and out of the router."""
     return [{"flow": flow.name,
              "in": next(iter(flow.into.datagrams.values())).sizes,
              "out": [d.sizes for d in flow.out.datagrams.values() if d.whole]}
@@ -42,7 +42,7 @@ def dns_sizes(seen):
 
 
 def exfiltrated(seen, shape):
-    """Counted by what the packets carry, as most of them have no ports."""
+    """Counts by payload, because most fragments have no ports."""
     counts = {}
     for name, to_router, wire in (("sent", True, "client"), ("arrived", False, "server")):
         data = [s.packet.data.count(token(shape)) * 8 for s in seen

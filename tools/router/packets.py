@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0
 """Builds and reads IP packets and fragments.
 
-The standard library only, and of that the modules that load quickly: scapy would
-do it, but takes ten seconds to import in a guest without KVM.
+It uses only modules of the standard library that load quickly. scapy takes ten
+seconds to import in a guest without KVM.
 """
 
 import socket
@@ -12,7 +12,7 @@ ETH_P_IP = 0x0800
 ETH_P_ARP = 0x0806
 ETH_P_IPV6 = 0x86DD
 
-ECHO_REPLY = {1: 0, 58: 129}     # its type, by protocol
+ECHO_REPLY = {1: 0, 58: 129}     # protocol: ICMP type
 ICMP, TCP, UDP, ICMPV6, SCTP, UDPLITE = 1, 6, 17, 58, 132, 136
 PROTO_NAMES = {ICMP: "icmp", TCP: "tcp", UDP: "udp", ICMPV6: "icmp6",
                SCTP: "sctp", UDPLITE: "udplite"}
@@ -65,7 +65,7 @@ def ipv4(src, dst, proto, data, ident=0, offset=0, more=False):
 
 
 def ipv6(src, dst, proto, data, ident=None, offset=0, more=False):
-    """With an ident: a fragment."""
+    """An IPv6 packet, or a fragment if it has an ident."""
     if ident is not None:
         data = struct.pack("!BBHI", proto, 0, offset | more, ident) + data
         proto = FRAGMENT
@@ -75,7 +75,7 @@ def ipv6(src, dst, proto, data, ident=None, offset=0, more=False):
 
 
 def fragments(src, dst, proto, data, sizes, ident):
-    """The IP packets of a datagram, cut to sizes; the last takes the rest."""
+    """Fragments of a datagram. The last size is used for all further fragments."""
     build = ipv6 if ":" in src else ipv4
     packets, offset = [], 0
     while offset < len(data):
@@ -109,12 +109,12 @@ def is_arp_reply(frame):
 
 
 class Packet:
-    """What one IP packet says of itself.
+    """The fields of one IP packet.
 
-    data       what reassembly puts together: no IP header
-    ident      None: not a fragment
-    upper      the protocol behind extension headers, None where it cannot be told
-    sport      and dport: None where there are none
+    data       bytes after the IP header, which reassembly puts together
+    ident      identification, or None if the packet is not a fragment
+    upper      protocol after the extension headers, or None if it is unknown
+    sport      and dport: ports, or None
     """
 
     def __init__(self, src, dst, proto, data, ident=None, offset=0, more=False):
@@ -165,7 +165,7 @@ def parse_ipv6(packet):
     data = packet[40:40 + length]
     found = Packet(socket.inet_ntop(socket.AF_INET6, packet[8:24]),
                    socket.inet_ntop(socket.AF_INET6, packet[24:40]), proto, data)
-    # These come before a fragment header and are in every fragment.
+    # These headers come before a fragment header, and every fragment has them.
     while found.proto in (HOP_BY_HOP, ROUTING, FRAGMENT):
         proto, size = found.data[0], 8
         if found.proto == FRAGMENT:

@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: GPL-2.0
 """Usage: report.py [--json] RESULTS
 
-For demo.sh: prints a table per family of what measure.py found (or all of it as
-JSON) and compares it with what should be. Exit status: 0, 1 when something is
-not as expected, 2 wrong use.
+For demo.sh: prints the results of measure.py, a table for each family or JSON, and
+compares them with the expected results. Exit status: 0, 1 if a result is not as
+expected, 2 wrong use.
 """
 
 import json
@@ -28,7 +28,7 @@ def total(result, side, what):
 
 
 def sizes_kept(result):
-    """None when no fragmented datagram got through whole."""
+    """Whether sizes are kept; None if no fragmented datagram got through whole."""
     passed = [s for s in result["sizes"] if s["out"]]
     return all(out == s["in"] for s in passed for out in s["out"]) if passed else None
 
@@ -60,7 +60,7 @@ def print_table(family, results):
 
 
 def print_sizes(results):
-    print("Fragment sizes of the datagrams on port 53, before and behind the router "
+    print("Fragment sizes of the datagrams on port 53, into and out of the router "
           "(netfilter BPF):")
     for s in (s for r in results if r["router"] == "netfilter" for s in r["sizes"]):
         out = " or ".join("+".join(map(str, o)) for o in s["out"]) or "nothing whole"
@@ -69,7 +69,7 @@ def print_sizes(results):
 
 
 def print_verdicts(results):
-    print("What the programs counted:")
+    print("Counters of the programs:")
     for r in results:
         if r["verdicts"]:
             counts = ", ".join(f"{n} {name}" for name, n in r["verdicts"].items())
@@ -78,13 +78,13 @@ def print_verdicts(results):
 
 
 def expectations(r):
-    """Triples of what, expected, measured; a callable is a condition."""
+    """Tuples of name, expected value, measured value, and a condition or None."""
     exfiltration = r["exfiltration"]
     answered = ("a large DNS answer", f"at least {DNS_ANSWER_BYTES} bytes",
                 r["dns"], lambda n: n is not None and n >= DNS_ANSWER_BYTES)
     arrived, fragments = (("exfiltrated " + what, total(r, "arrived", what))
                           for what in ("bytes", "fragments"))
-    # In order and reversed have a first fragment each, bare later has none.
+    # "in order" and "reversed" have one first fragment each, "bare later" has none.
     later = total(r, "sent", "fragments") - 2
     later_bytes = sum(exfiltration["bare later"]["sent"]["bytes"] for _ in SHAPES)
     yield ("a ping answered", True, r["ping"], None)
@@ -111,7 +111,7 @@ def expectations(r):
         yield (fragments[0], 0, fragments[1], None)
         yield ("fragment sizes kept", True, sizes_kept(r), None)
         yield ("fragmented datagrams through", 2, sum(len(s["out"]) for s in r["sizes"]), None)
-        # Each datagram once and whole; the bare later fragments never get so far.
+        # The program sees each datagram once. Bare later fragments never reach it.
         yield ("datagrams dropped", 2, r["verdicts"]["dropped"], None)
         yield ("fragments seen by the program", 0, r["verdicts"]["dropped as fragment"], None)
         yield ("datagrams accepted", "some", r["verdicts"]["accepted"], lambda n: n > 0)

@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# A program of the user's on the router: see usage().
+# Run a program of the user on the router: see usage().
 
 set -euo pipefail
 
@@ -11,18 +11,18 @@ usage()
 	Usage: run-prog.sh [PROG]
 
 	Attaches a netfilter program on a router between a client and a server, sends
-	traffic through it, and prints by flow what went in and what came out. Usually
-	run by "make run PROG=...", with these variables:
+	traffic through it, and prints the input and output of each flow. "make run
+	PROG=..." runs it, with these variables:
 
-	  PROG=FILE.o[:NAME]  the object, and the program in it if there are several
+	  PROG=FILE.o[:NAME]  the object, and the program if the object has several
 	  HOOK=forward        prerouting, input, forward, output or postrouting
 	  PF=inet             inet, ip or ip6
-	  PRIORITY=filter     a number, or a name as nft has them
-	  DEFRAG=1            0: the program sees the fragments as they come
-	  PCAP=FILE           replay this from the client, not the demo's traffic
-	  V=1                 all of the verifier's log, where it is long
+	  PRIORITY=filter     a number, or a name of nft
+	  DEFRAG=1            0: the program sees fragments as they come
+	  PCAP=FILE           replay this file from the client, not the demo's traffic
+	  V=1                 print all of a long log of the verifier
 
-	Exit status: 0 it ran, 1 it did not (the reason is on stderr), 2 wrong use.
+	Exit status: 0 the program ran, 1 it did not (see stderr), 2 wrong use.
 	EOF_USAGE
 }
 
@@ -70,8 +70,8 @@ parse_options()
 	[[ ! $PCAP || -f $PCAP && -r $PCAP ]] || die "$PCAP: no such file"
 }
 
-# The entry points of an object: its global functions, but for .text, where
-# those are that the entry points call. readelf warns of how bpftool links.
+# The entry points of an object are its global functions, except for functions in
+# .text, which the entry points call. readelf warns about objects that bpftool links.
 list_programs()
 {
 	local text
@@ -99,7 +99,7 @@ choose_program()
 	fi
 }
 
-# What the verifier said is between two lines of libbpf's.
+# libbpf prints the verifier's log between two lines of its own.
 print_refusal()
 {
 	local log=$DIR/verifier lines
@@ -109,7 +109,7 @@ print_refusal()
 	     on' "$DIR/load" >"$log"
 	if [[ ! -s $log ]]; then
 		cat "$DIR/load" >&2
-		die "$PROG: could not be loaded (see above)"
+		die "$PROG: cannot load it (see above)"
 	fi
 	lines=$(wc -l <"$log")
 	if ((lines > 100)) && [[ ! ${V-} ]]; then
@@ -142,11 +142,11 @@ attach_program()
 		((DEFRAG == 0)) || command+=(defrag)
 		command+=(netns "$NS_ROUTER" pin "$PINS/link-$family")
 		printf '# %s\n' "${command[*]}"
-		"${command[@]}" || die "$NAME: could not be attached (see above)"
+		"${command[@]}" || die "$NAME: cannot attach it (see above)"
 	done
 }
 
-# Whatever is in a capture, the way out is the server's wire.
+# Route all packets of a capture to the server's wire.
 route_everything()
 {
 	local scope

@@ -2,11 +2,11 @@
 # SPDX-License-Identifier: GPL-2.0
 """Usage: run_flows.py demo | PCAP [BASELINE]
 
-For run-prog.sh: sends the demo's traffic, or replays PCAP from the client's side,
-and prints by flow what went into the router and what came out of it. BASELINE is
-a file: the first run (no program attached) writes it and prints nothing, the next
-tells by it what the router does not forward anyhow. Exit status: 0, 1 when it
-could not measure, 2 wrong use.
+For run-prog.sh: sends the demo's traffic, or replays PCAP from the client's side, and
+prints the input and output of the router for each flow. BASELINE is a file. The first
+run, without a program, writes it and prints nothing. The next run reads from it which
+flows the router does not forward even without the program. Exit status: 0, 1 if the
+measurement failed, 2 wrong use.
 """
 
 import json
@@ -25,8 +25,8 @@ LINK_HEADER = {LINK_ETHERNET: 14, LINK_RAW_BSD: 0, LINK_RAW: 0, LINK_SLL: 16,
 
 
 def read_pcap(path):
-    """The IP packets of a capture, and how many frames hold none to send."""
-    # tcpdump reads whatever it or wireshark wrote, and writes this one format.
+    """The IP packets of a capture, and the number of frames without one to send."""
+    # tcpdump reads all formats of tcpdump and wireshark, and writes only this one.
     result = subprocess.run(["tcpdump", "-r", path, "-w", "-"],
                             capture_output=True, check=False)
     data = result.stdout

@@ -10,15 +10,15 @@ usage()
 	cat <<-'EOF_USAGE'
 	Usage: shell.sh
 
-	Sets up a client, a router and a server in namespaces of these names, with a DNS
-	server in the last, prints what to try, and gives a shell. Usually run by
-	"make shell", in a guest. All of it is gone when the shell ends.
+	Sets up a client, a router and a server in namespaces with these names, with a DNS
+	server on the server. Then it prints commands to try, and starts a shell. "make
+	shell" runs it in a guest. Everything is deleted when the shell ends.
 
-	Exit status: 0 once the shell has ended, 1 if it could not be set up, 2 wrong use.
+	Exit status: 0 the shell has ended, 1 the set-up failed, 2 wrong use.
 	EOF_USAGE
 }
 
-# Somebody types these names.
+# The user types these names, so they are short.
 : "${NS_SUFFIX=}"
 # shellcheck source=env.sh
 source "$(dirname "${BASH_SOURCE[0]}")/env.sh"
@@ -31,7 +31,7 @@ clean_up()
 
 	dns_down
 	router_down
-	# On a host it would be there for the next time; a guest is gone anyhow.
+	# On a host the pin would otherwise be there at the next run.
 	rm -rf "$POLICY" "$DIR"
 	exit "$status"
 }
@@ -44,15 +44,15 @@ cheat_sheet()
 	  -- router, which forwards both families --
 	server $SERVER_IP4, $SERVER_IP6, with DNS on port 53
 
-	1. Ask for 3.5 KB over UDP, which come in fragments:
+	1. Ask for 3.5 KB over UDP. The answer comes in fragments:
 	     ip netns exec $NS_CLIENT dig @$SERVER_IP4 $DNS_NAME TXT +bufsize=4096 +notcp +ignore
-	2. Load the policy "UDP port 53 and ICMP pass, other UDP does not":
+	2. Load the policy "accept UDP port 53 and ICMP, drop other UDP":
 	     bpftool prog load ${SAMPLES#"$PROJECT"/}/udp_policy_netfilter.bpf.o $POLICY
-	3. Put it on the router, behind reassembly, then ask again:
+	3. Attach it on the router, after reassembly, then ask again:
 	     bpftool net attach netfilter pinned $POLICY hook forward defrag netns $NS_ROUTER
-	4. See it:
+	4. Look at it:
 	     bpftool net show netns $NS_ROUTER
-	5. Take it off again:
+	5. Detach it:
 	     bpftool net detach netfilter hook forward netns $NS_ROUTER
 
 	exit (or Ctrl-D) ends all of this.
@@ -73,7 +73,7 @@ main()
 	need_samples
 	DIR=$(mktemp -d)
 	POLICY=$BPFFS/policy
-	[[ ! -e $POLICY ]] || die "$POLICY: is there already: remove it"
+	[[ ! -e $POLICY ]] || die "$POLICY: exists already: remove it"
 	trap clean_up EXIT
 	router_up
 	dns_up "$DIR"

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
 # shellcheck shell=bash
 #
-# A library to source: client - router - server in three network namespaces.
+# A library to source. It builds client, router and server in network namespaces.
 #
 #   client eth0 192.0.2.2 2001:db8:1::2   --  left 192.0.2.1 2001:db8:1::1       router
 #   server eth0 198.51.100.2 2001:db8:2::2 -- right 198.51.100.1 2001:db8:2::1   router
@@ -11,9 +11,9 @@
 #   router_up || exit 1
 #   in_ns "$NS_CLIENT" ping -c 1 "$SERVER_IP4"
 #
-# Everything is static (neighbours, routes, no DAD, no link-local addresses), so
-# what is on the wires was sent on purpose, but for MLD reports as they come up.
-# Set NS_SUFFIX (it may be empty) before sourcing to have names of your choice.
+# Everything is static (neighbours, routes, no DAD, no link-local addresses). So the
+# wires carry only packets that were sent on purpose, and MLD reports at the start.
+# To choose the names, set NS_SUFFIX (it may be empty) before you source the file.
 
 : "${NS_SUFFIX=-$(printf '%04x%04x' $((RANDOM)) $((RANDOM)))}"
 # shellcheck disable=SC2034 # users of the library read these
@@ -45,8 +45,8 @@ SERVER_MAC=02:00:00:00:02:02
 }
 
 # wait_for [-t SECONDS] COMMAND [ARG...]: run COMMAND until it succeeds.
-# Returns 1, and says so, when it has not after SECONDS (10), or NF_BPF_SLOW times
-# that on a kernel which is slow by design.
+# If it still fails after SECONDS (10), print an error and return 1. On a slow kernel
+# the time is multiplied by NF_BPF_SLOW.
 wait_for()
 {
 	local limit=10 start=$EPOCHREALTIME
@@ -69,16 +69,16 @@ wait_for()
 	done
 }
 
-# Of a kernel without IPv6, all this is IPv4's half only.
+# On a kernel without IPv6 the topology is IPv4 only.
 has_ipv6()
 {
 	[[ -e /proc/sys/net/ipv6 ]]
 }
 
-# in_ns NETNS COMMAND [ARG...]: unlike "ip netns exec" it enters the network
-# namespace only. That one also mounts a private /sys, in which a bpffs and its
-# pins die with the command. In the background write out the nsenter: of a function
-# $! is a shell, and what that runs survives it.
+# in_ns NETNS COMMAND [ARG...]: enter only the network namespace. "ip netns exec" also
+# mounts a private /sys, in which a bpffs and its pins die with the command.
+# To run COMMAND in the background, call nsenter itself: $! of a function is a shell,
+# and COMMAND survives the shell.
 in_ns()
 {
 	local netns=$1
@@ -91,8 +91,8 @@ router_sysctls()
 {
 	local netns=$1 forwarding=$2
 
-	# In one process. IPv4's values are copied from the initial namespace, so
-	# everything the tests depend on is set whatever the host's values are.
+	# One process sets all values. A new namespace copies IPv4's values from the
+	# initial namespace, so set everything that the tests depend on.
 	# shellcheck disable=SC2016 # $1 and $scope are the inner shell's
 	in_ns "$netns" bash -ec '
 		cd /proc/sys/net
@@ -117,7 +117,8 @@ router_links()
 	EOF
 }
 
-# One end of a wire: device, its two addresses, its neighbour's and their MAC.
+# One end of a wire: device, its two addresses, the two addresses and the MAC of its
+# neighbour.
 router_end()
 {
 	cat <<-EOF
@@ -160,18 +161,18 @@ router_addresses()
 	} | ip -n "$NS_SERVER" -batch -
 }
 
-# router_up: returns when packets of both families, which are ROUTER_FAMILIES then,
-# cross the router; on failure nothing is left behind.
+# router_up: set ROUTER_FAMILIES, and return when packets of these families cross the
+# router. On failure nothing is left.
 router_up()
 {
 	local netns
 
-	# Where it is a module, nothing may have asked for it yet.
+	# If IPv6 is a module, nothing may have loaded it yet.
 	has_ipv6 || modprobe -q ipv6 || :
 	export ROUTER_FAMILIES=4
 	! has_ipv6 || ROUTER_FAMILIES+=" 6"
 	if ((EUID)); then
-		echo "router_up: needs root: run it in the guest (make shell), or as root" >&2
+		echo "router_up: needs root: run it in the guest (make shell) or as root" >&2
 		return 1
 	fi
 	for netns in "$NS_CLIENT" "$NS_ROUTER" "$NS_SERVER"; do
@@ -180,11 +181,11 @@ router_up()
 			return 1
 		fi
 	done
-	# From here on they are ours to delete.
+	# From here on router_down may delete the namespaces.
 	ROUTER_IS_UP=1
 	if ! router_build; then
 		router_down
-		echo "router_up: $NS_ROUTER: could not be set up (see above)" >&2
+		echo "router_up: $NS_ROUTER: set-up failed (see above)" >&2
 		return 1
 	fi
 }
@@ -205,9 +206,9 @@ router_build()
 	{ ! has_ipv6 || wait_for in_ns "$NS_CLIENT" ping -c 1 -W 0.5 "$SERVER_IP6"; }
 }
 
-# router_down: may be called at any time and again, keeps the exit status of
-# the command before it, so it can be a trap as it is. It deletes what router_up
-# made, nothing else of these names.
+# router_down: delete the namespaces that router_up made, and no others of these names.
+# It can be a trap: it may be called at any time and again, and keeps the exit status
+# of the command before it.
 router_down()
 {
 	local status=$? netns

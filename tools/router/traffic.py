@@ -15,24 +15,24 @@ LARGE_NAME = "large.example"
 
 EXFILTRATION_BYTES = 4096
 QUERY_PADDING = 3600
-# Nothing that a router cuts of itself, so whoever re-cuts it is found out.
+# No router creates these sizes by itself, so they show whether it re-fragments.
 UNEVEN_SIZES = [1400, 480, 8, 992]
 SHAPES = ("in order", "reversed", "bare later")
 
 
 def families(env):
-    """Those of the router, once it is up: 4, and 6 where the kernel has IPv6."""
+    """Address families of the router: 4, and 6 if the kernel has IPv6."""
     return [int(family) for family in env["ROUTER_FAMILIES"].split()]
 
 
 class Traffic:
-    """One family's hosts on the wires."""
+    """The client and server of one address family, on both wires."""
 
     def __init__(self, wires, env, family):
         self.wires, self.env, self.family = wires, env, family
         self.client = env[f"CLIENT_IP{family}"]
         self.server = env[f"SERVER_IP{family}"]
-        # What fits the MTU: data of a fragment is a multiple of 8.
+        # The largest data that fits the MTU and is a multiple of 8.
         self.mtu_data = 1480 if family == 4 else 1448
         self.ident = random.randrange(1, 1 << 15)
         self.sinks = [bind_udp(env["NS_SERVER"], self.server, EXFILTRATION_PORT)]
@@ -42,7 +42,7 @@ class Traffic:
         return fragments(self.client, self.server, UDP, datagram, sizes, self.ident)
 
     def large_dns(self, seconds=3):
-        """Asks with dig for a set of 3.5 KB; its size, or None: no answer."""
+        """Queries 3.5 KB with dig; returns the size of the answer, or None."""
         enter_netns(self.env["NS_CLIENT"])
         dig = subprocess.run(
             ["dig", f"@{self.server}", LARGE_NAME, "TXT", "+bufsize=4096", "+notcp",
@@ -52,14 +52,14 @@ class Traffic:
         size = re.search(r"MSG SIZE +rcvd: (\d+)", dig.stdout)
         if dig.returncode == 0 and size and "status: NOERROR" in dig.stdout:
             return int(size[1])
-        # 9 is "no reply from server": anything else is not the router's doing.
+        # 9 is "no reply from server". The router cannot cause another status.
         if dig.returncode != 9:
             raise RuntimeError(f"dig: @{self.server}: exit status {dig.returncode}: "
                                + (dig.stdout + dig.stderr).strip())
         return None
 
     def ping(self):
-        """Whether the server's answer to an ICMP echo request came back."""
+        """Pings the server; returns whether its answer came back."""
         request = echo_request(self.client, self.server, random.randrange(1 << 16))
         self.wires.send(self.wires.client, [request])
         self.wires.settle()
@@ -68,20 +68,20 @@ class Traffic:
                    for s in self.wires.seen)
 
     def padded_query(self):
-        """Asks in uneven fragments, by a query with padding (RFC 7830)."""
+        """Sends a padded query (RFC 7830) in uneven fragments; returns its port."""
         sport = random.randrange(20000, 30000)
         self.sinks.append(bind_udp(self.env["NS_CLIENT"], self.client, sport))
         query = udp(self.client, self.server, sport, DNS_PORT, padded_query())
         self.wires.send(self.wires.client, self.fragments(query, UNEVEN_SIZES))
         self.wires.settle()
         if self.reached(sport, DNS_PORT, to_router=False):
-            # Let nsd's answer be over before something else is measured.
+            # The next measurement must not see nsd's answer.
             self.wires.wait(lambda: self.reached(DNS_PORT, sport, to_router=True), 5)
             self.wires.settle()
         return sport
 
     def reached(self, sport, dport, to_router):
-        """Whether such a datagram was whole on the server's wire."""
+        """Whether a whole datagram with these ports was on the server's wire."""
         flows = fold([s for s in self.wires.seen if s.packet and s.wire == "server"])
         for flow in flows.values():
             if (flow.sport, flow.dport) == (sport, dport):
@@ -90,7 +90,7 @@ class Traffic:
         return False
 
     def exfiltrate(self):
-        """In every shape; each datagram is filled with the token of its shape."""
+        """Sends a datagram in every shape, filled with the token of its shape."""
         for shape in SHAPES:
             payload = token(shape) * (EXFILTRATION_BYTES // 8)
             packets = self.fragments(
@@ -105,7 +105,7 @@ class Traffic:
 
 
 def token(shape):
-    """Eight bytes: no fragment can begin or end inside of one."""
+    """Eight bytes, so that no fragment begins or ends inside a token."""
     return b"exfil-%02d" % SHAPES.index(shape)
 
 

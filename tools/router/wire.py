@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0
 """Sends frames and records what is on the two wires of the router.
 
-One process does both, so that a record begins before the first frame and ends
-after the last has been dealt with: see Wires.settle().
+One process sends and records, so that the record begins before the first frame and
+ends after the router has handled the last one: see Wires.settle().
 """
 
 import ctypes
@@ -25,7 +25,7 @@ libc = ctypes.CDLL(None, use_errno=True)
 
 
 class WireError(Exception):
-    """The measurement failed, as distinct from a packet that was dropped."""
+    """The measurement failed. This is not the same as a dropped packet."""
 
 
 def enter_netns(name):
@@ -36,7 +36,7 @@ def enter_netns(name):
 
 
 def bind_udp(netns, address, port):
-    """A socket that takes datagrams, lest the host answers them by ICMP."""
+    """A socket that receives datagrams, so that the host sends no ICMP error."""
     enter_netns(netns)
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
     sock = socket.socket(family, socket.SOCK_DGRAM)
@@ -45,9 +45,9 @@ def bind_udp(netns, address, port):
 
 
 class Tap:
-    """Records a device, both ways, in a ring: the kernel copies a frame into that
-    as it passes. What recv() returns is shared with the packet on its way, and
-    where the router cuts fragments again it writes new headers into it.
+    """Records a device in both directions, in a ring. The kernel copies each frame into
+    the ring when it passes. Frames of recv() would share memory with the packet: when
+    the router fragments it again, it writes new headers into this memory.
     """
 
     FRAME, FRAMES, BLOCK = 4096, 4096, 1 << 16
@@ -66,7 +66,7 @@ class Tap:
         return self.sock.fileno()
 
     def read(self):
-        """The next frame and whether it went out of the device, or None."""
+        """The next frame and whether the device sent it; None if there is no frame."""
         base = self.next * self.FRAME
         status, length, captured, start = struct.unpack_from("IIIH", self.ring, base)
         if not status & TP_STATUS_USER:
@@ -85,7 +85,7 @@ class Tap:
 
 
 class Seen:
-    """A frame on a wire: to_router, or else from it. packet is None unless IP."""
+    """A frame on a wire, to or from the router. packet is None if it is not IP."""
 
     def __init__(self, wire, to_router, frame):
         self.wire, self.to_router, self.frame = wire, to_router, frame
@@ -93,14 +93,14 @@ class Seen:
 
 
 class Wire:
-    """One host's end: its netns, device and addresses, and its router's."""
+    """The host's end of a wire, with the addresses of the host and of the router."""
 
     def __init__(self, name, netns, device, mac, ip4, router_mac, router_ip4):
         self.name, self.mac, self.router_mac = name, mac, router_mac
         self.arp = arp_request(mac, ip4, router_mac, router_ip4)
         enter_netns(netns)
         self.tap = Tap(device)
-        # A packet socket does not hear itself; the tap is to hear these too.
+        # A packet socket does not receive its own frames, but the tap must.
         self.out = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0)
         self.out.bind((device, 0))
 
@@ -122,7 +122,7 @@ class Wires:
     """Both wires. Names and addresses come from the variables of topology.sh."""
 
     def __init__(self, env):
-        # All on one CPU: then the backlogs are one queue, and settle() holds.
+        # settle() needs one queue, so that all packets use the backlog of one CPU.
         os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
         self.client = Wire("client", env["NS_CLIENT"], env["CLIENT_DEV"],
                            env["CLIENT_MAC"], env["CLIENT_IP4"],
@@ -138,7 +138,7 @@ class Wires:
         return new
 
     def wait(self, condition, seconds):
-        """Records until condition() is true; returns whether it became so."""
+        """Records until condition() is true. Returns False on a timeout."""
         end = time.monotonic() + seconds
         while not condition():
             left = end - time.monotonic()
@@ -149,9 +149,9 @@ class Wires:
         return True
 
     def settle(self):
-        """Returns once everything sent before has crossed the router or not.
+        """Returns when the router has forwarded or dropped all earlier packets.
 
-        An ARP request queues up behind it, and no IP policy drops that.
+        An ARP request queues up behind them, and no IP policy drops ARP.
         """
         for wire in (self.client, self.server):
             before = len(self.arp_replies(wire))
@@ -169,7 +169,7 @@ class Wires:
             self.poll()
 
     def take(self):
-        """What was recorded since the last time, IP only."""
+        """The IP packets that were recorded since the last call."""
         self.poll()
         taken = [s for s in self.seen if s.packet and not is_mld_report(s.packet)]
         self.seen = []
@@ -177,5 +177,5 @@ class Wires:
 
 
 def is_mld_report(packet):
-    """The one thing that the hosts send of themselves, when a device comes up."""
+    """Hosts send this packet by themselves when a device comes up, and no other."""
     return packet.proto == ICMPV6 and packet.data[:1] == b"\x8f"
