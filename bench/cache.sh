@@ -1,18 +1,18 @@
 # SPDX-License-Identifier: GPL-2.0
 # shellcheck shell=bash
 #
-# The cache of reassembly: what a datagram that waits for its last fragment takes,
-# and what becomes of whole ones as it fills.
+# Measure the cache of reassembly: the memory of a datagram that waits for its last
+# fragment, and the number of whole datagrams that get through as the cache fills.
 #
 #   memory: family, bytes, fragments that wait, datagrams that wait, bytes of memory
 #   cache:  family, bytes, limit, datagrams offered, how, datagrams completed
 #
-# IPv6 has no memory line: nothing tells of nf_defrag_ipv6's cache but what it
-# refuses.
+# IPv6 has no memory line, because the kernel does not report the memory of
+# nf_defrag_ipv6.
 
 CACHE_SHARES="25 50 75 100 125 150 200"
 
-# Every datagram that waits is given up. Idle time is free here.
+# Wait until the kernel gives up all waiting datagrams. Idle time costs nothing here.
 expire()
 {
 	sleep 65
@@ -32,7 +32,7 @@ cache_limit()
 	fi
 }
 
-# Bytes of memory of one datagram that waits, of the limit's accounting.
+# Print the memory of waiting datagrams, as the kernel counts it for the limit.
 measure_memory()
 {
 	local count each=0
@@ -45,7 +45,7 @@ measure_memory()
 	done
 }
 
-# completed COUNT OPTION...: how many of the datagrams that are sent get through
+# completed COUNT OPTION...: send datagrams, and print how many get through
 completed()
 {
 	local before
@@ -55,7 +55,8 @@ completed()
 	printf '%s' "$((($(forwarded) - before) / $(pieces "$BYTES")))"
 }
 
-# waiting COUNT: from another source, or the whole ones would complete them
+# waiting COUNT: send incomplete datagrams. They have another source, so that the whole
+# datagrams do not complete them.
 waiting()
 {
 	"$TOOLS/send_frames" -n "$1" -s "$BYTES" -x gen "$ROUTER_MAC" "$LISTED_CLIENT" \
@@ -67,7 +68,7 @@ cache_line()
 	printf 'cache\t%s\t%s\t%s\t%s\t%s\t%s\n' "$FAMILY" "$BYTES" "$(cache_limit)" "$@"
 }
 
-# Shares of the limit, in datagrams, by what one of IPv4 was seen to take.
+# Offer shares of the limit. "takes" is the measured memory of an IPv4 datagram.
 measure_filling()
 {
 	local share offered
@@ -88,7 +89,7 @@ measure_cache()
 	local CASE=defrag CONTROL SEND=send_fragments ORDER=in-order BYTES
 
 	router_up
-	# It is 64 otherwise: so far two fragments of a datagram may be apart.
+	# By default at most 64 other fragments may come between two of a datagram.
 	in_router sysctl -qw net.ipv4.ipfrag_max_dist=0
 	defrag > /dev/null
 	$CONTROL

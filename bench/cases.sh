@@ -1,25 +1,25 @@
 # SPDX-License-Identifier: GPL-2.0
 # shellcheck shell=bash
 #
-# The ways to apply the policy. One function each: it puts the policy on the
-# router of guest.sh and leaves everything else as it is. What it made goes with
-# the network namespace, with the pins, or by what it gave at_end.
+# The ways to apply the policy, one function for each. A function puts the policy on the
+# router of guest.sh and changes nothing else. The end of the network namespace, the
+# removal of the pins, or a command of at_end removes the policy.
 #
-# A case sets CONTROL when the listed flow is not what shows that packets reach
-# it (control.sh), and SEND when sending alone is not all of the work (traffic.sh).
+# A case sets CONTROL if the listed flow cannot show that packets reach the policy
+# (control.sh). It sets SEND if sending is not all of the work (traffic.sh).
 
 CASES=()
 declare -A CASE_TEXT=() CASE_RUN=() CASE_PARTS=()
 
-# What guest.sh measures a case with ("sizes": in udp4, of other sizes as well). Main
-# cases are those that stand for all.
+# Parts with which guest.sh measures a case. "sizes" adds packets of other sizes to udp4.
+# Main cases represent all others.
 ONE="udp4"
 MAIN="udp4 sizes udp6 tcp4"
-# pktgen keeps a reference on what it sends, and XDP on a veth takes that for a bug
-# of the kernel's: it has another sender, and what it is compared with as well.
+# pktgen keeps a reference on the packets that it sends, and XDP on a veth calls BUG()
+# for such packets. So XDP and the cases that it is compared with have another sender.
 FRAMES="frames4 frames6 tcp4"
 FRAGMENTS="frag4 frag6"
-# Packets that only the last field tells from the listed flow.
+# Packets that differ from the listed flow only in the last field.
 LAST="last4 last6"
 
 # add_case PARTS NAME TEXT COMMAND [ARGUMENT...]
@@ -34,13 +34,13 @@ add_case()
 	CASE_RUN[$name]=$(printf ' %q' "$@")
 }
 
-# Not by "ip netns exec" or "ip -n", whose mount namespace has no pins.
+# Do not use "ip netns exec" or "ip -n": their mount namespace has no pins.
 in_router()
 {
 	nsenter --net=/run/netns/router "$@"
 }
 
-# $! is the command itself.
+# Call nsenter here and not in_router, so that $! is the command itself.
 start_in_router()
 {
 	nsenter --net=/run/netns/router "$@" &
@@ -49,8 +49,8 @@ start_in_router()
 
 # --- lists ------------------------------------------------------------------
 
-# listed_flows N: the flow that the programs know, and others; none is that of
-# the packets. A rule of each is left at its first field.
+# listed_flows N: the flow that the programs know, and N - 1 others. The packets of the
+# measurement belong to none of them: the first field of a rule does not match.
 listed_flows()
 {
 	awk -v n="$1" -v family="$FAMILY" -v l4="$L4" \
@@ -66,7 +66,8 @@ listed_flows()
 	}'
 }
 
-# listed_prefixes N: that of the listed flow, which is not that of the packets
+# listed_prefixes N: the prefix of the listed flow, and N - 1 others. The packets of the
+# measurement match none of them.
 listed_prefixes()
 {
 	awk -v n="$1" 'BEGIN {
@@ -85,7 +86,7 @@ load_policy()
 	bpftool prog loadall "$TOOLS/policy$FAMILY.bpf.o" "$PINS" pinmaps "$PINS"
 }
 
-# fill MAP: from lines of stdin
+# fill MAP: put the lines of stdin into a map
 fill()
 {
 	load_policy
@@ -103,7 +104,7 @@ attach_at()
 		priority "$priority" "$@" netns router pin "$PINS/link$priority"
 }
 
-# As the rules of nft and iptables: at FORWARD.
+# Attach at FORWARD, where the rules of nft and iptables are.
 attach()
 {
 	attach_at forward "$@"
@@ -121,8 +122,8 @@ floor()
 	CONTROL="hook_is_hit floor_hook"
 }
 
-# The module's hooks are there as soon as a link asks for them; the link's own
-# is at a hook that forwarded packets do not pass.
+# A link enables the hooks of the module. The link itself is at a hook that forwarded
+# packets do not pass.
 defrag()
 {
 	attach_at input nf_accept "$PF" 100 defrag
@@ -150,7 +151,7 @@ attach_many()
 	CONTROL="links_count"
 }
 
-# The family is known when it is run.
+# PF is set only when the case runs, so add_case cannot pass it.
 bpf_accept_own()
 {
 	bpf_accept "$PF" "$@"
@@ -239,7 +240,7 @@ nft_queue()
 
 # --- iptables ---------------------------------------------------------------
 
-# iptables_restore: rules of FORWARD from stdin
+# iptables_restore: load rules of FORWARD from stdin
 iptables_restore()
 {
 	{
@@ -256,7 +257,7 @@ iptables_rules()
 		iptables_restore
 }
 
-# No kind of set has both ports: this one lacks the source's.
+# No type of set has both ports. This type has no source port.
 iptables_set()
 {
 	{
@@ -274,7 +275,7 @@ iptables_bpf()
 
 # --- conntrack --------------------------------------------------------------
 
-# Conntrack is on, by a rule that forwarded packets do not pass.
+# Enable conntrack by a rule that forwarded packets do not pass.
 conntrack_on()
 {
 	nft_chain "" "ct state new accept" input
@@ -334,8 +335,8 @@ xdp_prog()
 
 # --- reassembly, with a policy after it -------------------------------------
 
-# nft has no way of its own to ask for reassembly but conntrack. This one has it
-# from a link, to compare the policies alone.
+# nft can request reassembly only through conntrack. This case uses reassembly that a
+# link requests, to compare the policies alone.
 nft_defrag()
 {
 	attach_at input nf_accept "$PF" 100 defrag

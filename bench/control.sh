@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: GPL-2.0
 # shellcheck shell=bash
 #
-# Shows, before a case is measured, that packets reach its policy: a figure of a
-# policy that is not in their path would be good and worthless. Each function fails
-# when they do not.
+# Show, before a case is measured, that packets reach its policy. A policy outside their
+# path would have a good and worthless figure. Each function fails if packets do not
+# reach the policy.
 
-# What a policy is for: the listed flow, and no other, is not forwarded.
+# With a policy the router does not forward the listed flow.
 listed_is_dropped()
 {
 	local before
@@ -16,7 +16,7 @@ listed_is_dropped()
 		{ warn "$CASE: the listed flow was forwarded"; return 1; }
 }
 
-# The other half of the above: without a policy it is.
+# Without a policy the router forwards the listed flow.
 no_policy()
 {
 	local before
@@ -27,7 +27,8 @@ no_policy()
 		{ warn "$CASE: the listed flow was not forwarded without a policy"; return 1; }
 }
 
-# hook_is_hit FUNCTION: of what drops nothing, by a kprobe that is taken away again.
+# hook_is_hit FUNCTION: for a case that drops nothing. Set a kprobe on FUNCTION, and
+# remove it after the check.
 hook_is_hit()
 {
 	local tracing=/sys/kernel/tracing hits
@@ -42,7 +43,7 @@ hook_is_hit()
 	((hits > 0)) || { warn "$CASE: $1() was not called"; return 1; }
 }
 
-# What each link of the case has accepted.
+# Print the accepted packets of each link of the case.
 link_counts()
 {
 	bpftool -j net show netns router | jq '.. | .accepted? // empty'
@@ -63,7 +64,7 @@ links_count()
 	((n > 0)) || { warn "$CASE: no link counts"; return 1; }
 }
 
-# The listed flow gets no state while it is not tracked.
+# The policy drops the listed flow while conntrack does not track it.
 untracked_is_dropped()
 {
 	local rc=0

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Puts lines of stdin into a pinned map: flows, "protocol saddr daddr sport dport",
- * into a hash, "prefix/length" into an LPM trie. The family is that of the map.
+/* Put lines of stdin into a pinned map. A line for a hash is a flow, "protocol saddr daddr
+ * sport dport". A line for an LPM trie is "prefix/length". The map has one family.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -9,7 +9,7 @@
 
 #include <bpf/bpf.h>
 
-/* The layouts of policy.bpf.c, for addresses of each length. */
+/* The end of a key of policy.bpf.c, which begins with addresses of either family. */
 struct ports {
 	__be16 sport;
 	__be16 dport;

@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# bench/guard.sh [--record]: has the cost of the main cases moved?
+# bench/guard.sh [--record]: compare the cost of the main cases with the recorded cost.
 
 export FLAVOUR=bench
 . "$(dirname "$0")/../scripts/lib.sh"
@@ -16,9 +16,9 @@ usage()
 	cat <<USAGE
 Usage: bench/guard.sh [--record]
 
-Measures what ${CASES[*]} add to a forwarded packet
-(UDP over IPv4, 124 bytes), and compares it with bench/recorded.tsv: a case fails
-that moved by more than $ROOM percent, either way. Builds what it needs.
+Measures the instructions that ${CASES[*]} add to a forwarded packet
+(UDP over IPv4, 124 bytes), and compares them with bench/recorded.tsv. A case fails if it
+differs by more than $ROOM percent, up or down. Builds all that it needs.
 
   --record   write bench/recorded.tsv instead; commit it with the reason
 USAGE
@@ -38,7 +38,7 @@ measure()
 		"$RESULTS/figures.csv"
 }
 
-# Percent with one digit, in the field's own sign.
+# Print the difference in percent, with a sign and one digit.
 moved()
 {
 	awk -v old="$1" -v new="$2" 'BEGIN { printf "%+.1f%%", 100 * (new - old) / old }'
@@ -61,8 +61,8 @@ compare()
 		failed=$((failed + 1))
 		printf '# %s: %s instructions added to a packet, recorded: %s (%s)\n' \
 			"$name" "$new" "${old:-never}" "$percent"
-		printf '# meant so: bench/guard.sh --record, and commit bench/recorded.tsv with the reason\n'
-		printf '# not meant: bench/run %s, and objdump -d of nf_bpf_link.o before and after\n' "$name"
+		printf '# if intended: bench/guard.sh --record, and commit bench/recorded.tsv with the reason\n'
+		printf '# otherwise: bench/trace %s, before and after the change\n' "$name"
 		printf 'not ok %d %s\n' "$n" "$name"
 	done
 	printf '%s passed, %s failed, 0 skipped\n' "$((n - failed))" "$failed"

@@ -1,12 +1,12 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# Measures in the guest. With QEMU's -icount shift=0 a nanosecond of guest time is
-# an instruction.
+# Measure in the guest. With QEMU's -icount shift=0 a nanosecond of guest time is an
+# instruction.
 #
 #   sender -> gen | veth | in [ router ] out: a dummy device
 
-# shellcheck disable=SC2034	# some are for the files that are sourced
+# shellcheck disable=SC2034	# sourced files use some variables
 
 set -euo pipefail
 
@@ -14,7 +14,7 @@ HERE=$(cd "$(dirname "$0")" && pwd)
 TOOLS=${BENCH_TOOLS:-}
 PACKETS=${BENCH_PACKETS:-4000}
 ROUNDS=3
-# What the clock counts: "instructions", or "ns" where it is a clock.
+# Unit of the guest's clock: "instructions", or "ns" with a real clock.
 UNIT=${BENCH_UNIT:-instructions}
 SIZES=${BENCH_SIZES-64 512 1500}
 PINS=/sys/fs/bpf/bench
@@ -28,16 +28,16 @@ Usage: bench/guest.sh [-l] PART [PATTERN...]
        bench/guest.sh -T CASE
 
 Measures one part: udp4, udp6, last4, last6, frames4, frames6, tcp4, frag4, frag6 (cases
-of cases.sh), cache4, cache6 or scaling. Of the cases those that a PATTERN names, or whose names hold it, and
-"nothing", which all others are told relative to.
+of cases.sh), cache4, cache6 or scaling. A PATTERN is the name of a case, or is contained
+in the names of cases. "nothing" is always measured: it is the baseline of all others.
 
   -l   list the cases of the part that would be measured
-  -t   tell what each case is: "case", its name, a text
-  -T   for bench/trace, which watches from outside: tell the addresses of programs and
-       their code, say "ready", and send packets far from each other until it ends
+  -t   print a line for each case: "case", its name, a text
+  -T   for bench/trace, which watches from outside: print the addresses of programs and
+       their code, print "ready", and send packets with long gaps until the guest ends
 
-A line of stdout for each: unit, case, family, traffic, bytes, packets or datagrams,
-how many of the unit for all of them. cache.sh and scaling.sh say what theirs hold.
+Prints one line for each figure: unit, case, family, traffic, bytes, number of packets or
+datagrams, and the total in this unit. cache.sh and scaling.sh describe their own lines.
 USAGE
 }
 
@@ -73,7 +73,8 @@ set_family()
 	fi
 }
 
-# Nothing of its own leaves by the device whose packets are counted.
+# The router itself must send nothing through "out", because the packets of this device
+# are counted.
 router_addresses()
 {
 	if [[ $FAMILY = 4 ]]; then
@@ -93,13 +94,12 @@ router_addresses()
 		neigh add $SERVER lladdr 02:00:00:00:00:02 dev out nud permanent
 		neigh add $LISTED_SERVER lladdr 02:00:00:00:00:02 dev out nud permanent
 		BATCH
-		# Reports of multicast groups; idle time is free here.
+		# Wait for reports of multicast groups. Idle time costs nothing here.
 		sleep 5
 	fi
 }
 
-# Without a device for NUM there is one: gen, and in.
-# router_link [NUM]
+# router_link [NUM]: create the devices genNUM and inNUM
 router_link()
 {
 	ip link add "gen${1:-}" type veth peer name "in${1:-}" netns router
@@ -123,8 +123,8 @@ router_up()
 	ROUTER_PID=$!
 }
 
-# A new neighbour is the first of its place in the table. The places are random: an
-# older one before it would cost each packet 7 instructions, or not.
+# Hash buckets of neighbours are random, and an older neighbour in the same bucket costs
+# each packet 7 instructions. A new neighbour is the first of its bucket.
 first_neighbour()
 {
 	ip -n router -batch - <<-BATCH
@@ -133,7 +133,7 @@ first_neighbour()
 	BATCH
 }
 
-# at_end COMMAND...: done by router_down
+# at_end COMMAND...: let router_down run COMMAND
 at_end()
 {
 	AT_END+=("$(printf ' %q' "$@")")
@@ -154,14 +154,13 @@ router_down()
 
 # --- measuring --------------------------------------------------------------
 
-# Prints what COUNT packets took. A figure of packets that were not forwarded would
-# be of something else.
-# send_all COUNT PIECES
+# send_all COUNT PIECES: print the cost of COUNT packets or datagrams, and fail if not
+# all were forwarded. The figure is that of forwarded packets only.
 send_all()
 {
 	local before after took
 
-	# What runs in the background ends. Idle time is free here.
+	# Let background work end. Idle time costs nothing here.
 	sleep 1
 	before=$(forwarded)
 	took=$($SEND "$1")
@@ -173,8 +172,8 @@ send_all()
 	printf '%s\n' "$took"
 }
 
-# The least of some rounds: what else the kernel has to do now and then only adds.
-# measure COUNT PIECES WARMUP
+# measure COUNT PIECES WARMUP: print the lowest cost of some rounds. Other work of the
+# kernel only adds to a round.
 measure()
 {
 	local count=$1 pieces=$2 rounds=$ROUNDS took least=
@@ -189,7 +188,7 @@ measure()
 		"$UNIT" "$CASE" "$FAMILY" "$ORDER" "$BYTES" "$count" "$least"
 }
 
-# Room for 1,000 of the larger datagrams at once, all of one source.
+# Make room for 1,000 of the larger datagrams at once, all from one source.
 raise_cache()
 {
 	local file
@@ -202,7 +201,7 @@ raise_cache()
 	in_router sysctl -qw net.ipv4.ipfrag_max_dist=0
 }
 
-# pieces BYTES: fragments of a datagram, on a link of 1,500 bytes
+# pieces BYTES: number of fragments of a datagram, with an MTU of 1,500
 pieces()
 {
 	local most=1480
@@ -277,7 +276,7 @@ trace_case()
 	send_pktgen 0
 }
 
-# What a part sends, over what.
+# Set the traffic and the family of a part.
 set_part()
 {
 	PART=$1 L4=udp TRAFFIC=udp BYTES=124
@@ -300,7 +299,7 @@ set_part()
 	[[ $PART != scaling ]] || set_family 4
 }
 
-# matching_cases PATTERN: of the part
+# matching_cases PATTERN: print the matching cases of the part
 matching_cases()
 {
 	local name

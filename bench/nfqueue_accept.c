@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
-/* The verdict program of an NFQUEUE: drops one UDP flow over IPv4, accepts the
- * rest. The time of its last verdict, in nanoseconds of CLOCK_MONOTONIC, is in the
- * first 8 bytes of a file, which is mapped so that telling it costs nothing.
+/* The verdict program of an NFQUEUE. It drops one UDP flow over IPv4, and accepts the
+ * rest. It writes the time of its last verdict, in nanoseconds of CLOCK_MONOTONIC, to the
+ * first 8 bytes of a file. The file is mapped, so that a write costs no system call.
  */
 #include <arpa/inet.h>
 #include <errno.h>

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0
 #
-# gnuplot -e "dir='build/6.1/bench'" bench/plots.gp: an SVG of each .dat of report.py
-# that holds something. A block is a series, its first line the name.
+# gnuplot -e "dir='build/6.1/bench'" bench/plots.gp: draw an SVG of each .dat file of
+# report.py that is not empty. A block of the file is a series, and its first line is the
+# name of the series.
 
 set terminal svg size 800,480 dynamic font "sans-serif,13" background "white"
 set grid

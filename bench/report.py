@@ -1,11 +1,11 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0
-"""Makes tables, CSV, JSON and plots of the lines that the guests printed.
+"""Write tables, CSV, JSON and plots from the lines that the guests printed.
 
 Usage: bench/report.py DIR [RST]
 
-Reads DIR/figures (bench/guest.sh, cache.sh and scaling.sh say what a line holds).
-RST is the page that is written for Documentation/, instead of the tables on stdout.
+Reads DIR/figures. bench/guest.sh, cache.sh and scaling.sh describe its lines. With RST
+the program writes this page for Documentation/, and prints no tables.
 """
 
 import csv
@@ -27,7 +27,7 @@ class Traffic(NamedTuple):
 
 
 class Cost(NamedTuple):
-    """Instructions (or nanoseconds) per packet, per datagram where it is fragmented."""
+    """Instructions (or nanoseconds) per packet, or per datagram if it is fragmented."""
     case: str
     traffic: Traffic
     count: int
@@ -46,7 +46,7 @@ class Figures(NamedTuple):
 
 
 def to_costs(lines: list[list[str]]) -> list[Cost]:
-    """Each with the cost of the same traffic without a policy taken off."""
+    """Costs with their difference to the same traffic without a policy."""
     costs = []
     baseline: dict[Traffic, float] = {}
     for case, family, order, size, count, total in lines:
@@ -110,7 +110,7 @@ def packet_table(figures: Figures) -> Table:
 
 
 def pivot(figures: Figures, title: str, traffics: list[tuple[str, Traffic]]) -> Table:
-    """Added instructions; of the baseline all of them. Cases without one are left out."""
+    """Added instructions, and all instructions of the baseline. Empty rows are left out."""
     have = added(figures)
     columns = [(head, at) for head, at in traffics if (BASELINE, at) in have]
     rows = []
@@ -120,7 +120,7 @@ def pivot(figures: Figures, title: str, traffics: list[tuple[str, Traffic]]) -> 
             cost = have.get((case, at))
             figure = cost and (cost.each if case == BASELINE else cost.added)
             row.append("" if figure is None else f"{figure:.1f}")
-        # A case of one traffic only is in the first table.
+        # The first table has the cases with one traffic only.
         if sum(bool(cell) for cell in row) > 1 or len(columns) == 1 and any(row):
             rows.append([case if case != BASELINE else f"{BASELINE} (all)", *row])
     return Table(title, ["case", *[head for head, _ in columns]], rows)
@@ -227,7 +227,7 @@ def write_json(path: str, figures: Figures) -> None:
 
 
 def write_data(path: str, series: dict[str, list[tuple[float, float]]]) -> None:
-    """For gnuplot: a block for each series, named by its first line."""
+    """Writes a file for gnuplot: a block for each series, named by its first line."""
     with open(path, "w", encoding="ascii") as file:
         for name, points in series.items():
             if len(points) > 1:
@@ -236,7 +236,7 @@ def write_data(path: str, series: dict[str, list[tuple[float, float]]]) -> None:
 
 
 def counted(figures: Figures, prefix: str) -> list[tuple[float, float]]:
-    """Points of the cases PREFIX-N."""
+    """Points (N, cost) of the cases PREFIX-N."""
     points = []
     for cost in figures.costs:
         match = re.fullmatch(re.escape(prefix) + r"-(\d+)(k?)", cost.case)
@@ -269,7 +269,7 @@ def write_plots(out: str, figures: Figures) -> None:
 
 
 def write_rst(path: str, figures: Figures) -> None:
-    """The page of one run: what it was of, its tables and its plots."""
+    """Writes the page of one run: command and kernel, tables and plots."""
     def heading(text: str, mark: str) -> str:
         return f"{text}\n{mark * len(text)}\n"
 

@@ -1,18 +1,18 @@
 # SPDX-License-Identifier: GPL-2.0
 # shellcheck shell=bash
 #
-# Two processors that forward at once, against one: a ratio of times that were
-# taken one after the other, as times of an emulated processor mean nothing else.
-# Not for -icount, which has one processor.
+# Compare two processors that forward at once with one processor. The result is a ratio
+# of two times that are measured one after the other, because a single time of an emulated
+# processor means nothing. This does not work with -icount, which has one processor.
 #
 #   scaling: case, round, nanoseconds of one sender, nanoseconds of two at once
 
 SCALING_CASES="nothing floor bpf-accept bpf-tuple bpf-hash-1k nft-1"
 SCALING_ROUNDS=5
-# The clock of an emulated processor may advance by 4 ms at once.
+# Send many packets, because the clock of an emulated processor advances in steps of 4 ms.
 SCALING_PACKETS=50000
 
-# A sender on each processor: a veth hands its packets over on the same.
+# Set up a sender on the second processor. A veth hands packets over on the same one.
 second_sender()
 {
 	local mac
@@ -32,7 +32,7 @@ second_sender()
 	pktgen_set gen1 "count $SCALING_PACKETS"
 }
 
-# The longer of the times that the senders took.
+# Print the time of the slower sender.
 slowest()
 {
 	awk '/^Result: OK/ { sub(/\(.*/, "", $3); if ($3 > most) most = $3 }

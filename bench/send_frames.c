@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Sends the packets of one flow, fragments of datagrams if they are larger than
- * the MTU, out of a device. All are made before the first one is sent; what it
- * prints is the time that sending took, and when it began, in nanoseconds of
- * CLOCK_MONOTONIC.
+/* Send the packets of one flow out of a device. A datagram that exceeds the MTU is sent
+ * in fragments. The program builds all packets before it sends the first one. It prints
+ * how long sending took and when it began, in nanoseconds of CLOCK_MONOTONIC.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -24,7 +23,7 @@
 
 #define MTU		1500
 #define FRAME_MAX	(ETH_HLEN + MTU)
-#define BATCH		1024	/* the kernel's limit of one call */
+#define BATCH		1024	/* the kernel's limit for one call */
 
 struct flow {
 	int family;
@@ -36,15 +35,15 @@ struct flow {
 	__u16 dport;
 };
 
-/* What is sent: count datagrams of bytes each (IP payload), taken in turns by
- * groups of interleave: a fragment of each, then the next fragment of each.
+/* Send count datagrams with bytes of IP payload each. Groups of interleave datagrams
+ * take turns: one fragment of each, then the next fragment of each.
  */
 struct plan {
 	unsigned int count;
 	unsigned int bytes;
 	unsigned int interleave;
 	bool reverse;
-	bool incomplete;	/* the last fragment to send of each is left out */
+	bool incomplete;	/* leave out the fragment that would be sent last */
 };
 
 struct frames {
@@ -124,7 +123,7 @@ static void put_ipv6(void *at, const struct flow *flow, unsigned int id,
 		memcpy(at + sizeof(iph), &frag, sizeof(frag));
 }
 
-/* Without a checksum: a router does not look at it. */
+/* The packets have no checksum, because a router does not look at it. */
 static void put_l4(void *at, const struct flow *flow, unsigned int id,
 		   unsigned int bytes)
 {
@@ -149,7 +148,7 @@ static void put_l4(void *at, const struct flow *flow, unsigned int id,
 		memcpy(at, &udph, sizeof(udph));
 }
 
-/* Fragment index of datagram id, into a frame of zeros. Returns its bytes. */
+/* Write fragment index of datagram id into a frame of zeros, and return its length. */
 static unsigned int make_frame(void *frame, const struct flow *flow,
 			       const struct plan *plan, unsigned int id,
 			       unsigned int index)
@@ -250,12 +249,12 @@ static int usage(void)
 {
 	fprintf(stderr,
 		"Usage: send_frames [OPTION]... DEVICE MAC SADDR DADDR SPORT DPORT\n\n"
-		"  -t         TCP segments (UDP)\n"
-		"  -n COUNT   datagrams (1)\n"
-		"  -s BYTES   of a datagram without its IP header (1000)\n"
-		"  -i NUM     interleave the fragments of so many datagrams (1)\n"
-		"  -r         the last fragment first\n"
-		"  -x         leave out the last one to be sent of each datagram\n");
+		"  -t         send TCP segments, not UDP\n"
+		"  -n COUNT   number of datagrams (1)\n"
+		"  -s BYTES   size of a datagram without its IP header (1000)\n"
+		"  -i NUM     interleave the fragments of NUM datagrams (1)\n"
+		"  -r         send the last fragment first\n"
+		"  -x         leave out the last fragment of each datagram\n");
 	return 2;
 }
 

@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: GPL-2.0
 # shellcheck shell=bash
 #
-# What is sent through the router. Each send function sends COUNT packets or
-# datagrams and prints the nanoseconds of guest time that it took.
+# Senders. Each send function sends COUNT packets or datagrams through the router, and
+# prints the nanoseconds of guest time that this took.
 
 PKTGEN=/proc/net/pktgen
-# Sources of that many ports: the mean over places in a hash table.
+# Number of source ports. A hash lookup is then the mean over many buckets.
 FLOWS=1000
 
 ROUTER_MAC=
@@ -16,8 +16,8 @@ router_mac()
 	ip -n router -j link show dev in | jq -r '.[0].address'
 }
 
-# Packets that left by the router's other device, without a process for it: each
-# is dear on an emulated processor.
+# Print the number of packets that left by "out". Use no extra process, because a process
+# is expensive on an emulated processor.
 forwarded()
 {
 	local line
@@ -60,7 +60,7 @@ load_pktgen()
 	[[ -d $PKTGEN ]] || modprobe pktgen
 }
 
-# pktgen_up BYTES: from the IP header on
+# pktgen_up BYTES: set up pktgen for packets of BYTES from the IP header on
 pktgen_up()
 {
 	load_pktgen
@@ -88,7 +88,7 @@ send_udp()
 	send_pktgen "$1"
 }
 
-# The listed flow but for the destination's port, which is what rules ask for last.
+# Send the listed flow with another destination port, which rules compare last.
 send_last()
 {
 	pktgen_up "$BYTES"
@@ -98,7 +98,7 @@ send_last()
 
 # --- send_frames: a packet socket; TCP and fragments -----------------------------------------
 
-# frame_times COUNT [OPTION...]: how long it took, and when it began
+# frame_times COUNT [OPTION...]: print how long sending took, and when it began
 frame_times()
 {
 	"$TOOLS/send_frames" -n "$1" "${@:2}" gen "$ROUTER_MAC" "$CLIENT" "$SERVER" 1000 2000
@@ -122,7 +122,7 @@ send_tcp()
 	frames "$1" -t -s "$((BYTES - 20))"
 }
 
-# send_fragments COUNT: datagrams of BYTES, in the order that ORDER names
+# send_fragments COUNT: send datagrams of BYTES in the order ORDER
 send_fragments()
 {
 	case $ORDER in
@@ -135,9 +135,9 @@ send_fragments()
 	esac
 }
 
-# --- what all of them share -------------------------------------------------
+# --- shared by all senders --------------------------------------------------
 
-# The flow that the policies drop, as the part at hand sends it.
+# Send the flow that the policies drop, with the traffic of the current part.
 send_listed()
 {
 	local frames=("$TOOLS/send_frames" -n 10)
@@ -151,12 +151,12 @@ send_listed()
 	fragments)
 		"${frames[@]}" -s 4096 "${flow[@]}" > /dev/null ;;
 	esac
-	# Those that wait for a program in user space. Idle time is free here.
+	# Wait for packets that user space judges. Idle time costs nothing here.
 	[[ $SEND = send_"$TRAFFIC" ]] || sleep 1
 }
 
-# send_queued FILE COUNT: through a program that puts the time of its last verdict
-# into FILE. Its work goes on when all is sent, and is work all the same.
+# send_queued FILE COUNT: send through a program that writes the time of its last verdict
+# to FILE. The program still works after the last packet was sent, and this work counts.
 send_queued()
 {
 	local file=$1 count=$2 before times

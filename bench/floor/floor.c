@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* The floor: what a hook costs that does nothing at all. */
+/* An empty hook. Its cost is the lower bound for every policy. */
 #include <linux/module.h>
 #include <linux/netfilter.h>
 #include <net/net_namespace.h>

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The policy of a stateful firewall: what conntrack knows is accepted, the rest
- * dropped. An object of its own, as it needs a module that the others do without.
+ * The policy of a stateful firewall: accept packets that conntrack knows, drop the rest.
+ * This program has its own object, because only this program needs a module.
  */
 #include "vmlinux.h"
 #include <bpf/bpf_helpers.h>

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The policy that is compared: drop the flows that are listed, accept the rest.
- * Each program is one way to hold the list. The traffic is never on it, so every
- * packet is looked up and forwarded. Built for IPv4, and with -DIPV6 for IPv6.
+ * The policy that the bench compares: drop the listed flows, accept the rest. Each
+ * program is one way to hold the list. The packets of the measurement are not on the
+ * list, so each of them is looked up and forwarded. The file is built for IPv4, and with
+ * -DIPV6 for IPv6.
  */
-/* Headers of packets are the same everywhere: nothing to relocate. */
+/* Packet headers have the same layout on every kernel, and need no relocation. */
 #define BPF_NO_PRESERVE_ACCESS_INDEX
 #include "vmlinux.h"
 #include <bpf/bpf_endian.h>
@@ -54,7 +55,7 @@ struct {
 	__type(value, __u32);
 } prefixes SEC(".maps");
 
-/* What is listed when it is a single flow, of UDP. */
+/* The ports of the listed UDP flow, if the list is a single flow. */
 #define LISTED_SPORT	bpf_htons(9)
 #define LISTED_DPORT	bpf_htons(10)
 
@@ -90,7 +91,7 @@ static __always_inline bool parse_network(const struct iphdr *iph, struct flow *
 }
 #endif
 
-/* The ports of TCP are where those of UDP are. */
+/* TCP and UDP have their ports at the same place. */
 static __always_inline bool parse(void *data, void *data_end, struct flow *flow)
 {
 	struct network_header *iph = data;
@@ -186,7 +187,9 @@ int xdp_tuple(struct xdp_md *ctx)
 	return is_listed(&flow) ? XDP_DROP : XDP_PASS;
 }
 
-/* For iptables -m bpf: not 0 is a match. A socket filter has no packet pointers. */
+/* For iptables -m bpf, where a result other than 0 is a match. A socket filter has no
+ * packet pointers.
+ */
 SEC("socket")
 int xt_tuple(struct __sk_buff *skb)
 {
