@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# Every fragment attack and accident of the list in Documentation/testing.rst, by
+# Every fragment attack and accident of the list in Documentation/fragments.rst, by
 # crafted packets, without reassembly, with it and with strict: what leaves the
 # router, what the program saw, what was counted, and the ICMP errors that came
 # back. The table is frag/attacks.py.

@@ -2,7 +2,7 @@
 """The table of fragment attacks: a function a row, which says what is sent and what
 must come of it. fragment_attacks.sh runs them.
 
-A row's number is the one of the list in Documentation/testing.rst. What it says of
+A row's number is the one of the list in Documentation/fragments.rst. What it says of
 the outcome is for a router that reassembles; without reassembly each packet is
 judged and leaves as it came, unless the row says otherwise (unforwarded).
 """
