@@ -243,24 +243,63 @@ __bpf_nf_pkt(struct bpf_nf_ctx *ctx, struct bpf_dynptr *dynptr)
 	struct bpf_dynptr pkt##_dynptr;					\
 	struct bpf_nf_pkt pkt = __bpf_nf_pkt(ctx, &pkt##_dynptr)
 
+/*
+ * The verifier checks that a buffer on the stack ends within the stack. It does not
+ * know where a variable ends, so a length that is larger than the buffer lets the
+ * packet overwrite the variables next to it. The compiler knows. diagnose_if names the
+ * line of the call. error also works where the buffer or the length is an argument
+ * of the function that calls, once that function is inlined.
+ */
+#ifndef __has_attribute
+#define __has_attribute(attribute)	0
+#endif
+#if __has_attribute(diagnose_if) && __has_attribute(pass_object_size)
+#define __bpf_nf_sized		__attribute__((pass_object_size(1)))
+#define __bpf_nf_holds(buf, len, message)				\
+	__attribute__((diagnose_if(__builtin_object_size(buf, 1) < (len), message, "error")))
+#else
+#define __bpf_nf_sized
+#define __bpf_nf_holds(buf, len, message)
+#endif
+
+#if __has_attribute(error)
+extern void __bpf_nf_pkt_at_small_buffer(void)
+	__attribute__((error("bpf_nf_pkt_at(): the buffer is smaller than the length")));
+extern void __bpf_nf_pkt_at_variable_length(void)
+	__attribute__((error("bpf_nf_pkt_at(): the length is not a constant")));
+#else
+#define __bpf_nf_pkt_at_small_buffer()		((void)0)
+#define __bpf_nf_pkt_at_variable_length()	((void)0)
+#endif
+
 /**
  * bpf_nf_pkt_at - read bytes of a packet
  * @pkt: the packet
  * @off: offset from the network header, constant or not
- * @buf: at least @len bytes, 8-byte aligned, for what is not in one piece
- * @len: bytes, a constant
+ * @buf: at least @len bytes, 8-byte aligned, for bytes outside the linear part
+ * @len: number of bytes, a constant
  *
- * Nothing is copied where the bytes are in the linear part of the packet: @buf
- * then is as it was.
+ * If the bytes are in the linear part of the packet, nothing is copied and @buf keeps
+ * its contents.
+ *
+ * A @buf that is smaller than @len does not compile. The compiler cannot check a
+ * pointer to memory of unknown size, such as an argument of a function that is not
+ * inlined.
  *
  * Return: the bytes, in the packet or in @buf, to be read only; NULL when the
  * packet ends before them or @off is larger than BPF_NF_PKT_MAX_OFF.
  */
 static __always_inline const void *
-bpf_nf_pkt_at(const struct bpf_nf_pkt *pkt, __u32 off, void *buf, __u32 len)
+bpf_nf_pkt_at(const struct bpf_nf_pkt *pkt, __u32 off, void *const buf __bpf_nf_sized,
+	      __u32 len)
+__bpf_nf_holds(buf, len, "bpf_nf_pkt_at(): the buffer is smaller than the length")
 {
 	const void *p;
 
+	if (!__builtin_constant_p(len))
+		__bpf_nf_pkt_at_variable_length();
+	else if (__builtin_object_size(buf, 1) < len)
+		__bpf_nf_pkt_at_small_buffer();
 	if (off > BPF_NF_PKT_MAX_OFF)
 		return NULL;
 	if (!bpf_nf_has_pkt_pointers())
@@ -646,27 +685,36 @@ struct nf_conn;
 struct nf_conn___init;
 
 extern int bpf_nf_frag_info(struct bpf_nf_ctx *ctx, struct bpf_nf_frag_info *info,
-			    __u32 info__sz) __weak __ksym;
+			    __u32 info__sz) __weak __ksym
+__bpf_nf_holds(info, info__sz, "bpf_nf_frag_info(): info is smaller than info__sz");
 extern struct nf_conn *bpf_nf_ct_get(struct bpf_nf_ctx *ctx) __weak __ksym;
 extern int bpf_nf_ct_info(struct bpf_nf_ctx *ctx, struct bpf_nf_ct_info *info,
-			  __u32 info__sz) __weak __ksym;
+			  __u32 info__sz) __weak __ksym
+__bpf_nf_holds(info, info__sz, "bpf_nf_ct_info(): info is smaller than info__sz");
 extern int bpf_nf_ct_set_mark(struct bpf_nf_ctx *ctx, __u32 mark,
 			      __u32 mask) __weak __ksym;
 extern int bpf_nf_ct_get_labels(struct bpf_nf_ctx *ctx, struct bpf_nf_ct_labels *labels,
-				__u32 labels__sz) __weak __ksym;
+				__u32 labels__sz) __weak __ksym
+__bpf_nf_holds(labels, labels__sz, "bpf_nf_ct_get_labels(): labels is smaller than labels__sz");
 extern int bpf_nf_ct_set_labels(struct bpf_nf_ctx *ctx,
 				const struct bpf_nf_ct_labels *labels, __u32 labels__sz,
 				const struct bpf_nf_ct_labels *mask,
-				__u32 mask__sz) __weak __ksym;
+				__u32 mask__sz) __weak __ksym
+__bpf_nf_holds(labels, labels__sz, "bpf_nf_ct_set_labels(): labels is smaller than labels__sz")
+__bpf_nf_holds(mask, mask__sz, "bpf_nf_ct_set_labels(): mask is smaller than mask__sz");
 extern struct nf_conn *bpf_nf_ct_lookup(struct bpf_nf_ctx *ctx,
 					struct bpf_sock_tuple *tuple, __u32 tuple__sz,
 					struct bpf_nf_ct_opts *opts,
-					__u32 opts__sz) __weak __ksym;
+					__u32 opts__sz) __weak __ksym
+__bpf_nf_holds(tuple, tuple__sz, "bpf_nf_ct_lookup(): tuple is smaller than tuple__sz")
+__bpf_nf_holds(opts, opts__sz, "bpf_nf_ct_lookup(): opts is smaller than opts__sz");
 extern struct nf_conn___init *bpf_nf_ct_alloc(struct bpf_nf_ctx *ctx,
 					      struct bpf_sock_tuple *tuple,
 					      __u32 tuple__sz,
 					      struct bpf_nf_ct_opts *opts,
-					      __u32 opts__sz) __weak __ksym;
+					      __u32 opts__sz) __weak __ksym
+__bpf_nf_holds(tuple, tuple__sz, "bpf_nf_ct_alloc(): tuple is smaller than tuple__sz")
+__bpf_nf_holds(opts, opts__sz, "bpf_nf_ct_alloc(): opts is smaller than opts__sz");
 extern int bpf_nf_ct_set_nat(struct bpf_nf_ctx *ctx, const union bpf_nf_addr *addr,
 			     int port, enum bpf_nf_nat_manip manip) __weak __ksym;
 extern int bpf_nf_reject(struct bpf_nf_ctx *ctx, __u32 type, __u32 code) __weak __ksym;

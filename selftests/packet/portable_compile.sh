@@ -1,0 +1,154 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# <bpf/bpf_netfilter.h>: misuse that must not compile, next to the use that must.
+
+source "$(dirname "$0")/../lib.sh"
+needs clang
+
+HEADER='#include "vmlinux.h"
+#include <bpf/bpf_helpers.h>
+#include <bpf/bpf_netfilter.h>'
+
+vmlinux_dir()
+{
+	if [[ -e $BUILD/$BASE/vmlinux.h ]]; then
+		echo "$BUILD/$BASE"
+	else
+		echo "$BUILD/host"
+	fi
+}
+
+# compile NAME [OPTION]...: the source on the standard input. The result is clang's.
+compile()
+{
+	local name=$1
+
+	cat > "$WORK/$name.bpf.c"
+	clang -O2 -g -Wall -Wextra -Werror -Wno-unused-function -target bpf -mcpu=v3 \
+		-fno-caret-diagnostics -I "$(vmlinux_dir)" -I "$BUILD/tools/include" \
+		"${@:2}" -c "$WORK/$name.bpf.c" -o "$WORK/$name.bpf.o" 2> "$WORK/$name.log"
+}
+
+expect_compiles()
+{
+	compile "$@" || fail "$1: $(< "$WORK/$1.log")"
+}
+
+# A line with "refused: TEXT" has an error that contains TEXT, and no other line has one.
+expect_refused_lines()
+{
+	local name=$1 want got
+
+	! compile "$@" || fail "$name: it compiles"
+	want=$(sed -n '=; s/.*refused: \(.*\) \*\//\1/p' "$WORK/$name.bpf.c" |
+		awk '/^[0-9]+$/ { line = $0; next } { print line ": " $0 }')
+	got=$(sed -n "s,^$WORK/$name.bpf.c:\([0-9]*\):[0-9]*: error: ,\1: ,p" \
+		"$WORK/$name.log")
+	expect_match "refused lines" "*[1-9]*" "$want"
+	expect_eq "errors of $name" "$want" "$got"
+}
+
+# Variables with a key beside the buffer, and functions that pass their arguments on.
+variables()
+{
+	cat <<-EOC
+	$HEADER
+	char LICENSE[] SEC("license") = "GPL";
+	struct frame { __u64 buf; __u64 key[3]; };
+	struct { __u64 value[4]; } global;
+	static __always_inline const void *
+	inlined(struct bpf_nf_pkt *pkt, void *buf, __u32 len)
+	{
+		return bpf_nf_pkt_at(pkt, 0, buf, len);
+	}
+	SEC("netfilter")
+	int prog(struct bpf_nf_ctx *ctx)
+	{
+		struct frame frame = {};
+		__u8 bytes[40] __attribute__((aligned(8)));
+		__u64 one, words[3];
+		const void *p = NULL;
+		BPF_NF_PKT(pkt, ctx);
+		(void)frame; (void)bytes; (void)one; (void)words;
+	EOC
+	cat
+	cat <<-'EOC'
+		return p ? NF_ACCEPT : NF_DROP;
+	}
+	EOC
+}
+
+test_small_buffer()
+{
+	local text="bpf_nf_pkt_at(): the buffer is smaller than the length"
+
+	variables <<-EOC | expect_refused_lines small
+		p = bpf_nf_pkt_at(&pkt, 0, &one, 28); /* refused: $text */
+		p = bpf_nf_pkt_at(&pkt, 0, &one, 9); /* refused: $text */
+		p = bpf_nf_pkt_at(&pkt, 0, &one, 8);
+		p = bpf_nf_pkt_at(&pkt, 0, words, 25); /* refused: $text */
+		p = bpf_nf_pkt_at(&pkt, 0, &words[1], 24); /* refused: $text */
+		p = bpf_nf_pkt_at(&pkt, 0, bytes, 41); /* refused: $text */
+		p = bpf_nf_pkt_at(&pkt, 0, &frame.buf, 28); /* refused: $text */
+		p = bpf_nf_pkt_at(&pkt, 0, &frame.buf, 8);
+		p = bpf_nf_pkt_at(&pkt, 0, &global, 40); /* refused: $text */
+	EOC
+}
+
+# The compiler finds these once the function is inlined, and names the header's line.
+test_small_buffer_of_a_caller()
+{
+	! variables <<-EOC | compile inlined || fail "a small buffer compiles"
+		p = inlined(&pkt, &one, 28);
+	EOC
+	expect_match "message" "*the buffer is smaller than the length*" \
+		"$(< "$WORK/inlined.log")"
+	! variables <<-EOC | compile variable || fail "a variable length compiles"
+		p = inlined(&pkt, words, ctx->skb->len & 7);
+	EOC
+	expect_match "message" "*the length is not a constant*" "$(< "$WORK/variable.log")"
+}
+
+test_large_enough_buffer()
+{
+	variables <<-EOC | expect_compiles large
+		p = bpf_nf_pkt_at(&pkt, 0, &one, 8);
+		p = bpf_nf_pkt_at(&pkt, ctx->skb->len, &one, 1);
+		p = bpf_nf_pkt_at(&pkt, 0, &words[1], 16);
+		p = bpf_nf_pkt_at(&pkt, 0, bytes, sizeof(bytes));
+		p = bpf_nf_pkt_at(&pkt, 0, &frame, sizeof(frame));
+		p = bpf_nf_pkt_at(&pkt, 0, &global, 32);
+		p = inlined(&pkt, &one, 8);
+		p = inlined(&pkt, words, ctx->skb->len ? 8 : 8);
+	EOC
+}
+
+# Functions of the kernel that take an object and its size.
+test_small_object()
+{
+	variables <<-EOC | expect_refused_lines objects
+		struct bpf_nf_frag_info frag;
+		struct bpf_nf_ct_info info;
+		struct bpf_nf_ct_labels labels = {};
+		struct bpf_nf_ct_opts opts = {};
+		struct bpf_sock_tuple tuple = {};
+		__u32 word = 0;
+		int err = 0;
+		err |= bpf_nf_frag_info(ctx, &frag, sizeof(frag));
+		err |= bpf_nf_frag_info(ctx, &frag, 16); /* refused: bpf_nf_frag_info(): info is smaller than info__sz */
+		err |= BPF_NF_TRY(bpf_nf_ct_info, ctx, &info, sizeof(info));
+		err |= BPF_NF_TRY(bpf_nf_ct_info, ctx, (void *)&word, sizeof(info)); /* refused: bpf_nf_ct_info(): info is smaller than info__sz */
+		err |= bpf_nf_ct_get_labels(ctx, &labels, sizeof(labels));
+		err |= bpf_nf_ct_get_labels(ctx, (void *)&word, 16); /* refused: bpf_nf_ct_get_labels(): labels is smaller than labels__sz */
+		err |= bpf_nf_ct_set_labels(ctx, (void *)&word, 16, &labels, 16); /* refused: bpf_nf_ct_set_labels(): labels is smaller than labels__sz */
+		err |= bpf_nf_ct_set_labels(ctx, &labels, 16, (void *)&word, 16); /* refused: bpf_nf_ct_set_labels(): mask is smaller than mask__sz */
+		p = bpf_nf_ct_lookup(ctx, &tuple, sizeof(tuple.ipv4), (void *)&word, sizeof(opts)); /* refused: bpf_nf_ct_lookup(): opts is smaller than opts__sz */
+		p = bpf_nf_ct_lookup(ctx, (void *)&word, 12, &opts, sizeof(opts)); /* refused: bpf_nf_ct_lookup(): tuple is smaller than tuple__sz */
+		p = (void *)bpf_nf_ct_alloc(ctx, &tuple, sizeof(tuple.ipv4), (void *)&word, 16); /* refused: bpf_nf_ct_alloc(): opts is smaller than opts__sz */
+		p = (void *)bpf_nf_ct_alloc(ctx, (void *)&word, 12, &opts, sizeof(opts)); /* refused: bpf_nf_ct_alloc(): tuple is smaller than tuple__sz */
+		if (err) return NF_DROP;
+	EOC
+}
+
+run_tests
