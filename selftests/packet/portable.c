@@ -668,13 +668,19 @@ NF_TEST_F(portable, read)
 
 NF_TEST_F(portable, two_at_a_time)
 {
+	static const char * const progs[] = { "read_twice", "read_init" };
+	size_t i;
+
 	start_ipv4(&self->run.packet, 0, 0);
 	finish(&self->run.packet, UDP, 8);
-	memset(self->run.io, 0, sizeof(*self->run.io));
-	ASSERT_EQ(NF_ACCEPT, test_run(&self->run, "read_twice"));
-	EXPECT_EQ(1, self->run.io->found);
-	EXPECT_EQ(0, memcmp(self->run.packet.data, self->run.io->bytes, 8));
-	EXPECT_EQ(0, memcmp(self->run.packet.data + 12, self->run.io->bytes + 8, 8));
+	for (i = 0; i < ARRAY_SIZE(progs); i++) {
+		memset(self->run.io, 0, sizeof(*self->run.io));
+		ASSERT_EQ(NF_ACCEPT, test_run(&self->run, progs[i]));
+		EXPECT_EQ(1, self->run.io->found);
+		EXPECT_EQ(0, memcmp(self->run.packet.data, self->run.io->bytes, 8));
+		EXPECT_EQ(0, memcmp(self->run.packet.data + 12,
+				    self->run.io->bytes + 8, 8));
+	}
 }
 
 /*

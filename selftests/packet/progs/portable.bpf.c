@@ -99,6 +99,28 @@ int read_twice(struct bpf_nf_ctx *ctx)
 	return NF_ACCEPT;
 }
 
+/* Several variables, without the macro: one for the whole packet, one after it. */
+SEC("netfilter")
+int read_init(struct bpf_nf_ctx *ctx)
+{
+	struct bpf_nf_pkt pkt, again;
+	const __u8 *first, *second;
+	__u64 buf[2];
+
+	count(ctx);
+	bpf_nf_pkt_init(&pkt, ctx);
+	first = bpf_nf_pkt_at(&pkt, 0, &buf[0], 8);
+	if (first)
+		__builtin_memcpy(io.bytes, first, 8);
+	bpf_nf_pkt_init(&again, ctx);
+	second = bpf_nf_pkt_at(&again, 12, &buf[1], 8);
+	if (!first || !second)
+		return NF_DROP;
+	__builtin_memcpy(io.bytes + 8, second, 8);
+	io.found = 1;
+	return NF_ACCEPT;
+}
+
 /* What only our kernel has, in a program that loads anyhow. */
 SEC("netfilter")
 int frag_info(struct bpf_nf_ctx *ctx)

@@ -167,10 +167,11 @@ enum bpf_nf_parse_result {
 #ifdef __bpf__
 
 /*
- * A name with ___ in it is looked up without what follows: these cannot clash
- * with the same things in vmlinux.h, whichever kernel that is from.
+ * libbpf looks up a name without its ___ ending. The declarations below cannot clash
+ * with those of vmlinux.h, whichever kernel that is from.
  */
-struct bpf_nf_ctx___pkt {
+struct bpf_nf_ctx___nf {
+	void *skb;
 	void *data;
 	void *data_end;
 	__u32 mark;
@@ -178,8 +179,9 @@ struct bpf_nf_ctx___pkt {
 } __attribute__((preserve_access_index));
 
 /*
- * libbpf compares kinds, not names, and a struct sk_buff that ctx->skb points to
- * is but a forward declaration in the object's BTF.
+ * libbpf compares the kinds of the types of a function's arguments. struct sk_buff can be
+ * a forward declaration in the object's BTF, which is another kind, so this is one that
+ * is complete.
  */
 struct __bpf_nf_skb {
 	__u32 len;
@@ -191,57 +193,54 @@ extern void *bpf_dynptr_slice___nf(const struct bpf_dynptr *ptr, __u32 offset,
 				   void *buf, __u32 size) __weak __ksym;
 
 /**
- * struct bpf_nf_pkt - a packet to read, made by BPF_NF_PKT()
- * @ctx: the program's context
- * @data: private
- * @data_end: private
+ * struct bpf_nf_pkt - a packet to read, see bpf_nf_pkt_init()
+ * @ctx: private
  * @dynptr: private
- * @direct: private
+ *
+ * A variable on the stack.
  */
 struct bpf_nf_pkt {
-	struct bpf_nf_ctx *ctx;
-	const void *data;
-	const void *data_end;
-	struct bpf_dynptr *dynptr;
-	bool direct;
+	struct bpf_nf_ctx___nf *ctx;
+	struct bpf_dynptr dynptr;
 };
 
-/* Whether this kernel has packet pointers: known when the program is loaded. */
+/**
+ * bpf_nf_has_pkt_pointers - does this kernel have packet pointers?
+ *
+ * The answer is known when the program is loaded.
+ */
 static __always_inline bool bpf_nf_has_pkt_pointers(void)
 {
-	return bpf_core_field_exists(struct bpf_nf_ctx___pkt, data);
-}
-
-static __always_inline struct bpf_nf_pkt
-__bpf_nf_pkt(struct bpf_nf_ctx *ctx, struct bpf_dynptr *dynptr)
-{
-	struct bpf_nf_pkt pkt = { .ctx = ctx, .dynptr = dynptr };
-
-	if (bpf_nf_has_pkt_pointers()) {
-		struct bpf_nf_ctx___pkt *direct = (void *)ctx;
-
-		pkt.data = direct->data;
-		pkt.data_end = direct->data_end;
-		pkt.direct = true;
-	} else {
-		/* Where this fails, so does every read. */
-		bpf_dynptr_from_skb___nf((void *)ctx->skb, 0, dynptr);
-	}
-	return pkt;
+	return bpf_core_field_exists(struct bpf_nf_ctx___nf, data);
 }
 
 /**
- * BPF_NF_PKT - declare a struct bpf_nf_pkt, ready to be read
- * @pkt: name of the variable
+ * bpf_nf_pkt_init - make a packet readable
+ * @pkt: a variable on the program's stack
  * @ctx: the program's context
  *
- * What was read through it is gone once a helper has moved or written packet
- * data (bpf_skb_pull_data(), bpf_skb_store_bytes(), ...): declare another one
- * behind that.
+ * Once a helper has moved or written packet data (bpf_skb_pull_data(),
+ * bpf_skb_store_bytes(), ...), pointers that were read through @pkt are invalid. @pkt
+ * itself stays valid.
+ */
+static __always_inline void
+bpf_nf_pkt_init(struct bpf_nf_pkt *pkt, struct bpf_nf_ctx *ctx)
+{
+	pkt->ctx = (void *)ctx;
+	/* If this fails, every read fails. */
+	if (!bpf_nf_has_pkt_pointers())
+		bpf_dynptr_from_skb___nf(pkt->ctx->skb, 0, &pkt->dynptr);
+}
+
+/**
+ * BPF_NF_PKT - declare a struct bpf_nf_pkt and make it readable
+ * @pkt: the name of the variable
+ * @ctx: the program's context
  */
 #define BPF_NF_PKT(pkt, ctx)						\
-	struct bpf_dynptr pkt##_dynptr;					\
-	struct bpf_nf_pkt pkt = __bpf_nf_pkt(ctx, &pkt##_dynptr)
+	struct bpf_nf_pkt pkt;						\
+									\
+	bpf_nf_pkt_init(&pkt, ctx)
 
 /*
  * The verifier checks that a buffer on the stack ends within the stack. It does not
@@ -303,12 +302,12 @@ __bpf_nf_holds(buf, len, "bpf_nf_pkt_at(): the buffer is smaller than the length
 	if (off > BPF_NF_PKT_MAX_OFF)
 		return NULL;
 	if (!bpf_nf_has_pkt_pointers())
-		return bpf_dynptr_slice___nf(pkt->dynptr, off, buf, len);
-	p = pkt->data + off;
+		return bpf_dynptr_slice___nf(&pkt->dynptr, off, buf, len);
+	p = pkt->ctx->data + off;
 	/* The verifier wants one pointer to be compared and used, not two sums. */
 	if (!__builtin_constant_p(off))
 		barrier_var(p);
-	if (p + len <= pkt->data_end)
+	if (p + len <= pkt->ctx->data_end)
 		return p;
 	return bpf_skb_load_bytes(pkt->ctx, off, buf, len) ? NULL : buf;
 }
@@ -374,10 +373,10 @@ __bpf_nf_set_rest(struct bpf_nf_flow *flow, __u8 family, __u8 protocol, __u16 l4
 static __always_inline bool
 __bpf_nf_parse_fast(const struct bpf_nf_pkt *pkt, struct bpf_nf_flow *flow)
 {
-	const void *ip = pkt->data, *l4;
+	const void *ip = pkt->ctx->data, *end = pkt->ctx->data_end, *l4;
 	__u8 protocol, version;
 
-	if (ip + 28 > pkt->data_end)
+	if (ip + 28 > end)
 		return false;
 	version = *(const __u8 *)ip;
 	if (version == 0x45) {
@@ -394,7 +393,7 @@ __bpf_nf_parse_fast(const struct bpf_nf_pkt *pkt, struct bpf_nf_flow *flow)
 		barrier();
 		return true;
 	}
-	if (version >> 4 != 6 || ip + 48 > pkt->data_end)
+	if (version >> 4 != 6 || ip + 48 > end)
 		return false;
 	protocol = *(const __u8 *)(ip + 6);
 	if (protocol != IPPROTO_TCP && protocol != IPPROTO_UDP)
@@ -554,21 +553,11 @@ __bpf_nf_parse_any(const struct bpf_nf_pkt *pkt, struct bpf_nf_flow *flow)
 	return __bpf_nf_parse_l4(pkt, flow);
 }
 
-/*
- * A function of its own, as its registers and its stack are then no cost of the
- * packets that don't need it.
- */
+/* Not inlined: packets that do not need it then do not pay for its stack and registers. */
 static __noinline __attribute__((unused)) int
-__bpf_nf_parse_slow(struct bpf_nf_ctx *ctx, struct bpf_dynptr *dynptr,
-		    struct bpf_nf_flow *flow)
+__bpf_nf_parse_slow(const struct bpf_nf_pkt *pkt, struct bpf_nf_flow *flow)
 {
-	struct bpf_nf_pkt pkt = { .ctx = ctx, .dynptr = dynptr };
-
-	if (bpf_nf_has_pkt_pointers()) {
-		pkt.data = ((struct bpf_nf_ctx___pkt *)ctx)->data;
-		pkt.data_end = ((struct bpf_nf_ctx___pkt *)ctx)->data_end;
-	}
-	return __bpf_nf_parse_any(&pkt, flow);
+	return __bpf_nf_parse_any(pkt, flow);
 }
 
 /**
@@ -589,10 +578,10 @@ bpf_nf_pkt_parse(const struct bpf_nf_pkt *pkt, struct bpf_nf_flow *flow)
 	struct bpf_nf_flow slow;
 	int result;
 
-	if (pkt->direct && __bpf_nf_parse_fast(pkt, flow))
+	if (bpf_nf_has_pkt_pointers() && __bpf_nf_parse_fast(pkt, flow))
 		return BPF_NF_PARSED;
-	/* By way of a copy, so that @flow itself may be in registers. */
-	result = __bpf_nf_parse_slow(pkt->ctx, pkt->dynptr, &slow);
+	/* Through a copy, so that @flow itself can be in registers. */
+	result = __bpf_nf_parse_slow(pkt, &slow);
 	*flow = slow;
 	return result;
 }
@@ -745,9 +734,9 @@ static __always_inline __u32 bpf_nf_mark(struct bpf_nf_ctx *ctx)
 {
 	__u32 mark;
 
-	if (!bpf_core_field_exists(struct bpf_nf_ctx___pkt, mark))
+	if (!bpf_core_field_exists(struct bpf_nf_ctx___nf, mark))
 		return ctx->skb->mark;
-	mark = ((struct bpf_nf_ctx___pkt *)ctx)->mark;
+	mark = ((struct bpf_nf_ctx___nf *)ctx)->mark;
 	/* One load of either address is what the verifier refuses. */
 	barrier_var(mark);
 	return mark;
@@ -762,9 +751,9 @@ static __always_inline __u32 bpf_nf_mark(struct bpf_nf_ctx *ctx)
  */
 static __always_inline int bpf_nf_set_mark(struct bpf_nf_ctx *ctx, __u32 mark)
 {
-	if (!bpf_core_field_exists(struct bpf_nf_ctx___pkt, mark))
+	if (!bpf_core_field_exists(struct bpf_nf_ctx___nf, mark))
 		return -EOPNOTSUPP;
-	((struct bpf_nf_ctx___pkt *)ctx)->mark = mark;
+	((struct bpf_nf_ctx___nf *)ctx)->mark = mark;
 	return 0;
 }
 
@@ -777,9 +766,9 @@ static __always_inline int bpf_nf_set_mark(struct bpf_nf_ctx *ctx, __u32 mark)
  */
 static __always_inline int bpf_nf_set_priority(struct bpf_nf_ctx *ctx, __u32 priority)
 {
-	if (!bpf_core_field_exists(struct bpf_nf_ctx___pkt, priority))
+	if (!bpf_core_field_exists(struct bpf_nf_ctx___nf, priority))
 		return -EOPNOTSUPP;
-	((struct bpf_nf_ctx___pkt *)ctx)->priority = priority;
+	((struct bpf_nf_ctx___nf *)ctx)->priority = priority;
 	return 0;
 }
 
