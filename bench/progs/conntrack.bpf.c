@@ -12,9 +12,9 @@ char _license[] SEC("license") = "GPL";
 SEC("netfilter")
 int nf_conntrack_state(struct bpf_nf_ctx *ctx)
 {
-	struct bpf_nf_ct_info info;
+	struct bpf_nf_ct_info___nf info;
 
-	if (bpf_nf_ct_info(ctx, &info, sizeof(info)))
+	if (bpf_nf_ct_info___nf(ctx, &info, sizeof(info)))
 		return NF_DROP;
 	return info.state & (BPF_NF_CT_ESTABLISHED | BPF_NF_CT_RELATED | BPF_NF_CT_NEW) ?
 	       NF_ACCEPT : NF_DROP;

@@ -128,27 +128,39 @@ test_large_enough_buffer()
 test_small_object()
 {
 	variables <<-EOC | expect_refused_lines objects
-		struct bpf_nf_frag_info frag;
-		struct bpf_nf_ct_info info;
-		struct bpf_nf_ct_labels labels = {};
-		struct bpf_nf_ct_opts opts = {};
+		struct bpf_nf_frag_info___nf frag;
+		struct bpf_nf_ct_info___nf info;
+		struct bpf_nf_ct_labels___nf labels = {};
+		struct bpf_nf_ct_opts___nf opts = {};
 		struct bpf_sock_tuple tuple = {};
 		__u32 word = 0;
 		int err = 0;
-		err |= bpf_nf_frag_info(ctx, &frag, sizeof(frag));
-		err |= bpf_nf_frag_info(ctx, &frag, 16); /* refused: bpf_nf_frag_info(): info is smaller than info__sz */
+		err |= bpf_nf_frag_info___nf(ctx, &frag, sizeof(frag));
+		err |= bpf_nf_frag_info___nf(ctx, &frag, 16); /* refused: bpf_nf_frag_info(): info is smaller than info__sz */
 		err |= BPF_NF_TRY(bpf_nf_ct_info, ctx, &info, sizeof(info));
 		err |= BPF_NF_TRY(bpf_nf_ct_info, ctx, (void *)&word, sizeof(info)); /* refused: bpf_nf_ct_info(): info is smaller than info__sz */
-		err |= bpf_nf_ct_get_labels(ctx, &labels, sizeof(labels));
-		err |= bpf_nf_ct_get_labels(ctx, (void *)&word, 16); /* refused: bpf_nf_ct_get_labels(): labels is smaller than labels__sz */
-		err |= bpf_nf_ct_set_labels(ctx, (void *)&word, 16, &labels, 16); /* refused: bpf_nf_ct_set_labels(): labels is smaller than labels__sz */
-		err |= bpf_nf_ct_set_labels(ctx, &labels, 16, (void *)&word, 16); /* refused: bpf_nf_ct_set_labels(): mask is smaller than mask__sz */
-		p = bpf_nf_ct_lookup(ctx, &tuple, sizeof(tuple.ipv4), (void *)&word, sizeof(opts)); /* refused: bpf_nf_ct_lookup(): opts is smaller than opts__sz */
-		p = bpf_nf_ct_lookup(ctx, (void *)&word, 12, &opts, sizeof(opts)); /* refused: bpf_nf_ct_lookup(): tuple is smaller than tuple__sz */
-		p = (void *)bpf_nf_ct_alloc(ctx, &tuple, sizeof(tuple.ipv4), (void *)&word, 16); /* refused: bpf_nf_ct_alloc(): opts is smaller than opts__sz */
-		p = (void *)bpf_nf_ct_alloc(ctx, (void *)&word, 12, &opts, sizeof(opts)); /* refused: bpf_nf_ct_alloc(): tuple is smaller than tuple__sz */
+		err |= bpf_nf_ct_get_labels___nf(ctx, &labels, sizeof(labels));
+		err |= bpf_nf_ct_get_labels___nf(ctx, (void *)&word, 16); /* refused: bpf_nf_ct_get_labels(): labels is smaller than labels__sz */
+		err |= bpf_nf_ct_set_labels___nf(ctx, (void *)&word, 16, &labels, 16); /* refused: bpf_nf_ct_set_labels(): labels is smaller than labels__sz */
+		err |= bpf_nf_ct_set_labels___nf(ctx, &labels, 16, (void *)&word, 16); /* refused: bpf_nf_ct_set_labels(): mask is smaller than mask__sz */
+		p = bpf_nf_ct_lookup___nf(ctx, &tuple, sizeof(tuple.ipv4), (void *)&word, sizeof(opts)); /* refused: bpf_nf_ct_lookup(): opts is smaller than opts__sz */
+		p = bpf_nf_ct_lookup___nf(ctx, (void *)&word, 12, &opts, sizeof(opts)); /* refused: bpf_nf_ct_lookup(): tuple is smaller than tuple__sz */
+		p = (void *)bpf_nf_ct_alloc___nf(ctx, &tuple, sizeof(tuple.ipv4), (void *)&word, 16); /* refused: bpf_nf_ct_alloc(): opts is smaller than opts__sz */
+		p = (void *)bpf_nf_ct_alloc___nf(ctx, (void *)&word, 12, &opts, sizeof(opts)); /* refused: bpf_nf_ct_alloc(): tuple is smaller than tuple__sz */
 		if (err) return NF_DROP;
 	EOC
+}
+
+# A vmlinux.h of a kernel with these functions may declare them.
+test_names_of_the_kernel()
+{
+	local names
+
+	names=$(variables < /dev/null | clang -E -dM -target bpf -I "$(vmlinux_dir)" \
+		-I "$BUILD/tools/include" -x c - | awk '/^#define bpf_/ { print $2 }')
+	expect_match "macros" "*bpf_ksym_exists*" "$names"
+	names=$(grep -E '^bpf_(nf_|dynptr_)' <<< "$names" || :)
+	expect_eq "macros over the names of functions" "" "$names"
 }
 
 run_tests

@@ -259,34 +259,34 @@ header_calls()
 	SEC("netfilter")
 	int calls(struct bpf_nf_ctx *ctx)
 	{
-		struct bpf_nf_ct_opts opts = { .netns_id = -1, .l4proto = IPPROTO_UDP };
+		struct bpf_nf_ct_opts___nf opts = { .netns_id = -1, .l4proto = IPPROTO_UDP };
 		struct bpf_sock_tuple tuple = {};
-		struct bpf_nf_ct_labels labels = {};
-		struct bpf_nf_ct_info info = {};
-		struct bpf_nf_frag_info frag = {};
+		struct bpf_nf_ct_labels___nf labels = {};
+		struct bpf_nf_ct_info___nf info = {};
+		struct bpf_nf_frag_info___nf frag = {};
 		union bpf_nf_addr addr = {};
 		struct nf_conn___init *init;
 		struct nf_conn *ct;
 
-		bpf_nf_frag_info(ctx, &frag, sizeof(frag));
-		bpf_nf_ct_info(ctx, &info, sizeof(info));
-		bpf_nf_ct_set_mark(ctx, 1, 1);
-		bpf_nf_ct_get_labels(ctx, &labels, sizeof(labels));
-		bpf_nf_ct_set_labels(ctx, &labels, sizeof(labels), &labels, sizeof(labels));
-		bpf_nf_ct_set_nat(ctx, &addr, 0, BPF_NF_NAT_DST);
-		ct = bpf_nf_ct_get(ctx);
+		bpf_nf_frag_info___nf(ctx, &frag, sizeof(frag));
+		bpf_nf_ct_info___nf(ctx, &info, sizeof(info));
+		bpf_nf_ct_set_mark___nf(ctx, 1, 1);
+		bpf_nf_ct_get_labels___nf(ctx, &labels, sizeof(labels));
+		bpf_nf_ct_set_labels___nf(ctx, &labels, sizeof(labels), &labels, sizeof(labels));
+		bpf_nf_ct_set_nat___nf(ctx, &addr, 0, BPF_NF_NAT_DST);
+		ct = bpf_nf_ct_get___nf(ctx);
 		if (ct)
 			bpf_ct_release(ct);
-		ct = bpf_nf_ct_lookup(ctx, &tuple, sizeof(tuple.ipv4), &opts, sizeof(opts));
+		ct = bpf_nf_ct_lookup___nf(ctx, &tuple, sizeof(tuple.ipv4), &opts, sizeof(opts));
 		if (ct)
 			bpf_ct_release(ct);
-		init = bpf_nf_ct_alloc(ctx, &tuple, sizeof(tuple.ipv4), &opts, sizeof(opts));
+		init = bpf_nf_ct_alloc___nf(ctx, &tuple, sizeof(tuple.ipv4), &opts, sizeof(opts));
 		if (init) {
 			ct = bpf_ct_insert_entry(init);
 			if (ct)
 				bpf_ct_release(ct);
 		}
-		bpf_nf_reject(ctx, BPF_NF_REJECT_ICMPX, BPF_NF_REJECT_NO_ROUTE);
+		bpf_nf_reject___nf(ctx, BPF_NF_REJECT_ICMPX, BPF_NF_REJECT_NO_ROUTE);
 		return NF_ACCEPT;
 	}
 	EOC
@@ -302,10 +302,8 @@ check_header()
 	while read -r function; do
 		grep -q "$function(ctx" "$WORK/$name.bpf.c" ||
 			fail "$function: not called"
-	done < <(sed -n 's/^#define \(bpf_nf_[a-z_]*\)[[:space:]]*\1___nf$/\1/p' \
-		"$BUILD/tools/include/bpf/bpf_netfilter.h" |
-		grep -v -e '_labels$' -e '_opts$'; echo bpf_nf_ct_get_labels;
-		echo bpf_nf_ct_set_labels)
+	done < <(sed -nE 's/^extern .*\b(bpf_nf_[a-z_]+___nf)\(.*/\1/p' \
+		"$BUILD/tools/include/bpf/bpf_netfilter.h")
 	compile "$name" "$2"
 	nf_prog load "$WORK/$name.bpf.o" "$PINS/$name"
 }
@@ -315,7 +313,7 @@ prototypes()
 {
 	local prototype='[a-z_ *]*bpf_nf_\w+\(struct bpf_nf_ctx [^)]*\)'
 
-	tr -s '\n\t ' ' ' < "$1" | sed 's/[;}]/&\n/g' |
+	tr -s '\n\t ' ' ' < "$1" | sed 's/___nf//g; s/[;}]/&\n/g' |
 		sed -nE "s:^ *(.*/ )?(extern )?($prototype).*;$:\3:p" |
 		sed 's/__u32/u32/g; s/nf_inet_addr/bpf_nf_addr/' |
 		sed 's/nf_nat_manip_type/bpf_nf_nat_manip/' |
@@ -345,7 +343,7 @@ test_header_types()
 		expect_match "$name" "*__[us]*;*" \
 			"$(sed -n "/^struct bpf_nf_$name {/,/^}/p" "$UAPI")"
 		expect_eq "$name" "$(sed -n "/^struct bpf_nf_$name {/,/^}/p" "$UAPI")" \
-			"$(sed -n "/^struct bpf_nf_$name {/,/^}/p" "$HEADER")"
+			"$(sed -n "/^struct bpf_nf_${name}___nf {/,/^}/{ s/___nf//; p }" "$HEADER")"
 	done
 	expect_match "numbers" "*BPF_NF_CT_UNTRACKED 1U << 6*" "$(numbers "$UAPI")"
 	expect_eq "numbers" "$(numbers "$UAPI")" "$(numbers "$HEADER")"

@@ -125,7 +125,7 @@ int read_init(struct bpf_nf_ctx *ctx)
 SEC("netfilter")
 int frag_info(struct bpf_nf_ctx *ctx)
 {
-	struct bpf_nf_frag_info info = { .pieces = 1 };
+	struct bpf_nf_frag_info___nf info = { .pieces = 1 };
 
 	io.runs++;
 	io.result = BPF_NF_TRY(bpf_nf_frag_info, ctx, &info, sizeof(info));
@@ -138,7 +138,7 @@ int frag_info(struct bpf_nf_ctx *ctx)
 SEC("netfilter")
 int ct_state(struct bpf_nf_ctx *ctx)
 {
-	struct bpf_nf_ct_info info = {};
+	struct bpf_nf_ct_info___nf info = {};
 
 	io.runs++;
 	io.result = BPF_NF_TRY(bpf_nf_ct_info, ctx, &info, sizeof(info));

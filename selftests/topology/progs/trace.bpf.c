@@ -44,7 +44,7 @@ SEC("netfilter")
 int record(struct bpf_nf_ctx *ctx)
 {
 	struct policy_stats *values = get_stats();
-	struct bpf_nf_frag_info info = {};
+	struct bpf_nf_frag_info___nf info = {};
 	struct trace_packet *packet;
 	struct bpf_nf_flow flow;
 	__u32 index;
@@ -57,7 +57,7 @@ int record(struct bpf_nf_ctx *ctx)
 	packet = bpf_map_lookup_elem(&trace, &index);
 	if (!packet)
 		return NF_ACCEPT;
-	bpf_nf_frag_info(ctx, &info, sizeof(info));
+	bpf_nf_frag_info___nf(ctx, &info, sizeof(info));
 	packet->hook = ctx->state->hook;
 	packet->protocol = flow.tuple.protocol;
 	packet->length = ctx->skb->len;

@@ -48,10 +48,10 @@ static __always_inline void lose(void)
 
 static __always_inline void describe(struct bpf_nf_ctx *ctx, struct judged *judged)
 {
-	struct bpf_nf_frag_info info = {};
+	struct bpf_nf_frag_info___nf info = {};
 
-	if (bpf_ksym_exists(bpf_nf_frag_info))
-		bpf_nf_frag_info(ctx, &info, sizeof(info));
+	if (BPF_NF_HAS(bpf_nf_frag_info))
+		bpf_nf_frag_info___nf(ctx, &info, sizeof(info));
 	judged->info = info.flags;
 	judged->pieces = info.pieces;
 	judged->max_size = info.max_size;

@@ -587,24 +587,11 @@ bpf_nf_pkt_parse(const struct bpf_nf_pkt *pkt, struct bpf_nf_flow *flow)
 }
 
 /*
- * What only kernels with nf-bpf have. A vmlinux.h of one of these has the same
- * names, another has not: so here they stand for ones that are the header's own.
- * Which numbers mean what, and what each function returns, is in
- * include/uapi/linux/bpf_nf.h, and in prog_netfilter_packet.rst and
- * prog_netfilter_kfuncs.rst of Documentation/bpf/.
+ * Functions and types that only kernels with nf-bpf have. A vmlinux.h of such a kernel
+ * declares the same names, so these end in ___nf, which libbpf does not look up.
+ * include/uapi/linux/bpf_nf.h documents the numbers and the errors,
+ * prog_netfilter_packet.rst and prog_netfilter_kfuncs.rst of Documentation/bpf/ the use.
  */
-#define bpf_nf_frag_info	bpf_nf_frag_info___nf
-#define bpf_nf_ct_get		bpf_nf_ct_get___nf
-#define bpf_nf_ct_info		bpf_nf_ct_info___nf
-#define bpf_nf_ct_set_mark	bpf_nf_ct_set_mark___nf
-#define bpf_nf_ct_labels	bpf_nf_ct_labels___nf
-#define bpf_nf_ct_get_labels	bpf_nf_ct_get_labels___nf
-#define bpf_nf_ct_set_labels	bpf_nf_ct_set_labels___nf
-#define bpf_nf_ct_opts		bpf_nf_ct_opts___nf
-#define bpf_nf_ct_lookup	bpf_nf_ct_lookup___nf
-#define bpf_nf_ct_alloc		bpf_nf_ct_alloc___nf
-#define bpf_nf_ct_set_nat	bpf_nf_ct_set_nat___nf
-#define bpf_nf_reject		bpf_nf_reject___nf
 
 /* bpf_nf_frag_info.flags */
 #define BPF_NF_FRAG_REASSEMBLED	(1U << 0)
@@ -635,13 +622,13 @@ bpf_nf_pkt_parse(const struct bpf_nf_pkt *pkt, struct bpf_nf_flow *flow)
 #define BPF_NF_REJECT_HOST_UNREACH	2
 #define BPF_NF_REJECT_ADMIN_PROHIBITED	3
 
-struct bpf_nf_frag_info {
+struct bpf_nf_frag_info___nf {
 	__u32 flags;
 	__u32 pieces;
 	__u32 max_size;
 };
 
-struct bpf_nf_ct_info {
+struct bpf_nf_ct_info___nf {
 	__u32 state;
 	__u32 status;
 	__u32 mark;
@@ -650,11 +637,11 @@ struct bpf_nf_ct_info {
 	__u8 zone_dir;
 };
 
-struct bpf_nf_ct_labels {
+struct bpf_nf_ct_labels___nf {
 	__u32 bits[4];
 };
 
-struct bpf_nf_ct_opts {
+struct bpf_nf_ct_opts___nf {
 	__s32 netns_id;
 	__s32 error;
 	__u8 l4proto;
@@ -664,7 +651,7 @@ struct bpf_nf_ct_opts {
 	__u8 reserved[3];
 };
 
-/* For the last argument of bpf_nf_ct_set_nat(): NF_NAT_MANIP_SRC is 0, DST is 1. */
+/* The last argument of bpf_nf_ct_set_nat(), with the numbers of enum nf_nat_manip_type. */
 enum bpf_nf_nat_manip {
 	BPF_NF_NAT_SRC	= 0,
 	BPF_NF_NAT_DST	= 1,
@@ -673,56 +660,76 @@ enum bpf_nf_nat_manip {
 struct nf_conn;
 struct nf_conn___init;
 
-extern int bpf_nf_frag_info(struct bpf_nf_ctx *ctx, struct bpf_nf_frag_info *info,
-			    __u32 info__sz) __weak __ksym
+extern int bpf_nf_frag_info___nf(struct bpf_nf_ctx *ctx,
+				 struct bpf_nf_frag_info___nf *info,
+				 __u32 info__sz) __weak __ksym
 __bpf_nf_holds(info, info__sz, "bpf_nf_frag_info(): info is smaller than info__sz");
-extern struct nf_conn *bpf_nf_ct_get(struct bpf_nf_ctx *ctx) __weak __ksym;
-extern int bpf_nf_ct_info(struct bpf_nf_ctx *ctx, struct bpf_nf_ct_info *info,
-			  __u32 info__sz) __weak __ksym
+
+extern struct nf_conn *bpf_nf_ct_get___nf(struct bpf_nf_ctx *ctx) __weak __ksym;
+
+extern int bpf_nf_ct_info___nf(struct bpf_nf_ctx *ctx, struct bpf_nf_ct_info___nf *info,
+			       __u32 info__sz) __weak __ksym
 __bpf_nf_holds(info, info__sz, "bpf_nf_ct_info(): info is smaller than info__sz");
-extern int bpf_nf_ct_set_mark(struct bpf_nf_ctx *ctx, __u32 mark,
-			      __u32 mask) __weak __ksym;
-extern int bpf_nf_ct_get_labels(struct bpf_nf_ctx *ctx, struct bpf_nf_ct_labels *labels,
-				__u32 labels__sz) __weak __ksym
+
+extern int bpf_nf_ct_set_mark___nf(struct bpf_nf_ctx *ctx, __u32 mark,
+				   __u32 mask) __weak __ksym;
+
+extern int bpf_nf_ct_get_labels___nf(struct bpf_nf_ctx *ctx,
+				     struct bpf_nf_ct_labels___nf *labels,
+				     __u32 labels__sz) __weak __ksym
 __bpf_nf_holds(labels, labels__sz, "bpf_nf_ct_get_labels(): labels is smaller than labels__sz");
-extern int bpf_nf_ct_set_labels(struct bpf_nf_ctx *ctx,
-				const struct bpf_nf_ct_labels *labels, __u32 labels__sz,
-				const struct bpf_nf_ct_labels *mask,
-				__u32 mask__sz) __weak __ksym
+
+extern int bpf_nf_ct_set_labels___nf(struct bpf_nf_ctx *ctx,
+				     const struct bpf_nf_ct_labels___nf *labels,
+				     __u32 labels__sz,
+				     const struct bpf_nf_ct_labels___nf *mask,
+				     __u32 mask__sz) __weak __ksym
 __bpf_nf_holds(labels, labels__sz, "bpf_nf_ct_set_labels(): labels is smaller than labels__sz")
 __bpf_nf_holds(mask, mask__sz, "bpf_nf_ct_set_labels(): mask is smaller than mask__sz");
-extern struct nf_conn *bpf_nf_ct_lookup(struct bpf_nf_ctx *ctx,
-					struct bpf_sock_tuple *tuple, __u32 tuple__sz,
-					struct bpf_nf_ct_opts *opts,
-					__u32 opts__sz) __weak __ksym
+
+extern struct nf_conn *bpf_nf_ct_lookup___nf(struct bpf_nf_ctx *ctx,
+					     struct bpf_sock_tuple *tuple,
+					     __u32 tuple__sz,
+					     struct bpf_nf_ct_opts___nf *opts,
+					     __u32 opts__sz) __weak __ksym
 __bpf_nf_holds(tuple, tuple__sz, "bpf_nf_ct_lookup(): tuple is smaller than tuple__sz")
 __bpf_nf_holds(opts, opts__sz, "bpf_nf_ct_lookup(): opts is smaller than opts__sz");
-extern struct nf_conn___init *bpf_nf_ct_alloc(struct bpf_nf_ctx *ctx,
-					      struct bpf_sock_tuple *tuple,
-					      __u32 tuple__sz,
-					      struct bpf_nf_ct_opts *opts,
-					      __u32 opts__sz) __weak __ksym
+
+extern struct nf_conn___init *bpf_nf_ct_alloc___nf(struct bpf_nf_ctx *ctx,
+						   struct bpf_sock_tuple *tuple,
+						   __u32 tuple__sz,
+						   struct bpf_nf_ct_opts___nf *opts,
+						   __u32 opts__sz) __weak __ksym
 __bpf_nf_holds(tuple, tuple__sz, "bpf_nf_ct_alloc(): tuple is smaller than tuple__sz")
 __bpf_nf_holds(opts, opts__sz, "bpf_nf_ct_alloc(): opts is smaller than opts__sz");
-extern int bpf_nf_ct_set_nat(struct bpf_nf_ctx *ctx, const union bpf_nf_addr *addr,
-			     int port, enum bpf_nf_nat_manip manip) __weak __ksym;
-extern int bpf_nf_reject(struct bpf_nf_ctx *ctx, __u32 type, __u32 code) __weak __ksym;
+
+extern int bpf_nf_ct_set_nat___nf(struct bpf_nf_ctx *ctx, const union bpf_nf_addr *addr,
+				  int port, enum bpf_nf_nat_manip manip) __weak __ksym;
+
+extern int bpf_nf_reject___nf(struct bpf_nf_ctx *ctx, __u32 type,
+			      __u32 code) __weak __ksym;
 
 /**
- * BPF_NF_TRY - call a kernel function if there is one
- * @func: one of the above that returns int
+ * BPF_NF_HAS - does the kernel have a function?
+ * @func: the kernel's name of one of the functions above, such as bpf_nf_ct_get
  *
- * The others are asked for with bpf_ksym_exists(). On 6.1 both need the loader to
- * be nf-bpf's libbpf; calling without asking does not.
+ * On 6.1 the loader has to be nf-bpf's libbpf. A function of a module that is not loaded
+ * does not exist.
+ */
+#define BPF_NF_HAS(func)	bpf_ksym_exists(func##___nf)
+
+/**
+ * BPF_NF_TRY - call a kernel function if the kernel has it
+ * @func: the kernel's name of one of the functions above that return int
  *
- * A function of a module that is not loaded is not there. Where a program makes no
- * sense without it, call it directly: then the program does not load, and libbpf
- * says what is missing.
+ * A program that makes no sense without a function calls it directly, by its name that
+ * ends in ___nf. If the kernel does not have the function, the program is then not
+ * loaded, and libbpf says what is missing. Such a call works with any libbpf.
  *
- * Return: what it returns, or -EOPNOTSUPP.
+ * Return: what @func returns, or -EOPNOTSUPP. See BPF_NF_HAS().
  */
 #define BPF_NF_TRY(func, ...)						\
-	(bpf_ksym_exists(func) ? func(__VA_ARGS__) : -EOPNOTSUPP)
+	(BPF_NF_HAS(func) ? func##___nf(__VA_ARGS__) : -EOPNOTSUPP)
 
 /**
  * bpf_nf_mark - the packet's mark
