@@ -26,8 +26,8 @@ compile()
 
 	cat > "$WORK/$name.bpf.c"
 	clang -O2 -g -Wall -Wextra -Werror -Wno-unused-function -target bpf -mcpu=v3 \
-		-fno-caret-diagnostics -I "$(vmlinux_dir)" -I "$BUILD/tools/include" \
-		"${@:2}" -c "$WORK/$name.bpf.c" -o "$WORK/$name.bpf.o" 2> "$WORK/$name.log"
+		-fno-caret-diagnostics "${@:2}" -I "$(vmlinux_dir)" \
+		-I "$BUILD/tools/include" -c "$WORK/$name.bpf.c" -o "$WORK/$name.bpf.o" 2> "$WORK/$name.log"
 }
 
 expect_compiles()
@@ -161,6 +161,31 @@ test_names_of_the_kernel()
 	expect_match "macros" "*bpf_ksym_exists*" "$names"
 	names=$(grep -E '^bpf_(nf_|dynptr_)' <<< "$names" || :)
 	expect_eq "macros over the names of functions" "" "$names"
+}
+
+# One error, with a sentence that says what is missing.
+test_vmlinux_without_the_type()
+{
+	mkdir "$WORK/without"
+	awk '/^struct bpf_nf_ctx {/ { skip = 1 }
+		!skip && !/^\tstruct bpf_nf_ctx [A-Za-z_]*;/
+		/^}/ { skip = 0 }' \
+		"$(vmlinux_dir)/vmlinux.h" > "$WORK/without/vmlinux.h"
+	! compile without -fcaret-diagnostics -I "$WORK/without" <<-EOC || fail "it compiles"
+	$HEADER
+	SEC("netfilter")
+	int prog(struct bpf_nf_ctx *ctx)
+	{
+		struct bpf_nf_flow flow;
+		BPF_NF_PKT(pkt, ctx);
+		bpf_nf_set_mark(ctx, bpf_nf_mark(ctx) + 1);
+		return bpf_nf_pkt_parse(&pkt, &flow) ? NF_DROP : NF_ACCEPT;
+	}
+	EOC
+	expect_eq "number of errors" 1 "$(grep -c ' error: ' "$WORK/without.log")"
+	expect_match "message" \
+		"*vmlinux.h lacks it: dump that of a kernel with CONFIG_NETFILTER_BPF_LINK*" \
+		"$(< "$WORK/without.log")"
 }
 
 run_tests

@@ -45,6 +45,9 @@
 #error "bpf_netfilter.h: include vmlinux.h before it"
 #endif
 
+/* Nothing below needs the type to be complete, so this is the only error if it is not. */
+_Static_assert(sizeof(struct bpf_nf_ctx), "vmlinux.h lacks it: dump that of a kernel with CONFIG_NETFILTER_BPF_LINK");
+
 #include <bpf/bpf_core_read.h>
 #include <bpf/bpf_endian.h>
 #include <bpf/bpf_helpers.h>
@@ -176,6 +179,10 @@ struct bpf_nf_ctx___nf {
 	void *data_end;
 	__u32 mark;
 	__u32 priority;
+} __attribute__((preserve_access_index));
+
+struct sk_buff___nf {
+	__u32 mark;
 } __attribute__((preserve_access_index));
 
 /*
@@ -739,12 +746,13 @@ extern int bpf_nf_reject___nf(struct bpf_nf_ctx *ctx, __u32 type,
  */
 static __always_inline __u32 bpf_nf_mark(struct bpf_nf_ctx *ctx)
 {
+	struct bpf_nf_ctx___nf *nf = (void *)ctx;
 	__u32 mark;
 
 	if (!bpf_core_field_exists(struct bpf_nf_ctx___nf, mark))
-		return ctx->skb->mark;
-	mark = ((struct bpf_nf_ctx___nf *)ctx)->mark;
-	/* One load of either address is what the verifier refuses. */
+		return ((struct sk_buff___nf *)nf->skb)->mark;
+	mark = nf->mark;
+	/* The verifier refuses one load that is used for both addresses. */
 	barrier_var(mark);
 	return mark;
 }
