@@ -268,7 +268,7 @@ static void print_end(const struct packet_log_event *event,
 	char text[INET6_ADDRSTRLEN];
 
 	inet_ntop(ip6 ? AF_INET6 : AF_INET, address, text, sizeof(text));
-	if (!event->tuple.ports)
+	if (!event->tuple.sport && !event->tuple.dport)
 		printf(" %s", text);
 	else
 		printf(ip6 ? " [%s]:%u" : " %s:%u", text, ntohs(port));

@@ -191,6 +191,31 @@ test_errors()
 	expect_match "help" "Usage: *" "$("$SAMPLES/firewall" --help)"
 }
 
+# The key of the map has names that say what they are.
+test_readable_dump()
+{
+	attach_firewall
+	firewall allow udp "$SERVER_IP4" 53 from "$CLIENT_IP4"
+	bpftool -j map dump pinned "$PINS/firewall/rules" | python3 -c '
+import ipaddress, json, socket, sys
+
+def check(value):
+    if isinstance(value, dict):
+        assert "" not in value and "(anon)" not in value, value
+        for member in value.values():
+            check(member)
+
+keys = [entry["formatted"]["key"] for entry in json.load(sys.stdin)]
+check(dict(enumerate(keys)))
+key = next(key for key in keys if socket.ntohs(key["dport"]) == 53)
+for address, member in zip(sys.argv[1:], ("saddr", "daddr")):
+    got = bytes(int(str(byte), 0) for byte in key[member]["bytes"][:4])
+    assert ipaddress.IPv4Address(got) == ipaddress.IPv4Address(address), key
+assert key["protocol"] == socket.IPPROTO_UDP and key["family"] == 2, key
+' "$CLIENT_IP4" "$SERVER_IP4"
+	firewall remove udp "$SERVER_IP4" 53 from "$CLIENT_IP4"
+}
+
 for family in 4 6; do
 	add_test "rule_ipv$family" check_rule $family
 	add_test "answer_udp_ipv$family" check_answer $family udp

@@ -78,39 +78,36 @@ _Static_assert(sizeof(struct bpf_nf_ctx), "vmlinux.h lacks it: dump that of a ke
 
 /**
  * union bpf_nf_addr - an address of either family
- * @words: all of it, for comparing; the largest, so that {} makes all of it 0
- * @ip: IPv4, and the rest is 0
- * @ip6: IPv6
+ * @bytes: the address as it is written, which bpftool prints readably
+ * @words: the whole address, for a comparison
+ * @ip: an IPv4 address; the other bytes are 0
+ * @ip6: an IPv6 address
  */
 union bpf_nf_addr {
+	__u8 bytes[16];
 	__u64 words[2];
 	__be32 ip;
 	__be32 ip6[4];
 };
 
 /**
- * struct bpf_nf_tuple - what a connection is told apart by
+ * struct bpf_nf_tuple - what tells one flow from another
  * @saddr: source address
  * @daddr: destination address
  * @sport: source port of TCP, UDP, UDP-Lite, SCTP and DCCP, otherwise 0
  * @dport: destination port, likewise
- * @ports: both, in one
- * @protocol: of the transport header: IPPROTO_*
+ * @protocol: protocol of the transport header: IPPROTO_*
  * @family: NFPROTO_IPV4 or NFPROTO_IPV6
  * @zero: 0
  *
- * All of its 40 bytes are set, so that it can be the key of a map.
+ * All of its 40 bytes are set, so that a tuple can be the key of a map. All members
+ * have names, so that "bpftool map dump" prints such keys with them.
  */
 struct bpf_nf_tuple {
 	union bpf_nf_addr saddr;
 	union bpf_nf_addr daddr;
-	union {
-		struct {
-			__be16 sport;
-			__be16 dport;
-		};
-		__be32 ports;
-	};
+	__be16 sport;
+	__be16 dport;
 	__u8 protocol;
 	__u8 family;
 	__u16 zero;
@@ -358,7 +355,10 @@ __bpf_nf_set_ipv6(struct bpf_nf_tuple *tuple, const void *ip)
 static __always_inline void
 __bpf_nf_set_ports(struct bpf_nf_tuple *tuple, const void *l4)
 {
-	tuple->ports = *(const __be32 *)l4;
+	const __be32 ports = *(const __be32 *)l4;
+
+	/* In one store. */
+	__builtin_memcpy(&tuple->sport, &ports, sizeof(ports));
 }
 
 static __always_inline void
