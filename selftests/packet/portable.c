@@ -30,6 +30,7 @@ enum {
 	LOOPBACK	= 1,
 	SPORT		= 0x1234,
 	DPORT		= 0x5678,
+	VXLAN_PORT	= 4789,
 	STATE_MAX	= 128,
 	/* More than a page: what follows the first bytes then is in pages. */
 	PAGED_SIZE	= 6000,
@@ -41,13 +42,14 @@ enum {
 #define CUT		BPF_NF_PARSE_CUT
 #define CHAIN		BPF_NF_PARSE_CHAIN
 #define MALFORMED	BPF_NF_PARSE_MALFORMED
+#define NOT_THERE	BPF_NF_PARSE_NONE
 #define NONE		BPF_NF_FRAGMENT_NONE
 #define FIRST		BPF_NF_FRAGMENT_FIRST
 #define LATER		BPF_NF_FRAGMENT_LATER
 
 enum {
-	HOP = 0, ICMP = 1, TCP = 6, UDP = 17, DCCP = 33, ROUTING = 43, FRAGMENT = 44,
-	ESP = 50, AUTH = 51, ICMP6 = 58, NOTHING = 59, DEST = 60, SCTP = 132,
+	HOP = 0, ICMP = 1, IPIP = 4, TCP = 6, UDP = 17, DCCP = 33, IPV6 = 41, ROUTING = 43,
+	FRAGMENT = 44, GRE = 47, ESP = 50, AUTH = 51, ICMP6 = 58, NOTHING = 59, DEST = 60, SCTP = 132,
 	MOBILITY = 135, UDPLITE = 136, HIP = 139, SHIM6 = 140,
 };
 
@@ -135,22 +137,38 @@ static void extend_fragment(struct packet *packet, __u16 offset, bool more)
 	add(packet, &header, sizeof(header));
 }
 
+static void set_length(struct packet *packet)
+{
+	struct ip6_hdr *ip6h = (void *)packet->data;
+	struct iphdr *iph = (void *)packet->data;
+
+	if (packet->pf == NFPROTO_IPV4)
+		iph->tot_len = htons(packet->size);
+	else
+		ip6h->ip6_plen = htons(packet->size - sizeof(*ip6h));
+}
+
 /* Of any protocol: ports, or for ICMP a type and a code, come first. */
 static void finish(struct packet *packet, __u8 protocol, __u32 size)
 {
 	const __be16 ports[] = { htons(SPORT), htons(DPORT) };
-	struct ip6_hdr *ip6h = (void *)packet->data;
-	struct iphdr *iph = (void *)packet->data;
 	__u32 l4 = packet->size;
 
 	packet->data[packet->next] = protocol;
 	memset(packet->data + l4, 0x77, sizeof(packet->data) - l4);
 	memcpy(packet->data + l4, ports, sizeof(ports));
 	packet->size += size;
-	if (packet->pf == NFPROTO_IPV4)
-		iph->tot_len = htons(packet->size);
-	else
-		ip6h->ip6_plen = htons(packet->size - sizeof(*ip6h));
+	set_length(packet);
+}
+
+/* @header of a tunnel or of ICMP, and a packet in it. */
+static void contain(struct packet *packet, __u8 protocol, const void *header, __u32 size,
+		    const struct packet *inner)
+{
+	packet->data[packet->next] = protocol;
+	add(packet, header, size);
+	add(packet, inner->data, inner->size);
+	set_length(packet);
 }
 
 struct run {
@@ -301,7 +319,7 @@ static bool nf_btf_has_func(const char *name)
 } while (0)
 
 static const __u8 with_ports[] = { TCP, UDP, UDPLITE, SCTP, DCCP };
-static const __u8 without_ports[] = { ESP, 47 /* GRE */, NOTHING, 255 };
+static const __u8 without_ports[] = { ESP, GRE, NOTHING, 255 };
 
 static const __u8 options[] = {
 	HOP, ROUTING, DEST, MOBILITY, HIP, SHIM6,
@@ -452,24 +470,87 @@ NF_TEST_F(portable, extension_headers)
 	}
 }
 
+/* In both families the ports are behind it. */
 NF_TEST_F(portable, authentication_header)
 {
 	static const __u32 sizes[] = { 8, 12, 24, 257 * 4 };
+	size_t i, pf;
+	__u32 off;
+
+	for (pf = 0; pf < ARRAY_SIZE(families); pf++) {
+		for (i = 0; i < ARRAY_SIZE(sizes); i++) {
+			start(&self->run.packet, families[pf]);
+			if (families[pf] == NFPROTO_IPV6)
+				extend(&self->run.packet, DEST, 8);
+			off = self->run.packet.size;
+			extend(&self->run.packet, AUTH, sizes[i]);
+			finish(&self->run.packet, UDP, 8);
+			EXPECT_PARSE(PARSED, UDP, off + sizes[i], NONE);
+			EXPECT_PORTS(SPORT, DPORT);
+			EXPECT_ADDRESSES();
+			EXPECT_EQ(off, self->run.io->flow.ah_off);
+			self->run.packet.size--;
+			EXPECT_PARSE(CUT, UDP, off + sizes[i], NONE);
+			self->run.packet.size = off + 7;
+			EXPECT_PARSE(CUT, AUTH, off, NONE);
+		}
+	}
+	/* A later fragment has other bytes there. */
+	start_ipv4(&self->run.packet, 0, 1);
+	finish(&self->run.packet, AUTH, 24);
+	EXPECT_PARSE(LATER_FRAGMENT, AUTH, 20, LATER);
+	/* The headers of IPv6 are none of IPv4. */
+	start_ipv4(&self->run.packet, 0, 0);
+	extend(&self->run.packet, DEST, 8);
+	finish(&self->run.packet, UDP, 8);
+	EXPECT_PARSE(PARSED, DEST, 20, NONE);
+}
+
+NF_TEST_F(portable, which_extensions)
+{
+	static const struct {
+		__u8 protocol;
+		__u8 extension;
+	} cases[] = {
+		{ HOP, BPF_NF_EXT_HOP },
+		{ ROUTING, BPF_NF_EXT_ROUTING },
+		{ AUTH, BPF_NF_EXT_AUTH },
+		{ DEST, BPF_NF_EXT_DEST },
+		{ MOBILITY, BPF_NF_EXT_MOBILITY },
+		{ HIP, BPF_NF_EXT_HIP },
+		{ SHIM6, BPF_NF_EXT_SHIM6 },
+	};
 	size_t i;
 
-	for (i = 0; i < ARRAY_SIZE(sizes); i++) {
+	start_ipv6(&self->run.packet);
+	finish(&self->run.packet, UDP, 8);
+	EXPECT_PARSE(PARSED, UDP, 40, NONE);
+	EXPECT_EQ(0, self->run.io->flow.extensions);
+	for (i = 0; i < ARRAY_SIZE(cases); i++) {
 		start_ipv6(&self->run.packet);
-		extend(&self->run.packet, DEST, 8);
-		extend(&self->run.packet, AUTH, sizes[i]);
+		extend(&self->run.packet, cases[i].protocol, 24);
 		finish(&self->run.packet, UDP, 8);
-		EXPECT_PARSE(PARSED, UDP, 48 + sizes[i], NONE);
-		EXPECT_PORTS(SPORT, DPORT);
+		EXPECT_PARSE(PARSED, UDP, 64, NONE);
+		EXPECT_EQ(cases[i].extension, self->run.io->flow.extensions);
+		EXPECT_EQ(cases[i].protocol == AUTH ? 40 : 0, self->run.io->flow.ah_off);
+		EXPECT_EQ(0, self->run.io->flow.routing_type);
 	}
-	/* In IPv4 it is the protocol, as for nft. */
-	start_ipv4(&self->run.packet, 0, 0);
-	finish(&self->run.packet, AUTH, 24);
-	EXPECT_PARSE(PARSED, AUTH, 20, NONE);
-	EXPECT_PORTS(0, 0);
+	/* All that there are in one packet, with a segment routing header. */
+	start_ipv6(&self->run.packet);
+	extend(&self->run.packet, HOP, 8);
+	extend(&self->run.packet, ROUTING, 24);
+	self->run.packet.data[50] = 4;
+	self->run.packet.data[51] = 2;
+	extend_fragment(&self->run.packet, 0, false);
+	extend(&self->run.packet, AUTH, 24);
+	extend(&self->run.packet, DEST, 8);
+	finish(&self->run.packet, UDP, 8);
+	EXPECT_PARSE(PARSED, UDP, 112, NONE);
+	EXPECT_EQ(BPF_NF_EXT_HOP | BPF_NF_EXT_ROUTING | BPF_NF_EXT_FRAGMENT |
+		  BPF_NF_EXT_AUTH | BPF_NF_EXT_DEST, self->run.io->flow.extensions);
+	EXPECT_EQ(4, self->run.io->flow.routing_type);
+	EXPECT_EQ(2, self->run.io->flow.routing_left);
+	EXPECT_EQ(80, self->run.io->flow.ah_off);
 }
 
 NF_TEST_F(portable, longest_chain)
@@ -615,6 +696,364 @@ NF_TEST_F(portable, malformed)
 	finish(&self->run.packet, UDP, 19);
 	self->run.packet.data[0] = 6 << 4;
 	EXPECT_PARSE(MALFORMED, 0, 0, NONE);
+}
+
+#define RUN(prog, _result) do {						\
+	memset(self->run.io, 0x5a, sizeof(*self->run.io));		\
+	self->run.io->runs = 0;						\
+	self->run.io->details.vxlan_port = htons(VXLAN_PORT);		\
+	ASSERT_EQ(NF_ACCEPT, test_run(&self->run, prog));		\
+	EXPECT_EQ(1, self->run.io->runs);				\
+	EXPECT_EQ(_result, self->run.io->result);			\
+} while (0)
+
+/* Which of the functions finds something in the packet, beside bpf_nf_pkt_ip(). */
+enum detail { HAS_NONE, HAS_GRE, HAS_TCP, HAS_VTAG, HAS_ESP, HAS_AH, HAS_ICMP };
+
+#define EXPECT_DETAILS(_which) do {					\
+	enum detail has_ = _which;					\
+									\
+	EXPECT_EQ(0, self->run.io->details.ip_result);			\
+	EXPECT_EQ(has_ == HAS_GRE ? 0 : -ENOENT,			\
+		  self->run.io->details.gre_result);			\
+	EXPECT_EQ(has_ != HAS_TCP,					\
+		  self->run.io->details.tcp_flags == -ENOENT);		\
+	EXPECT_EQ(has_ == HAS_VTAG ? 0 : -ENOENT,			\
+		  self->run.io->details.vtag_result);			\
+	EXPECT_EQ(has_ == HAS_ESP ? 0 : -ENOENT,			\
+		  self->run.io->details.esp_result);			\
+	EXPECT_EQ(has_ == HAS_AH ? 0 : -ENOENT,				\
+		  self->run.io->details.ah_result);			\
+	EXPECT_EQ(has_ == HAS_ICMP ? 0 : -ENOENT,			\
+		  self->run.io->details.icmp_result);			\
+} while (0)
+
+NF_TEST_F(portable, header_fields)
+{
+	/* Expedited forwarding, congestion experienced. */
+	const __u8 traffic = 46 << 2 | 3;
+
+	start_ipv4(&self->run.packet, 2, 0);
+	finish(&self->run.packet, UDP, 30);
+	self->run.packet.data[1] = traffic;
+	RUN("details", PARSED);
+	EXPECT_DETAILS(HAS_NONE);
+	EXPECT_EQ(58, self->run.io->details.ip.length);
+	EXPECT_EQ(64, self->run.io->details.ip.ttl);
+	EXPECT_EQ(46, self->run.io->details.ip.dscp);
+	EXPECT_EQ(3, self->run.io->details.ip.ecn);
+
+	start_ipv6(&self->run.packet);
+	finish(&self->run.packet, UDP, 30);
+	self->run.packet.data[0] |= traffic >> 4;
+	self->run.packet.data[1] |= (traffic & 0xf) << 4 | 0xf;
+	self->run.packet.data[7] = 3;
+	RUN("details", PARSED);
+	EXPECT_DETAILS(HAS_NONE);
+	EXPECT_EQ(70, self->run.io->details.ip.length);
+	EXPECT_EQ(3, self->run.io->details.ip.ttl);
+	EXPECT_EQ(46, self->run.io->details.ip.dscp);
+	EXPECT_EQ(3, self->run.io->details.ip.ecn);
+}
+
+NF_TEST_F(portable, tcp_flags)
+{
+	size_t pf;
+	__u32 l4;
+	int bit;
+
+	for (pf = 0; pf < ARRAY_SIZE(families); pf++) {
+		start(&self->run.packet, families[pf]);
+		l4 = self->run.packet.size;
+		finish(&self->run.packet, TCP, 14);
+		for (bit = 0; bit < 9; bit++) {
+			self->run.packet.data[l4 + 12] = 0x50 | 1 << bit >> 8;
+			self->run.packet.data[l4 + 13] = 1 << bit;
+			RUN("details", PARSED);
+			EXPECT_EQ(1 << bit, self->run.io->details.tcp_flags);
+			EXPECT_DETAILS(HAS_TCP);
+		}
+		self->run.packet.size--;
+		RUN("details", PARSED);
+		EXPECT_EQ(-EBADMSG, self->run.io->details.tcp_flags);
+	}
+	EXPECT_EQ(BPF_NF_TCP_SYN, 1 << 1);
+	EXPECT_EQ(BPF_NF_TCP_ACK, 1 << 4);
+	EXPECT_EQ(BPF_NF_TCP_AE, 1 << 8);
+	/* A later fragment has none, whatever its protocol says. */
+	start_ipv4(&self->run.packet, 0, 1);
+	finish(&self->run.packet, TCP, 20);
+	RUN("details", LATER_FRAGMENT);
+	EXPECT_EQ(-ENOENT, self->run.io->details.tcp_flags);
+}
+
+/* What finish() fills a packet with, and the ports. */
+#define FILLED	0x77777777U
+#define PORTS	(SPORT << 16 | DPORT)
+
+NF_TEST_F(portable, identifiers)
+{
+	size_t pf;
+
+	for (pf = 0; pf < ARRAY_SIZE(families); pf++) {
+		start(&self->run.packet, families[pf]);
+		finish(&self->run.packet, SCTP, 12);
+		RUN("details", PARSED);
+		EXPECT_DETAILS(HAS_VTAG);
+		EXPECT_EQ(FILLED, ntohl(self->run.io->details.vtag));
+
+		start(&self->run.packet, families[pf]);
+		finish(&self->run.packet, ESP, 8);
+		RUN("details", PARSED);
+		EXPECT_DETAILS(HAS_ESP);
+		EXPECT_EQ(PORTS, ntohl(self->run.io->details.esp_spi));
+		self->run.packet.size -= 5;
+		RUN("details", PARSED);
+		EXPECT_EQ(-EBADMSG, self->run.io->details.esp_result);
+
+		start(&self->run.packet, families[pf]);
+		extend(&self->run.packet, AUTH, 24);
+		memset(self->run.packet.data + self->run.packet.size - 20, 0x77, 4);
+		finish(&self->run.packet, UDP, 8);
+		RUN("details", PARSED);
+		EXPECT_DETAILS(HAS_AH);
+		EXPECT_EQ(FILLED, ntohl(self->run.io->details.ah_spi));
+	}
+}
+
+NF_TEST_F(portable, icmp_id)
+{
+	static const struct {
+		__u32 pf;
+		__u8 protocol;
+		__u8 type;
+		bool found;
+	} cases[] = {
+		{ NFPROTO_IPV4, ICMP, 8, true },
+		{ NFPROTO_IPV4, ICMP, 0, true },
+		{ NFPROTO_IPV4, ICMP, 13, true },
+		{ NFPROTO_IPV4, ICMP, 14, true },
+		{ NFPROTO_IPV4, ICMP, 3, false },
+		{ NFPROTO_IPV4, ICMP6, 128, false },
+		{ NFPROTO_IPV6, ICMP6, 128, true },
+		{ NFPROTO_IPV6, ICMP6, 129, true },
+		{ NFPROTO_IPV6, ICMP6, 1, false },
+		{ NFPROTO_IPV6, ICMP6, 135, false },
+		{ NFPROTO_IPV6, ICMP, 8, false },
+		{ NFPROTO_IPV4, UDP, 8, false },
+	};
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(cases); i++) {
+		start(&self->run.packet, cases[i].pf);
+		finish(&self->run.packet, cases[i].protocol, 8);
+		self->run.packet.data[header_size(cases[i].pf)] = cases[i].type;
+		RUN("details", PARSED);
+		EXPECT_DETAILS(cases[i].found ? HAS_ICMP : HAS_NONE);
+		if (cases[i].found)
+			EXPECT_EQ(FILLED & 0xffff, ntohs(self->run.io->details.icmp_id));
+	}
+}
+
+NF_TEST_F(portable, gre)
+{
+	static const struct {
+		__u16 flags;
+		__u32 length;
+		__u32 key_off;		/* 0: none */
+		bool found;
+	} cases[] = {
+		{ 0x0000, 4, 0, true },
+		{ 0x2000, 8, 4, true },
+		{ 0x8000, 8, 0, true },
+		{ 0xa000, 12, 8, true },
+		{ 0xb000, 16, 8, true },
+		{ 0x3000, 12, 4, true },
+		/* Version 1, as in PPTP, with sequence and acknowledgment numbers. */
+		{ 0x3081, 16, 4, true },
+		{ 0x2080, 8, 4, true },
+		{ 0x0002, 0, 0, false },
+		{ 0x4000, 0, 0, false },
+	};
+	__u32 l4, key = htonl(0x01020304);
+	size_t i, pf;
+
+	for (i = 0; i < ARRAY_SIZE(cases); i++) {
+		pf = i & 1;
+		start(&self->run.packet, families[pf]);
+		l4 = self->run.packet.size;
+		finish(&self->run.packet, GRE, 16);
+		*(__be16 *)(self->run.packet.data + l4) = htons(cases[i].flags);
+		*(__be16 *)(self->run.packet.data + l4 + 2) = htons(0x880b);
+		if (cases[i].key_off)
+			memcpy(self->run.packet.data + l4 + cases[i].key_off, &key, 4);
+		RUN("details", PARSED);
+		EXPECT_DETAILS(cases[i].found ? HAS_GRE : HAS_NONE);
+		if (!cases[i].found)
+			continue;
+		EXPECT_EQ(cases[i].length, self->run.io->details.gre.length);
+		EXPECT_EQ(!!cases[i].key_off, self->run.io->details.gre.has_key);
+		EXPECT_EQ(cases[i].key_off ? key : 0, self->run.io->details.gre.key);
+		EXPECT_EQ(cases[i].flags & 7, self->run.io->details.gre.version);
+		EXPECT_EQ(0x880b, ntohs(self->run.io->details.gre.protocol));
+		if (!cases[i].key_off)
+			continue;
+		self->run.packet.size = l4 + cases[i].key_off + 3;
+		RUN("details", PARSED);
+		EXPECT_EQ(-EBADMSG, self->run.io->details.gre_result);
+	}
+}
+
+/* The result of "inner" or "quoted": what start() and finish() made of that packet. */
+#define EXPECT_INNER(prog, _off, _inner) do {				\
+	__u32 off_ = _off, size_ = header_size((_inner)->pf);		\
+	const __u8 *addresses_ = (_inner)->data +			\
+		((_inner)->pf == NFPROTO_IPV4 ? 12 : 8);		\
+									\
+	RUN(prog, PARSED);						\
+	EXPECT_EQ(off_, self->run.io->flow.ip_off);			\
+	EXPECT_EQ(off_ + size_, self->run.io->flow.l4_off);		\
+	EXPECT_EQ((_inner)->pf, self->run.io->flow.tuple.family);	\
+	EXPECT_EQ(0, memcmp(addresses_, &self->run.io->flow.tuple.saddr,	\
+			    (_inner)->pf == NFPROTO_IPV4 ? 4 : 16));	\
+	EXPECT_PORTS(SPORT, DPORT);					\
+} while (0)
+
+NF_TEST_F(portable, quoted)
+{
+	static const struct {
+		__u32 pf;
+		__u8 protocol;
+		__u8 type;
+		bool error;
+	} cases[] = {
+		{ NFPROTO_IPV4, ICMP, 3, true },
+		{ NFPROTO_IPV4, ICMP, 4, true },
+		{ NFPROTO_IPV4, ICMP, 5, true },
+		{ NFPROTO_IPV4, ICMP, 11, true },
+		{ NFPROTO_IPV4, ICMP, 12, true },
+		{ NFPROTO_IPV4, ICMP, 8, false },
+		{ NFPROTO_IPV4, UDP, 3, false },
+		{ NFPROTO_IPV4, ICMP6, 1, false },
+		{ NFPROTO_IPV6, ICMP6, 1, true },
+		{ NFPROTO_IPV6, ICMP6, 2, true },
+		{ NFPROTO_IPV6, ICMP6, 3, true },
+		{ NFPROTO_IPV6, ICMP6, 4, true },
+		{ NFPROTO_IPV6, ICMP6, 128, false },
+		{ NFPROTO_IPV6, ICMP, 3, false },
+	};
+	static struct packet inner;
+	__u8 header[8] = {};
+	__u32 off;
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(cases); i++) {
+		/* The eight bytes of the transport header that a router may send. */
+		start(&inner, cases[i].pf);
+		finish(&inner, TCP, 8);
+		start(&self->run.packet, cases[i].pf);
+		off = self->run.packet.size + 8;
+		header[0] = cases[i].type;
+		contain(&self->run.packet, cases[i].protocol, header, 8, &inner);
+		if (!cases[i].error) {
+			RUN("quoted", NOT_THERE);
+			continue;
+		}
+		EXPECT_INNER("quoted", off, &inner);
+		EXPECT_EQ(TCP, self->run.io->flow.tuple.protocol);
+		self->run.packet.size--;
+		RUN("quoted", CUT);
+		self->run.packet.size = off;
+		RUN("quoted", MALFORMED);
+	}
+}
+
+NF_TEST_F(portable, tunnels)
+{
+	static const __u8 gre_key[] = { 0x20, 0, 0, 0, 1, 2, 3, 4 };
+	static struct packet inner;
+	__u8 header[8];
+	__be16 type;
+	size_t i;
+
+	for (i = 0; i < 4; i++) {
+		start(&inner, families[i & 1]);
+		finish(&inner, TCP, 20);
+		start(&self->run.packet, families[i >> 1]);
+		contain(&self->run.packet, i & 1 ? IPV6 : IPIP, "", 0, &inner);
+		EXPECT_INNER("inner", header_size(families[i >> 1]), &inner);
+		/* The functions go on from there. */
+		EXPECT_EQ(0x177, self->run.io->details.tcp_flags);
+		EXPECT_EQ(inner.size, self->run.io->details.ip.length);
+
+		start(&self->run.packet, families[i >> 1]);
+		memcpy(header, gre_key, sizeof(header));
+		type = htons(i & 1 ? ETHERTYPE_IPV6 : ETHERTYPE_IP);
+		memcpy(header + 2, &type, 2);
+		contain(&self->run.packet, GRE, header, 8, &inner);
+		EXPECT_INNER("inner", header_size(families[i >> 1]) + 8, &inner);
+		memset(self->run.packet.data + header_size(families[i >> 1]) + 2, 0, 2);
+		RUN("inner", NOT_THERE);
+	}
+	/* No tunnel, and a later fragment of one. */
+	RUN("inner", NOT_THERE);
+	start_ipv4(&self->run.packet, 0, 0);
+	finish(&self->run.packet, TCP, 60);
+	RUN("inner", NOT_THERE);
+	start_ipv4(&self->run.packet, 0, 1);
+	contain(&self->run.packet, IPIP, "", 0, &inner);
+	RUN("inner", NOT_THERE);
+	start_ipv4(&self->run.packet, 0, 0);
+	finish(&self->run.packet, IPIP, 60);
+	self->run.packet.data[20] = 0;
+	RUN("inner", MALFORMED);
+}
+
+NF_TEST_F(portable, ethernet_in_tunnels)
+{
+	/* UDP to VXLAN_PORT, VXLAN, Ethernet with two tags. */
+	__u8 header[8 + 8 + 14 + 8 + 2] = { 0, 1, 0x12, 0xb5 };
+	static struct packet inner;
+	size_t tags, i;
+	__be16 *type;
+
+	for (i = 0; i < 4; i++) {
+		for (tags = 0; tags < 4; tags++) {
+			start(&inner, families[i & 1]);
+			finish(&inner, UDP, 8);
+			header[8] = 0x08;
+			type = (__be16 *)(header + 28);
+			*type = htons(0x88a8);
+			type[2] = htons(0x8100);
+			type[4] = htons(0x8100);
+			if (tags < 3)
+				type[2 * tags] = htons(i & 1 ? ETHERTYPE_IPV6 :
+						       ETHERTYPE_IP);
+			start(&self->run.packet, families[i >> 1]);
+			contain(&self->run.packet, UDP, header,
+				30 + 4 * (tags < 3 ? tags : 2), &inner);
+			if (tags == 3) {
+				RUN("inner", NOT_THERE);
+				continue;
+			}
+			EXPECT_INNER("inner", header_size(families[i >> 1]) + 30 + 4 * tags,
+				     &inner);
+			/* Without the flag, and to another port. */
+			self->run.packet.data[header_size(families[i >> 1]) + 8] = 0;
+			RUN("inner", NOT_THERE);
+			self->run.packet.data[header_size(families[i >> 1]) + 8] = 0x08;
+			self->run.packet.data[header_size(families[i >> 1]) + 3] = 0xb4;
+			RUN("inner", NOT_THERE);
+		}
+	}
+	/* The same in GRE. */
+	memcpy(header + 8 + 4, "\0\0\x65\x58", 4);
+	*(__be16 *)(header + 28) = htons(ETHERTYPE_IPV6);
+	start_ipv6(&inner);
+	finish(&inner, UDP, 8);
+	start_ipv4(&self->run.packet, 0, 0);
+	contain(&self->run.packet, GRE, header + 12, 18, &inner);
+	EXPECT_INNER("inner", 38, &inner);
 }
 
 /* Bytes [off, off + len) are there or not, and those of the packet. */
@@ -807,6 +1246,35 @@ TEST_F(portable, paged_ipv6)
 	EXPECT_PAGED(PARSED, UDP, 80, 44);
 	EXPECT_PAGED(PARSED, UDP, 80, 56);
 	EXPECT_PAGED(PARSED, UDP, 80, 82);
+}
+
+/* A tunnel of which everything but the outer IP header is in pages. */
+TEST_F(portable, paged_tunnel)
+{
+	static const __u8 gre[] = { 0x20, 0, 0x08, 0, 1, 2, 3, 4 };
+	static struct packet inner;
+	int link;
+
+	start_ipv4(&inner, 3, 0);
+	finish(&inner, TCP, PAGED_SIZE - 20 - 8 - 32);
+	start_ipv4(&self->run.packet, 0, 0);
+	contain(&self->run.packet, GRE, gre, sizeof(gre), &inner);
+	set_checksum(&self->run.packet);
+	link = attach(&self->run, "inner");
+	ASSERT_LE(0, link);
+	memset(self->run.io, 0x5a, sizeof(*self->run.io));
+	self->run.io->runs = 0;
+	ASSERT_EQ(0, send_paged(&self->run.packet, 20));
+	close(link);
+	ASSERT_EQ(1, self->run.io->runs);
+	EXPECT_EQ(20, self->run.io->linear);
+	EXPECT_EQ(PARSED, self->run.io->result);
+	EXPECT_EQ(28, self->run.io->flow.ip_off);
+	EXPECT_EQ(60, self->run.io->flow.l4_off);
+	EXPECT_EQ(TCP, self->run.io->flow.tuple.protocol);
+	EXPECT_PORTS(SPORT, DPORT);
+	EXPECT_EQ(0x177, self->run.io->details.tcp_flags);
+	EXPECT_EQ(inner.size, self->run.io->details.ip.length);
 }
 
 /* What is in pages is copied, and only that. */

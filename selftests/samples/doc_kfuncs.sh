@@ -317,7 +317,7 @@ prototypes()
 		sed -nE "s:^ *(.*/ )?(extern )?($prototype).*;$:\3:p" |
 		sed 's/__u32/u32/g; s/nf_inet_addr/bpf_nf_addr/' |
 		sed 's/nf_nat_manip_type/bpf_nf_nat_manip/' |
-		grep -v -e bpf_nf_frag_info -e __always_inline | sort
+		grep -v -e bpf_nf_frag_info -e __always_inline -e ^__weak | sort
 }
 
 # It has other names for two types, and a function that is not the module's.

@@ -27,6 +27,53 @@ int parse(struct bpf_nf_ctx *ctx)
 }
 
 static __always_inline void
+describe(const struct bpf_nf_pkt *pkt, const struct bpf_nf_flow *flow)
+{
+	io.details.ip_result = bpf_nf_pkt_ip(pkt, flow, &io.details.ip);
+	io.details.gre_result = bpf_nf_pkt_gre(pkt, flow, &io.details.gre);
+	io.details.tcp_flags = bpf_nf_pkt_tcp_flags(pkt, flow);
+	io.details.vtag_result = bpf_nf_pkt_sctp_vtag(pkt, flow, &io.details.vtag);
+	io.details.esp_result = bpf_nf_pkt_esp_spi(pkt, flow, &io.details.esp_spi);
+	io.details.ah_result = bpf_nf_pkt_ah_spi(pkt, flow, &io.details.ah_spi);
+	io.details.icmp_result = bpf_nf_pkt_icmp_id(pkt, flow, &io.details.icmp_id);
+}
+
+SEC("netfilter")
+int details(struct bpf_nf_ctx *ctx)
+{
+	BPF_NF_PKT(pkt, ctx);
+	count(ctx);
+	io.result = bpf_nf_pkt_parse(&pkt, &io.flow);
+	describe(&pkt, &io.flow);
+	return NF_ACCEPT;
+}
+
+SEC("netfilter")
+int inner(struct bpf_nf_ctx *ctx)
+{
+	struct bpf_nf_flow flow;
+
+	BPF_NF_PKT(pkt, ctx);
+	count(ctx);
+	bpf_nf_pkt_parse(&pkt, &flow);
+	io.result = bpf_nf_pkt_parse_inner(&pkt, &flow, io.details.vxlan_port, &io.flow);
+	describe(&pkt, &io.flow);
+	return NF_ACCEPT;
+}
+
+SEC("netfilter")
+int quoted(struct bpf_nf_ctx *ctx)
+{
+	struct bpf_nf_flow flow;
+
+	BPF_NF_PKT(pkt, ctx);
+	count(ctx);
+	bpf_nf_pkt_parse(&pkt, &flow);
+	io.result = bpf_nf_pkt_parse_quoted(&pkt, &flow, &io.flow);
+	return NF_ACCEPT;
+}
+
+static __always_inline void
 take(const struct bpf_nf_pkt *pkt, __u32 off, __u32 len)
 {
 	__u64 buf[5];

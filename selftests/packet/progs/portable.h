@@ -19,6 +19,25 @@ struct portable_io {
 	__s32 result;
 	struct bpf_nf_flow flow;
 
+	/* From details and inner. */
+	struct {
+		struct bpf_nf_ip ip;
+		struct bpf_nf_gre gre;
+		__s32 ip_result;
+		__s32 gre_result;
+		__s32 tcp_flags;
+		__s32 vtag_result;
+		__s32 esp_result;
+		__s32 ah_result;
+		__s32 icmp_result;
+		__be32 vtag;
+		__be32 esp_spi;
+		__be32 ah_spi;
+		__be16 icmp_id;
+		/* To inner. */
+		__be16 vxlan_port;
+	} details;
+
 	/* From read_at. */
 	__u8 found;
 	__u8 copied;

@@ -59,6 +59,12 @@ _Static_assert(sizeof(struct bpf_nf_ctx), "vmlinux.h lacks it: dump that of a ke
 #ifndef NF_ACCEPT
 #define NF_ACCEPT	1
 #endif
+#ifndef ENOENT
+#define ENOENT		2
+#endif
+#ifndef EBADMSG
+#define EBADMSG		74
+#endif
 #ifndef EOPNOTSUPP
 #define EOPNOTSUPP	95
 #endif
@@ -129,32 +135,69 @@ enum bpf_nf_fragment {
 };
 
 /**
- * struct bpf_nf_flow - what bpf_nf_pkt_parse() finds
+ * enum bpf_nf_extension - bits of bpf_nf_flow.extensions
+ * @BPF_NF_EXT_HOP: hop-by-hop options
+ * @BPF_NF_EXT_ROUTING: routing header
+ * @BPF_NF_EXT_FRAGMENT: fragment header, also that of an "atomic fragment"
+ * @BPF_NF_EXT_AUTH: authentication header (AH), also of IPv4
+ * @BPF_NF_EXT_DEST: destination options
+ * @BPF_NF_EXT_MOBILITY: mobility header
+ * @BPF_NF_EXT_HIP: host identity protocol
+ * @BPF_NF_EXT_SHIM6: shim6
+ */
+enum bpf_nf_extension {
+	BPF_NF_EXT_HOP		= 1U << 0,
+	BPF_NF_EXT_ROUTING	= 1U << 1,
+	BPF_NF_EXT_FRAGMENT	= 1U << 2,
+	BPF_NF_EXT_AUTH		= 1U << 3,
+	BPF_NF_EXT_DEST		= 1U << 4,
+	BPF_NF_EXT_MOBILITY	= 1U << 5,
+	BPF_NF_EXT_HIP		= 1U << 6,
+	BPF_NF_EXT_SHIM6	= 1U << 7,
+};
+
+/**
+ * struct bpf_nf_flow - the result of bpf_nf_pkt_parse()
  * @tuple: addresses, ports, protocol
- * @l4_off: where the transport header begins; in a later fragment, its data
+ * @l4_off: offset of the transport header; in a later fragment, of its data
+ * @ip_off: offset of the IP header: 0, or that of an inner packet
  * @fragment: enum bpf_nf_fragment
- * @icmp_type: of ICMP and ICMPv6, otherwise 0
- * @icmp_code: likewise
+ * @icmp_type: type of ICMP and ICMPv6, otherwise 0
+ * @icmp_code: code, likewise
+ * @extensions: enum bpf_nf_extension: headers between the IP header and @l4_off
+ * @ah_off: offset of the last authentication header, 0 if there is none
+ * @routing_type: type of the last routing header, 0 if there is none
+ * @routing_left: number of hops that are left in it
+ *
+ * All offsets count from the network header of the whole packet.
  */
 struct bpf_nf_flow {
 	struct bpf_nf_tuple tuple;
 	__u16 l4_off;
+	__u16 ip_off;
 	__u8 fragment;
 	__u8 icmp_type;
 	__u8 icmp_code;
+	__u8 extensions;
+	__u16 ah_off;
+	__u8 routing_type;
+	__u8 routing_left;
+	__u32 zero;
 };
 
 /**
- * enum bpf_nf_parse_result - what bpf_nf_pkt_parse() returns
- * @BPF_NF_PARSED: all of struct bpf_nf_flow is true of the packet
- * @BPF_NF_PARSE_LATER: a later fragment: there are no ports and no ICMP type
- * @BPF_NF_PARSE_CUT: it ends within its headers (the first eight bytes of the
- *	transport header belong to them where there are ports or an ICMP type),
- *	be it a first fragment or all there is: the addresses and @fragment are
- *	true, @protocol and @l4_off are of the first header that is missing
- * @BPF_NF_PARSE_CHAIN: more than BPF_NF_MAX_EXTENSIONS extension headers, or
- *	another fragment header behind that of a fragment: the addresses are true
- * @BPF_NF_PARSE_MALFORMED: neither an IPv4 nor an IPv6 header: nothing is true
+ * enum bpf_nf_parse_result - return values of bpf_nf_pkt_parse()
+ * @BPF_NF_PARSED: all of struct bpf_nf_flow is valid
+ * @BPF_NF_PARSE_LATER: a later fragment: it has no ports and no ICMP type
+ * @BPF_NF_PARSE_CUT: the packet, or the first fragment, ends within its headers; the
+ *	first eight bytes of the transport header count as such if the protocol has
+ *	ports or an ICMP type. The addresses and @fragment are valid; @protocol and
+ *	@l4_off are those of the first header that is missing
+ * @BPF_NF_PARSE_CHAIN: more than BPF_NF_MAX_EXTENSIONS extension headers, or a second
+ *	fragment header in a fragment: the addresses are valid
+ * @BPF_NF_PARSE_MALFORMED: no header of IPv4 or IPv6: nothing is valid
+ * @BPF_NF_PARSE_NONE: there is no packet of this kind in the packet: nothing is valid.
+ *	Only bpf_nf_pkt_parse_quoted() and bpf_nf_pkt_parse_inner() return it
  */
 enum bpf_nf_parse_result {
 	BPF_NF_PARSED		= 0,
@@ -162,6 +205,56 @@ enum bpf_nf_parse_result {
 	BPF_NF_PARSE_CUT	= 2,
 	BPF_NF_PARSE_CHAIN	= 3,
 	BPF_NF_PARSE_MALFORMED	= 4,
+	BPF_NF_PARSE_NONE	= 5,
+};
+
+/**
+ * enum bpf_nf_tcp_flags - bits of bpf_nf_pkt_tcp_flags()
+ */
+enum bpf_nf_tcp_flags {
+	BPF_NF_TCP_FIN	= 1U << 0,
+	BPF_NF_TCP_SYN	= 1U << 1,
+	BPF_NF_TCP_RST	= 1U << 2,
+	BPF_NF_TCP_PSH	= 1U << 3,
+	BPF_NF_TCP_ACK	= 1U << 4,
+	BPF_NF_TCP_URG	= 1U << 5,
+	BPF_NF_TCP_ECE	= 1U << 6,
+	BPF_NF_TCP_CWR	= 1U << 7,
+	BPF_NF_TCP_AE	= 1U << 8,
+};
+
+/**
+ * struct bpf_nf_ip - fields that the headers of both families have
+ * @length: bytes as the header says, with it; less than the packet's if the packet is
+ *	too large for the field (a jumbogram, or segments that were joined)
+ * @ttl: time to live, hop limit
+ * @dscp: differentiated services code point, 0 to 63
+ * @ecn: explicit congestion notification, 0 to 3
+ * @zero: 0
+ */
+struct bpf_nf_ip {
+	__u32 length;
+	__u8 ttl;
+	__u8 dscp;
+	__u8 ecn;
+	__u8 zero;
+};
+
+/**
+ * struct bpf_nf_gre - a GRE header
+ * @key: the key in network order, 0 if there is none; of version 1 (PPTP), the
+ *	payload's length and the call id
+ * @protocol: EtherType of what is in it, in network order
+ * @has_key: is there a key?
+ * @version: 0 or 1
+ * @length: bytes of the header
+ */
+struct bpf_nf_gre {
+	__be32 key;
+	__be16 protocol;
+	__u8 has_key;
+	__u8 version;
+	__u32 length;
 };
 
 #ifdef __bpf__
@@ -266,14 +359,45 @@ bpf_nf_pkt_init(struct bpf_nf_pkt *pkt, struct bpf_nf_ctx *ctx)
 #endif
 
 #if __has_attribute(error)
-extern void __bpf_nf_pkt_at_small_buffer(void)
-	__attribute__((error("bpf_nf_pkt_at(): the buffer is smaller than the length")));
-extern void __bpf_nf_pkt_at_variable_length(void)
-	__attribute__((error("bpf_nf_pkt_at(): the length is not a constant")));
+extern void __bpf_nf_small_buffer(void)
+	__attribute__((error("the buffer is smaller than the length")));
+extern void __bpf_nf_variable_length(void)
+	__attribute__((error("the length is not a constant")));
 #else
-#define __bpf_nf_pkt_at_small_buffer()		((void)0)
-#define __bpf_nf_pkt_at_variable_length()	((void)0)
+#define __bpf_nf_small_buffer()		((void)0)
+#define __bpf_nf_variable_length()	((void)0)
 #endif
+
+#define __bpf_nf_check_buffer(buf, len) do {				\
+	if (!__builtin_constant_p(len))					\
+		__bpf_nf_variable_length();				\
+	else if (__builtin_object_size(buf, 1) < (len))			\
+		__bpf_nf_small_buffer();				\
+} while (0)
+
+static __always_inline const void *
+__bpf_nf_read_direct(void *ctx, __u32 off, void *buf, __u32 len)
+{
+	const struct bpf_nf_ctx___nf *direct = ctx;
+	const void *p;
+
+	/*
+	 * The verifier needs to see one offset that is compared and added, and one
+	 * pointer that is compared and used. The compiler may make two sums of each.
+	 */
+	if (!__builtin_constant_p(off))
+		barrier_var(off);
+	if (off > BPF_NF_PKT_MAX_OFF)
+		return NULL;
+	p = direct->data + off;
+	if (!__builtin_constant_p(off))
+		barrier_var(p);
+	if (p + len <= direct->data_end)
+		return p;
+	if (__builtin_constant_p(!buf) && !buf)
+		return NULL;
+	return bpf_skb_load_bytes(ctx, off, buf, len) ? NULL : buf;
+}
 
 /**
  * bpf_nf_pkt_at - read bytes of a packet
@@ -297,26 +421,15 @@ bpf_nf_pkt_at(const struct bpf_nf_pkt *pkt, __u32 off, void *const buf __bpf_nf_
 	      __u32 len)
 __bpf_nf_holds(buf, len, "bpf_nf_pkt_at(): the buffer is smaller than the length")
 {
-	const void *p;
-
-	if (!__builtin_constant_p(len))
-		__bpf_nf_pkt_at_variable_length();
-	else if (__builtin_object_size(buf, 1) < len)
-		__bpf_nf_pkt_at_small_buffer();
+	__bpf_nf_check_buffer(buf, len);
+	if (bpf_nf_has_pkt_pointers())
+		return __bpf_nf_read_direct(pkt->ctx, off, buf, len);
 	if (off > BPF_NF_PKT_MAX_OFF)
 		return NULL;
-	if (!bpf_nf_has_pkt_pointers())
-		return bpf_dynptr_slice___nf(&pkt->dynptr, off, buf, len);
-	p = pkt->ctx->data + off;
-	/* The verifier wants one pointer to be compared and used, not two sums. */
-	if (!__builtin_constant_p(off))
-		barrier_var(p);
-	if (p + len <= pkt->ctx->data_end)
-		return p;
-	return bpf_skb_load_bytes(pkt->ctx, off, buf, len) ? NULL : buf;
+	return bpf_dynptr_slice___nf(&pkt->dynptr, off, buf, len);
 }
 
-/* Of the protocols whose header begins with two ports. */
+/* Protocols whose header begins with two ports. */
 static __always_inline bool __bpf_nf_has_ports(__u8 protocol)
 {
 	return protocol == IPPROTO_TCP || protocol == IPPROTO_UDP ||
@@ -368,9 +481,15 @@ __bpf_nf_set_rest(struct bpf_nf_flow *flow, __u8 family, __u8 protocol, __u16 l4
 	flow->tuple.protocol = protocol;
 	flow->tuple.zero = 0;
 	flow->l4_off = l4_off;
+	flow->ip_off = 0;
 	flow->fragment = BPF_NF_FRAGMENT_NONE;
 	flow->icmp_type = 0;
 	flow->icmp_code = 0;
+	flow->extensions = 0;
+	flow->ah_off = 0;
+	flow->routing_type = 0;
+	flow->routing_left = 0;
+	flow->zero = 0;
 }
 
 /*
@@ -411,10 +530,40 @@ __bpf_nf_parse_fast(const struct bpf_nf_pkt *pkt, struct bpf_nf_flow *flow)
 	return true;
 }
 
+/*
+ * The headers between the IP header and the transport header. IPv4 has one of them:
+ * AH is walked in both families, so that a policy on ports means the same in both.
+ */
+static __always_inline __u8 __bpf_nf_extension(__u8 family, __u8 protocol)
+{
+	if (family == NFPROTO_IPV4)
+		return protocol == 51 ? BPF_NF_EXT_AUTH : 0;
+	switch (protocol) {
+	case 0:
+		return BPF_NF_EXT_HOP;
+	case 43:
+		return BPF_NF_EXT_ROUTING;
+	case 44:
+		return BPF_NF_EXT_FRAGMENT;
+	case 51:
+		return BPF_NF_EXT_AUTH;
+	case 60:
+		return BPF_NF_EXT_DEST;
+	case 135:
+		return BPF_NF_EXT_MOBILITY;
+	case 139:
+		return BPF_NF_EXT_HIP;
+	case 140:
+		return BPF_NF_EXT_SHIM6;
+	default:
+		return 0;
+	}
+}
+
 struct __bpf_nf_walk {
 	__u32 off;		/* of the header at hand */
+	__u8 family;
 	__u8 protocol;
-	__u8 fragment;
 };
 
 static __always_inline int
@@ -422,7 +571,7 @@ __bpf_nf_walk_ipv4(const struct bpf_nf_pkt *pkt, struct bpf_nf_flow *flow,
 		   struct __bpf_nf_walk *walk)
 {
 	__u64 buf[3];
-	const __u8 *ip = bpf_nf_pkt_at(pkt, 0, buf, 20);
+	const __u8 *ip = bpf_nf_pkt_at(pkt, walk->off, buf, 20);
 	__u16 frag_off;
 
 	if (!ip || (ip[0] & 0xf) < 5)
@@ -430,57 +579,11 @@ __bpf_nf_walk_ipv4(const struct bpf_nf_pkt *pkt, struct bpf_nf_flow *flow,
 	__bpf_nf_set_ipv4(&flow->tuple, ip);
 	frag_off = bpf_ntohs(*(const __be16 *)(ip + 6));
 	if (frag_off & 0x1fff)
-		walk->fragment = BPF_NF_FRAGMENT_LATER;
+		flow->fragment = BPF_NF_FRAGMENT_LATER;
 	else if (frag_off & 0x2000)
-		walk->fragment = BPF_NF_FRAGMENT_FIRST;
+		flow->fragment = BPF_NF_FRAGMENT_FIRST;
 	walk->protocol = ip[9];
-	walk->off = (ip[0] & 0xf) * 4;
-	return BPF_NF_PARSED;
-}
-
-static __always_inline bool __bpf_nf_is_extension(__u8 protocol)
-{
-	switch (protocol) {
-	case 0:		/* hop-by-hop options */
-	case 43:	/* routing */
-	case 44:	/* fragment */
-	case 51:	/* authentication */
-	case 60:	/* destination options */
-	case 135:	/* mobility */
-	case 139:	/* host identity */
-	case 140:	/* shim6 */
-		return true;
-	default:
-		return false;
-	}
-}
-
-/* Past one extension header; each has at least eight bytes. */
-static __always_inline int
-__bpf_nf_walk_extension(const struct bpf_nf_pkt *pkt, struct __bpf_nf_walk *walk)
-{
-	__u64 buf;
-	const __u8 *header = bpf_nf_pkt_at(pkt, walk->off, &buf, 8);
-	__u16 frag_off;
-
-	if (!header)
-		return BPF_NF_PARSE_CUT;
-	if (walk->protocol == 44) {
-		/* Which of two would the end host go by? */
-		if (walk->fragment)
-			return BPF_NF_PARSE_CHAIN;
-		frag_off = bpf_ntohs(*(const __be16 *)(header + 2));
-		if (frag_off & 0xfff8)
-			walk->fragment = BPF_NF_FRAGMENT_LATER;
-		else if (frag_off & 1)
-			walk->fragment = BPF_NF_FRAGMENT_FIRST;
-		walk->off += 8;
-	} else if (walk->protocol == 51) {
-		walk->off += (header[1] + 2) * 4;
-	} else {
-		walk->off += (header[1] + 1) * 8;
-	}
-	walk->protocol = header[0];
+	walk->off += (ip[0] & 0xf) * 4;
 	return BPF_NF_PARSED;
 }
 
@@ -489,24 +592,80 @@ __bpf_nf_walk_ipv6(const struct bpf_nf_pkt *pkt, struct bpf_nf_flow *flow,
 		   struct __bpf_nf_walk *walk)
 {
 	__u64 buf[5];
-	const __u8 *ip = bpf_nf_pkt_at(pkt, 0, buf, 40);
-	int i, result;
+	const __u8 *ip = bpf_nf_pkt_at(pkt, walk->off, buf, 40);
 
 	if (!ip)
 		return BPF_NF_PARSE_MALFORMED;
 	__bpf_nf_set_ipv6(&flow->tuple, ip);
 	walk->protocol = ip[6];
-	walk->off = 40;
-	for (i = 0; i < BPF_NF_MAX_EXTENSIONS; i++) {
-		if (walk->fragment == BPF_NF_FRAGMENT_LATER ||
-		    !__bpf_nf_is_extension(walk->protocol))
+	walk->off += 40;
+	return BPF_NF_PARSED;
+}
+
+static __always_inline int
+__bpf_nf_walk_fragment(struct bpf_nf_flow *flow, const __u8 *header)
+{
+	__u16 frag_off = bpf_ntohs(*(const __be16 *)(header + 2));
+
+	/* It is not known which of two headers the end host obeys. */
+	if (flow->fragment)
+		return BPF_NF_PARSE_CHAIN;
+	if (frag_off & 0xfff8)
+		flow->fragment = BPF_NF_FRAGMENT_LATER;
+	else if (frag_off & 1)
+		flow->fragment = BPF_NF_FRAGMENT_FIRST;
+	return BPF_NF_PARSED;
+}
+
+/* Skips one header. Each has at least eight bytes. */
+static __always_inline int
+__bpf_nf_walk_extension(const struct bpf_nf_pkt *pkt, struct bpf_nf_flow *flow,
+			struct __bpf_nf_walk *walk, __u8 extension)
+{
+	__u64 buf;
+	const __u8 *header = bpf_nf_pkt_at(pkt, walk->off, &buf, 8);
+	__u32 length;
+
+	if (!header)
+		return BPF_NF_PARSE_CUT;
+	length = (header[1] + 1) * 8;
+	if (extension == BPF_NF_EXT_FRAGMENT) {
+		if (__bpf_nf_walk_fragment(flow, header))
+			return BPF_NF_PARSE_CHAIN;
+		length = 8;
+	} else if (extension == BPF_NF_EXT_AUTH) {
+		flow->ah_off = walk->off;
+		length = (header[1] + 2) * 4;
+	} else if (extension == BPF_NF_EXT_ROUTING) {
+		flow->routing_type = header[2];
+		flow->routing_left = header[3];
+	}
+	flow->extensions |= extension;
+	walk->protocol = header[0];
+	walk->off += length;
+	return BPF_NF_PARSED;
+}
+
+static __always_inline int
+__bpf_nf_walk_extensions(const struct bpf_nf_pkt *pkt, struct bpf_nf_flow *flow,
+			 struct __bpf_nf_walk *walk)
+{
+	__u8 extension;
+	int i, result;
+
+	for (i = 0; i <= BPF_NF_MAX_EXTENSIONS; i++) {
+		if (flow->fragment == BPF_NF_FRAGMENT_LATER)
+			return BPF_NF_PARSE_LATER;
+		extension = __bpf_nf_extension(walk->family, walk->protocol);
+		if (!extension)
 			return BPF_NF_PARSED;
-		result = __bpf_nf_walk_extension(pkt, walk);
+		if (i == BPF_NF_MAX_EXTENSIONS)
+			break;
+		result = __bpf_nf_walk_extension(pkt, flow, walk, extension);
 		if (result)
 			return result;
 	}
-	return walk->fragment != BPF_NF_FRAGMENT_LATER &&
-	       __bpf_nf_is_extension(walk->protocol) ? BPF_NF_PARSE_CHAIN : BPF_NF_PARSED;
+	return BPF_NF_PARSE_CHAIN;
 }
 
 static __always_inline int
@@ -533,38 +692,69 @@ __bpf_nf_parse_l4(const struct bpf_nf_pkt *pkt, struct bpf_nf_flow *flow)
 }
 
 static __always_inline int
-__bpf_nf_parse_any(const struct bpf_nf_pkt *pkt, struct bpf_nf_flow *flow)
+__bpf_nf_parse_any(const struct bpf_nf_pkt *pkt, __u32 off, struct bpf_nf_flow *flow)
 {
-	struct __bpf_nf_walk walk = {};
+	struct __bpf_nf_walk walk = { .off = off };
 	__u64 buf;
-	const __u8 *ip = bpf_nf_pkt_at(pkt, 0, &buf, 1);
+	const __u8 *ip = bpf_nf_pkt_at(pkt, off, &buf, 1);
 	int result = BPF_NF_PARSE_MALFORMED;
-	__u8 family = 0;
 
-	__builtin_memset(flow, 0, sizeof(*flow));
 	if (!ip)
 		return result;
 	if (ip[0] >> 4 == 4) {
-		family = NFPROTO_IPV4;
+		walk.family = NFPROTO_IPV4;
 		result = __bpf_nf_walk_ipv4(pkt, flow, &walk);
 	} else if (ip[0] >> 4 == 6) {
-		family = NFPROTO_IPV6;
+		walk.family = NFPROTO_IPV6;
 		result = __bpf_nf_walk_ipv6(pkt, flow, &walk);
 	}
-	__bpf_nf_set_rest(flow, family, walk.protocol, walk.off);
-	flow->fragment = walk.fragment;
 	if (result)
 		return result;
-	if (walk.fragment == BPF_NF_FRAGMENT_LATER)
-		return BPF_NF_PARSE_LATER;
-	return __bpf_nf_parse_l4(pkt, flow);
+	result = __bpf_nf_walk_extensions(pkt, flow, &walk);
+	flow->tuple.family = walk.family;
+	flow->tuple.protocol = walk.protocol;
+	flow->l4_off = walk.off;
+	flow->ip_off = off;
+	return result ?: __bpf_nf_parse_l4(pkt, flow);
 }
 
-/* Not inlined: packets that do not need it then do not pay for its stack and registers. */
-static __noinline __attribute__((unused)) int
-__bpf_nf_parse_slow(const struct bpf_nf_pkt *pkt, struct bpf_nf_flow *flow)
+/*
+ * A global function: the verifier checks it once, not once for each call and each state
+ * of the caller. On 6.1, where all numbers are precise once a program has more than one
+ * function, that is the difference between thousands of steps and too many. And packets
+ * that do not need it do not pay for its stack and registers.
+ *
+ * @flow is zeroed by the caller: the verifier wants initialized memory.
+ */
+__weak int __bpf_nf_parse_slow(struct bpf_nf_ctx *ctx, __u32 off, struct bpf_nf_flow *flow)
 {
-	return __bpf_nf_parse_any(pkt, flow);
+	struct bpf_nf_pkt pkt;
+
+	if (!flow)
+		return BPF_NF_PARSE_MALFORMED;
+	bpf_nf_pkt_init(&pkt, ctx);
+	return __bpf_nf_parse_any(&pkt, off, flow);
+}
+
+/**
+ * bpf_nf_pkt_parse_at - parse the packet that begins at an offset
+ * @pkt: the packet that contains it
+ * @off: offset of its IP header
+ * @flow: filled in, as far as the result says
+ *
+ * For tunnels that bpf_nf_pkt_parse_inner() does not know.
+ *
+ * Return: enum bpf_nf_parse_result, 0 if all of @flow is valid.
+ */
+static __always_inline int
+bpf_nf_pkt_parse_at(const struct bpf_nf_pkt *pkt, __u32 off, struct bpf_nf_flow *flow)
+{
+	/* Through a copy, so that @flow itself can be in registers. */
+	struct bpf_nf_flow slow = {};
+	int result = __bpf_nf_parse_slow((void *)pkt->ctx, off, &slow);
+
+	*flow = slow;
+	return result;
 }
 
 /**
@@ -572,25 +762,364 @@ __bpf_nf_parse_slow(const struct bpf_nf_pkt *pkt, struct bpf_nf_flow *flow)
  * @pkt: the packet
  * @flow: filled in, as far as the result says
  *
- * What to do with a packet that could not be parsed is the caller's policy: to
- * drop it is the safe one. A fragment that is the first is parsed, as its ports
- * are known. To refuse it as well, look at @flow->fragment: behind reassembly it
- * is one that the kernel could not make sense of.
+ * It is the caller's policy what happens to a packet that cannot be parsed. To drop it
+ * is safe. A first fragment is parsed, since it has ports. To refuse it as well, look at
+ * @flow->fragment: after reassembly, a fragment is one that the kernel could not
+ * reassemble.
  *
- * Return: enum bpf_nf_parse_result, 0 when all of @flow is known.
+ * Return: enum bpf_nf_parse_result, 0 if all of @flow is valid.
  */
 static __always_inline int
 bpf_nf_pkt_parse(const struct bpf_nf_pkt *pkt, struct bpf_nf_flow *flow)
 {
-	struct bpf_nf_flow slow;
-	int result;
-
 	if (bpf_nf_has_pkt_pointers() && __bpf_nf_parse_fast(pkt, flow))
 		return BPF_NF_PARSED;
-	/* Through a copy, so that @flow itself can be in registers. */
-	result = __bpf_nf_parse_slow(pkt, &slow);
-	*flow = slow;
-	return result;
+	return bpf_nf_pkt_parse_at(pkt, 0, flow);
+}
+
+/*
+ * The functions below read one more part of a packet that bpf_nf_pkt_parse() has
+ * parsed. A program that does not call them does not pay for them. They return 0 (or what
+ * was asked for),
+ *
+ * -ENOENT	the packet does not have it: it is of another protocol or type, or a
+ *		later fragment, or was not parsed
+ * -EBADMSG	the packet ends before it
+ */
+
+/* The first @len bytes of the transport header, if it is of this protocol. */
+static __always_inline int
+__bpf_nf_pkt_l4(const struct bpf_nf_pkt *pkt, const struct bpf_nf_flow *flow,
+		__u8 protocol, __u32 off, void *buf, __u32 len, const void **l4)
+{
+	if (flow->tuple.protocol != protocol || !flow->l4_off ||
+	    flow->fragment == BPF_NF_FRAGMENT_LATER)
+		return -ENOENT;
+	*l4 = bpf_nf_pkt_at(pkt, flow->l4_off + off, buf, len);
+	return *l4 ? 0 : -EBADMSG;
+}
+
+static __always_inline int
+__bpf_nf_pkt_be32(const struct bpf_nf_pkt *pkt, const struct bpf_nf_flow *flow,
+		  __u8 protocol, __u32 off, __be32 *value)
+{
+	const void *l4;
+	__u64 buf;
+	int err;
+
+	err = __bpf_nf_pkt_l4(pkt, flow, protocol, off, &buf, sizeof(*value), &l4);
+	if (!err)
+		*value = *(const __be32 *)l4;
+	return err;
+}
+
+/**
+ * bpf_nf_pkt_ip - read the fields that the IP headers of both families have
+ * @pkt: the packet
+ * @flow: of bpf_nf_pkt_parse() or one of its likes, whatever it returned
+ * @ip: filled in
+ *
+ * Return: 0, -EBADMSG, or -ENOENT if @flow is neither IPv4 nor IPv6.
+ */
+static __always_inline int
+bpf_nf_pkt_ip(const struct bpf_nf_pkt *pkt, const struct bpf_nf_flow *flow,
+	      struct bpf_nf_ip *ip)
+{
+	const __u8 *header;
+	__u16 traffic;
+	__u64 buf[2];
+
+	if (flow->tuple.family != NFPROTO_IPV4 && flow->tuple.family != NFPROTO_IPV6)
+		return -ENOENT;
+	header = bpf_nf_pkt_at(pkt, flow->ip_off, buf, 12);
+	if (!header)
+		return -EBADMSG;
+	if (flow->tuple.family == NFPROTO_IPV4) {
+		traffic = header[1];
+		ip->length = bpf_ntohs(*(const __be16 *)(header + 2));
+		ip->ttl = header[8];
+	} else {
+		traffic = bpf_ntohs(*(const __be16 *)header) >> 4;
+		ip->length = bpf_ntohs(*(const __be16 *)(header + 4)) + 40;
+		ip->ttl = header[7];
+	}
+	ip->dscp = traffic >> 2 & 0x3f;
+	ip->ecn = traffic & 3;
+	ip->zero = 0;
+	return 0;
+}
+
+/**
+ * bpf_nf_pkt_tcp_flags - read the flags of TCP
+ * @pkt: the packet
+ * @flow: of bpf_nf_pkt_parse() or one of its likes
+ *
+ * Return: enum bpf_nf_tcp_flags, or -ENOENT, -EBADMSG.
+ */
+static __always_inline int
+bpf_nf_pkt_tcp_flags(const struct bpf_nf_pkt *pkt, const struct bpf_nf_flow *flow)
+{
+	const void *l4;
+	__u64 buf;
+	int err;
+
+	err = __bpf_nf_pkt_l4(pkt, flow, IPPROTO_TCP, 12, &buf, 2, &l4);
+	return err ?: bpf_ntohs(*(const __be16 *)l4) & 0x1ff;
+}
+
+/**
+ * bpf_nf_pkt_sctp_vtag - read the verification tag of SCTP
+ * @pkt: the packet
+ * @flow: of bpf_nf_pkt_parse() or one of its likes
+ * @vtag: the tag, in network order
+ *
+ * Return: 0, -ENOENT, -EBADMSG.
+ */
+static __always_inline int
+bpf_nf_pkt_sctp_vtag(const struct bpf_nf_pkt *pkt, const struct bpf_nf_flow *flow,
+		     __be32 *vtag)
+{
+	return __bpf_nf_pkt_be32(pkt, flow, IPPROTO_SCTP, 4, vtag);
+}
+
+/**
+ * bpf_nf_pkt_esp_spi - read the security parameters index of ESP
+ * @pkt: the packet
+ * @flow: of bpf_nf_pkt_parse() or one of its likes
+ * @spi: the index, in network order
+ *
+ * Return: 0, -ENOENT, -EBADMSG.
+ */
+static __always_inline int
+bpf_nf_pkt_esp_spi(const struct bpf_nf_pkt *pkt, const struct bpf_nf_flow *flow,
+		   __be32 *spi)
+{
+	return __bpf_nf_pkt_be32(pkt, flow, IPPROTO_ESP, 0, spi);
+}
+
+/**
+ * bpf_nf_pkt_ah_spi - read the security parameters index of the authentication header
+ * @pkt: the packet
+ * @flow: of bpf_nf_pkt_parse() or one of its likes
+ * @spi: the index, in network order
+ *
+ * AH comes before the transport header, whose protocol and ports @flow has.
+ *
+ * Return: 0, -ENOENT, -EBADMSG.
+ */
+static __always_inline int
+bpf_nf_pkt_ah_spi(const struct bpf_nf_pkt *pkt, const struct bpf_nf_flow *flow,
+		  __be32 *spi)
+{
+	const __be32 *header;
+	__u64 buf;
+
+	if (!flow->ah_off)
+		return -ENOENT;
+	header = bpf_nf_pkt_at(pkt, flow->ah_off + 4, &buf, 4);
+	if (!header)
+		return -EBADMSG;
+	*spi = *header;
+	return 0;
+}
+
+/**
+ * bpf_nf_pkt_icmp_id - read the identifier of ICMP and ICMPv6
+ * @pkt: the packet
+ * @flow: of bpf_nf_pkt_parse() or one of its likes
+ * @id: the identifier, in network order
+ *
+ * Requests and answers of echo have one, and those of timestamp.
+ *
+ * Return: 0, -ENOENT, -EBADMSG.
+ */
+static __always_inline int
+bpf_nf_pkt_icmp_id(const struct bpf_nf_pkt *pkt, const struct bpf_nf_flow *flow,
+		   __be16 *id)
+{
+	__u8 protocol = flow->tuple.family == NFPROTO_IPV4 ? IPPROTO_ICMP : IPPROTO_ICMPV6;
+	__u8 type = flow->icmp_type;
+	const void *l4;
+	__u64 buf;
+	int err;
+
+	if (protocol == IPPROTO_ICMP ?
+	    type != 0 && type != 8 && type != 13 && type != 14 : type != 128 && type != 129)
+		return -ENOENT;
+	err = __bpf_nf_pkt_l4(pkt, flow, protocol, 4, &buf, 2, &l4);
+	if (!err)
+		*id = *(const __be16 *)l4;
+	return err;
+}
+
+/**
+ * bpf_nf_pkt_gre - read a GRE header
+ * @pkt: the packet
+ * @flow: of bpf_nf_pkt_parse() or one of its likes
+ * @gre: filled in
+ *
+ * Return: 0, -ENOENT (also for a version above 1 and for source routes), -EBADMSG.
+ */
+static __always_inline int
+bpf_nf_pkt_gre(const struct bpf_nf_pkt *pkt, const struct bpf_nf_flow *flow,
+	       struct bpf_nf_gre *gre)
+{
+	const void *header;
+	__u16 flags;
+	__u64 buf;
+	int err;
+
+	err = __bpf_nf_pkt_l4(pkt, flow, IPPROTO_GRE, 0, &buf, 4, &header);
+	if (err)
+		return err;
+	flags = bpf_ntohs(*(const __be16 *)header);
+	if ((flags & 7) > 1 || flags & 0x4000)
+		return -ENOENT;
+	gre->protocol = *(const __be16 *)(header + 2);
+	gre->version = flags & 7;
+	gre->has_key = !!(flags & 0x2000);
+	gre->key = 0;
+	/* Checksum, key, sequence number and, in version 1, acknowledgment. */
+	gre->length = 4 + (flags >> 15) * 4 + (flags >> 13 & 1) * 4 +
+		      (flags >> 12 & 1) * 4 + (gre->version ? (flags >> 7 & 1) * 4 : 0);
+	if (!gre->has_key)
+		return 0;
+	return __bpf_nf_pkt_be32(pkt, flow, IPPROTO_GRE, 4 + (flags >> 15) * 4, &gre->key);
+}
+
+/* ICMP messages that quote the packet which they are about. */
+static __always_inline bool __bpf_nf_quotes(const struct bpf_nf_flow *flow)
+{
+	if (flow->fragment == BPF_NF_FRAGMENT_LATER || !flow->l4_off)
+		return false;
+	if (flow->tuple.family == NFPROTO_IPV6)
+		return flow->tuple.protocol == IPPROTO_ICMPV6 &&
+		       flow->icmp_type >= 1 && flow->icmp_type <= 4;
+	if (flow->tuple.protocol != IPPROTO_ICMP)
+		return false;
+	switch (flow->icmp_type) {
+	case 3:		/* destination unreachable */
+	case 4:		/* source quench */
+	case 5:		/* redirect */
+	case 11:	/* time exceeded */
+	case 12:	/* parameter problem */
+		return true;
+	default:
+		return false;
+	}
+}
+
+/**
+ * bpf_nf_pkt_parse_quoted - parse the packet that an ICMP error quotes
+ * @pkt: the packet
+ * @flow: of bpf_nf_pkt_parse() or one of its likes
+ * @quoted: filled in, as far as the result says
+ *
+ * The quoted packet went the other way: its source is where the error goes to.
+ *
+ * Return: enum bpf_nf_parse_result, BPF_NF_PARSE_NONE if @flow is not an ICMP error.
+ */
+static __always_inline int
+bpf_nf_pkt_parse_quoted(const struct bpf_nf_pkt *pkt, const struct bpf_nf_flow *flow,
+			struct bpf_nf_flow *quoted)
+{
+	if (!__bpf_nf_quotes(flow))
+		return BPF_NF_PARSE_NONE;
+	return bpf_nf_pkt_parse_at(pkt, flow->l4_off + 8, quoted);
+}
+
+/* Of an Ethernet frame: the offset of the IP packet in it, 0 if there is none. */
+static __always_inline __u32
+__bpf_nf_skip_ethernet(const struct bpf_nf_pkt *pkt, __u32 off)
+{
+	const __be16 *type;
+	__u64 buf;
+	int i;
+
+	off += 12;
+	/* At most two VLAN tags. */
+	for (i = 0; i < 3; i++) {
+		type = bpf_nf_pkt_at(pkt, off, &buf, 2);
+		if (!type)
+			return 0;
+		if (*type == bpf_htons(0x0800) || *type == bpf_htons(0x86dd))
+			return off + 2;
+		if (*type != bpf_htons(0x8100) && *type != bpf_htons(0x88a8))
+			return 0;
+		off += 4;
+	}
+	return 0;
+}
+
+static __always_inline __u32
+__bpf_nf_inner_of_gre(const struct bpf_nf_pkt *pkt, const struct bpf_nf_flow *flow)
+{
+	struct bpf_nf_gre gre;
+	__u32 off;
+
+	if (bpf_nf_pkt_gre(pkt, flow, &gre) || gre.version)
+		return 0;
+	off = flow->l4_off + gre.length;
+	if (gre.protocol == bpf_htons(0x0800) || gre.protocol == bpf_htons(0x86dd))
+		return off;
+	return gre.protocol == bpf_htons(0x6558) ? __bpf_nf_skip_ethernet(pkt, off) : 0;
+}
+
+static __always_inline __u32
+__bpf_nf_inner_of_vxlan(const struct bpf_nf_pkt *pkt, const struct bpf_nf_flow *flow)
+{
+	__u64 buf;
+	const __u8 *vxlan = bpf_nf_pkt_at(pkt, flow->l4_off + 8, &buf, 8);
+
+	/* Without its flag there is no network identifier, and it is something else. */
+	if (!vxlan || !(vxlan[0] & 0x08))
+		return 0;
+	return __bpf_nf_skip_ethernet(pkt, flow->l4_off + 16);
+}
+
+/* Offset of the IP packet in a tunnel, 0 if there is none. */
+static __noinline __attribute__((unused)) __u32
+__bpf_nf_find_inner(const struct bpf_nf_pkt *pkt, const struct bpf_nf_flow *flow,
+		    __be16 vxlan_port)
+{
+	if (flow->fragment == BPF_NF_FRAGMENT_LATER || !flow->l4_off)
+		return 0;
+	switch (flow->tuple.protocol) {
+	case IPPROTO_IPIP:
+	case IPPROTO_IPV6:
+		return flow->l4_off;
+	case IPPROTO_GRE:
+		return __bpf_nf_inner_of_gre(pkt, flow);
+	case IPPROTO_UDP:
+		return vxlan_port && flow->tuple.dport == vxlan_port ?
+		       __bpf_nf_inner_of_vxlan(pkt, flow) : 0;
+	default:
+		return 0;
+	}
+}
+
+/**
+ * bpf_nf_pkt_parse_inner - parse the packet in a tunnel
+ * @pkt: the packet
+ * @flow: of bpf_nf_pkt_parse() or one of its likes, of the packet outside
+ * @vxlan_port: UDP port of VXLAN in network order, such as bpf_htons(4789); 0 for none
+ * @inner: filled in, as far as the result says
+ *
+ * IPv4 and IPv6 in IPv4 or IPv6, in GRE, or in Ethernet (with up to two VLAN tags) in GRE
+ * or VXLAN. The kernel does not reassemble inner packets, so look at @inner->fragment. For a
+ * tunnel in the tunnel call it again with @inner as @flow.
+ *
+ * Return: enum bpf_nf_parse_result, BPF_NF_PARSE_NONE if @flow is no such tunnel or what
+ * it carries is neither IPv4 nor IPv6.
+ */
+static __always_inline int
+bpf_nf_pkt_parse_inner(const struct bpf_nf_pkt *pkt, const struct bpf_nf_flow *flow,
+		       __be16 vxlan_port, struct bpf_nf_flow *inner)
+{
+	struct bpf_nf_flow outer = *flow;
+	__u32 off = __bpf_nf_find_inner(pkt, &outer, vxlan_port);
+
+	return off ? bpf_nf_pkt_parse_at(pkt, off, inner) : BPF_NF_PARSE_NONE;
 }
 
 /*
