@@ -20,6 +20,10 @@
 
 #include "kselftest_harness.h"
 #include "helpers/nf_test.h"
+#include "packet/progs/dynptr.h"
+#include "packet/progs/dynptr.skel.h"
+#include "packet/progs/dynptr_header.skel.h"
+#include "packet/progs/dynptr_linear.skel.h"
 #include "packet/progs/portable.h"
 #include "packet/progs/portable.skel.h"
 #include "packet/progs/portable_mainline.skel.h"
@@ -49,7 +53,8 @@ enum {
 
 enum {
 	HOP = 0, ICMP = 1, IPIP = 4, TCP = 6, UDP = 17, DCCP = 33, IPV6 = 41, ROUTING = 43,
-	FRAGMENT = 44, GRE = 47, ESP = 50, AUTH = 51, ICMP6 = 58, NOTHING = 59, DEST = 60, SCTP = 132,
+	FRAGMENT = 44, GRE = 47, ESP = 50, AUTH = 51, ICMP6 = 58, NOTHING = 59, DEST = 60,
+	SCTP = 132,
 	MOBILITY = 135, UDPLITE = 136, HIP = 139, SHIM6 = 140,
 };
 
@@ -202,7 +207,7 @@ FIXTURE_VARIANT_ADD(portable, types_of_mainline)
 	.mainline = true,
 };
 
-static int test_run(struct run *run, const char *prog)
+static int test_run_fd(struct run *run, int fd)
 {
 	LIBBPF_OPTS(bpf_test_run_opts, opts,
 		    .data_in = run->packet.data,
@@ -210,12 +215,19 @@ static int test_run(struct run *run, const char *prog)
 		    .ctx_in = run->state,
 		    .ctx_size_in = run->state_size,
 		    .repeat = 1);
-	int err, fd;
+	int err;
 
 	run->state[run->offset_pf] = run->packet.pf;
-	fd = bpf_program__fd(bpf_object__find_program_by_name(run->obj, prog));
 	err = bpf_prog_test_run_opts(fd, &opts);
 	return err ?: opts.retval;
+}
+
+static int test_run(struct run *run, const char *prog)
+{
+	const struct bpf_program *program;
+
+	program = bpf_object__find_program_by_name(run->obj, prog);
+	return test_run_fd(run, bpf_program__fd(program));
 }
 
 /* What takes long is done once: tests are forked from this process. */
@@ -520,6 +532,7 @@ NF_TEST_F(portable, which_extensions)
 		{ HIP, BPF_NF_EXT_HIP },
 		{ SHIM6, BPF_NF_EXT_SHIM6 },
 	};
+	__u16 ah_off;
 	size_t i;
 
 	start_ipv6(&self->run.packet);
@@ -532,7 +545,10 @@ NF_TEST_F(portable, which_extensions)
 		finish(&self->run.packet, UDP, 8);
 		EXPECT_PARSE(PARSED, UDP, 64, NONE);
 		EXPECT_EQ(cases[i].extension, self->run.io->flow.extensions);
-		EXPECT_EQ(cases[i].protocol == AUTH ? 40 : 0, self->run.io->flow.ah_off);
+		ah_off = 0;
+		if (cases[i].protocol == AUTH)
+			ah_off = 40;
+		EXPECT_EQ(ah_off, self->run.io->flow.ah_off);
 		EXPECT_EQ(0, self->run.io->flow.routing_type);
 	}
 	/* All that there are in one packet, with a segment routing header. */
@@ -849,9 +865,12 @@ NF_TEST_F(portable, icmp_id)
 		finish(&self->run.packet, cases[i].protocol, 8);
 		self->run.packet.data[header_size(cases[i].pf)] = cases[i].type;
 		RUN("details", PARSED);
-		EXPECT_DETAILS(cases[i].found ? HAS_ICMP : HAS_NONE);
-		if (cases[i].found)
-			EXPECT_EQ(FILLED & 0xffff, ntohs(self->run.io->details.icmp_id));
+		if (!cases[i].found) {
+			EXPECT_DETAILS(HAS_NONE);
+			continue;
+		}
+		EXPECT_DETAILS(HAS_ICMP);
+		EXPECT_EQ(FILLED & 0xffff, ntohs(self->run.io->details.icmp_id));
 	}
 }
 
@@ -888,16 +907,20 @@ NF_TEST_F(portable, gre)
 		if (cases[i].key_off)
 			memcpy(self->run.packet.data + l4 + cases[i].key_off, &key, 4);
 		RUN("details", PARSED);
-		EXPECT_DETAILS(cases[i].found ? HAS_GRE : HAS_NONE);
-		if (!cases[i].found)
+		if (!cases[i].found) {
+			EXPECT_DETAILS(HAS_NONE);
 			continue;
-		EXPECT_EQ(cases[i].length, self->run.io->details.gre.length);
-		EXPECT_EQ(!!cases[i].key_off, self->run.io->details.gre.has_key);
-		EXPECT_EQ(cases[i].key_off ? key : 0, self->run.io->details.gre.key);
+		}
+		EXPECT_DETAILS(HAS_GRE);
 		EXPECT_EQ(cases[i].flags & 7, self->run.io->details.gre.version);
 		EXPECT_EQ(0x880b, ntohs(self->run.io->details.gre.protocol));
-		if (!cases[i].key_off)
+		EXPECT_EQ(cases[i].length, self->run.io->details.gre.length);
+		EXPECT_EQ(!!cases[i].key_off, self->run.io->details.gre.has_key);
+		if (!cases[i].key_off) {
+			EXPECT_EQ(0, self->run.io->details.gre.key);
 			continue;
+		}
+		EXPECT_EQ(key, self->run.io->details.gre.key);
 		self->run.packet.size = l4 + cases[i].key_off + 3;
 		RUN("details", PARSED);
 		EXPECT_EQ(-EBADMSG, self->run.io->details.gre_result);
@@ -1178,16 +1201,22 @@ static void set_checksum(struct packet *packet)
 	iph->check = ~(sum + (sum >> 16));
 }
 
-static int attach(struct run *run, const char *prog)
+static int attach_fd(struct run *run, int fd)
 {
 	const struct nf_key key = {
 		.pf = run->packet.pf,
 		.hooknum = NF_INET_PRE_ROUTING,
 	};
-	struct bpf_program *program;
+
+	return nf_link(fd, &key);
+}
+
+static int attach(struct run *run, const char *prog)
+{
+	const struct bpf_program *program;
 
 	program = bpf_object__find_program_by_name(run->obj, prog);
-	return nf_link(bpf_program__fd(program), &key);
+	return attach_fd(run, bpf_program__fd(program));
 }
 
 /* A packet of which the L4 header is in a page, after what the IP layer pulls. */
@@ -1369,6 +1398,98 @@ NF_TEST_F(portable, mark_and_priority)
 	EXPECT_EQ(0, self->run.io->result);
 	EXPECT_EQ(0x11223344, self->run.io->mark_after);
 	EXPECT_EQ(0x55667788, self->run.io->priority);
+}
+
+/* What a program of progs/dynptr.bpf.c has to find, where the ports are at @_off. */
+#define EXPECT_DYNPTR(_io, _found) do {					\
+	EXPECT_EQ(1, (_io)->runs);					\
+	EXPECT_EQ(0, (_io)->result);					\
+	EXPECT_EQ(UDP, (_io)->protocol);				\
+	EXPECT_EQ(0xc6336402, ntohl((_io)->daddr));			\
+	EXPECT_EQ(_found, (_io)->found);				\
+	if (_found) {							\
+		EXPECT_EQ(SPORT, ntohs((_io)->sport));			\
+		EXPECT_EQ(DPORT, ntohs((_io)->dport));			\
+	}								\
+} while (0)
+
+#define CHECK_DYNPTR(_io, _fd) do {					\
+	int fd_ = _fd;							\
+									\
+	for (i = 0; i < ARRAY_SIZE(cases); i++) {			\
+		start_ipv4(&self->run.packet, 3, 0);			\
+		finish(&self->run.packet, UDP, cases[i].size);		\
+		memset(_io, 0, sizeof(*(_io)));				\
+		(_io)->off = cases[i].off;				\
+		ASSERT_EQ(NF_ACCEPT, test_run_fd(&self->run, fd_));	\
+		EXPECT_DYNPTR(_io, cases[i].found);			\
+	}								\
+} while (0)
+
+/* The same source on every kernel, and without the header where it was written for. */
+NF_TEST_F(portable, source_of_mainline)
+{
+	static const struct {
+		__u32 size;
+		__u32 off;
+		bool found;
+	} cases[] = {
+		{ 8, 0, true },
+		{ 7, 0, false },
+		{ 8, 33, false },
+		{ 8, 0x8000, false },
+		{ 8, -1, false },
+	};
+	struct packet_dynptr_header *header = packet_dynptr_header__open_and_load();
+	struct packet_dynptr_linear *linear = packet_dynptr_linear__open_and_load();
+	struct packet_dynptr *bare;
+	size_t i;
+
+	ASSERT_NE(NULL, header);
+	ASSERT_NE(NULL, linear);
+	CHECK_DYNPTR(&header->bss->io, bpf_program__fd(header->progs.with_context));
+	EXPECT_EQ(-EINVAL, header->bss->io.flags_result);
+	CHECK_DYNPTR(&linear->bss->io, bpf_program__fd(linear->progs.with_context));
+	CHECK_DYNPTR(&linear->bss->io, bpf_program__fd(linear->progs.without_context));
+	packet_dynptr_header__destroy(header);
+	packet_dynptr_linear__destroy(linear);
+
+	bare = packet_dynptr__open_and_load();
+	ASSERT_EQ(nf_btf_has_func("bpf_dynptr_from_skb"), !!bare);
+	if (!bare)
+		return;
+	CHECK_DYNPTR(&bare->bss->io, bpf_program__fd(bare->progs.with_context));
+	EXPECT_EQ(-EINVAL, bare->bss->io.flags_result);
+	packet_dynptr__destroy(bare);
+}
+
+#define CHECK_PAGED_DYNPTR(_io, _program, _found) do {			\
+	int link_ = attach_fd(&self->run, bpf_program__fd(_program));	\
+									\
+	ASSERT_LE(0, link_);						\
+	memset(_io, 0, sizeof(*(_io)));					\
+	ASSERT_EQ(0, send_paged(&self->run.packet, 20));		\
+	EXPECT_DYNPTR(_io, _found);					\
+	close(link_);							\
+} while (0)
+
+/* Without the context there is only the linear part, if there are packet pointers. */
+TEST_F(portable, source_of_mainline_paged)
+{
+	struct packet_dynptr_header *header = packet_dynptr_header__open_and_load();
+	struct packet_dynptr_linear *linear = packet_dynptr_linear__open_and_load();
+	bool direct = nf_btf_offset("bpf_nf_ctx", "data") >= 0;
+
+	ASSERT_NE(NULL, header);
+	ASSERT_NE(NULL, linear);
+	start_ipv4(&self->run.packet, 0, 0);
+	finish(&self->run.packet, UDP, PAGED_SIZE - 20);
+	set_checksum(&self->run.packet);
+	CHECK_PAGED_DYNPTR(&header->bss->io, header->progs.with_context, true);
+	CHECK_PAGED_DYNPTR(&linear->bss->io, linear->progs.with_context, true);
+	CHECK_PAGED_DYNPTR(&linear->bss->io, linear->progs.without_context, !direct);
+	packet_dynptr_header__destroy(header);
+	packet_dynptr_linear__destroy(linear);
 }
 
 TEST_HARNESS_MAIN

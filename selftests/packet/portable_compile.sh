@@ -19,7 +19,8 @@ vmlinux_dir()
 	fi
 }
 
-# compile NAME [OPTION]...: the source on the standard input. The result is clang's.
+# compile NAME [OPTION]...: the source on the standard input. The result is clang's. Most
+# tests need no object, which takes the emulated processor far longer: -fsyntax-only.
 compile()
 {
 	local name=$1
@@ -83,7 +84,7 @@ test_small_buffer()
 {
 	local text="bpf_nf_pkt_at(): the buffer is smaller than the length"
 
-	variables <<-EOC | expect_refused_lines small
+	variables <<-EOC | expect_refused_lines small -fsyntax-only
 		p = bpf_nf_pkt_at(&pkt, 0, &one, 28); /* refused: $text */
 		p = bpf_nf_pkt_at(&pkt, 0, &one, 9); /* refused: $text */
 		p = bpf_nf_pkt_at(&pkt, 0, &one, 8);
@@ -127,7 +128,7 @@ test_large_enough_buffer()
 # Functions of the kernel that take an object and its size.
 test_small_object()
 {
-	variables <<-EOC | expect_refused_lines objects
+	variables <<-EOC | expect_refused_lines objects -fsyntax-only
 		struct bpf_nf_frag_info___nf frag;
 		struct bpf_nf_ct_info___nf info;
 		struct bpf_nf_ct_labels___nf labels = {};
@@ -171,7 +172,7 @@ test_vmlinux_without_the_type()
 		!skip && !/^\tstruct bpf_nf_ctx [A-Za-z_]*;/
 		/^}/ { skip = 0 }' \
 		"$(vmlinux_dir)/vmlinux.h" > "$WORK/without/vmlinux.h"
-	! compile without -fcaret-diagnostics -I "$WORK/without" <<-EOC || fail "it compiles"
+	! compile without -fsyntax-only -fcaret-diagnostics -I "$WORK/without" <<-EOC || fail "it compiles"
 	$HEADER
 	SEC("netfilter")
 	int prog(struct bpf_nf_ctx *ctx)
@@ -186,6 +187,66 @@ test_vmlinux_without_the_type()
 	expect_match "message" \
 		"*vmlinux.h lacks it: dump that of a kernel with CONFIG_NETFILTER_BPF_LINK*" \
 		"$(< "$WORK/without.log")"
+}
+
+# A source of mainline, with declarations as there are in public ones.
+dynptr_source()
+{
+	cat <<-EOC
+	#include "vmlinux.h"
+	#include <bpf/bpf_helpers.h>
+	#define NF_DROP 0
+	#define NF_ACCEPT 1
+	$1
+	char LICENSE[] SEC("license") = "GPL";
+	$2
+	EOC
+}
+
+DYNPTR_ENTRY='SEC("netfilter")
+int prog(struct bpf_nf_ctx *ctx)
+{
+	struct iphdr buffer, *ip;
+	struct bpf_dynptr ptr;
+	if (bpf_dynptr_from_skb((void *)ctx->skb, 0, &ptr)) return NF_DROP;
+	ip = bpf_dynptr_slice(&ptr, 0, &buffer, sizeof(buffer));
+	return ip && ip->ttl ? NF_ACCEPT : NF_DROP;
+}'
+
+with_dynptr_header()
+{
+	"$1" "$2" -include bpf/bpf_netfilter_dynptr.h "${@:3}"
+}
+
+test_dynptr_declarations()
+{
+	dynptr_source "" "$DYNPTR_ENTRY" | with_dynptr_header expect_compiles none -fsyntax-only
+	dynptr_source '
+	extern int bpf_dynptr_from_skb(struct sk_buff *skb, __u64 flags,
+				       struct bpf_dynptr *ptr__uninit) __ksym;
+	extern void *bpf_dynptr_slice(const struct bpf_dynptr *ptr, uint32_t offset,
+				      void *buffer, uint32_t buffer__sz) __ksym;' \
+		"$DYNPTR_ENTRY" | with_dynptr_header expect_compiles skb -fsyntax-only
+	dynptr_source '
+	int bpf_dynptr_from_skb(struct __sk_buff *skb, u64 flags,
+				struct bpf_dynptr *ptr__uninit) __ksym __weak;
+	void *bpf_dynptr_slice(const struct bpf_dynptr *ptr, u32 offset,
+			       void *buffer, u32 buffer__szk) __ksym __weak;' \
+		"$DYNPTR_ENTRY" | with_dynptr_header expect_compiles context -fsyntax-only
+}
+
+test_dynptr_misuse()
+{
+	dynptr_source "" "${DYNPTR_ENTRY/sizeof(buffer)/28}" |
+		with_dynptr_header compile slice -fsyntax-only && fail "a small buffer compiles"
+	expect_match "message" "*bpf_dynptr_slice(): the buffer is smaller than the length*" \
+		"$(< "$WORK/slice.log")"
+	dynptr_source "" "${DYNPTR_ENTRY//ctx/c}" | sed 's/bpf_nf_c /bpf_nf_ctx /' |
+		with_dynptr_header compile context -fsyntax-only && fail "it compiles without ctx"
+	expect_match "message" "*pass the program's context to this function as ctx*" \
+		"$(< "$WORK/context.log")"
+	dynptr_source "" "${DYNPTR_ENTRY//ctx/c}" | sed 's/bpf_nf_c /bpf_nf_ctx /' |
+		with_dynptr_header expect_compiles linear -fsyntax-only -DBPF_NF_DYNPTR_LINEAR
 }
 
 run_tests
