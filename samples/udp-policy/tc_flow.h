@@ -44,7 +44,7 @@ static __always_inline void tc_set_fragment(struct bpf_nf_flow *flow, bool later
 		flow->fragment = BPF_NF_FRAGMENT_FIRST;
 }
 
-static __always_inline int tc_walk_ipv4(struct __sk_buff *skb, struct bpf_nf_flow *flow)
+static __always_inline int tc_start_ipv4(struct __sk_buff *skb, struct bpf_nf_flow *flow)
 {
 	struct iphdr ip;
 	__u16 frag_off;
@@ -89,34 +89,47 @@ static __always_inline int tc_walk_options(struct __sk_buff *skb,
 	return BPF_NF_PARSED;
 }
 
-static __always_inline int tc_walk_ipv6(struct __sk_buff *skb, struct bpf_nf_flow *flow)
+static __always_inline int tc_start_ipv6(struct __sk_buff *skb, struct bpf_nf_flow *flow)
 {
-	int i, result = BPF_NF_PARSED;
 	struct ipv6hdr ip;
 
 	if (tc_load(skb, 0, &ip, sizeof(ip)) || ip.version != 6)
 		return BPF_NF_PARSE_MALFORMED;
 	flow->tuple.protocol = ip.nexthdr;
 	flow->l4_off = sizeof(ip);
+	return BPF_NF_PARSED;
+}
+
+static __always_inline bool tc_is_extension(struct __sk_buff *skb, __u8 protocol)
+{
+	if (skb->protocol == bpf_htons(ETH_P_IP))
+		return protocol == NEXTHDR_AUTH;
+	switch (protocol) {
+	case NEXTHDR_HOP:
+	case NEXTHDR_ROUTING:
+	case NEXTHDR_FRAGMENT:
+	case NEXTHDR_AUTH:
+	case NEXTHDR_DEST:
+	case NEXTHDR_MOBILITY:
+	case NEXTHDR_HIP:
+	case NEXTHDR_SHIM6:
+		return true;
+	default:
+		return false;
+	}
+}
+
+static __always_inline int tc_walk_extensions(struct __sk_buff *skb,
+					      struct bpf_nf_flow *flow)
+{
+	int i, result;
+
 	for (i = 0; i <= BPF_NF_MAX_EXTENSIONS; i++) {
-		if (flow->fragment == BPF_NF_FRAGMENT_LATER)
+		if (flow->fragment == BPF_NF_FRAGMENT_LATER ||
+		    !tc_is_extension(skb, flow->tuple.protocol))
 			return BPF_NF_PARSED;
-		switch (flow->tuple.protocol) {
-		case NEXTHDR_FRAGMENT:
-			result = tc_walk_fragment(skb, flow);
-			break;
-		case NEXTHDR_HOP:
-		case NEXTHDR_ROUTING:
-		case NEXTHDR_AUTH:
-		case NEXTHDR_DEST:
-		case NEXTHDR_MOBILITY:
-		case NEXTHDR_HIP:
-		case NEXTHDR_SHIM6:
-			result = tc_walk_options(skb, flow);
-			break;
-		default:
-			return BPF_NF_PARSED;
-		}
+		result = flow->tuple.protocol == NEXTHDR_FRAGMENT ?
+			 tc_walk_fragment(skb, flow) : tc_walk_options(skb, flow);
 		if (result)
 			return result;
 	}
@@ -131,9 +144,11 @@ static __always_inline int tc_parse(struct __sk_buff *skb, struct bpf_nf_flow *f
 
 	__builtin_memset(flow, 0, sizeof(*flow));
 	if (skb->protocol == bpf_htons(ETH_P_IP))
-		result = tc_walk_ipv4(skb, flow);
+		result = tc_start_ipv4(skb, flow);
 	else
-		result = tc_walk_ipv6(skb, flow);
+		result = tc_start_ipv6(skb, flow);
+	if (!result)
+		result = tc_walk_extensions(skb, flow);
 	if (result)
 		return result;
 	if (flow->fragment == BPF_NF_FRAGMENT_LATER)
