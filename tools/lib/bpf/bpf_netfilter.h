@@ -4,7 +4,7 @@
 
 /*
  * For programs of type BPF_PROG_TYPE_NETFILTER that are compiled once and run on
- * kernels which differ in what such a program can do.
+ * every kernel that has the type.
  *
  *	#include "vmlinux.h"
  *	#include <bpf/bpf_helpers.h>
@@ -16,27 +16,28 @@
  *	int no_telnet(struct bpf_nf_ctx *ctx)
  *	{
  *		struct bpf_nf_flow flow;
+ *		struct bpf_nf_pkt pkt;
  *
- *		BPF_NF_PKT(pkt, ctx);
- *		if (bpf_nf_pkt_parse(&pkt, &flow))
+ *		bpf_nf_pkt_init(&pkt, ctx);
+ *		if (bpf_nf_pkt_parse(&pkt, &flow) || flow.fragment)
  *			return NF_DROP;
- *		return flow.tuple.dport == bpf_htons(23) ? NF_DROP : NF_ACCEPT;
+ *		return flow.tuple.protocol == IPPROTO_TCP &&
+ *		       flow.tuple.dport == bpf_htons(23) ? NF_DROP : NF_ACCEPT;
  *	}
  *
- * The packet is read through packet pointers where the kernel's context has
- * ctx->data, otherwise through an skb dynptr, which mainline has from 6.4 on.
- * libbpf decides when the object is loaded (CO-RE), the verifier removes the
- * other way: nothing of the choice is left to run but a constant or two.
+ * If the kernel's context has ctx->data, the packet is read through packet pointers,
+ * otherwise through an skb dynptr, which mainline has since 6.4. libbpf decides when
+ * it loads the object (CO-RE), and the verifier removes the other branch. The choice
+ * costs nothing when a packet arrives.
  *
- * vmlinux.h may be any kernel's that has the type. It comes before this header,
- * as some of what is here takes its names. The loader needs libbpf 1.3 or later.
- * The program's licence must be GPL compatible, as for any kfunc.
+ * Include vmlinux.h before this header. It can be that of any kernel with the type. The
+ * loader needs libbpf 1.3 or later. The license of the program must be GPL compatible.
  *
- * Offsets and lengths are bytes, offsets count from the network header. Addresses
- * and ports are in network order, as in the packet. Nothing here keeps state.
+ * Offsets and lengths are in bytes. Offsets count from the network header. Addresses
+ * and ports are in network order, as in the packet.
  *
- * User space that fills maps with what is here may include it as well, and has the
- * structs and enums then.
+ * A user-space program may include this header too. It then has the structs and enums,
+ * to fill maps with.
  */
 
 #ifdef __bpf__
@@ -52,7 +53,7 @@ _Static_assert(sizeof(struct bpf_nf_ctx), "vmlinux.h lacks it: dump that of a ke
 #include <bpf/bpf_endian.h>
 #include <bpf/bpf_helpers.h>
 
-/* Macros in the uapi headers: BTF, and so vmlinux.h, does not have them. */
+/* Macros of the uapi headers. BTF has no macros, so vmlinux.h has none either. */
 #ifndef NF_DROP
 #define NF_DROP		0
 #endif
@@ -76,10 +77,10 @@ _Static_assert(sizeof(struct bpf_nf_ctx), "vmlinux.h lacks it: dump that of a ke
 #include <linux/types.h>
 #endif
 
-/* Farther than a chain of extension headers of the longest kind can reach. */
+/* No chain of extension headers that the parser follows is longer. */
 #define BPF_NF_PKT_MAX_OFF	0x7fff
 
-/* A longer chain of IPv6 extension headers is refused. Hosts send two or three. */
+/* The parser refuses a longer chain of extension headers. Hosts send two or three. */
 #define BPF_NF_MAX_EXTENSIONS	8
 
 /**
@@ -120,13 +121,13 @@ struct bpf_nf_tuple {
 };
 
 /**
- * enum bpf_nf_fragment - which part of a datagram a packet is
- * @BPF_NF_FRAGMENT_NONE: all of it, or an "atomic fragment" of IPv6
- * @BPF_NF_FRAGMENT_FIRST: its beginning, which has the transport header
- * @BPF_NF_FRAGMENT_LATER: another part, which has not
+ * enum bpf_nf_fragment - the part of a datagram that a packet is
+ * @BPF_NF_FRAGMENT_NONE: the whole datagram, or an "atomic fragment" of IPv6
+ * @BPF_NF_FRAGMENT_FIRST: the first fragment, which has the transport header
+ * @BPF_NF_FRAGMENT_LATER: a later fragment, which does not have it
  *
- * Behind strict reassembly (BPF_F_NETFILTER_DEFRAG_STRICT) it is always NONE.
- * Behind reassembly alone it can be any: see bpf_nf_pkt_parse().
+ * After strict reassembly (BPF_F_NETFILTER_DEFRAG_STRICT) it is always NONE. After
+ * reassembly alone it can be any: see bpf_nf_pkt_parse().
  */
 enum bpf_nf_fragment {
 	BPF_NF_FRAGMENT_NONE	= 0,
@@ -260,8 +261,8 @@ struct bpf_nf_gre {
 #ifdef __bpf__
 
 /*
- * libbpf looks up a name without its ___ ending. The declarations below cannot clash
- * with those of vmlinux.h, whichever kernel that is from.
+ * libbpf looks up a name without its ___ ending. With such an ending the declarations
+ * below cannot collide with those of vmlinux.h, whichever kernel it is from.
  */
 struct bpf_nf_ctx___nf {
 	void *skb;
@@ -437,7 +438,7 @@ static __always_inline bool __bpf_nf_has_ports(__u8 protocol)
 	       protocol == IPPROTO_DCCP;
 }
 
-/* In memory the address comes first, whichever end of the word that is. */
+/* The address is at the beginning of the word in memory, in either byte order. */
 static __always_inline __u64 __bpf_nf_word_of_ipv4(const void *address)
 {
 #if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
@@ -470,7 +471,7 @@ __bpf_nf_set_ports(struct bpf_nf_tuple *tuple, const void *l4)
 {
 	const __be32 ports = *(const __be32 *)l4;
 
-	/* In one store. */
+	/* One store for both. */
 	__builtin_memcpy(&tuple->sport, &ports, sizeof(ports));
 }
 
@@ -493,8 +494,8 @@ __bpf_nf_set_rest(struct bpf_nf_flow *flow, __u8 family, __u8 protocol, __u16 l4
 }
 
 /*
- * Most packets: TCP or UDP right behind the IP header, with packet pointers.
- * One comparison is for everything that is read.
+ * Most packets are TCP or UDP without options. One comparison with data_end covers
+ * everything that is read of them.
  */
 static __always_inline bool
 __bpf_nf_parse_fast(const struct bpf_nf_pkt *pkt, struct bpf_nf_flow *flow)
@@ -515,7 +516,7 @@ __bpf_nf_parse_fast(const struct bpf_nf_pkt *pkt, struct bpf_nf_flow *flow)
 		__bpf_nf_set_ipv4(&flow->tuple, ip);
 		__bpf_nf_set_ports(&flow->tuple, l4);
 		__bpf_nf_set_rest(flow, NFPROTO_IPV4, protocol, 20);
-		/* Constants are stored faster than a choice of two is. */
+		/* Without it the compiler merges the stores below and selects their values. */
 		barrier();
 		return true;
 	}
@@ -1028,7 +1029,7 @@ bpf_nf_pkt_parse_quoted(const struct bpf_nf_pkt *pkt, const struct bpf_nf_flow *
 	return bpf_nf_pkt_parse_at(pkt, flow->l4_off + 8, quoted);
 }
 
-/* Of an Ethernet frame: the offset of the IP packet in it, 0 if there is none. */
+/* The offset of the IP packet in an Ethernet frame, 0 if there is none. */
 static __always_inline __u32
 __bpf_nf_skip_ethernet(const struct bpf_nf_pkt *pkt, __u32 off)
 {
@@ -1071,7 +1072,7 @@ __bpf_nf_inner_of_vxlan(const struct bpf_nf_pkt *pkt, const struct bpf_nf_flow *
 	__u64 buf;
 	const __u8 *vxlan = bpf_nf_pkt_at(pkt, flow->l4_off + 8, &buf, 8);
 
-	/* Without its flag there is no network identifier, and it is something else. */
+	/* Without this flag the header has no network identifier, and is not VXLAN. */
 	if (!vxlan || !(vxlan[0] & 0x08))
 		return 0;
 	return __bpf_nf_skip_ethernet(pkt, flow->l4_off + 16);
@@ -1268,7 +1269,7 @@ extern int bpf_nf_reject___nf(struct bpf_nf_ctx *ctx, __u32 type,
 	(BPF_NF_HAS(func) ? func##___nf(__VA_ARGS__) : -EOPNOTSUPP)
 
 /**
- * bpf_nf_mark - the packet's mark
+ * bpf_nf_mark - read the mark of the packet
  * @ctx: the program's context
  *
  * Return: skb->mark.
@@ -1287,11 +1288,11 @@ static __always_inline __u32 bpf_nf_mark(struct bpf_nf_ctx *ctx)
 }
 
 /**
- * bpf_nf_set_mark - set the packet's mark, for policy routing, tc and nft
+ * bpf_nf_set_mark - set the mark of the packet, for policy routing, tc and nft
  * @ctx: the program's context
- * @mark: the new one
+ * @mark: the new mark
  *
- * Return: 0, -EOPNOTSUPP where the kernel's programs cannot.
+ * Return: 0, or -EOPNOTSUPP if programs cannot set it on this kernel.
  */
 static __always_inline int bpf_nf_set_mark(struct bpf_nf_ctx *ctx, __u32 mark)
 {
@@ -1302,11 +1303,11 @@ static __always_inline int bpf_nf_set_mark(struct bpf_nf_ctx *ctx, __u32 mark)
 }
 
 /**
- * bpf_nf_set_priority - set the packet's priority, for tc
+ * bpf_nf_set_priority - set the priority of the packet, for tc
  * @ctx: the program's context
- * @priority: the new one: a class of tc, as in skb->priority
+ * @priority: the new priority: a class of tc, as in skb->priority
  *
- * Return: 0, -EOPNOTSUPP where the kernel's programs cannot.
+ * Return: 0, or -EOPNOTSUPP if programs cannot set it on this kernel.
  */
 static __always_inline int bpf_nf_set_priority(struct bpf_nf_ctx *ctx, __u32 priority)
 {
