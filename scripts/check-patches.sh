@@ -45,6 +45,12 @@ IGNORE_PROGRAMS=(
 	PREFER_DEFINED_ATTRIBUTE_MACRO
 	# a function is asked for, then called
 	MACRO_ARG_REUSE
+	# a prototype with attributes that name its arguments
+	FUNCTION_ARGUMENTS
+	# lists of a macro's arguments
+	COMPLEX_MACRO
+	# _Static_assert(), whose message stays on the line that the compiler prints
+	CAMELCASE LONG_LINE_STRING
 )
 IGNORE_SELFTESTS=(
 	# lists: of instructions, of the members of a fixture's variant, of names
