@@ -15,6 +15,7 @@ UAPI=$SELFTESTS_SRC/../include/uapi/linux/bpf_nf.h
 HEADER=$SELFTESTS_SRC/../tools/lib/bpf/bpf_netfilter.h
 MODULE=nf_bpf_kfunc
 TRANSLATED=8080		# the port of the NAT example
+SOURCE=0xcb007109	# an address that is nobody's, 203.0.113.9
 OBJECTS=(pieces)	# of the examples
 
 setup()
@@ -125,6 +126,9 @@ pieces()
 	piece lookup "ct = bpf_nf_ct_lookup("
 	piece alloc "init = bpf_nf_ct_alloc("
 	piece nat "bpf_nf_ct_set_nat(ctx," "bpf_nf_ct_info(ctx, &info, sizeof(info));"
+	# The same guard for the other address: not before a hook has decided on the first.
+	piece source_nat "bpf_nf_ct_set_nat(ctx," "bpf_nf_ct_info(ctx, &info, sizeof(info));" |
+		sed "s/0xc6336402/$SOURCE/; s/8080, NF_NAT_MANIP_DST/0, NF_NAT_MANIP_SRC/"
 }
 
 # Tests before this one have loaded it, and may have programs that still go away.
@@ -232,6 +236,20 @@ test_nat()
 	flow 4 udp 9998 send reply
 	expect_outcome "delivered *, delivered *"
 	expect_nft_counter "$NFT_INET seen c" 1
+}
+
+# A hook has decided on the destination already, if only for none.
+check_source_nat()
+{
+	conntrack "udp dport 9998"
+	rules "table inet n" | nft_router -f -
+	attach_example pieces/source_nat "$1" "$2"
+	flow 4 udp 9998 send
+	expect_outcome "delivered *"
+	expect_nft_counter "$NFT_INET seen c" 1
+	expect_match "entry" "*src=$CLIENT_IP4 * dst=203.0.113.9 *" \
+		"$(nf_prog exec "$NS_ROUTER" conntrack -L 2> /dev/null)"
+	expect_link "$LINK" accepted=1 dropped=0
 }
 
 check_reject()
@@ -363,6 +381,8 @@ add_test "entry" check_effect entry "ct mark 7"
 add_test "labels" check_effect labels "ct label 3"
 add_test "lookup" check_passes lookup
 add_test "alloc" check_passes alloc
+add_test "source_nat_forward" check_source_nat forward 0
+add_test "source_nat_postrouting" check_source_nat postrouting 50
 add_test "reject_ipv4" check_reject 4 "Packet filtered"
 add_test "reject_ipv6" check_reject 6 "Administratively prohibited"
 add_test "header" check_header own "$BUILD/$BASE"
