@@ -1,23 +1,34 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# The example of Documentation/bpf/prog_netfilter_portable.rst, as it is printed there.
+# The examples of Documentation/bpf/prog_netfilter_portable.rst and of README.md, as they
+# are printed there.
 
 source "$(dirname "$0")/../lib.sh"
 needs bpftool clang python3 rst2man
 
 DOC=$SELFTESTS_SRC/../Documentation/bpf/prog_netfilter_portable.rst
+README=$SELFTESTS_SRC/../README.md
 
 setup()
 {
 	router_up
 	load_policy
 	example > "$WORK/no_new_ssh.bpf.c"
-	clang -O2 -g -Wall -Werror -target bpf -I "$(vmlinux_dir)" \
-		-I "$BUILD/tools/include" -c "$WORK/no_new_ssh.bpf.c" \
-		-o "$WORK/no_new_ssh.bpf.o"
+	readme > "$WORK/no_telnet.bpf.c"
+	pieces > "$WORK/pieces.bpf.c"
 	mkdir "$PINS/doc"
-	bpftool prog load "$WORK/no_new_ssh.bpf.o" "$PINS/doc/no_new_ssh"
+	compile no_new_ssh
+	compile no_telnet
+	compile pieces
+}
+
+# compile NAME: and load it, on this kernel's verifier.
+compile()
+{
+	clang -O2 -g -Wall -Werror -target bpf -I "$(vmlinux_dir)" \
+		-I "$BUILD/tools/include" -c "$WORK/$1.bpf.c" -o "$WORK/$1.bpf.o"
+	bpftool prog load "$WORK/$1.bpf.o" "$PINS/doc/$1"
 }
 
 vmlinux_dir()
@@ -35,6 +46,39 @@ example()
 	awk '/^.. code-block:: c/ { code = 1; next }
 	     code && /^[^ ]/ { exit }
 	     code { sub(/^   /, ""); print }' "$DOC"
+}
+
+readme()
+{
+	awk '/^```c$/ { code = 1; next }
+	     code && /^```$/ { exit }
+	     code' "$README"
+}
+
+# The other blocks of code are parts of a program.
+pieces()
+{
+	cat <<-'EOC'
+	#include "vmlinux.h"
+	#include <bpf/bpf_helpers.h>
+	#include <bpf/bpf_netfilter.h>
+
+	char LICENSE[] SEC("license") = "GPL";
+
+	SEC("netfilter")
+	int pieces(struct bpf_nf_ctx *ctx)
+	{
+		struct bpf_nf_flow flow, inner;
+
+		BPF_NF_PKT(pkt, ctx);
+		if (bpf_nf_pkt_parse(&pkt, &flow))
+			return NF_DROP;
+	EOC
+	awk '/^.. code-block::/ { blocks += code = $3 == "c"; next }
+	     /^[^ ]/ { code = 0 }
+	     code && blocks > 1' "$DOC"
+	echo '	return NF_ACCEPT;'
+	echo '}'
 }
 
 # connect FAMILY PORT: what becomes of a TCP connection to a port without a server.
@@ -71,6 +115,23 @@ check_example()
 	expect_eq "port 23 again" "refused" "$(connect "$family" 23)"
 }
 
+# With the flag of the command there, where the kernel has it.
+check_readme()
+{
+	local family=$1 pf reassembly=defrag
+
+	grep -q "no_telnet hook forward strict$" "$README" || fail "README.md: not strict"
+	! ((INET)) || reassembly=strict
+	expect_eq "port 23 without the program" "refused" "$(connect "$family" 23)"
+	for pf in $( ((INET)) && echo inet || echo ip ip6); do
+		attach doc/no_telnet "$pf" forward 0 "$reassembly"
+	done
+	expect_eq "port 24" "refused" "$(connect "$family" 24)"
+	expect_eq "port 23" "timeout" "$(connect "$family" 23)"
+	flow "$family" udp 23 send
+	expect_outcome "delivered *"
+}
+
 test_text_is_valid()
 {
 	rst2man --exit-status=2 "$DOC" > "$WORK/man"
@@ -78,6 +139,7 @@ test_text_is_valid()
 
 for family in 4 6; do
 	add_test "example_ipv$family" check_example $family
+	add_test "readme_ipv$family" check_readme $family
 done
 
 run_tests
