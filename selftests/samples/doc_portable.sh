@@ -132,6 +132,22 @@ check_readme()
 	expect_outcome "delivered *"
 }
 
+# The number for Go programs is the flag's, and this is how to see it.
+test_number_of_the_flag()
+{
+	local seen="flags 0x1 (defrag)"
+
+	grep -q "NetfilterFlags: 1, .*BPF_F_NETFILTER_IP_DEFRAG" "$DOC" || fail "no number"
+	grep -q "^ *ip forward prio 0 (filter) $seen " "$DOC" || fail "no line of net show"
+	attach doc/no_telnet ip forward 0
+	expect_match "without the flag" "*ip forward prio 0 (filter) prog_id*" \
+		"$(bpftool net show | grep "name no_telnet")"
+	detach_all
+	attach doc/no_telnet ip forward 0 defrag
+	expect_match "with the flag" "*ip forward prio 0 (filter) $seen prog_id*" \
+		"$(bpftool net show | grep "name no_telnet")"
+}
+
 test_text_is_valid()
 {
 	rst2man --exit-status=2 "$DOC" > "$WORK/man"
