@@ -2,7 +2,6 @@
 /* What a BPF program on a netfilter hook sees of a packet, and may do to it. */
 #include <linux/bpf.h>
 #include <linux/bpf_nf.h>
-#include <linux/bpf_verifier.h>
 #include <linux/btf.h>
 #include <linux/btf_ids.h>
 #include <linux/filter.h>
@@ -858,24 +857,6 @@ static u32 bpf_nf_convert_ctx_access(enum bpf_access_type type,
 	return insn - insn_buf;
 }
 
-/* Programs may write what conntrack lets them, as in tc: the mark of an entry. */
-static int bpf_nf_btf_struct_access(NF_BPF_ACCESS_PARAMS)
-{
-	int ret = -EACCES;
-
-	if (nf_bpf_access_is_read())
-		return btf_struct_access(NF_BPF_ACCESS_ARGS);
-
-	/* Conntrack is a module, and takes back what it lent when it goes. */
-	mutex_lock(&nf_conn_btf_access_lock);
-	if (nfct_btf_struct_access)
-		ret = nfct_btf_struct_access(NF_BPF_ACCESS_ARGS);
-	else
-		bpf_log(log, "only read is supported\n");
-	mutex_unlock(&nf_conn_btf_access_lock);
-	return ret;
-}
-
 const struct bpf_prog_ops netfilter_prog_ops = {
 	.test_run	= bpf_prog_test_run_nf,
 };
@@ -884,7 +865,7 @@ const struct bpf_verifier_ops netfilter_verifier_ops = {
 	.is_valid_access	= bpf_nf_is_valid_access,
 	.convert_ctx_access	= bpf_nf_convert_ctx_access,
 	.get_func_proto		= bpf_nf_func_proto,
-	.btf_struct_access	= bpf_nf_btf_struct_access,
+	.btf_struct_access	= nf_bpf_btf_struct_access,
 };
 
 /* Reassembly leaves the data of a piece right behind the headers of that piece. */

@@ -4,7 +4,10 @@
 #define _NF_BPF_COMPAT_H
 
 #include <linux/bpf.h>
+#include <linux/bpf_verifier.h>
 #include <linux/btf_ids.h>
+#include <linux/filter.h>
+#include <linux/mutex.h>
 #include <linux/skbuff.h>
 
 /* 6.1 has no PTR_TRUSTED: a plain BTF pointer is what its checks compare with. */
@@ -14,21 +17,45 @@
 	(BPF_FIB_LOOKUP_DIRECT | BPF_FIB_LOOKUP_OUTPUT |		\
 	 BPF_FIB_LOOKUP_SKIP_NEIGH | BPF_FIB_LOOKUP_TBID | BPF_FIB_LOOKUP_SRC)
 
-/* Of bpf_verifier_ops.btf_struct_access, which here is asked about reads, too. */
-#define NF_BPF_ACCESS_PARAMS						\
-	struct bpf_verifier_log *log, const struct btf *btf,		\
-	const struct btf_type *t, int off, int size,			\
-	enum bpf_access_type atype, u32 *next_btf_id, enum bpf_type_flag *flag
-#define NF_BPF_ACCESS_ARGS	log, btf, t, off, size, atype, next_btf_id, flag
-#define nf_bpf_access_is_read()	(atype == BPF_READ)
-
 #define __bpf_kfunc		__used noinline
 #define BTF_KFUNCS_START	BTF_SET8_START
 #define BTF_KFUNCS_END		BTF_SET8_END
 
-#define nf_bpf_base_func_proto(func_id, prog)	bpf_base_func_proto(func_id)
+static inline const struct bpf_func_proto *
+nf_bpf_base_func_proto(enum bpf_func_id func_id, const struct bpf_prog *prog)
+{
+	return bpf_base_func_proto(func_id);
+}
 
-/* Of a buffer that kmalloc() made. */
-#define nf_bpf_build_skb(data)	build_skb(data, 0)
+/* @data is from kmalloc(): later kernels have slab_build_skb() for that. */
+static inline struct sk_buff *nf_bpf_build_skb(void *data)
+{
+	return build_skb(data, 0);
+}
+
+/* Programs may write what conntrack lets them, as in tc: the mark of an entry. */
+static inline int
+nf_bpf_btf_struct_access(struct bpf_verifier_log *log, const struct btf *btf,
+			 const struct btf_type *t, int off, int size,
+			 enum bpf_access_type atype, u32 *next_btf_id,
+			 enum bpf_type_flag *flag)
+{
+	int ret = -EACCES;
+
+	/* 6.1 asks about reads, too. */
+	if (atype == BPF_READ)
+		return btf_struct_access(log, btf, t, off, size, atype, next_btf_id, flag);
+
+	/* Conntrack can be a module, and clears the pointer under this mutex when it
+	 * unloads.
+	 */
+	mutex_lock(&nf_conn_btf_access_lock);
+	if (nfct_btf_struct_access)
+		ret = nfct_btf_struct_access(log, btf, t, off, size, atype, next_btf_id, flag);
+	else
+		bpf_log(log, "only read is supported\n");
+	mutex_unlock(&nf_conn_btf_access_lock);
+	return ret;
+}
 
 #endif /* _NF_BPF_COMPAT_H */
