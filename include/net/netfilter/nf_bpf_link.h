@@ -9,14 +9,11 @@
 #include <linux/string.h>
 #include <linux/types.h>
 
-struct bpf_fib_lookup;
 struct bpf_nf_frag_info;
 struct bpf_prog;
-struct net;
 struct nf_hook_ops;
 struct nf_hook_state;
 struct sk_buff;
-struct skb_shared_info;
 union bpf_attr;
 
 /* A flag of kfuncs, beside the flags of linux/btf.h, which start at bit 0: the kfunc can
@@ -106,21 +103,5 @@ static inline bool bpf_nf_changes_pkt_data(const void *func)
 /* A kfunc: programs call it, not the kernel. */
 int bpf_nf_frag_info(struct bpf_nf_ctx *ctx, struct bpf_nf_frag_info *info,
 		     u32 info__sz);
-
-/* What bpf_fib_lookup() is for every type of program, in net/core/filter.c. */
-int bpf_ipv4_fib_lookup(struct net *net, struct bpf_fib_lookup *params,
-			u32 flags, bool check_mtu);
-int bpf_ipv6_fib_lookup(struct net *net, struct bpf_fib_lookup *params,
-			u32 flags, bool check_mtu);
-
-/* What all kinds of BPF_PROG_TEST_RUN share, in net/bpf/test_run.c. */
-void *bpf_ctx_init(const union bpf_attr *kattr, u32 max_size);
-void *bpf_test_init(const union bpf_attr *kattr, u32 user_size, u32 size,
-		    u32 headroom, u32 tailroom);
-int bpf_test_run(struct bpf_prog *prog, void *ctx, u32 repeat, u32 *retval,
-		 u32 *time, bool xdp);
-int bpf_test_finish(const union bpf_attr *kattr, union bpf_attr __user *uattr,
-		    const void *data, struct skb_shared_info *sinfo, u32 size,
-		    u32 retval, u32 duration);
 
 #endif /* _NF_BPF_LINK_H */
