@@ -201,10 +201,15 @@ static int bpf_nf_ct_add_labels(struct nf_conn *ct)
 	return 0;
 }
 
-static void bpf_nf_ct_set_error(struct bpf_nf_ct_opts *opts, u32 size, int err)
+/* Return: @ct, or for an error pointer NULL, with the error in @opts */
+static struct nf_conn *bpf_nf_ct_result(struct bpf_nf_ct_opts *opts, u32 size,
+					struct nf_conn *ct)
 {
+	if (!IS_ERR(ct))
+		return ct;
 	if (opts && size >= offsetofend(struct bpf_nf_ct_opts, error))
-		opts->error = err;
+		opts->error = PTR_ERR(ct);
+	return NULL;
 }
 
 static struct nf_conn *bpf_nf_ct_find(const struct bpf_nf_ct_key *key, u8 *dir)
@@ -441,17 +446,12 @@ bpf_nf_ct_lookup(struct bpf_nf_ctx *ctx, struct bpf_sock_tuple *tuple,
 
 	err = bpf_nf_ct_read_key(&key, ctx, tuple, tuple__sz, opts, opts__sz);
 	if (err)
-		goto out;
+		return bpf_nf_ct_result(opts, opts__sz, ERR_PTR(err));
 	ct = bpf_nf_ct_find(&key, &dir);
 	bpf_nf_ct_put_key(&key);
-	err = PTR_ERR_OR_ZERO(ct);
-	if (err)
-		goto out;
-	opts->dir = dir;
-	return ct;
-out:
-	bpf_nf_ct_set_error(opts, opts__sz, err);
-	return NULL;
+	if (!IS_ERR(ct))
+		opts->dir = dir;
+	return bpf_nf_ct_result(opts, opts__sz, ct);
 }
 
 /**
@@ -483,16 +483,10 @@ bpf_nf_ct_alloc(struct bpf_nf_ctx *ctx, struct bpf_sock_tuple *tuple,
 
 	err = bpf_nf_ct_read_key(&key, ctx, tuple, tuple__sz, opts, opts__sz);
 	if (err)
-		goto out;
+		return (struct nf_conn___init *)bpf_nf_ct_result(opts, opts__sz, ERR_PTR(err));
 	ct = bpf_nf_ct_make(&key);
 	bpf_nf_ct_put_key(&key);
-	err = PTR_ERR_OR_ZERO(ct);
-	if (err)
-		goto out;
-	return (struct nf_conn___init *)ct;
-out:
-	bpf_nf_ct_set_error(opts, opts__sz, err);
-	return NULL;
+	return (struct nf_conn___init *)bpf_nf_ct_result(opts, opts__sz, ct);
 }
 
 #endif /* CONFIG_NF_CONNTRACK */
