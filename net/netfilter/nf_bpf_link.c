@@ -125,30 +125,6 @@ static __always_inline void bpf_nf_count(struct bpf_nf_stats __percpu *stats,
 	local_bh_enable();
 }
 
-/* What few packets need is in functions of its own: inline, the registers that it
- * takes would be saved and restored for every packet.
- */
-static noinline u32 bpf_nf_run_pinned(const struct bpf_prog *prog,
-				      const struct bpf_nf_ctx_kern *ctx)
-{
-	return bpf_prog_run_pin_on_cpu(prog, ctx);
-}
-
-static __always_inline u32 bpf_nf_run_prog(const struct bpf_prog *prog,
-					   const struct bpf_nf_ctx_kern *ctx)
-{
-	/* LOCAL_OUT and POST_ROUTING also run in process context, and any hook that
-	 * comes after a verdict of user space (nf_reinject()): that may move to
-	 * another CPU. A softirq does not, and neither does what has disabled them,
-	 * unless they are threads (PREEMPT_RT).
-	 */
-	if (IS_ENABLED(CONFIG_PREEMPT_RT) || unlikely(!in_softirq()) ||
-	    static_branch_unlikely(&bpf_stats_enabled_key))
-		return bpf_nf_run_pinned(prog, ctx);
-	cant_migrate();
-	return bpf_dispatcher_nop_func(ctx, prog->insnsi, prog->bpf_func);
-}
-
 static unsigned int nf_hook_run_bpf(void *priv, struct sk_buff *skb,
 				    const struct nf_hook_state *state)
 {
@@ -164,10 +140,13 @@ static unsigned int nf_hook_run_bpf(void *priv, struct sk_buff *skb,
 	if (unlikely(!prog))
 		return NF_ACCEPT;
 
+	/* LOCAL_OUT and POST_ROUTING also run in process context, and so does any hook
+	 * for a packet that user space has reinjected (nf_reinject()).
+	 */
+	verdict = bpf_prog_run_pin_unless_softirq(prog, &ctx);
 	/* The verifier sees to it that there are two verdicts. Any other value
 	 * would leak the packet or warn in nf_hook_slow(): it drops.
 	 */
-	verdict = bpf_nf_run_prog(prog, &ctx);
 	if (unlikely(verdict != NF_ACCEPT)) {
 		bpf_nf_count(nf_link->stats, &nf_link->stats->dropped);
 		return NF_DROP;
