@@ -1,5 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
-/* BPF programs on netfilter hooks, attached through bpf_link. */
+/* BPF links that run a program at a netfilter hook.
+ *
+ * A link registers a netfilter hook whose private data is the link itself, so the
+ * program can be replaced without touching the hook. Packets find the link and its
+ * program under RCU; bpf_nf_mutex serializes updates and detaches.
+ */
 #include <linux/bpf.h>
 #include <linux/bpf_nf.h>
 #include <linux/btf.h>
@@ -24,11 +29,11 @@
 
 #include "nf_bpf_compat.h"
 
-/* One test of the priority serves both families: see bpf_nf_check_priority(). */
+/* bpf_nf_check_priority() uses the constant of IPv4 for both families. */
 static_assert((int)NF_IP_PRI_CONNTRACK_DEFRAG ==
 	      (int)NF_IP6_PRI_CONNTRACK_DEFRAG);
 
-/* Numbers of protocols that the kernel has no names for (RFC 7401, RFC 5533). */
+/* Protocol numbers of RFC 7401 and RFC 5533, for which the kernel has no names. */
 enum {
 	BPF_NF_NEXTHDR_HIP	= 139,
 	BPF_NF_NEXTHDR_SHIM6	= 140,
@@ -47,14 +52,13 @@ enum {
 	 BPF_F_NETFILTER_LINK | BPF_F_NETFILTER_ID)
 
 /**
- * struct bpf_nf_stats - what became of the packets of a link, on one CPU
- * @accepted: the program's verdict was NF_ACCEPT
- * @dropped: it was not
- * @dropped_fragments: dropped before the program, as a fragment
- * @syncp: empty on 64-bit
+ * struct bpf_nf_stats - packet counters of a link on one CPU
+ * @accepted: packets for which the program returned NF_ACCEPT
+ * @dropped: packets for which the program returned another value
+ * @dropped_fragments: fragments that the link dropped without running the program
+ * @syncp: lets readers on 32-bit kernels detect a half-written counter
  *
- * On 32-bit, where a counter is two words, @syncp keeps readers from one that is half
- * written; elsewhere a counter is one instruction.
+ * On 64-bit kernels a counter is one word, and @syncp is empty.
  */
 struct bpf_nf_stats {
 	u64 accepted;
@@ -64,24 +68,26 @@ struct bpf_nf_stats {
 };
 
 /**
- * struct bpf_nf_link - a BPF program on a netfilter hook
- * @link: what user space holds by fd, pin or id
- * @hook_ops: the hook; its priv is this link
- * @prog: what packets run; NULL, which accepts and does not count, until all of
- *	the hook is registered. So a program never judges packets of one family
- *	of an NFPROTO_INET hook whose other half is then refused.
- * @stats: per CPU; they go on when the program is replaced
- * @defrag: per family, the module whose defragmentation this link enables: the link holds
- *	a reference on it
- * @net: where the hook is registered, NULL before and after. No reference is
- *	held, so that a pinned link does not keep a network namespace alive:
- *	bpf_nf_net_pre_exit() detaches the link when the namespace goes.
+ * struct bpf_nf_link - link between a BPF program and a netfilter hook
+ * @link: the generic part, which user space holds by fd, pin or id
+ * @hook_ops: the netfilter hook; hook_ops.priv points to this link
+ * @prog: the program that packets run. It is NULL until the hook is registered for
+ *	all of its families and reassembly is enabled: packets are accepted then and
+ *	not counted. Otherwise an attach that fails half-way could already have
+ *	dropped packets.
+ * @stats: counters, one per CPU; they continue when the program is replaced
+ * @defrag: the module that reassembles packets for this link, one per family. The link
+ *	holds a reference on the module.
+ * @net: the network namespace of the hook; NULL before the attach and after the
+ *	detach. The link holds no reference on the namespace, so a pinned link does
+ *	not keep it alive: bpf_nf_net_pre_exit() detaches the link when the namespace
+ *	is dismantled.
  * @node: entry in the namespace's list of links
- * @flags: link_create.netfilter.flags, without those that only told the place
+ * @flags: the reassembly flags of link_create.netfilter.flags
  *
- * Packets and the hook dump reach the link through @hook_ops under RCU; it is
- * freed a grace period after its hook was unregistered. bpf_nf_mutex protects
- * @net, @node and changes of @prog.
+ * Packets and the hook dump reach the link through @hook_ops under RCU. The link is
+ * freed one grace period after its hook is unregistered. bpf_nf_mutex protects @net,
+ * @node and changes of @prog.
  */
 struct bpf_nf_link {
 	struct bpf_link link;
@@ -98,8 +104,8 @@ struct bpf_nf_net {
 	struct list_head links;
 };
 
-/* Not held while modules are loaded: modprobe waits for namespace exits, which take
- * this mutex in bpf_nf_net_pre_exit().
+/* Do not hold this mutex while a module is loaded: modprobe waits for pernet_ops_rwsem,
+ * and cleanup_net() holds that while bpf_nf_net_pre_exit() waits for this mutex.
  */
 static DEFINE_MUTEX(bpf_nf_mutex);
 
@@ -117,7 +123,7 @@ static __always_inline void bpf_nf_count(struct bpf_nf_stats __percpu *stats,
 		this_cpu_inc(*counter);
 		return;
 	}
-	/* A hook in process context is interrupted by those of softirqs. */
+	/* A softirq that counts on the same CPU can interrupt a hook in process context. */
 	local_bh_disable();
 	u64_stats_update_begin(&this_cpu_ptr(stats)->syncp);
 	(*this_cpu_ptr(counter))++;
@@ -140,12 +146,13 @@ static unsigned int nf_hook_run_bpf(void *priv, struct sk_buff *skb,
 	if (unlikely(!prog))
 		return NF_ACCEPT;
 
-	/* LOCAL_OUT and POST_ROUTING also run in process context, and so does any hook
-	 * for a packet that user space has reinjected (nf_reinject()).
+	/* Most packets come in softirqs. But LOCAL_OUT and POST_ROUTING also run in
+	 * process context, and so does any hook for a packet that user space has
+	 * reinjected.
 	 */
 	verdict = bpf_prog_run_pin_unless_softirq(prog, &ctx);
-	/* The verifier sees to it that there are two verdicts. Any other value
-	 * would leak the packet or warn in nf_hook_slow(): it drops.
+	/* The verifier only allows NF_ACCEPT and NF_DROP. Treat other values as
+	 * NF_DROP: they would leak the packet or trigger a warning in nf_hook_slow().
 	 */
 	if (unlikely(verdict != NF_ACCEPT)) {
 		bpf_nf_count(nf_link->stats, &nf_link->stats->dropped);
@@ -155,7 +162,9 @@ static unsigned int nf_hook_run_bpf(void *priv, struct sk_buff *skb,
 	return NF_ACCEPT;
 }
 
-/* What most packets are, told without a look behind the first header. */
+/* Return: true if the first header shows that the packet is no fragment. If it does
+ * not, bpf_nf_is_fragment() has to read the other headers.
+ */
 static __always_inline bool bpf_nf_is_whole(const struct sk_buff *skb, u8 pf)
 {
 	u8 nexthdr;
@@ -167,8 +176,11 @@ static __always_inline bool bpf_nf_is_whole(const struct sk_buff *skb, u8 pf)
 	       nexthdr == NEXTHDR_ICMP;
 }
 
-/* Headers of this form which the kernel does not walk, and so neither reassembles
- * behind. Each is meant to be the last; a receiver may go on all the same.
+/* The kernel takes these headers for the end of the header chain, so it does not find a
+ * fragment header behind them. Their RFCs allow nothing behind them, but some receivers
+ * continue with the header that their next header field names.
+ *
+ * Return: true if the chain may continue behind the header at @offset
  */
 static bool bpf_nf_chain_goes_on(const struct sk_buff *skb, unsigned int offset,
 				 u8 nexthdr)
@@ -188,12 +200,12 @@ static bool bpf_nf_chain_goes_on(const struct sk_buff *skb, unsigned int offset,
 }
 
 /**
- * bpf_nf_is_fragment - is this packet a fragment, or can that not be ruled out?
+ * bpf_nf_is_fragment - tell whether a packet is a fragment
  * @skb: the packet, its data at the network header
  * @pf: NFPROTO_IPV4 or NFPROTO_IPV6
  *
- * Return: true for a fragment, and for an IPv6 header chain that is cut or that
- * goes on where the kernel does not follow
+ * Return: true for a fragment, and for an IPv6 packet that may be one: its header
+ * chain is truncated, or continues behind a header that the kernel does not parse
  */
 bool bpf_nf_is_fragment(const struct sk_buff *skb, u8 pf)
 {
@@ -205,8 +217,8 @@ bool bpf_nf_is_fragment(const struct sk_buff *skb, u8 pf)
 	if (pf == NFPROTO_IPV4)
 		return true;
 
-	/* A chain that ends before its last header hides whether it has a
-	 * fragment header: only one that was read to its end has none.
+	/* A truncated chain may have a fragment header in the part that is missing.
+	 * Only a chain that was read to its end has none.
 	 */
 	nexthdr = ipv6_find_hdr(skb, &offset, -1, NULL, &flags);
 	return nexthdr < 0 || (flags & IP6_FH_F_FRAG) ||
@@ -221,14 +233,17 @@ nf_hook_run_bpf_unless_fragment(void *priv, struct sk_buff *skb,
 
 	if (!bpf_nf_is_fragment(skb, state->pf))
 		return nf_hook_run_bpf(priv, skb, state);
-	/* Not to be asked again: in the meantime there may be a program. */
+	/* Without a program the link accepts the packet, as nf_hook_run_bpf() does. Do
+	 * not call that function here: it reads prog again, and a program that was set
+	 * in the meantime would see the fragment.
+	 */
 	if (!rcu_access_pointer(nf_link->prog))
 		return NF_ACCEPT;
 	bpf_nf_count(nf_link->stats, &nf_link->stats->dropped_fragments);
 	return NF_DROP;
 }
 
-/* A function of its own, so that a link without the flag pays nothing for it. */
+/* A separate hook function, so that links that are not strict do not test the flag. */
 static unsigned int nf_hook_run_bpf_strict(void *priv, struct sk_buff *skb,
 					   const struct nf_hook_state *state)
 {
@@ -238,13 +253,13 @@ static unsigned int nf_hook_run_bpf_strict(void *priv, struct sk_buff *skb,
 }
 
 /**
- * bpf_nf_hook_prog_id - id of the program behind a hook
+ * bpf_nf_hook_prog_id - get the id of the program that a hook runs
  * @ops: a hook of type NF_HOOK_OP_BPF
  *
- * The caller is in an RCU read-side section and found @ops in it.
+ * The caller has found @ops in the RCU read-side critical section that it is in.
  *
- * Return: the program's id, 0 when the program is already going away, or when the
- * hook is there but the link not complete
+ * Return: the id of the program; 0 if the attach is not complete yet, or if the
+ * program is being removed
  */
 u32 bpf_nf_hook_prog_id(const struct nf_hook_ops *ops)
 {
@@ -260,8 +275,9 @@ bpf_nf_defrag_try_get(const struct nf_defrag_hook __rcu **slot)
 {
 	const struct nf_defrag_hook *hook;
 
-	/* A module clears its slot before it goes: RCU keeps the owner valid up
-	 * to our reference, the reference keeps it valid from then on.
+	/* A module clears its slot before it unloads. RCU keeps hook->owner valid until
+	 * the reference on the module is taken, and the reference keeps it valid
+	 * afterwards.
 	 */
 	rcu_read_lock();
 	hook = rcu_dereference(*slot);
@@ -305,7 +321,7 @@ static int bpf_nf_defrag_get_v6(struct bpf_nf_link *nf_link)
 {
 	const struct nf_defrag_hook *hook;
 
-	/* Without IPv6 an NFPROTO_INET hook sees IPv4 only, and that is there. */
+	/* A kernel without IPv6 has no IPv6 packets: reassembly of IPv4 is enough. */
 	if (!IS_ENABLED(CONFIG_IPV6) && nf_link->hook_ops.pf == NFPROTO_INET)
 		return 0;
 	if (!IS_ENABLED(CONFIG_NF_DEFRAG_IPV6))
@@ -330,8 +346,9 @@ static void bpf_nf_defrag_put_modules(struct bpf_nf_link *nf_link)
 	}
 }
 
-/* The modules that the link needs, loaded where they are not. They may be there for
- * nothing: no fragment waits until one of them is enabled.
+/* Load the modules that the link needs, and take a reference on each. A module that is
+ * loaded for an attach that fails later does no harm: it queues no fragment until
+ * reassembly is enabled.
  */
 static int bpf_nf_defrag_get_modules(struct bpf_nf_link *nf_link)
 {
@@ -387,8 +404,9 @@ static int bpf_nf_link_net_attach(struct bpf_nf_link *nf_link, struct net *net)
 	err = bpf_nf_defrag_get_modules(nf_link);
 	if (err)
 		return err;
-	/* The hook first, which has no program yet: where the place is taken, no
-	 * fragment was made to wait.
+	/* Register the hook before reassembly is enabled. If another hook has the
+	 * priority, the attach then fails before any fragment is queued. The hook has
+	 * no program yet and accepts all packets.
 	 */
 	err = nf_register_net_hook(net, &nf_link->hook_ops);
 	if (err)
@@ -455,8 +473,8 @@ static int bpf_nf_link_update(struct bpf_link *link, struct bpf_prog *nprog,
 		ret = -EINVAL;
 		goto out;
 	}
-	/* A packet that runs the old program does so under RCU, and so is the
-	 * old program freed: nothing to wait for.
+	/* Do not wait for packets that still run the old program. They run it under
+	 * RCU, and bpf_prog_put() frees it after a grace period.
 	 */
 	rcu_assign_pointer(nf_link->prog, nprog);
 	oprog = xchg(&link->prog, nprog);
@@ -506,7 +524,7 @@ static void bpf_nf_stats_add(struct bpf_nf_stats *sum,
 	sum->dropped_fragments += now.dropped_fragments;
 }
 
-/* Each counter is exact; together they are no snapshot. */
+/* Each counter is exact, but the counters are read one after the other. */
 static struct bpf_nf_stats bpf_nf_link_stats(const struct bpf_nf_link *nf_link)
 {
 	struct bpf_nf_stats sum = {};
@@ -522,7 +540,7 @@ static void bpf_nf_link_fdinfo(const struct bpf_link *link, struct seq_file *seq
 	const struct bpf_nf_link *nf_link = to_nf_link(link);
 	struct bpf_nf_stats stats = bpf_nf_link_stats(nf_link);
 
-	/* One line, as mainline has it: its readers look for this. */
+	/* The first line has the format of mainline, which tools parse. */
 	seq_printf(seq, "pf:\t%u\thooknum:\t%u\tprio:\t%d\n",
 		   nf_link->hook_ops.pf, nf_link->hook_ops.hooknum,
 		   nf_link->hook_ops.priority);
@@ -584,8 +602,8 @@ static int bpf_nf_check_attr(const union bpf_attr *attr)
 
 	if (attr->link_create.flags)
 		return -EINVAL;
-	/* What the largest of the union has behind our part: a field of later
-	 * kernels, say, that must not be ignored.
+	/* The bytes behind netfilter belong to larger members of the union. A caller
+	 * that sets them expects something that this kernel does not know.
 	 */
 	if (memchr_inv((const void *)attr + end, 0, sizeof(*attr) - end))
 		return -EINVAL;
@@ -610,8 +628,8 @@ static int bpf_nf_check_attr(const union bpf_attr *attr)
 
 static int bpf_nf_check_priority(s32 priority, u32 flags)
 {
-	/* Conntrack's confirmation has to stay last, and what sits at the first
-	 * priority expects nothing before it.
+	/* Conntrack has to confirm entries after all other hooks, at NF_IP_PRI_LAST.
+	 * Hooks at NF_IP_PRI_FIRST expect that no other hook runs before them.
 	 */
 	if (priority == NF_IP_PRI_FIRST || priority == NF_IP_PRI_LAST)
 		return -ERANGE;
@@ -621,7 +639,7 @@ static int bpf_nf_check_priority(s32 priority, u32 flags)
 	return 0;
 }
 
-/* Does a packet of a link that @attr describes meet @nf_link at the same hook? */
+/* Return: true if a packet can pass @nf_link at the hook that @attr describes */
 static bool bpf_nf_link_shares_hook(const struct bpf_nf_link *nf_link,
 				    const union bpf_attr *attr)
 {
@@ -662,8 +680,8 @@ static int bpf_nf_priority_of_link(struct net *net, const union bpf_attr *attr,
 	return err;
 }
 
-/* A program may be at one hook several times: before it is before the first,
- * after it is after the last.
+/* If the program is attached several times, "before" means its first position and
+ * "after" its last.
  */
 static int bpf_nf_priority_of_prog(struct net *net, const union bpf_attr *attr,
 				   s32 *priority)
@@ -698,8 +716,8 @@ static int bpf_nf_priority_of_prog(struct net *net, const union bpf_attr *attr,
 	return err;
 }
 
-/* The place is a priority like any other from here on: what it was relative to
- * may go, and what comes to the hook later finds it where it was put.
+/* The relative place is turned into a priority once. The priority does not change when
+ * other links come or go later.
  */
 static int bpf_nf_choose_priority(struct net *net, const union bpf_attr *attr,
 				  s32 *priority)
@@ -712,7 +730,9 @@ static int bpf_nf_choose_priority(struct net *net, const union bpf_attr *attr,
 		return bpf_nf_check_priority(*priority, flags);
 	}
 
-	/* Which ids there are is what BPF_LINK_GET_FD_BY_ID does not tell either. */
+	/* The error code tells whether an id exists. BPF_LINK_GET_FD_BY_ID and
+	 * BPF_PROG_GET_FD_BY_ID require the same capability for that.
+	 */
 	if (flags & BPF_F_NETFILTER_ID && !capable(CAP_SYS_ADMIN))
 		return -EPERM;
 	if (flags & BPF_F_NETFILTER_LINK)
@@ -763,13 +783,13 @@ static int bpf_nf_link_init(struct bpf_nf_link *nf_link,
 }
 
 /**
- * bpf_nf_link_attach - BPF_LINK_CREATE for BPF_PROG_TYPE_NETFILTER
- * @attr: link_create, with pf, hooknum, priority and flags in .netfilter
- * @prog: the program; the link takes the caller's reference if it is created
+ * bpf_nf_link_attach - handle BPF_LINK_CREATE for BPF_PROG_TYPE_NETFILTER
+ * @attr: the attributes; the parameters are in link_create.netfilter
+ * @prog: the program. If the call succeeds, the link owns the caller's reference.
  *
  * The link is attached in the caller's network namespace.
  *
- * Return: the fd of the new link, or an error of the table in linux/bpf_nf.h
+ * Return: the fd of the new link, or an error of the list in linux/bpf_nf.h
  */
 int bpf_nf_link_attach(const union bpf_attr *attr, struct bpf_prog *prog)
 {
@@ -779,8 +799,8 @@ int bpf_nf_link_attach(const union bpf_attr *attr, struct bpf_prog *prog)
 	s32 priority;
 	int err;
 
-	/* An fd of a program can be passed on; the right to decide over a
-	 * namespace's packets does not go with it.
+	/* A process can get the program's fd from another process. That does not give
+	 * it the right to filter packets of this namespace.
 	 */
 	if (!ns_capable(net->user_ns, CAP_NET_ADMIN))
 		return -EPERM;
@@ -800,8 +820,8 @@ int bpf_nf_link_attach(const union bpf_attr *attr, struct bpf_prog *prog)
 		return err;
 	}
 
-	/* From here on the link's file owns it: cleanup frees the link, and
-	 * leaves the reference on the program with the caller.
+	/* From here on the link's file owns the link: bpf_link_cleanup() frees it. The
+	 * caller keeps its reference on the program.
 	 */
 	err = bpf_nf_link_net_attach(nf_link, net);
 	if (err) {
