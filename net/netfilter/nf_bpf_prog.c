@@ -1,5 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0
-/* What a BPF program on a netfilter hook sees of a packet, and may do to it. */
+/* Verifier operations, helpers and context of BPF_PROG_TYPE_NETFILTER.
+ *
+ * A packet at a netfilter hook is in the middle of the IP stack. The stack has already
+ * read parts of it: the length of the headers, the socket that receives it, the layout
+ * of a GSO packet. A helper that changes such bytes either refuses the change or undoes
+ * the decision that was based on them.
+ *
+ * skb->cb belongs to the IP layer here (IPCB() and IP6CB()), so code that stores BPF
+ * state in skb->cb cannot be used.
+ */
 #include <linux/bpf.h>
 #include <linux/bpf_nf.h>
 #include <linux/btf.h>
@@ -18,8 +27,8 @@
 
 #include "nf_bpf_compat.h"
 
-/* A bit of the flags of IPCB() and IP6CB(), which the kernel uses from bit 0 on: a helper
- * has pulled a part of the frag_list. The kernel clears the flags when it receives a packet.
+/* A flag in IPCB() and IP6CB(): a helper has pulled bytes from the frag_list. The
+ * kernel uses the low bits, and clears all of them when it receives a packet.
  */
 #define BPF_NF_CB_PULLED	BIT(15)
 
@@ -39,9 +48,11 @@ enum {
 	BPF_NF_CTX_SKB,
 };
 
-/* Receive, forward and send paths have pulled, checked and parsed the IP header
- * before a hook sees the packet, and go by what they found: the offsets of IPv4
- * options, and the room that is left behind them. What they rely on stays.
+/* The IP stack has parsed the IPv4 header before the packet reaches the hook. It
+ * remembers the offsets of IP options and relies on the lengths in the header, so a
+ * program must not change these bytes.
+ *
+ * Return: true if the byte at @offset must keep its value
  */
 static bool bpf_nf_has_shape_v4(const struct iphdr *iph, u32 offset)
 {
@@ -70,8 +81,10 @@ static bool bpf_nf_keeps_shape_v4(const struct sk_buff *skb, u32 offset,
 	return true;
 }
 
-/* Of IPv6's extension headers the first has been parsed as well, if it is that of
- * hop-by-hop options: what is behind it was found by its length.
+/* The IPv6 counterpart. Besides the IPv6 header the stack has only parsed a hop-by-hop
+ * options header. It found what follows by the length of that header.
+ *
+ * Return: a mask of the bits of the byte at @offset that must keep their values
  */
 static u8 bpf_nf_shape_v6(const struct sk_buff *skb, u32 offset)
 {
@@ -79,7 +92,7 @@ static u8 bpf_nf_shape_v6(const struct sk_buff *skb, u32 offset)
 
 	switch (offset) {
 	case 0:
-		/* The version shares its byte with the traffic class. */
+		/* The other half of the byte belongs to the traffic class. */
 		return 0xf0;
 	case offsetof(struct ipv6hdr, payload_len):
 	case offsetof(struct ipv6hdr, payload_len) + 1:
@@ -115,8 +128,10 @@ static bool bpf_nf_keeps_shape(const struct bpf_nf_ctx_kern *ctx, u32 offset,
 	return bpf_nf_keeps_shape_v4(ctx->skb, offset, from, len);
 }
 
-/* Early demux, TPROXY and tc choose a socket by the protocol, the addresses and the
- * ports. IPv6 extension headers decide which protocol that is, and where the ports are.
+/* Early demux, TPROXY and tc choose a receiving socket by protocol, addresses and
+ * ports. IPv6 extension headers decide which protocol that is and where the ports are.
+ *
+ * Return: true if the socket may have been chosen by the byte at @offset
  */
 static bool bpf_nf_chooses_socket(const struct bpf_nf_ctx_kern *ctx, u32 offset)
 {
@@ -133,8 +148,8 @@ static bool bpf_nf_chooses_socket(const struct bpf_nf_ctx_kern *ctx, u32 offset)
 	return offset < ip_hdrlen(skb) + 2 * sizeof(__be16);
 }
 
-/* By these bytes segmentation finds where the payload of a GSO packet begins, and who
- * segments it.
+/* Return: true if GSO segmentation uses the byte at @offset to choose the protocol that
+ * segments the packet, or to find where the payload begins
  */
 static bool bpf_nf_places_payload(const struct bpf_nf_ctx_kern *ctx, u32 offset)
 {
@@ -144,7 +159,9 @@ static bool bpf_nf_places_payload(const struct bpf_nf_ctx_kern *ctx, u32 offset)
 
 	if (ctx->state->pf == NFPROTO_IPV6) {
 		at = offsetof(struct ipv6hdr, nexthdr);
-		/* The kernel's own options say that the packet is longer than 64 KB. */
+		/* For packets of more than 64 KB the kernel inserts a jumbo option of
+		 * its own.
+		 */
 		if (ipv6_has_hopopt_jumbo(skb)) {
 			if (offset == at)
 				return true;
@@ -164,15 +181,19 @@ static bool bpf_nf_places_payload(const struct bpf_nf_ctx_kern *ctx, u32 offset)
 	if (skb->encapsulation ||
 	    (protocol != IPPROTO_TCP && protocol != IPPROTO_UDP && protocol != IPPROTO_SCTP))
 		return true;
-	/* Its upper half is the length of the header. */
+	/* The upper half of this byte is the length of the TCP header. */
 	return protocol == IPPROTO_TCP && offset == hdrlen + 12;
 }
 
-/* All headers end before this: behind it, either every byte decides or no byte does. */
+/* No header that the functions above look at reaches beyond this length. Behind it,
+ * they give the same answer for every byte.
+ */
 #define BPF_NF_DECIDES_LEN	128
 
-/* Do @len bytes of @from at @offset change one for which @decides is true? Only the first
- * @known of them are there; the others may be any.
+/* Compare the packet with the bytes that a helper is about to write at @offset. Only
+ * the first @known of the @len new bytes are in @from. The others count as changed.
+ *
+ * Return: true if a byte changes for which @decides() is true
  */
 static bool bpf_nf_changes(const struct bpf_nf_ctx_kern *ctx, u32 offset, u32 len,
 			   const u8 *from, u32 known,
@@ -190,10 +211,10 @@ static bool bpf_nf_changes(const struct bpf_nf_ctx_kern *ctx, u32 offset, u32 le
 	return false;
 }
 
-/* skb_segment() expects each buffer in the list of a GSO packet to hold one segment, and
- * calls BUG() if it does not. A pull and a longer header move the payload against the list,
- * so the packet becomes one buffer first. A packet of SCTP has one chunk in each buffer,
- * and cannot be segmented without its list.
+/* skb_segment() expects that each buffer in the frag_list of a GSO packet holds one
+ * segment, and calls BUG() otherwise. A pull or a longer header moves the payload
+ * relative to the list, so make the packet linear first. An SCTP packet has one chunk
+ * per buffer and cannot be segmented without its list.
  */
 static int bpf_nf_flatten_gso(struct sk_buff *skb)
 {
@@ -202,8 +223,8 @@ static int bpf_nf_flatten_gso(struct sk_buff *skb)
 	return skb_linearize(skb);
 }
 
-/* Mark the packet as one whose headers have to be checked again: devices without
- * NETIF_F_GSO_ROBUST do not get it, and the kernel segments it for them.
+/* Mark the GSO packet as untrusted (SKB_GSO_DODGY). The kernel then segments the packet
+ * itself for devices without NETIF_F_GSO_ROBUST.
  */
 static int bpf_nf_distrust_gso(struct sk_buff *skb)
 {
@@ -220,10 +241,11 @@ static int bpf_nf_distrust_gso(struct sk_buff *skb)
 	return 0;
 }
 
-/* A receiver takes skb->sk as it is: udp_rcv() would treat the TCP socket of a packet
- * that has become UDP as one of its own. A packet that is about to change what its
- * socket was chosen by loses the socket, and the receiver looks for another. At
- * LOCAL_OUT and POST_ROUTING skb->sk is the sender, which stays.
+/* The receiving protocol does not check skb->sk: udp_rcv() would use the TCP socket of
+ * a packet that was changed to UDP. So when a program changes bytes that the socket was
+ * chosen by, the packet loses its socket, and the receiver looks up another. At
+ * LOCAL_OUT and POST_ROUTING skb->sk is the sender, which does not depend on the
+ * packet's bytes.
  */
 static bool bpf_nf_has_receiver(const struct bpf_nf_ctx_kern *ctx)
 {
@@ -231,8 +253,8 @@ static bool bpf_nf_has_receiver(const struct bpf_nf_ctx_kern *ctx)
 	       ctx->state->hook != NF_INET_POST_ROUTING;
 }
 
-/* Undo what the stack has decided by bytes that are about to change: see bpf_nf_changes()
- * for the arguments. The data may move.
+/* Undo decisions of the stack that depend on bytes which are about to change. The
+ * arguments are those of bpf_nf_changes(). The packet's data may move.
  */
 static int bpf_nf_before_change(const struct bpf_nf_ctx_kern *ctx, u32 offset, u32 len,
 				const u8 *from, u32 known)
@@ -246,11 +268,11 @@ static int bpf_nf_before_change(const struct bpf_nf_ctx_kern *ctx, u32 offset, u
 		if (err)
 			return err;
 	}
-	/* Nothing below fails: a call that is refused has changed nothing.
+	/* Nothing below fails: if the helper fails, the packet must be unchanged.
 	 *
-	 * Whether a sum over the packet is still right depends on every other change that
-	 * the program makes and on the family (IPv6's header has no checksum that balances
-	 * a new address). The receiver finds out by itself.
+	 * Whether skb->csum still is the sum over the packet depends on all changes that the
+	 * program makes, and on the family: only IPv4's header has a checksum that balances
+	 * a new address. Forget the sum, so that the receiver sums up the packet.
 	 */
 	if (skb->ip_summed == CHECKSUM_COMPLETE)
 		skb->ip_summed = CHECKSUM_NONE;
@@ -260,7 +282,7 @@ static int bpf_nf_before_change(const struct bpf_nf_ctx_kern *ctx, u32 offset, u
 	return 0;
 }
 
-/* Of the checksums' even offsets, those that are none. */
+/* Reject offsets that cannot hold a checksum. */
 static bool bpf_nf_may_be_csum(const struct bpf_nf_ctx_kern *ctx, u32 offset)
 {
 	if (ctx->state->pf == NFPROTO_IPV6)
@@ -301,8 +323,8 @@ static const struct bpf_func_proto bpf_nf_skb_load_bytes_proto = {
 static int bpf_nf_load_mac(const struct sk_buff *skb, u32 offset, void *to,
 			   u32 len)
 {
-	/* What was received is linear up to its network header; what was made
-	 * here has no link layer header yet.
+	/* The link layer header of a received packet is in the linear part. A packet
+	 * that this host sends has no link layer header yet.
 	 */
 	if (unlikely(!skb_mac_header_was_set(skb) ||
 		     skb_mac_header(skb) > skb_tail_pointer(skb) ||
@@ -339,8 +361,9 @@ static const struct bpf_func_proto bpf_nf_skb_load_bytes_relative_proto = {
 	.arg5_type	= ARG_ANYTHING,
 };
 
-/* Pieces that a pull moves into the linear part can no longer be counted, and what is
- * left of the list does not tell: see bpf_nf_fill_frag_info().
+/* A pull can move fragments from the frag_list into the linear part.
+ * bpf_nf_fill_frag_info() can no longer count them then, and cannot see from the list
+ * that they are gone. The flag tells it.
  */
 static int bpf_nf_make_writable(const struct bpf_nf_ctx_kern *ctx, u32 len)
 {
@@ -358,8 +381,8 @@ static int bpf_nf_make_writable(const struct bpf_nf_ctx_kern *ctx, u32 len)
 
 BPF_CALL_2(bpf_nf_skb_pull_data, struct bpf_nf_ctx_kern *, ctx, u32, len)
 {
-	/* Not bpf_compute_data_pointers(): that writes to skb->cb, which is the
-	 * IP layer's here. Loads of data and data_end ask the skb each time.
+	/* Do not call bpf_compute_data_pointers(): it writes to skb->cb. It is not
+	 * needed either, because loads of data and data_end read the skb each time.
 	 */
 	if (unlikely(len > ctx->skb->len))
 		return -ENOMEM;
@@ -373,7 +396,7 @@ static const struct bpf_func_proto bpf_nf_skb_pull_data_proto = {
 	.arg2_type	= ARG_ANYTHING,
 };
 
-/* As much of a packet as bpf_nf_keeps_shape() looks at: IPv4's longest header. */
+/* bpf_nf_keeps_shape() reads no more than the longest IPv4 header. */
 #define BPF_NF_SHAPE_LEN	60
 
 BPF_CALL_5(bpf_nf_skb_store_bytes, struct bpf_nf_ctx_kern *, ctx, u32, offset,
@@ -398,7 +421,7 @@ BPF_CALL_5(bpf_nf_skb_store_bytes, struct bpf_nf_ctx_kern *, ctx, u32, offset,
 	if (unlikely(bpf_nf_before_change(ctx, offset, len, head, head_len)))
 		return -EFAULT;
 
-	/* BPF_F_RECOMPUTE_CSUM is for a sum over the packet: there is none any more. */
+	/* There is no sum over the packet that BPF_F_RECOMPUTE_CSUM would have to keep right. */
 	ptr = skb->data + offset;
 	memcpy(ptr, head, head_len);
 	memcpy(ptr + head_len, from + head_len, len - head_len);
@@ -417,7 +440,7 @@ static const struct bpf_func_proto bpf_nf_skb_store_bytes_proto = {
 	.arg5_type	= ARG_ANYTHING,
 };
 
-/* Return: the checksum at @offset, writable, or an error pointer */
+/* Return: a writable pointer to the checksum at @offset, or an error pointer */
 static __sum16 *bpf_nf_csum(const struct bpf_nf_ctx_kern *ctx, u32 offset, u64 from,
 			    u64 size)
 {
@@ -428,7 +451,9 @@ static __sum16 *bpf_nf_csum(const struct bpf_nf_ctx_kern *ctx, u32 offset, u64 f
 		return ERR_PTR(-EFAULT);
 	if (unlikely(!bpf_nf_may_be_csum(ctx, offset)))
 		return ERR_PTR(-EPERM);
-	/* The caller decides the new value, at any even offset. */
+	/* The program can set any value by its choice of arguments, so all bytes count
+	 * as changed.
+	 */
 	if (unlikely(bpf_nf_before_change(ctx, offset, sizeof(__sum16), NULL, 0)))
 		return ERR_PTR(-EFAULT);
 	return (__sum16 *)(ctx->skb->data + offset);
@@ -484,7 +509,7 @@ BPF_CALL_5(bpf_nf_l4_csum_replace, struct bpf_nf_ctx_kern *, ctx, u32, offset,
 	sum = bpf_nf_csum(ctx, offset, from, flags & BPF_F_HDR_FIELD_MASK);
 	if (IS_ERR(sum))
 		return PTR_ERR(sum);
-	/* A UDP checksum of 0 says that there is none. */
+	/* A UDP checksum of 0 means that the packet has no checksum. */
 	if ((flags & BPF_F_MARK_MANGLED_0) && !(flags & BPF_F_MARK_ENFORCE) &&
 	    !*sum)
 		return 0;
@@ -521,8 +546,8 @@ static const struct bpf_func_proto bpf_nf_l4_csum_replace_proto = {
 	.arg5_type	= ARG_ANYTHING,
 };
 
-/* The kernel's own one has a buffer per CPU, which is safe where softirqs are
- * off: not at LOCAL_OUT. Sums need none.
+/* The generic bpf_csum_diff() uses a per-CPU buffer, which a softirq may overwrite
+ * while a program runs in process context. Two separate sums need no buffer.
  */
 BPF_CALL_5(bpf_nf_csum_diff, const void *, from, u32, from_size,
 	   const void *, to, u32, to_size, u32, seed)
@@ -532,7 +557,7 @@ BPF_CALL_5(bpf_nf_csum_diff, const void *, from, u32, from_size,
 	if (unlikely((from_size | to_size) % sizeof(u32) ||
 		     (u64)from_size + to_size > MAX_BPF_STACK))
 		return -EINVAL;
-	/* Whatever the size is, the verifier lets a pointer pass that may be NULL. */
+	/* The verifier accepts a pointer that may be NULL, even if the size is not 0. */
 	if (unlikely((from_size && !from) || (to_size && !to)))
 		return -EINVAL;
 
@@ -561,7 +586,9 @@ static u32 bpf_nf_frag_max_size(const struct bpf_nf_ctx_kern *ctx)
 	return IPCB(ctx->skb)->frag_max_size;
 }
 
-/* A reassembled packet leaves in pieces no larger than those that came. */
+/* A reassembled packet is fragmented again on output, to the size of its largest
+ * original fragment.
+ */
 static bool bpf_nf_fits(const struct bpf_nf_ctx_kern *ctx, u32 mtu)
 {
 	const struct sk_buff *skb = ctx->skb;
@@ -573,7 +600,9 @@ static bool bpf_nf_fits(const struct bpf_nf_ctx_kern *ctx, u32 mtu)
 	       (skb_is_gso(skb) && skb_gso_validate_network_len(skb, mtu));
 }
 
-/* What the caller left to us: whether this very packet fits. */
+/* If params->tot_len is 0, the FIB lookup does not check the MTU. Check whether this
+ * packet fits.
+ */
 static int bpf_nf_fib_check_mtu(const struct bpf_nf_ctx_kern *ctx,
 				struct bpf_fib_lookup *params)
 {
@@ -600,7 +629,9 @@ BPF_CALL_4(bpf_nf_fib_lookup, const struct bpf_nf_ctx_kern *, ctx,
 		return -EINVAL;
 
 	check_mtu = params->tot_len;
-	/* In process context the neighbours' tables want what softirqs have. */
+	/* The functions of net/core/filter.c expect that bottom halves are disabled. A
+	 * hook in process context has them enabled.
+	 */
 	local_bh_disable();
 	if (IS_ENABLED(CONFIG_INET) && params->family == AF_INET)
 		ret = bpf_ipv4_fib_lookup(net, params, flags, check_mtu);
@@ -656,7 +687,9 @@ static const struct bpf_func_proto bpf_nf_perf_event_output_proto = {
 
 BPF_CALL_1(bpf_nf_get_hash_recalc, struct bpf_nf_ctx_kern *, ctx)
 {
-	/* What the kernel itself sends can have neither device nor socket. */
+	/* A packet that the kernel itself sends may have neither device nor socket, so
+	 * skb_get_hash() would not find its network namespace.
+	 */
 	return skb_get_hash_net(ctx->state->net, ctx->skb);
 }
 
@@ -678,10 +711,10 @@ static const struct bpf_func_proto bpf_nf_get_netns_cookie_proto = {
 };
 
 /**
- * bpf_nf_changes_pkt_data - may this helper move what packet pointers point to?
- * @func: the helper's function
+ * bpf_nf_changes_pkt_data - tell whether a helper can move the packet's data
+ * @func: the function of the helper
  *
- * Return: true if the verifier has to forget all packet pointers at the call
+ * Return: true if the verifier must forget all packet pointers after a call of @func
  */
 bool bpf_nf_changes_pkt_data(const void *func)
 {
@@ -726,7 +759,7 @@ static bool bpf_nf_ctx_btf_ptr(struct bpf_insn_access_aux *info, u32 btf_id)
 {
 	struct btf *btf = bpf_get_btf_vmlinux();
 
-	/* The ids are 0 in a kernel that was built without BTF. */
+	/* A kernel that was built without BTF has ids of 0. */
 	if (IS_ERR_OR_NULL(btf) || !btf_id)
 		return false;
 
@@ -812,16 +845,17 @@ static struct bpf_insn *bpf_nf_convert_u32(enum bpf_access_type type,
 		return insn;
 	}
 
-	/* The store may be of a register or, in later kernels, of a constant. */
+	/* Later kernels also allow stores of a constant, which is in imm. */
 	*insn++ = bpf_nf_load_skb(BPF_REG_AX, si->dst_reg);
 	*insn++ = BPF_RAW_INSN(BPF_CLASS(si->code) | BPF_MEM | BPF_W,
 			       BPF_REG_AX, si->src_reg, off, si->imm);
 	return insn;
 }
 
-/* Loads of what is not in struct bpf_nf_ctx_kern become loads from the skb: they
- * cost a program that has none of them nothing, and are right after a helper
- * has moved the data.
+/* struct bpf_nf_ctx has members that are not in struct bpf_nf_ctx_kern. The verifier
+ * replaces an access to one of them by an access to the skb. So the hook does not have
+ * to fill in the members for each packet, and data and data_end are correct after a
+ * helper has moved the data.
  */
 static u32 bpf_nf_convert_ctx_access(enum bpf_access_type type,
 				     const struct bpf_insn *si,
@@ -868,7 +902,9 @@ const struct bpf_verifier_ops netfilter_verifier_ops = {
 	.btf_struct_access	= nf_bpf_btf_struct_access,
 };
 
-/* Reassembly leaves the data of a piece right behind the headers of that piece. */
+/* Reassembly leaves the headers of each fragment directly in front of its data. If
+ * something pulls bytes from the fragment, the data begins later.
+ */
 static bool bpf_nf_piece_is_whole(const struct sk_buff *piece, u32 hdrlen)
 {
 	if (hdrlen == sizeof(struct iphdr))
@@ -876,11 +912,13 @@ static bool bpf_nf_piece_is_whole(const struct sk_buff *piece, u32 hdrlen)
 	return skb_transport_offset(piece) == -(int)sizeof(struct frag_hdr);
 }
 
-/* The pieces after the first hang in the frag_list, each with its own headers in
- * front of its data, until something pulls them into the linear part. The kernel pulls
- * transport headers: these end within a piece, which then starts later.
+/* Count the fragments of a reassembled packet. Reassembly puts all but the first into
+ * the frag_list, each with its own headers in front of its data. A later pull moves
+ * bytes from the list into the linear part. The kernel itself only pulls transport
+ * headers. Such a pull ends inside a fragment, so a fragment that lacks its beginning
+ * tells that others may be gone.
  *
- * Return: how many pieces there are, 0 if some may be gone from the list
+ * Return: the number of fragments, or 0 if it is unknown because of a pull
  */
 static u32 bpf_nf_count_pieces(const struct sk_buff *skb, u32 hdrlen, u32 *flags)
 {
@@ -889,7 +927,9 @@ static u32 bpf_nf_count_pieces(const struct sk_buff *skb, u32 hdrlen, u32 *flags
 	u32 pieces = 1;
 
 	skb_walk_frags(skb, piece) {
-		/* Pages of the first piece are in a list entry without headers. */
+		/* The pages of the first fragment are in a list entry of their own,
+		 * which has no headers.
+		 */
 		if (skb_network_offset(piece) > -(int)hdrlen)
 			continue;
 		if (!bpf_nf_piece_is_whole(piece, hdrlen))
@@ -902,8 +942,8 @@ static u32 bpf_nf_count_pieces(const struct sk_buff *skb, u32 hdrlen, u32 *flags
 	return whole ? pieces : 0;
 }
 
-/* What a fragment's header added to the size, in the only datagram that is one
- * piece: the atomic fragment of IPv6.
+/* An IPv6 datagram can come as one fragment that is complete (an atomic fragment). Its
+ * largest fragment then has the size of the packet plus a fragment header.
  */
 static bool bpf_nf_is_atomic(const struct bpf_nf_ctx_kern *ctx, u32 max_size)
 {
@@ -928,7 +968,9 @@ static void bpf_nf_fill_frag_info(const struct bpf_nf_ctx_kern *ctx,
 			if (IPCB(skb)->flags & IPSKB_FRAG_PMTU)
 				flags |= BPF_NF_FRAG_DF;
 		}
-		/* A head that outgrew every piece has swallowed some. */
+		/* A linear part that is larger than every fragment contains several of
+		 * them.
+		 */
 		if (bpf_nf_is_atomic(ctx, max_size) ||
 		    (skb_has_frag_list(skb) && skb_headlen(skb) <= max_size))
 			pieces = bpf_nf_count_pieces(skb, hdrlen, &flags);
@@ -942,19 +984,19 @@ static void bpf_nf_fill_frag_info(const struct bpf_nf_ctx_kern *ctx,
 }
 
 /**
- * bpf_nf_frag_info - what reassembly knows of the packet
- * @ctx: the program's context
- * @info: filled in
- * @info__sz: bytes of @info, sizeof(struct bpf_nf_frag_info)
+ * bpf_nf_frag_info - get what reassembly knows of the packet
+ * @ctx: the context of the program
+ * @info: out: see struct bpf_nf_frag_info
+ * @info__sz: sizeof(struct bpf_nf_frag_info)
  *
- * Context: any hook. The data of the packet does not move.
+ * Context: any hook. The packet's data does not move.
  *
- * Return: 0, or -EINVAL for NULL or another size
+ * Return: 0, or -EINVAL if @info is NULL or @info__sz is wrong
  */
 __bpf_kfunc int bpf_nf_frag_info(struct bpf_nf_ctx *ctx,
 				 struct bpf_nf_frag_info *info, u32 info__sz)
 {
-	/* The verifier lets a pointer pass that may be NULL. */
+	/* The verifier accepts a pointer that may be NULL. */
 	if (!info || info__sz != sizeof(*info))
 		return -EINVAL;
 
@@ -962,8 +1004,8 @@ __bpf_kfunc int bpf_nf_frag_info(struct bpf_nf_ctx *ctx,
 	return 0;
 }
 
-/* Built in, resolve_btfids finds all sets of the kernel by their names: no other
- * file may have one of this.
+/* The name has to be unique: for built-in code resolve_btfids finds all sets of the
+ * kernel by name.
  */
 BTF_KFUNCS_START(bpf_nf_prog_kfunc_ids)
 BTF_ID_FLAGS(func, bpf_nf_frag_info)
@@ -974,7 +1016,9 @@ static const struct btf_kfunc_id_set bpf_nf_kfunc_set = {
 	.set	= &bpf_nf_prog_kfunc_ids,
 };
 
-/* What programs give to kfuncs of modules: vmlinux.h has no types of modules. */
+/* Put the argument types of nf_bpf_kfunc.c into the BTF of vmlinux. That file can be a
+ * module, and vmlinux.h does not contain the types of modules.
+ */
 static void __init bpf_nf_emit_kfunc_types(void)
 {
 	BTF_TYPE_EMIT_ENUM(BPF_NF_CT_INVALID);
