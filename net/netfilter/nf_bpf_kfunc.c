@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0
-/* What programs on netfilter hooks may call of conntrack, NAT and reject.
+/* Conntrack, NAT and reject kfuncs of BPF_PROG_TYPE_NETFILTER.
  *
- * Hooks LOCAL_OUT and POST_ROUTING, and those behind a verdict of user space,
- * also run in process context, with bottom halves enabled: what is called here
- * is what nft calls there, and takes care of itself. All kfuncs run under RCU,
- * and pinned to their CPU.
+ * All kfuncs run under RCU and do not change their CPU. LOCAL_OUT and POST_ROUTING, and
+ * all hooks for packets that user space has reinjected, can run in process context with
+ * bottom halves enabled. nft calls the same functions of conntrack, NAT and reject
+ * there.
  *
- * Memory that a program gives may be a map's, which others write meanwhile: it
- * is read once, and checked after that. The verifier lets a pointer pass that
- * may be NULL, whatever its size argument says.
+ * Pointers that a program passes may be NULL, whatever their size argument says. The
+ * memory may be in a map, and other programs or user space can change it at any time.
+ * So a kfunc copies its input once (bpf_nf_snapshot()) and checks the copy.
  *
  * A kfunc that can move the data of the packet has the flag KF_NETFILTER_MOVES_PACKET,
  * and its kernel-doc says so. A kfunc without the flag must not move the data.
@@ -60,11 +60,13 @@ static_assert(sizeof(struct bpf_nf_ct_info) == 16);
 static_assert(sizeof(struct bpf_nf_ct_opts) == 16);
 static_assert(sizeof(struct bpf_nf_ct_labels) == NF_CT_LABELS_MAX_SIZE);
 
-/* Of a new entry, as in tc, if bpf_ct_set_timeout() does not say otherwise. */
+/* Timeout of an entry of bpf_nf_ct_alloc(), the same as in bpf_skb_ct_alloc(). The
+ * program can change it by bpf_ct_set_timeout().
+ */
 #define BPF_NF_CT_TIMEOUT	(10 * HZ)
 
-/* The packet's entry. A template is none: it only tells conntrack, which has
- * not seen the packet yet, what to do.
+/* Get the packet's entry. A template is not an entry: it tells conntrack, which has not
+ * seen the packet yet, how to treat it.
  */
 static struct nf_conn *bpf_nf_ct(const struct bpf_nf_ctx *ctx,
 				 enum ip_conntrack_info *ctinfo)
@@ -128,11 +130,11 @@ static int bpf_nf_ct_read_tuple(struct nf_conntrack_tuple *tuple,
 }
 
 /**
- * struct bpf_nf_ct_key - what a program asks to look up or to make
- * @net: where
- * @held: the same, if it is another than the hook's: the key holds a reference
- * @zone: in which zone
- * @tuple: of the original direction
+ * struct bpf_nf_ct_key - what a program wants to look up or to allocate
+ * @net: the network namespace
+ * @held: @net if the key holds a reference on it, otherwise NULL
+ * @zone: the conntrack zone
+ * @tuple: the tuple in the original direction
  */
 struct bpf_nf_ct_key {
 	struct net *net;
@@ -158,8 +160,8 @@ static int bpf_nf_ct_read_key(struct bpf_nf_ct_key *key,
 	nf_ct_zone_init(&key->zone, opts.zone,
 			opts.zone_dir ?: NF_CT_DEFAULT_ZONE_DIR, 0);
 
-	/* Packets are judged until the hooks of a namespace go, when nobody may take
-	 * references on it any more; and until then it stays without.
+	/* Packets can arrive during netns teardown, when get_net() is not allowed. The
+	 * netns outlives its hooks, so no reference is needed.
 	 */
 	key->net = ctx->state->net;
 	key->held = NULL;
@@ -176,18 +178,18 @@ static void bpf_nf_ct_put_key(const struct bpf_nf_ct_key *key)
 		put_net(key->held);
 }
 
-/* An entry that is not in the table yet belongs to its packet: what is added to it may move
- * what is there already, and nobody waits for whoever reads that. Where the packet was
- * cloned (by a bridge, for several devices of a multicast, by segmentation for NFQUEUE),
- * another processor may have the clone.
+/* An entry that is not in the table yet (unconfirmed) normally belongs to one packet. A
+ * new extension may move the existing extensions, and nothing protects another reader
+ * of them. There is one if the packet was cloned: by a bridge, for several outputs of a
+ * multicast, or by segmentation for NFQUEUE.
  */
 static bool bpf_nf_ct_is_shared(const struct nf_conn *ct)
 {
 	return refcount_read(&ct->ct_general.use) != 1;
 }
 
-/* Not nf_ct_labels_ext_add(): that saves memory in namespaces where no rule uses
- * labels, and knows nothing of programs.
+/* Do not call nf_ct_labels_ext_add(): it adds no labels unless a rule in the namespace
+ * uses labels, and it does not know about programs.
  */
 static int bpf_nf_ct_add_labels(struct nf_conn *ct)
 {
@@ -201,7 +203,7 @@ static int bpf_nf_ct_add_labels(struct nf_conn *ct)
 	return 0;
 }
 
-/* Return: @ct, or for an error pointer NULL, with the error in @opts */
+/* Return: @ct; if it is an error pointer, NULL, with the error in @opts */
 static struct nf_conn *bpf_nf_ct_result(struct bpf_nf_ct_opts *opts, u32 size,
 					struct nf_conn *ct)
 {
@@ -234,21 +236,20 @@ static struct nf_conn *bpf_nf_ct_make(const struct bpf_nf_ct_key *key)
 				GFP_ATOMIC);
 	if (IS_ERR(ct))
 		return ct;
-	/* This is left to who knows the protocol. */
+	/* The allocation leaves this part uninitialized. */
 	memset(&ct->proto, 0, sizeof(ct->proto));
 	__nf_ct_set_timeout(ct, BPF_NF_CT_TIMEOUT);
 	return ct;
 }
 
 /**
- * bpf_nf_ct_get - the packet's own conntrack entry
- * @ctx: the program's context
+ * bpf_nf_ct_get - get the conntrack entry of the packet
+ * @ctx: the context of the program
  *
- * Context: any hook. The entry may be one that is not in the table yet.
- * The data of the packet does not move.
+ * Context: any hook. The packet's data does not move.
  *
- * Return: the entry, which bpf_ct_release() gives back, or NULL: the packet has
- * none (bpf_nf_ct_info() says why)
+ * Return: the entry, which may be unconfirmed; the program has to release it by
+ * bpf_ct_release(). NULL if the packet has no entry: bpf_nf_ct_info() says why.
  */
 __bpf_kfunc struct nf_conn *bpf_nf_ct_get(struct bpf_nf_ctx *ctx)
 {
@@ -262,16 +263,17 @@ __bpf_kfunc struct nf_conn *bpf_nf_ct_get(struct bpf_nf_ctx *ctx)
 }
 
 /**
- * bpf_nf_ct_info - what conntrack knows of the packet
- * @ctx: the program's context
+ * bpf_nf_ct_info - get what conntrack knows of the packet
+ * @ctx: the context of the program
  * @info: out: see struct bpf_nf_ct_info
- * @info__sz: its size, 16
+ * @info__sz: sizeof(struct bpf_nf_ct_info)
  *
- * Context: any hook. No reference is taken.
- * The data of the packet does not move.
+ * The program gets a copy, so it has nothing to release.
  *
- * Return: 0, also for a packet without an entry; -EINVAL for another size or
- * NULL
+ * Context: any hook. The packet's data does not move.
+ *
+ * Return: 0, also if the packet has no entry; -EINVAL if @info is NULL or @info__sz
+ * is wrong
  */
 __bpf_kfunc int bpf_nf_ct_info(struct bpf_nf_ctx *ctx,
 			       struct bpf_nf_ct_info *info, u32 info__sz)
@@ -302,15 +304,17 @@ __bpf_kfunc int bpf_nf_ct_info(struct bpf_nf_ctx *ctx,
 
 /**
  * bpf_nf_ct_set_mark - change the mark of the packet's connection
- * @ctx: the program's context
- * @mark: the bits to set
- * @mask: which bits of the mark to replace by those of @mark; the others stay,
- *	also when something else changes them at this moment
+ * @ctx: the context of the program
+ * @mark: the new values of the bits
+ * @mask: the bits to change. The others keep their values, even if they are changed
+ *	by someone else at the same time.
  *
- * Context: any hook. Who listens to conntrack's events is told.
- * The data of the packet does not move.
+ * Listeners of conntrack events are notified.
  *
- * Return: 0, -ENOENT without an entry, -EOPNOTSUPP in a kernel without marks
+ * Context: any hook. The packet's data does not move.
+ *
+ * Return: 0, -ENOENT if the packet has no entry, -EOPNOTSUPP if the kernel was built
+ * without marks
  */
 __bpf_kfunc int bpf_nf_ct_set_mark(struct bpf_nf_ctx *ctx, u32 mark, u32 mask)
 {
@@ -337,16 +341,17 @@ __bpf_kfunc int bpf_nf_ct_set_mark(struct bpf_nf_ctx *ctx, u32 mark, u32 mask)
 }
 
 /**
- * bpf_nf_ct_get_labels - the labels of the packet's connection
- * @ctx: the program's context
+ * bpf_nf_ct_get_labels - get the labels of the packet's connection
+ * @ctx: the context of the program
  * @labels: out: see struct bpf_nf_ct_labels
- * @labels__sz: its size, 16
+ * @labels__sz: sizeof(struct bpf_nf_ct_labels)
  *
- * Context: any hook.
- * The data of the packet does not move.
+ * An entry without room for labels has no label set.
  *
- * Return: 0, -EINVAL for another size or NULL, -ENOENT without an entry. An
- * entry without room for labels has none set.
+ * Context: any hook. The packet's data does not move.
+ *
+ * Return: 0, -EINVAL if @labels is NULL or @labels__sz is wrong, -ENOENT if the packet
+ * has no entry, -EOPNOTSUPP if the kernel was built without labels
  */
 __bpf_kfunc int bpf_nf_ct_get_labels(struct bpf_nf_ctx *ctx,
 				     struct bpf_nf_ct_labels *labels,
@@ -373,20 +378,25 @@ __bpf_kfunc int bpf_nf_ct_get_labels(struct bpf_nf_ctx *ctx,
 
 /**
  * bpf_nf_ct_set_labels - change the labels of the packet's connection
- * @ctx: the program's context
- * @labels: the labels to set
- * @labels__sz: its size, 16
- * @mask: which labels to replace by those of @labels; the others stay
- * @mask__sz: its size, 16
+ * @ctx: the context of the program
+ * @labels: the new values of the labels
+ * @labels__sz: sizeof(struct bpf_nf_ct_labels)
+ * @mask: the labels to change; the others keep their values
+ * @mask__sz: sizeof(struct bpf_nf_ct_labels)
  *
- * Context: any hook. A new connection is given room for labels if it has none;
- * one that is in the table has it if nft or iptables used labels in its
- * namespace when it began, or this function did on its first packet.
- * The data of the packet does not move.
+ * An unconfirmed entry without room for labels gets room. A confirmed entry has room if,
+ * when its connection began, nft or iptables rules in its namespace used labels, or if this
+ * function was called for its first packet.
  *
- * Return: 0, -EINVAL for another size or NULL, -ENOENT without an entry,
- * -ENOSPC without room, -EBUSY where the new connection needs room and something else
- * holds its entry: a clone of the packet, or the program by bpf_nf_ct_get()
+ * Context: any hook. The packet's data does not move.
+ *
+ * Return: 0, or
+ * -EINVAL if a pointer is NULL or a size is wrong;
+ * -EOPNOTSUPP if the kernel was built without labels;
+ * -ENOENT if the packet has no entry;
+ * -ENOSPC if the entry has no room for labels;
+ * -EBUSY if an unconfirmed entry has no room for labels and cannot get it, because a
+ * clone of the packet or a reference from bpf_nf_ct_get() also uses the entry
  */
 __bpf_kfunc int bpf_nf_ct_set_labels(struct bpf_nf_ctx *ctx,
 				     const struct bpf_nf_ct_labels *labels,
@@ -414,7 +424,7 @@ __bpf_kfunc int bpf_nf_ct_set_labels(struct bpf_nf_ctx *ctx,
 	if (err)
 		return err;
 
-	/* Bits outside of the mask would be flipped. */
+	/* nf_connlabels_replace() flips bits that are set outside of the mask. */
 	for (i = 0; i < ARRAY_SIZE(bits.bits); i++)
 		bits.bits[i] &= which.bits[i];
 	return nf_connlabels_replace(ct, bits.bits, which.bits,
@@ -422,18 +432,17 @@ __bpf_kfunc int bpf_nf_ct_set_labels(struct bpf_nf_ctx *ctx,
 }
 
 /**
- * bpf_nf_ct_lookup - find the entry of another tuple
- * @ctx: the program's context
- * @tuple: addresses and ports, in network byte order, of either direction
- * @tuple__sz: size of tuple->ipv4 or tuple->ipv6, which chooses the family
+ * bpf_nf_ct_lookup - look up a conntrack entry by a tuple
+ * @ctx: the context of the program
+ * @tuple: addresses and ports of either direction, in network byte order
+ * @tuple__sz: size of tuple->ipv4 or of tuple->ipv6, which selects the family
  * @opts: see struct bpf_nf_ct_opts; out: error, dir
- * @opts__sz: its size, 16
+ * @opts__sz: sizeof(struct bpf_nf_ct_opts)
  *
- * Context: any hook.
- * The data of the packet does not move.
+ * Context: any hook. The packet's data does not move.
  *
- * Return: the entry, which bpf_ct_release() gives back, or NULL with
- * opts->error set as in the table of linux/bpf_nf.h
+ * Return: the entry, which the program has to release by bpf_ct_release(); or NULL, with
+ * an error of the list in linux/bpf_nf.h in opts->error
  */
 __bpf_kfunc struct nf_conn *
 bpf_nf_ct_lookup(struct bpf_nf_ctx *ctx, struct bpf_sock_tuple *tuple,
@@ -455,23 +464,21 @@ bpf_nf_ct_lookup(struct bpf_nf_ctx *ctx, struct bpf_sock_tuple *tuple,
 }
 
 /**
- * bpf_nf_ct_alloc - make an entry
- * @ctx: the program's context
- * @tuple: addresses and ports, in network byte order, of the original direction
- * @tuple__sz: size of tuple->ipv4 or tuple->ipv6, which chooses the family
+ * bpf_nf_ct_alloc - allocate a conntrack entry
+ * @ctx: the context of the program
+ * @tuple: addresses and ports of the original direction, in network byte order
+ * @tuple__sz: size of tuple->ipv4 or of tuple->ipv6, which selects the family
  * @opts: see struct bpf_nf_ct_opts; out: error
- * @opts__sz: its size, 16
+ * @opts__sz: sizeof(struct bpf_nf_ct_opts)
  *
- * The entry can be changed (bpf_ct_set_timeout(), bpf_ct_set_status(),
- * bpf_ct_set_nat_info(), its mark), then it has to be given to
- * bpf_ct_insert_entry(). It lives for 10 seconds if bpf_ct_set_timeout() does
- * not say otherwise.
+ * The program can change the entry (bpf_ct_set_timeout(), bpf_ct_set_status(),
+ * bpf_ct_set_nat_info(), its mark), and then has to insert it into the table by
+ * bpf_ct_insert_entry(). The entry expires after 10 seconds unless the program sets
+ * another timeout.
  *
- * Context: any hook.
- * The data of the packet does not move.
+ * Context: any hook. The packet's data does not move.
  *
- * Return: the entry, or NULL with opts->error set as in the table of
- * linux/bpf_nf.h
+ * Return: the entry; or NULL, with an error of the list in linux/bpf_nf.h in opts->error
  */
 __bpf_kfunc struct nf_conn___init *
 bpf_nf_ct_alloc(struct bpf_nf_ctx *ctx, struct bpf_sock_tuple *tuple,
@@ -493,7 +500,7 @@ bpf_nf_ct_alloc(struct bpf_nf_ctx *ctx, struct bpf_sock_tuple *tuple,
 
 #if IS_ENABLED(CONFIG_NF_NAT)
 
-/* Where the translation that is set up is still to come. */
+/* Return: true if packets of this hook still have to pass the hook that translates @manip */
 static bool bpf_nf_nat_suits(unsigned int hook, enum nf_nat_manip_type manip)
 {
 	switch (hook) {
@@ -506,23 +513,25 @@ static bool bpf_nf_nat_suits(unsigned int hook, enum nf_nat_manip_type manip)
 }
 
 /**
- * bpf_nf_ct_set_nat - translate an address of the packet's new connection
- * @ctx: the program's context
+ * bpf_nf_ct_set_nat - set up address translation for the packet's new connection
+ * @ctx: the context of the program
  * @addr: the new address, of the packet's family, in network byte order
- * @port: the new port, in host byte order; 0 or less: the packet's own if it is
- *	free, or any
+ * @port: the new port, in host byte order; 0 or less to keep the port, or to use any
+ *	free port if it is taken
  * @manip: NF_NAT_MANIP_SRC or NF_NAT_MANIP_DST
  *
- * The namespace needs conntrack, and a chain of nft's type nat for the packet's family,
- * an empty one will do: its hooks translate packets, this only says to what. The program has
- * to run after conntrack (-200) and before the hook that translates: at
- * PRE_ROUTING or LOCAL_OUT before -100 for the destination; at FORWARD, or at
- * LOCAL_IN or POST_ROUTING before 100, for the source.
+ * This only records the translation in the entry. The hooks of a chain of nft's type nat
+ * translate the packets, so the namespace needs such a chain, which may be empty, for
+ * the packet's family. The program has to run after conntrack (priority -200) and before
+ * the hook that translates:
  *
- * Context: the hooks above, once for each of the two addresses.
- * The data of the packet does not move.
+ *  destination address: PRE_ROUTING and LOCAL_OUT, before priority -100
+ *  source address: FORWARD; LOCAL_IN and POST_ROUTING, before priority 100
  *
- * Return: 0, or an error of the table in linux/bpf_nf.h
+ * Context: the hooks above, once per connection for each of the two addresses. The
+ * packet's data does not move.
+ *
+ * Return: 0, or an error of the list in linux/bpf_nf.h
  */
 __bpf_kfunc int bpf_nf_ct_set_nat(struct bpf_nf_ctx *ctx,
 				  const union nf_inet_addr *addr, int port,
@@ -546,8 +555,9 @@ __bpf_kfunc int bpf_nf_ct_set_nat(struct bpf_nf_ctx *ctx,
 		return -EBUSY;
 	if (!nf_nat_has_hooks(ctx->state->net, nf_ct_l3num(ct)))
 		return -EUNATCH;
-	/* nf_nat_setup_info() finds that there is no memory for it only once it
-	 * has changed the reply's tuple: the packet is translated all the same.
+	/* nf_nat_setup_info() allocates this extension after it has changed the reply
+	 * tuple. If that allocation failed, it would return an error, but packets would
+	 * be translated.
 	 */
 	if (nfct_help(ct) && !nfct_seqadj(ct) && !nfct_seqadj_ext_add(ct))
 		return -ENOMEM;
@@ -582,14 +592,14 @@ static const u8 bpf_nf_reject_icmpx[][2] = {
 	},
 };
 
-/* Return: the code to send, for a reset 0, or -EINVAL */
+/* Return: the ICMP code to send, 0 for a TCP reset, or -EINVAL */
 static int bpf_nf_reject_code(u8 pf, u32 type, u32 code)
 {
 	switch (type) {
 	case BPF_NF_REJECT_ICMP:
 		if (pf == NFPROTO_IPV6)
 			return code <= ICMPV6_REJECT_ROUTE ? code : -EINVAL;
-		/* Its receiver would take 0 for the MTU of the path. */
+		/* The ICMP message would carry an MTU of 0. */
 		if (code == ICMP_FRAG_NEEDED)
 			return -EINVAL;
 		return code <= NR_ICMP_UNREACH ? code : -EINVAL;
@@ -604,9 +614,10 @@ static int bpf_nf_reject_code(u8 pf, u32 type, u32 code)
 	}
 }
 
-/* An answer copies the options at the offsets that were found when the packet
- * came, by the lengths that are there now, into a buffer that has room for all
- * of them. Who writes to packets may have changed these.
+/* The ICMP answer copies IP options at the offsets that were found when the packet
+ * arrived, but with the lengths that the packet has now, into a buffer that has just
+ * enough room for the original options. Something that writes to packets may have
+ * changed the lengths.
  */
 static bool bpf_nf_reject_ip_options_ok(const struct sk_buff *skb)
 {
@@ -633,7 +644,9 @@ static bool bpf_nf_reject_ip_options_ok(const struct sk_buff *skb)
 	return true;
 }
 
-/* A route to several or to none: before routing nobody has looked at it. */
+/* Routing drops packets from broadcast and multicast addresses, but a packet at
+ * PRE_ROUTING has not been routed yet.
+ */
 static bool bpf_nf_reject_is_unicast(struct net *net, const struct sk_buff *skb,
 				     __be32 addr)
 {
@@ -642,7 +655,9 @@ static bool bpf_nf_reject_is_unicast(struct net *net, const struct sk_buff *skb,
 	return type != RTN_BROADCAST && type != RTN_MULTICAST;
 }
 
-/* Return: the protocol behind the header, or why no answer is due */
+/* Return: the protocol that follows the header, or an error if the packet must not be
+ * answered
+ */
 static int bpf_nf_reject_check_ip(struct net *net, const struct sk_buff *skb)
 {
 	const struct iphdr *iph = ip_hdr(skb);
@@ -676,9 +691,10 @@ static int bpf_nf_reject_check_ipv6(const struct sk_buff *skb)
 	return nexthdr;
 }
 
-/* Only what has just come from outside is not routed yet. Anything else without
- * a route is no packet of the hook, but one of a test run, and an answer to it
- * would be real. Metadata of a tunnel are no route, and not to be replaced.
+/* A packet needs a route, except at PRE_ROUTING, where a received packet is not routed
+ * yet. A packet without a route at another hook comes from BPF_PROG_TEST_RUN, and an
+ * answer to it would be a real packet. Tunnel metadata are a dst, but not a route, and
+ * must not be replaced by one.
  */
 static bool bpf_nf_reject_has_way_back(const struct nf_hook_state *state,
 				       const struct sk_buff *skb)
@@ -689,7 +705,6 @@ static bool bpf_nf_reject_has_way_back(const struct nf_hook_state *state,
 	       !(skb->dev->flags & IFF_LOOPBACK);
 }
 
-/* Return: 0 if the packet can be answered, or an error */
 static int bpf_nf_reject_check(const struct bpf_nf_ctx *ctx, u32 type)
 {
 	const struct nf_hook_state *state = ctx->state;
@@ -712,9 +727,10 @@ static int bpf_nf_reject_check(const struct bpf_nf_ctx *ctx, u32 type)
 	return 0;
 }
 
-/* An answer passes LOCAL_OUT, where a program may answer that: a reset once it has made
- * something else of it, which the kernel does not find out. With bottom halves disabled
- * nothing else on this processor is counted.
+/* An answer passes LOCAL_OUT, where a program may answer the answer. A program may
+ * rewrite a reset and reject it again. The kernel cannot detect the loop, so the depth
+ * is bounded. Bottom halves are disabled while the counter is not 0, so it only counts
+ * nested calls.
  */
 static DEFINE_PER_CPU(unsigned int, bpf_nf_reject_depth);
 
@@ -743,24 +759,25 @@ static void bpf_nf_reject_ipv6(const struct bpf_nf_ctx *ctx, u32 type, u8 code)
 }
 
 /**
- * bpf_nf_reject - answer the packet's sender
- * @ctx: the program's context
+ * bpf_nf_reject - send an ICMP error or a TCP reset to the sender of the packet
+ * @ctx: the context of the program
  * @type: enum bpf_nf_reject_type
- * @code: see there
+ * @code: depends on @type: see enum bpf_nf_reject_type
  *
- * The program should return NF_DROP then. 0 says that the kernel was asked for
- * an answer. By its own rules it may send none: to an ICMP error or a reset, to
- * a packet whose checksum is wrong, or above the limits of
- * net.ipv4.icmp_msgs_per_sec, net.ipv4.icmp_ratelimit and
+ * The program should return NF_DROP afterwards.
+ *
+ * If the function returns 0, the kernel was asked to send the answer. The kernel still
+ * sends none to an ICMP error or a TCP reset, none to a packet with a wrong checksum, and
+ * none above the limits of net.ipv4.icmp_msgs_per_sec, net.ipv4.icmp_ratelimit and
  * net.ipv6.icmp.ratelimit.
  *
- * The data of the packet may move: where the kernel has XFRM, an ICMP error reads the
- * flow from the packet, which pulls. The verifier forgets packet pointers at the call.
+ * The packet's data may move: in a kernel with XFRM, an ICMP error decodes the flow of the
+ * packet, which pulls headers. The verifier forgets packet pointers at the call.
  *
- * Context: PRE_ROUTING, LOCAL_IN, FORWARD and LOCAL_OUT. The answer passes
- * LOCAL_OUT before this returns, and so the programs there.
+ * Context: PRE_ROUTING, LOCAL_IN, FORWARD and LOCAL_OUT. The answer passes LOCAL_OUT, and
+ * the programs there, before the function returns.
  *
- * Return: 0, or an error of the table in linux/bpf_nf.h
+ * Return: 0, or an error of the list in linux/bpf_nf.h
  */
 __bpf_kfunc int bpf_nf_reject(struct bpf_nf_ctx *ctx, u32 type, u32 code)
 {
@@ -788,13 +805,14 @@ __bpf_kfunc int bpf_nf_reject(struct bpf_nf_ctx *ctx, u32 type, u32 code)
 	this_cpu_dec(bpf_nf_reject_depth);
 	local_bh_enable();
 
-	/* A packet that was not routed yet now has the route of its answer: should
-	 * the program accept it, it would go back.
+	/* The functions that answer give a packet without a route the route of the
+	 * answer. If the program accepts the packet, it must not go back to its sender.
 	 */
 	if (!routed)
 		skb_dst_drop(ctx->skb);
-	/* nf_send_unreach6() lends loopback to a packet of LOCAL_OUT, which has no
-	 * device there. An accepted packet goes on without one.
+	/* A packet at LOCAL_OUT has no device, and nf_send_unreach6() sets the loopback
+	 * device. If the program accepts the packet, it has to continue without a
+	 * device.
 	 */
 	ctx->skb->dev = dev;
 	return err;
@@ -811,8 +829,8 @@ BTF_ID_FLAGS(func, bpf_nf_ct_lookup, KF_ACQUIRE | KF_RET_NULL)
 BTF_ID_FLAGS(func, bpf_nf_ct_alloc, KF_ACQUIRE | KF_RET_NULL)
 #endif
 #if IS_ENABLED(CONFIG_NF_NAT)
-/* An address is part of what one can walk to from an entry, by pointers that may be
- * NULL: it has to be the program's own.
+/* A program can walk from an entry to a union nf_inet_addr through pointers that may be
+ * NULL. With this flag the address has to be in memory of the program.
  */
 BTF_ID_FLAGS(func, bpf_nf_ct_set_nat, KF_TRUSTED_ARGS)
 #endif
@@ -830,7 +848,7 @@ static int __init bpf_nf_kfunc_init(void)
 					 &bpf_nf_kfunc_set);
 }
 
-/* Loaded programs hold references on the module: nothing is left to undo. */
+/* A loaded program holds a reference on the module, so there is nothing to undo. */
 static void __exit bpf_nf_kfunc_exit(void)
 {
 }

@@ -13,7 +13,7 @@ struct bpf_sock_tuple;
 struct nf_conn;
 struct nf_conn___init;
 
-/* Only programs call these: declared for those who check that all is. */
+/* Only programs call these kfuncs. The prototypes avoid warnings. */
 struct nf_conn *bpf_nf_ct_get(struct bpf_nf_ctx *ctx);
 int bpf_nf_ct_info(struct bpf_nf_ctx *ctx, struct bpf_nf_ct_info *info,
 		   u32 info__sz);
