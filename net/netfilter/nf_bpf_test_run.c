@@ -30,7 +30,7 @@ static bool bpf_nf_test_is_ip(const u8 *data, u8 pf)
 	return data[0] >> 4 == (pf == NFPROTO_IPV6 ? 6 : 4);
 }
 
-/* What the hook of a forwarded, received or sent packet has as devices. */
+/* Set the devices that a packet has at this hook. Each of them is the loopback device. */
 static int bpf_nf_test_state(struct nf_hook_state *state, struct net *net,
 			     const struct nf_hook_state *user)
 {
@@ -56,8 +56,10 @@ static int bpf_nf_test_state(struct nf_hook_state *state, struct net *net,
 	return 0;
 }
 
-/* The packet begins with its network header, or, as mainline has it at every
- * hook but LOCAL_OUT, with an Ethernet header. Return: the length of the latter.
+/* The caller's data may begin with the network header. Mainline expects an Ethernet
+ * header at every hook but LOCAL_OUT, so accept that as well.
+ *
+ * Return: the length of the Ethernet header, 0 without one, or an error
  */
 static int bpf_nf_test_maclen(const struct nf_hook_state *state, const u8 *data,
 			      u32 size)
@@ -70,8 +72,8 @@ static int bpf_nf_test_maclen(const struct nf_hook_state *state, const u8 *data,
 	if (state->hook == NF_INET_LOCAL_OUT)
 		return 0;
 
-	/* An address can look like an Ethernet type. The version tells, where
-	 * it is set; mainline does not ask that it is.
+	/* Bytes of an IP address can look like an Ethernet type, so look at the IP
+	 * version as well. Mainline does not require that the version is set.
 	 */
 	if (size >= ETH_HLEN + hdrlen &&
 	    eth->h_proto == bpf_nf_test_protocol(state->pf) &&
@@ -84,7 +86,7 @@ static int bpf_nf_test_maclen(const struct nf_hook_state *state, const u8 *data,
 	       eth->h_proto == htons(ETH_P_IPV6) ? -EINVAL : -EPROTO;
 }
 
-/* Takes over @data, also when it fails. */
+/* Owns @data from here on, also if it fails. */
 static struct sk_buff *bpf_nf_test_skb(const struct nf_hook_state *state,
 				       void *data, u32 size)
 {
@@ -120,21 +122,21 @@ static struct sk_buff *bpf_nf_test_skb(const struct nf_hook_state *state,
 }
 
 /**
- * bpf_prog_test_run_nf - BPF_PROG_TEST_RUN for BPF_PROG_TYPE_NETFILTER
+ * bpf_prog_test_run_nf - handle BPF_PROG_TEST_RUN for BPF_PROG_TYPE_NETFILTER
  * @prog: the program
- * @kattr: test: data_in is the packet, at most a page with its headroom; ctx_in
- *	a struct nf_hook_state of which only pf and hook are set, or nothing for
- *	IPv4 at LOCAL_OUT; repeat
- * @uattr: where retval, duration (ns) and data_size_out go
+ * @kattr: the attributes. data_in is the packet, which has to fit into a page together
+ *	with its headroom. ctx_in is a struct nf_hook_state in which only pf and hook are
+ *	set; without it, the packet is IPv4 at LOCAL_OUT. repeat is the number of runs.
+ * @uattr: where to write retval, duration (in ns) and data_size_out
  *
- * The devices are the loopback device of the caller's namespace. A fragment is
- * given to the program as it is.
+ * The devices of the packet are the loopback device of the caller's namespace. Fragments
+ * are not reassembled.
  *
- * A data_out that is too short gets the beginning of the packet; data_size_out tells all
- * of its length.
+ * If data_out is too short, it gets the beginning of the packet, and data_size_out the
+ * length of the whole packet.
  *
- * Return: 0, -EINVAL for a packet or state that does not fit, -EPROTO for an
- * Ethernet header of another protocol
+ * Return: 0, -EINVAL for an invalid packet or state, -EPROTO for an Ethernet header of
+ * another protocol
  */
 int bpf_prog_test_run_nf(struct bpf_prog *prog, const union bpf_attr *kattr,
 			 union bpf_attr __user *uattr)
@@ -172,7 +174,9 @@ int bpf_prog_test_run_nf(struct bpf_prog *prog, const union bpf_attr *kattr,
 	if (err)
 		goto out;
 	skb_push(skb, skb->data - skb_mac_header(skb));
-	/* Mainline returns no packet, and so no -ENOSPC: what fits is copied. */
+	/* Mainline does not return the packet, so it never fails with -ENOSPC. Copy
+	 * what fits.
+	 */
 	size = min(skb->len, kattr->test.data_size_out ?: skb->len);
 	err = bpf_test_finish(kattr, uattr, skb->data, NULL, size, retval, duration);
 	if (!err && size < skb->len &&

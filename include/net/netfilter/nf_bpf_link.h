@@ -16,24 +16,25 @@ struct nf_hook_state;
 struct sk_buff;
 union bpf_attr;
 
-/* A flag of kfuncs, beside the flags of linux/btf.h, which start at bit 0: the kfunc can
- * move the data of the packet, so the verifier forgets packet pointers at the call. It is
- * no BIT(), as the assembler reads it.
+/* A kfunc flag like those of linux/btf.h, which use the bits from 0 on: the kfunc can
+ * move the data of the packet, so the verifier forgets packet pointers at the call. The
+ * assembler reads the flag and does not know BIT().
  */
 #define KF_NETFILTER_MOVES_PACKET	(1 << 30)
 
 /**
  * struct bpf_nf_ctx - context of a BPF_PROG_TYPE_NETFILTER program
- * @state: the hook's state: number, family, devices, namespace
+ * @state: the state of the hook: number, family, devices, network namespace
  * @skb: the packet, its data at the network header
  * @data: first byte of the network header
- * @data_end: first byte behind the linear part
- * @mark: skb->mark, to read and to set
- * @priority: skb->priority, to read and to set
+ * @data_end: first byte after the linear part of the packet
+ * @mark: skb->mark, readable and writable
+ * @priority: skb->priority, readable and writable
  *
- * Programs find this struct by BTF and read each pointer whole. Members are only
- * ever added at the end: the first two are mainline's. An access to any other
- * becomes one to the skb when the program is loaded: see struct bpf_nf_ctx_kern.
+ * Programs find the members by BTF. A pointer has to be read whole. The first two members
+ * are those of mainline; new members are only added at the end. When a program is loaded,
+ * the verifier turns accesses to the other members into accesses to the skb: see struct
+ * bpf_nf_ctx_kern.
  */
 struct bpf_nf_ctx {
 	const struct nf_hook_state *state;
@@ -45,9 +46,9 @@ struct bpf_nf_ctx {
 };
 
 /**
- * struct bpf_nf_ctx_kern - what of struct bpf_nf_ctx is there at run time
- * @state: as there
- * @skb: as there
+ * struct bpf_nf_ctx_kern - the part of struct bpf_nf_ctx that exists at run time
+ * @state: see struct bpf_nf_ctx
+ * @skb: see struct bpf_nf_ctx
  */
 struct bpf_nf_ctx_kern {
 	const struct nf_hook_state *state;
@@ -59,15 +60,18 @@ static_assert(offsetof(struct bpf_nf_ctx_kern, state) ==
 static_assert(offsetof(struct bpf_nf_ctx_kern, skb) ==
 	      offsetof(struct bpf_nf_ctx, skb));
 
-/* A kfunc has the program's type as its parameter's, and gets this one. */
+/* The parameter of a kfunc has the type that programs know, but a kfunc gets a pointer
+ * to the smaller struct.
+ */
 static inline const struct bpf_nf_ctx_kern *
 bpf_nf_ctx_kern(const struct bpf_nf_ctx *ctx)
 {
 	return (const struct bpf_nf_ctx_kern *)ctx;
 }
 
-/* What a program gives may be a map's, which others write meanwhile. It is read here,
- * and checked after that: the compiler may not read it again.
+/* Copy memory that a program passes. It may be in a map that others write to at the
+ * same time, so check and use the copy only. barrier_data() keeps the compiler from
+ * reading @from again.
  */
 static inline void bpf_nf_snapshot(void *to, const void *from, u32 size)
 {
@@ -100,7 +104,7 @@ static inline bool bpf_nf_changes_pkt_data(const void *func)
 }
 #endif /* CONFIG_NETFILTER_BPF_LINK */
 
-/* A kfunc: programs call it, not the kernel. */
+/* Only programs call this kfunc. The prototype avoids a warning. */
 int bpf_nf_frag_info(struct bpf_nf_ctx *ctx, struct bpf_nf_frag_info *info,
 		     u32 info__sz);
 

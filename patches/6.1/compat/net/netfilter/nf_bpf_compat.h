@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* What nf_bpf_*.c need to know of a 6.1 kernel. */
+/* Differences between 6.1 and other kernels that nf_bpf_*.c are built for. */
 #ifndef _NF_BPF_COMPAT_H
 #define _NF_BPF_COMPAT_H
 
@@ -10,7 +10,7 @@
 #include <linux/mutex.h>
 #include <linux/skbuff.h>
 
-/* 6.1 has no PTR_TRUSTED: a plain BTF pointer is what its checks compare with. */
+/* 6.1 has no PTR_TRUSTED, and its checks expect a BTF pointer without flags. */
 #define NF_BPF_PTR_FLAGS	0
 
 #define NF_BPF_FIB_LOOKUP_FLAGS						\
@@ -27,13 +27,13 @@ nf_bpf_base_func_proto(enum bpf_func_id func_id, const struct bpf_prog *prog)
 	return bpf_base_func_proto(func_id);
 }
 
-/* @data is from kmalloc(): later kernels have slab_build_skb() for that. */
+/* @data comes from kmalloc(). Later kernels have slab_build_skb() for it. */
 static inline struct sk_buff *nf_bpf_build_skb(void *data)
 {
 	return build_skb(data, 0);
 }
 
-/* Programs may write what conntrack lets them, as in tc: the mark of an entry. */
+/* 6.1 calls this for reads, too. As in tc, programs can write the mark of an entry. */
 static inline int
 nf_bpf_btf_struct_access(struct bpf_verifier_log *log, const struct btf *btf,
 			 const struct btf_type *t, int off, int size,
@@ -42,13 +42,10 @@ nf_bpf_btf_struct_access(struct bpf_verifier_log *log, const struct btf *btf,
 {
 	int ret = -EACCES;
 
-	/* 6.1 asks about reads, too. */
 	if (atype == BPF_READ)
 		return btf_struct_access(log, btf, t, off, size, atype, next_btf_id, flag);
 
-	/* Conntrack can be a module, and clears the pointer under this mutex when it
-	 * unloads.
-	 */
+	/* The conntrack module takes this mutex to clear the pointer when it unloads. */
 	mutex_lock(&nf_conn_btf_access_lock);
 	if (nfct_btf_struct_access)
 		ret = nfct_btf_struct_access(log, btf, t, off, size, atype, next_btf_id, flag);
