@@ -7,65 +7,77 @@
 /**
  * DOC: BPF programs on netfilter hooks, beyond linux/bpf.h
  *
- * linux/bpf.h holds what every kernel with BPF_PROG_TYPE_NETFILTER shares: the
- * program, attach and link type, link_create.netfilter, bpf_link_info.netfilter
- * and BPF_F_NETFILTER_IP_DEFRAG. This header holds what is found by feature.
+ * Every kernel with BPF_PROG_TYPE_NETFILTER has the program type, attach type and
+ * link type, link_create.netfilter, the first four members of
+ * bpf_link_info.netfilter, and BPF_F_NETFILTER_IP_DEFRAG. linux/bpf.h defines
+ * these. This header defines what only some kernels have: programs and tools
+ * look it up in the BTF of the running kernel.
  *
  * BPF_LINK_CREATE with a program of BPF_PROG_TYPE_NETFILTER fails with
  *
  * -EPERM		the caller lacks CAP_NET_ADMIN in its network namespace, or
- *			CAP_SYS_ADMIN to name a link or program by id
- * -EINVAL		link_create.flags or a byte behind
- *			link_create.netfilter is not 0, attach_type is not
- *			BPF_NETFILTER, strict without
- *			BPF_F_NETFILTER_IP_DEFRAG, a place that is neither or
- *			both of before and after, or that comes with a priority,
- *			relative_fd without a place or of the wrong kind, a
- *			relative link that is not a netfilter link, or prog_fd
- *			that is not a program
+ *			CAP_SYS_ADMIN while BPF_F_NETFILTER_ID is set
+ * -EINVAL		one of
+ *
+ *			- link_create.flags is not 0
+ *			- a byte after link_create.netfilter is not 0
+ *			- attach_type is not BPF_NETFILTER
+ *			- prog_fd is not the fd of a program
+ *			- BPF_F_NETFILTER_DEFRAG_STRICT is set without
+ *			  BPF_F_NETFILTER_IP_DEFRAG
+ *			- BPF_F_NETFILTER_BEFORE and BPF_F_NETFILTER_AFTER are both
+ *			  set, or one of them is set and priority is not 0
+ *			- relative_fd or another flag for the place is set without
+ *			  BPF_F_NETFILTER_BEFORE or BPF_F_NETFILTER_AFTER
+ *			- relative_fd is not of the kind that the flags say
+ *			- the relative link is not a netfilter link
  * -EAFNOSUPPORT	pf is not NFPROTO_IPV4, NFPROTO_IPV6 or NFPROTO_INET, or
- *			defragmentation is asked for and not built for pf
+ *			BPF_F_NETFILTER_IP_DEFRAG is set and the kernel was built
+ *			without reassembly for pf
  * -EPROTO		hooknum is not one of the five of enum nf_inet_hooks
  * -EOPNOTSUPP		link_create.netfilter.flags has an unknown bit
- * -ERANGE		priority is INT_MIN or INT_MAX, or, with
- *			BPF_F_NETFILTER_IP_DEFRAG, not after
+ * -ERANGE		priority is INT_MIN or INT_MAX, or
+ *			BPF_F_NETFILTER_IP_DEFRAG is set and priority is not after
  *			NF_IP_PRI_CONNTRACK_DEFRAG (-400)
- * -EBUSY		another hook has this pf, hooknum and priority, also
- *			when that is the one next to a relative program
- * -ESRCH		the relative link or program is not at this hook of this
- *			network namespace
- * -EBADF, -ENOENT	no such relative link or program; no such prog_fd
- * -EAGAIN		the relative link, by id, is not complete yet
- * -EINVAL, -ENOENT	the module for defragmentation could not be loaded: modprobe
- *			has failed, or there is none
- * -EOVERFLOW		too many users of defragmentation in this namespace
- * -E2BIG		the hook has its maximum of 1024 entries, or the
- *			attribute has something behind what bpf() knows
+ * -EBUSY		another hook has this pf, hooknum and priority. For a relative
+ *			place this is the priority next to the link or program.
+ * -ESRCH		the relative link or program is not attached to this hook of
+ *			this network namespace
+ * -EBADF		prog_fd or relative_fd is not open
+ * -ENOENT		no link or program has the id relative_id
+ * -EAGAIN		the link with the id relative_id is not complete yet
+ * -EINVAL, -ENOENT	the module for reassembly could not be loaded: modprobe
+ *			has failed, or there is no such module
+ * -EOVERFLOW		reassembly has too many users in this network namespace
+ * -E2BIG		the hook has its maximum of 1024 entries, or the attribute is
+ *			larger than bpf() knows and not 0 there
  * -EMFILE, -ENFILE	no file descriptor is left
  * -ENOMEM		out of memory
  *
  * BPF_LINK_UPDATE fails with
  *
  * -ENOLINK		the link was detached, or its network namespace is gone
- * -EPERM		the old program given is not the link's program
- * -EINVAL		the new program is of another type or attach type
+ * -EPERM		the old program was given and is not the link's program
+ * -EINVAL		the new program has another type or attach type
  *
- * BPF_LINK_DETACH does not fail, however often it is called.
+ * BPF_LINK_DETACH does not fail. It can be called more than once.
  */
 
 /**
- * enum bpf_nf_link_flags - link_create.netfilter.flags of this kernel's own
+ * enum bpf_nf_link_flags - flags of link_create.netfilter.flags
  *
- * @BPF_F_NETFILTER_DEFRAG_STRICT: with BPF_F_NETFILTER_IP_DEFRAG: what still is
- *	a fragment at the hook is dropped and counted; the program never sees one
- * @BPF_F_NETFILTER_BEFORE: at the priority before another program's;
- *	link_create.netfilter.priority is 0
- * @BPF_F_NETFILTER_AFTER: at the priority after another program's
- * @BPF_F_NETFILTER_LINK: relative_fd is a link; without it, a program
- * @BPF_F_NETFILTER_ID: relative_id holds an id, not a file descriptor
+ * @BPF_F_NETFILTER_DEFRAG_STRICT: drop and count packets that are still fragments
+ *	at the hook, so that the program never sees a fragment. Requires
+ *	BPF_F_NETFILTER_IP_DEFRAG.
+ * @BPF_F_NETFILTER_BEFORE: attach at the priority before another link or program.
+ *	link_create.netfilter.priority has to be 0.
+ * @BPF_F_NETFILTER_AFTER: the same, at the priority after it
+ * @BPF_F_NETFILTER_LINK: the other one is a link; without this flag, a program
+ * @BPF_F_NETFILTER_ID: it is given by id in relative_id; without this flag, by
+ *	file descriptor in relative_fd
  *
- * bpf_link_info.netfilter has the priority that was chosen, and of the flags
- * those for defragmentation.
+ * bpf_link_info.netfilter contains the priority that was chosen, and those flags
+ * that concern reassembly.
  */
 enum bpf_nf_link_flags {
 	BPF_F_NETFILTER_DEFRAG_STRICT	= 1U << 16,
@@ -78,16 +90,16 @@ enum bpf_nf_link_flags {
 /**
  * enum bpf_nf_link_feature - what a netfilter link of this kernel can do
  *
- * A kernel with mainline's link has none of these: the enum is absent from its
- * BTF. Ask with bpf_core_enum_value_exists(), never by kernel version.
+ * The BTF of a kernel with mainline's link does not have this enum. Ask with
+ * bpf_core_enum_value_exists(), never by kernel version.
  *
- * @BPF_NF_LINK_INET: pf NFPROTO_INET, one link for both address families
- * @BPF_NF_LINK_UPDATE: BPF_LINK_UPDATE replaces the program, atomically for
- *	each packet
- * @BPF_NF_LINK_NETNS: a link does not keep its network namespace alive, and
- *	bpf_link_info.netfilter.netns_ino says which one it is attached in, 0
- *	once it is detached
- * @BPF_NF_LINK_STATS: bpf_link_info.netfilter counts packets
+ * @BPF_NF_LINK_INET: pf can be NFPROTO_INET: one link for both address families
+ * @BPF_NF_LINK_UPDATE: BPF_LINK_UPDATE replaces the program; each packet runs
+ *	either the old or the new one
+ * @BPF_NF_LINK_NETNS: a link does not keep its network namespace alive.
+ *	bpf_link_info.netfilter.netns_ino tells in which namespace the link is
+ *	attached; it is 0 after the detach.
+ * @BPF_NF_LINK_STATS: bpf_link_info.netfilter has packet counters
  */
 enum bpf_nf_link_feature {
 	BPF_NF_LINK_INET	= 1,
@@ -99,12 +111,12 @@ enum bpf_nf_link_feature {
 /**
  * enum bpf_nf_frag_flags - bits of bpf_nf_frag_info.flags
  *
- * @BPF_NF_FRAG_REASSEMBLED: the packet came in pieces and is whole now
- * @BPF_NF_FRAG_DF: the largest piece of an IPv4 datagram, or any after the
- *	first, had Don't Fragment set; of a first one that is not the largest
- *	reassembly does not keep it
- * @BPF_NF_FRAG_IS_FRAGMENT: it still is a fragment, or the IPv6 header chain is
- *	cut so that it cannot be told
+ * @BPF_NF_FRAG_REASSEMBLED: the packet arrived in fragments and was reassembled
+ * @BPF_NF_FRAG_DF: an IPv4 fragment had Don't Fragment set: the largest one, or
+ *	any one but the first. Reassembly does not remember the bit of a first
+ *	fragment that is not the largest.
+ * @BPF_NF_FRAG_IS_FRAGMENT: the packet is a fragment; or it is IPv6 and may be one,
+ *	because its header chain is truncated
  */
 enum bpf_nf_frag_flags {
 	BPF_NF_FRAG_REASSEMBLED	= 1U << 0,
@@ -113,11 +125,12 @@ enum bpf_nf_frag_flags {
 };
 
 /**
- * struct bpf_nf_frag_info - what bpf_nf_frag_info() tells of a packet
- * @flags: enum bpf_nf_frag_flags
- * @pieces: how many fragments a reassembled packet came in; 0 when it is none,
- *	or when a pull or a write has joined some of them
- * @max_size: bytes of the largest one, with its IP header; 0 when it is none
+ * struct bpf_nf_frag_info - what bpf_nf_frag_info() tells about a packet
+ * @flags: bits of enum bpf_nf_frag_flags
+ * @pieces: number of fragments in which a reassembled packet arrived; 0 if the packet
+ *	was not reassembled, or if a pull or a write has joined fragments
+ * @max_size: size of the largest fragment with its IP header, in bytes; 0 if the
+ *	packet was not reassembled
  */
 struct bpf_nf_frag_info {
 	__u32 flags;
@@ -126,75 +139,76 @@ struct bpf_nf_frag_info {
 };
 
 /**
- * DOC: What programs call: kernel functions of the module nf_bpf_kfunc
+ * DOC: Kernel functions of the module nf_bpf_kfunc
  *
- * A program that calls one of them loads when the module is loaded, and keeps it
- * loaded. Sizes (the __sz arguments) are exact. A pointer that is NULL, a size,
- * flag or enum value that is not documented: -EINVAL, before a look at anything
- * else (at a tuple, after the options). What the kernel was built without
- * (conntrack, its marks, labels or zones, NAT, one address family) is absent, or
- * says -EOPNOTSUPP.
+ * A program that calls one of these functions can only be loaded while the module
+ * is loaded, and keeps the module loaded. Size arguments (__sz) have to be exact.
+ * The functions return -EINVAL for a NULL pointer, and for a size, flag or enum
+ * value that is not documented. They check this before anything else; only a tuple
+ * is checked after the options. If the kernel was built without a part (conntrack,
+ * its marks, labels or zones, NAT, one address family), the functions for it are
+ * absent or return -EOPNOTSUPP.
  *
- * bpf_nf_ct_get() returns the packet's entry or NULL; bpf_nf_ct_info() does not
- * fail otherwise.
+ * bpf_nf_ct_get() returns the packet's conntrack entry, or NULL. bpf_nf_ct_info()
+ * has no other errors than these.
  *
  * bpf_nf_ct_set_mark(), bpf_nf_ct_get_labels(), bpf_nf_ct_set_labels()
  *
  * -ENOENT		the packet has no entry
- * -ENOSPC		set: the entry has no room for labels: it is in the table
- *			already, or there was no memory for them
- * -EBUSY		set: a new entry has no room for labels, and is not the
- *			packet's alone: a clone of the packet has it, or the program by
+ * -ENOSPC		set_labels: the entry has no room for labels, and is in the
+ *			table already, or there was no memory
+ * -EBUSY		set_labels: a new entry has no room for labels, and something
+ *			else uses the entry: a clone of the packet, or a reference from
  *			bpf_nf_ct_get()
  *
- * bpf_nf_ct_lookup() and bpf_nf_ct_alloc() return NULL and set
+ * bpf_nf_ct_lookup() and bpf_nf_ct_alloc() return NULL. They set
  * bpf_nf_ct_opts.error, if opts__sz has room for it, to
  *
- * -EINVAL		as above, also netns_id less than -1, a zone_dir that is
- *			not of enum bpf_nf_ct_zone_dir, reserved bytes not 0
+ * -EINVAL		as above; also if netns_id is less than -1, zone_dir is not in
+ *			enum bpf_nf_ct_zone_dir, or a reserved byte is not 0
  * -EPROTO		l4proto is neither IPPROTO_TCP nor IPPROTO_UDP
- * -EAFNOSUPPORT	tuple__sz is the size of neither bpf_sock_tuple.ipv4 nor
- *			bpf_sock_tuple.ipv6
+ * -EAFNOSUPPORT	tuple__sz is neither the size of bpf_sock_tuple.ipv4 nor that
+ *			of bpf_sock_tuple.ipv6
  * -ENONET		no network namespace has the id netns_id
  * -ENOENT		lookup: no entry has this tuple in this zone
  * -ENOMEM		alloc: out of memory, or the table is full
  *
  * bpf_nf_ct_set_nat()
  *
- * -EINVAL		as above, also a port above 65535
- * -EOPNOTSUPP		the hook does not suit: NF_NAT_MANIP_DST is for
- *			PRE_ROUTING and LOCAL_OUT, NF_NAT_MANIP_SRC for LOCAL_IN,
- *			FORWARD and POST_ROUTING
+ * -EINVAL		as above; also if port is above 65535
+ * -EOPNOTSUPP		wrong hook: NF_NAT_MANIP_DST needs PRE_ROUTING or LOCAL_OUT,
+ *			NF_NAT_MANIP_SRC needs LOCAL_IN, FORWARD or POST_ROUTING
  * -ENOENT		the packet has no entry
- * -EBUSY		the entry is not new, or has this kind of NAT already:
- *			also none, decided where the priority of NAT was passed;
- *			or it is not the packet's alone, as above
+ * -EBUSY		the entry is not new; or this address of it is already decided,
+ *			which NAT does for every packet that passes its priority; or
+ *			something else uses the entry, as in bpf_nf_ct_set_labels()
  * -EUNATCH		the namespace has no hooks that translate this family
- * -ENOMEM		out of memory: the packet is as it was
+ * -ENOMEM		out of memory; the packet is unchanged
  *
  * bpf_nf_reject()
  *
  * -EINVAL		as above
  * -EOPNOTSUPP		the hook is POST_ROUTING
- * -EPROTO		BPF_NF_REJECT_TCP_RESET and the packet is not TCP
- * -EBADMSG		the packet is a fragment that is not the first, or its
- *			headers are not whole
- * -EADDRNOTAVAIL	it came from or was sent to more than one, or none
- * -EHOSTUNREACH	it has no route, as in a BPF_PROG_TEST_RUN
- * -ELOOP		it is an answer to an answer to an answer to an answer that
- *			programs at LOCAL_OUT gave
+ * -EPROTO		BPF_NF_REJECT_TCP_RESET, but the packet is not TCP
+ * -EBADMSG		the packet is a fragment other than the first, or its headers
+ *			are truncated or malformed
+ * -EADDRNOTAVAIL	the source or destination is not one host: broadcast,
+ *			multicast, or no address
+ * -EHOSTUNREACH	the packet has no route, as in a BPF_PROG_TEST_RUN
+ * -ELOOP		four nested answers, each triggered by a program at LOCAL_OUT
+ *			that rejected the previous one
  */
 
 /**
- * enum bpf_nf_ct_state - bpf_nf_ct_info.state, with nft's bits
+ * enum bpf_nf_ct_state - bpf_nf_ct_info.state, with the bits that nft uses
  *
- * @BPF_NF_CT_INVALID: no entry: conntrack could not make sense of the packet, or
- *	did not see it (yet: it runs at priority -200 of PRE_ROUTING and LOCAL_OUT)
- * @BPF_NF_CT_ESTABLISHED: of a connection that was answered
- * @BPF_NF_CT_RELATED: begins a connection that another one has announced, or an
- *	ICMP error about one
- * @BPF_NF_CT_NEW: begins a connection, or goes on with one that has no answer yet
- * @BPF_NF_CT_UNTRACKED: no entry, as a rule demanded
+ * @BPF_NF_CT_INVALID: the packet has no entry: conntrack found it invalid, or has not
+ *	seen it. Conntrack runs at priority -200 of PRE_ROUTING and LOCAL_OUT.
+ * @BPF_NF_CT_ESTABLISHED: belongs to a connection that has seen a reply
+ * @BPF_NF_CT_RELATED: starts a connection that another connection has announced,
+ *	or is an ICMP error about a connection
+ * @BPF_NF_CT_NEW: starts a connection, or belongs to one that has seen no reply
+ * @BPF_NF_CT_UNTRACKED: the packet has no entry because a rule says notrack
  */
 enum bpf_nf_ct_state {
 	BPF_NF_CT_INVALID	= 1U << 0,
@@ -207,8 +221,8 @@ enum bpf_nf_ct_state {
 /**
  * enum bpf_nf_ct_dir - bpf_nf_ct_info.dir, bpf_nf_ct_opts.dir
  *
- * @BPF_NF_CT_DIR_ORIGINAL: as the first packet of the connection
- * @BPF_NF_CT_DIR_REPLY: the other way
+ * @BPF_NF_CT_DIR_ORIGINAL: the direction of the connection's first packet
+ * @BPF_NF_CT_DIR_REPLY: the opposite direction
  */
 enum bpf_nf_ct_dir {
 	BPF_NF_CT_DIR_ORIGINAL	= 0,
@@ -216,11 +230,11 @@ enum bpf_nf_ct_dir {
 };
 
 /**
- * enum bpf_nf_ct_zone_dir - the direction in which an entry is in its zone
+ * enum bpf_nf_ct_zone_dir - for which direction of a connection its zone is used
  *
- * @BPF_NF_CT_ZONE_BOTH: both; bpf_nf_ct_info.zone_dir never has this one
- * @BPF_NF_CT_ZONE_ORIGINAL: original only, replies are in zone 0
- * @BPF_NF_CT_ZONE_REPLY: reply only
+ * @BPF_NF_CT_ZONE_BOTH: both; only for input, bpf_nf_ct_info.zone_dir is never 0
+ * @BPF_NF_CT_ZONE_ORIGINAL: only the original direction; replies use zone 0
+ * @BPF_NF_CT_ZONE_REPLY: only the reply direction
  * @BPF_NF_CT_ZONE_ORIGINAL_AND_REPLY: both
  */
 enum bpf_nf_ct_zone_dir {
@@ -233,12 +247,13 @@ enum bpf_nf_ct_zone_dir {
 /**
  * struct bpf_nf_ct_info - what conntrack knows of a packet
  *
- * @state: one bit of enum bpf_nf_ct_state. Without an entry all others are 0.
+ * @state: one bit of enum bpf_nf_ct_state. If the packet has no entry, all other
+ *	members are 0.
  * @status: bits of enum ip_conntrack_status (IPS_*)
- * @mark: the connection's mark
- * @zone: its zone
- * @dir: enum bpf_nf_ct_dir, of the packet
- * @zone_dir: enum bpf_nf_ct_zone_dir
+ * @mark: mark of the connection
+ * @zone: zone of the connection
+ * @dir: direction of the packet, from enum bpf_nf_ct_dir
+ * @zone_dir: from enum bpf_nf_ct_zone_dir
  */
 struct bpf_nf_ct_info {
 	__u32 state;
@@ -252,7 +267,7 @@ struct bpf_nf_ct_info {
 /**
  * struct bpf_nf_ct_labels - the 128 labels of a connection
  *
- * @bits: label n is bit n % 32 of bits[n / 32] (on little endian), as nft has it
+ * @bits: label n is bit n % 32 of bits[n / 32] on little endian, as in nft
  */
 struct bpf_nf_ct_labels {
 	__u32 bits[4];
@@ -263,13 +278,13 @@ struct bpf_nf_ct_labels {
  *
  * The layout is that of struct bpf_ct_opts of Linux 6.12.
  *
- * @netns_id: id of a network namespace, -1 (BPF_F_CURRENT_NETNS) for the hook's
- * @error: out: a negative errno when NULL is returned
+ * @netns_id: id of a network namespace; -1 (BPF_F_CURRENT_NETNS) for that of the hook
+ * @error: out: a negative errno if the function returns NULL
  * @l4proto: IPPROTO_TCP or IPPROTO_UDP
- * @dir: out of a lookup: enum bpf_nf_ct_dir, of the tuple
- * @zone: the zone
- * @zone_dir: enum bpf_nf_ct_zone_dir
- * @reserved: 0
+ * @dir: out: direction of the tuple that was looked up, from enum bpf_nf_ct_dir
+ * @zone: the conntrack zone
+ * @zone_dir: from enum bpf_nf_ct_zone_dir
+ * @reserved: has to be 0
  */
 struct bpf_nf_ct_opts {
 	__s32 netns_id;
@@ -282,14 +297,14 @@ struct bpf_nf_ct_opts {
 };
 
 /**
- * enum bpf_nf_reject_type - what bpf_nf_reject() answers
+ * enum bpf_nf_reject_type - the kind of answer that bpf_nf_reject() sends
  *
- * @BPF_NF_REJECT_ICMP: destination unreachable, of the packet's own family, with
- *	the code given: ICMP 0 to 15 without 4 (fragmentation needed, which has to
- *	name an MTU), or ICMPv6 0 to 6
- * @BPF_NF_REJECT_ICMPX: destination unreachable, with the family's code for one of
- *	enum bpf_nf_reject_icmpx
- * @BPF_NF_REJECT_TCP_RESET: a TCP reset; code is 0
+ * @BPF_NF_REJECT_ICMP: ICMP or ICMPv6 destination unreachable, by the family of the
+ *	packet. The code is 0 to 15 for ICMP, except 4 (fragmentation needed),
+ *	which would have to name an MTU; 0 to 6 for ICMPv6.
+ * @BPF_NF_REJECT_ICMPX: destination unreachable. The code is from enum
+ *	bpf_nf_reject_icmpx, and works for both families.
+ * @BPF_NF_REJECT_TCP_RESET: a TCP reset. The code has to be 0.
  */
 enum bpf_nf_reject_type {
 	BPF_NF_REJECT_ICMP	= 1,
@@ -298,7 +313,7 @@ enum bpf_nf_reject_type {
 };
 
 /**
- * enum bpf_nf_reject_icmpx - codes that both families have, with nft's numbers
+ * enum bpf_nf_reject_icmpx - codes for both families, with the numbers of nft
  *
  * @BPF_NF_REJECT_NO_ROUTE: ICMP 0, ICMPv6 0
  * @BPF_NF_REJECT_PORT_UNREACH: ICMP 3, ICMPv6 4
