@@ -4,10 +4,44 @@
 # Runs tests in parts, and adds up what they count. Source it after lib.sh.
 
 COUNTS='^[0-9]+ passed, [0-9]+ failed, [0-9]+ skipped$'
+# What run.sh says of a file.
+TIMES='^(ok|FAILED|skip) +([^ ]+) +[0-9]+ results +([0-9.]+) s$'
+KTAP=$BUILD/$BASE/ktap
 
 passed=0
 failed=0
 skipped=0
+times=()
+
+# Keeps what tests have printed, which "run.sh -k -" marks, as $KTAP/FOLDER/FILE.ktap.
+keep_ktap()
+{
+	local line name file=
+
+	while IFS= read -r line; do
+		if [[ $line != "ktap "* ]]; then
+			printf '%s\n' "$line"
+			continue
+		fi
+		read -r _ name _ <<< "$line"
+		if [[ $file != $KTAP/$name.ktap ]]; then
+			file=$KTAP/$name.ktap
+			mkdir -p "${file%/*}"
+			: > "$file"
+		fi
+		printf '%s\n' "${line#"ktap $name "}" >> "$file"
+	done
+}
+
+# take_times LOG: of each file with tests.
+take_times()
+{
+	local line
+
+	while IFS= read -r line; do
+		[[ ! $line =~ $TIMES ]] || times+=("${BASH_REMATCH[3]} ${BASH_REMATCH[2]}")
+	done < "$1"
+}
 
 # run_part NAME COMMAND...: takes the counts of a part out of its output, and adds
 # them up. A part that fails without saying what, or that counts nothing, is one
@@ -17,7 +51,9 @@ run_part()
 	local name=$1 rc=0 counts _passed _failed _skipped
 	shift
 
-	"$@" 2>&1 | tee "$BUILD/$name.log" | sed -u -E "/$COUNTS/d" || rc=$?
+	"$@" 2>&1 | keep_ktap | tee "$BUILD/$name.log" |
+		sed -u -E "/$COUNTS/d; /^slowest: /d" || rc=$?
+	take_times "$BUILD/$name.log"
 	counts=$(grep -E "$COUNTS" "$BUILD/$name.log" | tail -n 1 || :)
 	read -r _passed _ _failed _ _skipped _ <<< "${counts:-0 passed, 0 failed, 0 skipped}"
 	passed=$((passed + _passed))
@@ -29,9 +65,19 @@ run_part()
 	fi
 }
 
+print_slowest()
+{
+	((${#times[@]} > 1)) || return 0
+	printf 'slowest:'
+	printf '%s\n' "${times[@]}" | sort -rn | awk 'NR <= 5 { printf " %s (%s s)", $2, $1 }'
+	echo
+}
+
 # The last line, and the exit status.
 print_counts()
 {
+	print_slowest
+	((!failed)) || [[ ! -d $KTAP ]] || note "what each test has printed: $(rel "$KTAP")/"
 	note "$passed passed, $failed failed, $skipped skipped"
 	((failed == 0))
 }
@@ -48,5 +94,5 @@ guest_command()
 	for variable in "${!NF_BPF_@}" TEST_TIMEOUT; do
 		[[ -z ${!variable:-} ]] || GUEST+=(--env "$variable=${!variable}")
 	done
-	GUEST+=(-- selftests/run.sh "$@")
+	GUEST+=(-- selftests/run.sh -k - "$@")
 }

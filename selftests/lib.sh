@@ -12,11 +12,15 @@
 # A test is a function in a subshell of its own. It passes when it returns 0 and
 # fails at the first expect_* or command that does not hold. What it attaches by
 # attach() and puts into nft of the router is gone before the next one starts.
+#
+# FILE -l lists the results, FILE -r RESULT runs one of them. run.sh prepares what a
+# test needs, so use it: selftests/run.sh FOLDER/FILE/RESULT.
 
 set -euo pipefail
 
 SELFTESTS_SRC=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 FOLDER=$(cd "$(dirname "$0")" && pwd)	# of the running test
+ARGUMENTS=("$@")			# and what it was given
 BUILD=${BUILD:-$SELFTESTS_SRC/../build}
 BASE=${BASE:-6.1}
 SELFTESTS=${SELFTESTS:-$BUILD/$BASE/selftests}
@@ -690,15 +694,42 @@ setup_failed()
 	exit 1
 }
 
+# What is asked for with -l or -r.
+choose_results()
+{
+	local i
+
+	case ${ARGUMENTS[0]-} in
+	"") return ;;
+	-l)
+		printf '%s\n' "${TESTS[@]}"
+		exit 0
+		;;
+	-r)
+		for i in "${!TESTS[@]}"; do
+			[[ ${TESTS[i]} == "${ARGUMENTS[1]-}" ]] || unset "TESTS[$i]"
+		done
+		((!${#TESTS[@]})) || return 0
+		echo "$0: ${ARGUMENTS[1]-}: no such result (-l lists them)" >&2
+		;;
+	*)
+		echo "Usage: $0 [-l | -r RESULT]" >&2
+		;;
+	esac
+	exit 2
+}
+
 run_tests()
 {
-	local i status failed=0
+	local i number=0 status failed=0
 
 	add_functions
+	choose_results
 	echo "TAP version 13"
 	echo "1..${#TESTS[@]}"
 	lib_setup > >(sed 's/^/# /') 2>&1
 	for i in "${!TESTS[@]}"; do
+		number=$((number + 1))
 		# Not in a condition: there "set -e" would be without effect.
 		set +e
 		(run_one "$i") > "$WORK/log" 2>&1
@@ -706,15 +737,15 @@ run_tests()
 		set -e
 		case $status in
 		0)
-			echo "ok $((i + 1)) ${TESTS[i]}"
+			echo "ok $number ${TESTS[i]}"
 			;;
 		"$KSFT_SKIP")
-			echo "ok $((i + 1)) ${TESTS[i]} # SKIP $(cat "$WORK/skip")"
+			echo "ok $number ${TESTS[i]} # SKIP $(cat "$WORK/skip")"
 			;;
 		*)
 			sed 's/^/# /' "$WORK/log"
 			echo "# exit status $status"
-			echo "not ok $((i + 1)) ${TESTS[i]}"
+			echo "not ok $number ${TESTS[i]}"
 			failed=1
 			;;
 		esac

@@ -6,16 +6,19 @@ set -euo pipefail
 usage()
 {
 	cat <<-EOF
-	Usage: selftests/run.sh [-l] [-v] [-d DIR] [-p N] [-s K/N] [PATTERN]
+	Usage: selftests/run.sh [-l] [-v] [-d DIR] [-k DIR] [-p N] [-s K/N] [PATTERN]
 
 	Runs the tests whose name PATTERN matches (a shell pattern, anywhere in the
 	name: "topology", "link/update", "frag*4"), all of them without one. The name
-	of a test is FOLDER/FILE; each file holds several results.
+	of a test is FOLDER/FILE; each file holds several results. FOLDER/FILE/RESULT
+	runs one of these.
 
-	  -l  list the tests
+	  -l  list the tests, or the results of FOLDER/FILE/
 	  -v  print every result, with its time, not just failures
 	  -d  the tests of the folder DIR only. Those of torture/ run with "-d torture"
 	      alone: they take long
+	  -k  keep what each test prints (KTAP) as DIR/FOLDER/FILE.ktap, by default in
+	      ktap/ beside the programs; with "-" print it, marked, for scripts/tests.sh
 	  -p  those that ask for N processors ("Processors: N" at the beginning of the
 	      file; 1 if it is not there)
 	  -s  the K-th share of N: every N-th of them, beginning with the K-th
@@ -41,12 +44,16 @@ export BASE=${BASE:-6.1}
 export SELFTESTS=${SELFTESTS:-$BUILD/$BASE/selftests}
 TEST_TIMEOUT=${TEST_TIMEOUT:-$((300 * ${NF_BPF_SLOW:-1}))}
 FOLDER=			# with the tests; all but torture
+EXACT=0			# is the pattern a whole name?
+RESULT=			# the only result to run
+KTAP=			# directory for what the tests print, or "-"
 VERBOSE=0
 
 passed=0
 failed=0
 skipped=0
 declare -A skip_reasons=()
+times=()		# "SECONDS NAME" of each file
 
 die()
 {
@@ -68,27 +75,37 @@ all_tests()
 	done | sort
 }
 
+# matching_tests PATTERN
 matching_tests()
 {
-	local name
+	local name pattern="*$1*"
 
+	((!EXACT)) || pattern=$1
 	while read -r name; do
 		# shellcheck disable=SC2053 # it is a pattern
-		[[ $name != *$1* ]] || echo "$name"
+		[[ $name != $pattern ]] || echo "$name"
 	done < <(all_tests)
+}
+
+# header_of NAME KEY: what the comment at the beginning of a test says after "KEY: ".
+header_of()
+{
+	local file
+
+	for file in "$SRC/$1".{c,sh}; do
+		[[ ! -e $file ]] ||
+			sed -n "1,30s/^[# ]*\\*\\? *$2: \\(.*\\)/\\1/p" "$file"
+	done
 }
 
 # keep_processors N: of $tests
 keep_processors()
 {
-	local name kept=() file wanted
+	local name kept=() wanted
 
 	for name in "${tests[@]}"; do
-		for file in "$SRC/$name".{c,sh}; do
-			[[ -e $file ]] || continue
-			wanted=$(sed -n '1,20s/^[# ]*\*\? *Processors: \([0-9]*\).*/\1/p' "$file")
-			[[ ${wanted:-1} != "$1" ]] || kept+=("$name")
-		done
+		wanted=$(header_of "$name" Processors)
+		[[ ${wanted:-1} != "$1" ]] || kept+=("$name")
 	done
 	((${#kept[@]})) || die "-p $1: no test asks for so many processors"
 	tests=("${kept[@]}")
@@ -138,14 +155,31 @@ file_failed()
 	printf '  not ok %s: %s\n' "$1" "$2"
 }
 
-# The program, and then a line of ours with its exit status.
+# run_program NAME PROGRAM: and then a line of ours with its exit status.
 run_program()
 {
-	local status=0
+	local status=0 result=()
 
+	# As kselftest_harness.h and lib.sh take it.
+	[[ -z $RESULT ]] || result=(-r "$RESULT")
 	# On a line of its own, whatever the program has ended with.
-	timeout --kill-after=10 "$TEST_TIMEOUT" "$1" </dev/null 2>&1 || status=$?
+	timeout --kill-after=10 "$TEST_TIMEOUT" "$2" "${result[@]}" </dev/null 2>&1 ||
+		status=$?
 	printf '\nexit-status %s\n' "$status"
+}
+
+# Reads what a test prints, and passes it on.
+keep_ktap()
+{
+	local name=$1 file=$KTAP/$1.ktap
+
+	case $KTAP in
+	"") cat ;;
+	-) sed -u "/^exit-status /b; p; s|^|ktap $name |" ;;
+	*)
+		mkdir -p "${file%/*}"
+		tee "$file" ;;
+	esac
 }
 
 print_output()
@@ -200,9 +234,12 @@ run_file()
 			# Not until its end: a process that was left behind
 			# may hold the pipe.
 			break
+		elif [[ $KTAP == - && $line == "ktap "* ]]; then
+			printf '%s\n' "$line"
 		elif [[ $line =~ ^1\.\.([0-9]+)(.*)$ && $plan == -1 ]]; then
 			plan=${BASH_REMATCH[1]}
-			[[ $plan != 0 ]] ||
+			# The harness plans none if it has no such RESULT.
+			[[ $plan != 0 || -n $RESULT && -z ${BASH_REMATCH[2]} ]] ||
 				take_result "$name" ok "${BASH_REMATCH[2]}" 0.0
 			output=()
 		elif [[ $line =~ ^(ok|not\ ok)\ [0-9]+\ ?-?\ ?(.*)$ ]]; then
@@ -214,11 +251,14 @@ run_file()
 		elif [[ -n $line ]]; then
 			output+=("$line")
 		fi
-	done < <(run_program "$program")
+	# These live as long as any process that the test leaves behind: they must not
+	# hold the standard error of who waits for all tests.
+	done < <(exec 2>&1; run_program "$name" "$program" | keep_ktap "$name")
 
 	check_file
-	printf '%-6s %-26s %3d results  %6s s\n' "$(file_verdict)" "$name" \
-		"$seen" "$(seconds_since "$start")"
+	since=$(seconds_since "$start")
+	times+=("$since $name")
+	printf '%-6s %-26s %3d results  %6s s\n' "$(file_verdict)" "$name" "$seen" "$since"
 }
 
 file_verdict()
@@ -239,6 +279,8 @@ check_file()
 
 	if [[ $status == 124 || $status == 137 ]]; then
 		reason="not done after $TEST_TIMEOUT s"
+	elif [[ -n $RESULT ]] && ((!seen && plan <= 0)); then
+		reason="has no result $RESULT: selftests/run.sh -l $name/ lists them"
 	elif ((plan == -1)); then
 		reason="printed no plan (exit status $status)"
 	elif ((plan && seen != plan)); then
@@ -271,33 +313,82 @@ print_skips()
 	done
 }
 
-main()
+# The five files that took longest.
+print_slowest()
 {
-	local list=0 pattern='' share='' processors='' name mounted=0
-	local tests=()
+	((${#times[@]} > 1)) || return 0
+	printf 'slowest:'
+	printf '%s\n' "${times[@]}" | sort -rn | awk 'NR <= 5 { printf " %s (%s s)", $2, $1 }'
+	echo
+}
 
+print_summary()
+{
+	print_skips
+	print_slowest
+	((!failed)) || [[ -z $KTAP || $KTAP == - ]] ||
+		echo "what the tests have printed: $KTAP/"
+	echo "$passed passed, $failed failed, $skipped skipped"
+}
+
+# list_results: of the only test
+list_results()
+{
+	local program
+
+	program=$(program_of "${tests[0]}")
+	if [[ $program == *.sh ]]; then
+		"$program" -l
+	else
+		# The harness lists, and then exits as if it was skipped.
+		{ "$program" -l 2>&1 || :; } | list_of_harness
+	fi
+}
+
+# kselftest_harness.h prints a table. A fixture's first line has its name in the first
+# column; its variants are in the second and its tests in the third, each from this line on.
+list_of_harness()
+{
+	awk '
+	function end_fixture(v, t)
+	{
+		for (v = 1; v <= (variants ? variants : 1); v++)
+			for (t = 1; t <= tests; t++)
+				print fixture (variants ? "." variant[v] : "") "." test[t]
+		variants = tests = 0
+	}
+	/^#/ { next }
+	/^--/ { end_fixture(); next }
+	{
+		name = /^[^ ]/ ? $1 : ""
+		if (name)
+			fixture = name
+		rest = substr($0, (length(name) > 20 ? length(name) : 20) + 2)
+		n = split(rest, word)
+		if (rest ~ /^[^ ]/)
+			variant[++variants] = word[1]
+		else if (n)
+			test[++tests] = word[1]
+		if (n > 1)
+			test[++tests] = word[2]
+	}
+	END { end_fixture() }'
+}
+
+# parse_arguments ARGUMENT...: sets what main() has declared.
+parse_arguments()
+{
 	while (($#)); do
 		case $1 in
 		-h | --help)
 			usage
-			return 0
+			exit 0
 			;;
 		-l) list=1 ;;
 		-v) VERBOSE=1 ;;
-		-d)
-			(($# > 1)) || die "-d: which folder?"
-			[[ -d $SRC/$2 ]] || die "$2: no such folder in $SRC"
-			FOLDER=$2
-			shift
-			;;
-		-p)
-			(($# > 1)) || die "-p: how many processors?"
-			processors=$2
-			shift
-			;;
-		-s)
-			(($# > 1)) || die "-s: which share?"
-			share=$2
+		-d | -k | -p | -s)
+			(($# > 1)) || die "$1: an argument is missing (see --help)"
+			set_option "$1" "$2"
 			shift
 			;;
 		-*) die "$1: unknown option (see --help)" ;;
@@ -308,13 +399,51 @@ main()
 		esac
 		shift
 	done
+	# The slashes between parentheses are of several names.
+	if [[ $pattern == */*/* && $pattern != *"("* ]]; then
+		EXACT=1
+		RESULT=${pattern##*/}
+		pattern=${pattern%/*}
+	fi
+}
 
+set_option()
+{
+	case $1 in
+	-d)
+		[[ -d $SRC/$2 ]] || die "$2: no such folder in $SRC"
+		FOLDER=$2
+		;;
+	-k) KTAP=$2 ;;
+	-p) processors=$2 ;;
+	-s) share=$2 ;;
+	esac
+}
+
+# In a guest nothing can be written beside the programs, and nothing is kept.
+choose_ktap()
+{
+	[[ -z $KTAP ]] || return 0
+	KTAP=$(dirname "$SELFTESTS")/ktap
+	mkdir -p "$KTAP" 2> /dev/null && [[ -w $KTAP ]] || KTAP=
+}
+
+main()
+{
+	local list=0 pattern='' share='' processors='' name mounted=0
+	local tests=()
+
+	parse_arguments "$@"
 	mapfile -t tests < <(matching_tests "$pattern")
 	((${#tests[@]})) || die "$pattern: no test has such a name (see -l)"
 	[[ -z $processors ]] || keep_processors "$processors"
 	[[ -z $share ]] || keep_share "$share"
 	if ((list)); then
-		printf '%s\n' "${tests[@]}"
+		if ((EXACT)) && [[ -z $RESULT ]]; then
+			list_results
+		else
+			printf '%s\n' "${tests[@]}"
+		fi
 		return 0
 	fi
 	((!EUID)) || die "needs root"
@@ -322,14 +451,14 @@ main()
 		mount -t bpf bpf /sys/fs/bpf
 		mounted=1
 	fi
+	choose_ktap
 
 	for name in "${tests[@]}"; do
 		run_file "$name"
 	done
 	((!mounted)) || umount /sys/fs/bpf || :
 
-	print_skips
-	echo "$passed passed, $failed failed, $skipped skipped"
+	print_summary
 	((!failed))
 }
 

@@ -20,13 +20,18 @@ fake()
 	chmod +x "$GROUP/$1.sh"
 }
 
+run_fake()
+{
+	"$FAKE/run.sh" -k "$WORK/ktap" "$@"
+}
+
 # expect_run STATUS LAST_LINE [TEXT]: of the fake tests, which have LIMIT seconds
 # (300).
 expect_run()
 {
 	local status=0 output
 
-	output=$(TEST_TIMEOUT=${LIMIT:-300} "$FAKE/run.sh" 2>&1) || status=$?
+	output=$(TEST_TIMEOUT=${LIMIT:-300} "$FAKE/run.sh" -k "$WORK/ktap" 2>&1) || status=$?
 	expect_eq "last line" "$2" "${output##*$'\n'}"
 	expect_eq "exit status" "$1" "$status"
 	[[ -z ${3-} || $output == *"$3"* ]] || fail "no '$3' in: $output"
@@ -66,7 +71,7 @@ test_output_of_what_passed_is_not_shown()
 	fake good <<-'EOF2'
 	printf '%s\n' 1..1 "# chatter" "ok 1 a"
 	EOF2
-	output=$("$FAKE/run.sh")
+	output=$(run_fake)
 	[[ $output != *chatter* ]] || fail "shown: $output"
 }
 
@@ -193,19 +198,19 @@ test_pattern()
 	cp "$GROUP/good.sh" "$FAKE/other"
 	expect_eq listed "group/better
 group/good
-other/good" "$("$FAKE/run.sh" -l)"
-	expect_eq "listed by a pattern" group/better "$("$FAKE/run.sh" -l 'b*er')"
-	expect_eq "listed by a folder" other/good "$("$FAKE/run.sh" -l other/)"
-	expect_eq "listed by its name" group/good "$("$FAKE/run.sh" -l group/good)"
+other/good" "$(run_fake -l)"
+	expect_eq "listed by a pattern" group/better "$(run_fake -l 'b*er')"
+	expect_eq "listed by a folder" other/good "$(run_fake -l other/)"
+	expect_eq "listed by its name" group/good "$(run_fake -l group/good)"
 	expect_eq "last line" "2 passed, 0 failed, 0 skipped" \
-		"$("$FAKE/run.sh" goo | tail -n 1)"
+		"$(run_fake goo | tail -n 1)"
 }
 
 # "0 failed" of nothing would look like success.
 test_pattern_without_a_match()
 {
 	fake good <<< 'printf "%s\n" 1..1 "ok 1 a"'
-	expect_fails -s 2 "no test has such a name" "$FAKE/run.sh" nonsense
+	expect_fails -s 2 "no test has such a name" run_fake nonsense
 }
 
 # Neither a library nor what is deeper is a test; and torture is left out.
@@ -219,13 +224,12 @@ test_folder()
 	echo 'int main(void) { return 0; }' > "$FAKE/torture/built.c"
 	mkdir -p "$WORK/programs/torture"
 	cp "$GROUP/good.sh" "$WORK/programs/torture/built"
-	expect_eq "listed" group/good "$("$FAKE/run.sh" -l)"
+	expect_eq "listed" group/good "$(run_fake -l)"
 	expect_eq "listed in the folder" "torture/better
-torture/built" "$("$FAKE/run.sh" -l -d torture)"
+torture/built" "$(run_fake -l -d torture)"
 	expect_eq "last line" "2 passed, 0 failed, 0 skipped" \
-		"$(SELFTESTS=$WORK/programs "$FAKE/run.sh" -d torture | tail -n 1)"
-	expect_fails -s 2 "no such folder" "$FAKE/run.sh" -d nonsense
-	expect_fails -s 2 "which folder" "$FAKE/run.sh" -d
+		"$(SELFTESTS=$WORK/programs run_fake -d torture | tail -n 1)"
+	expect_fails -s 2 "no such folder" run_fake -d nonsense
 }
 
 test_shares()
@@ -234,12 +238,11 @@ test_shares()
 	cp "$GROUP/a.sh" "$GROUP/b.sh"
 	cp "$GROUP/a.sh" "$GROUP/c.sh"
 	expect_eq "first of two" "group/a
-group/c" "$("$FAKE/run.sh" -l -s 1/2)"
-	expect_eq "second of two" group/b "$("$FAKE/run.sh" -l -s 2/2)"
-	expect_fails -s 2 "there are only 3 tests" "$FAKE/run.sh" -s 4/4
-	expect_fails -s 2 "not K/N" "$FAKE/run.sh" -s 3/2
-	expect_fails -s 2 "not K/N" "$FAKE/run.sh" -s two
-	expect_fails -s 2 "which share" "$FAKE/run.sh" -s
+group/c" "$(run_fake -l -s 1/2)"
+	expect_eq "second of two" group/b "$(run_fake -l -s 2/2)"
+	expect_fails -s 2 "there are only 3 tests" run_fake -s 4/4
+	expect_fails -s 2 "not K/N" run_fake -s 3/2
+	expect_fails -s 2 "not K/N" run_fake -s two
 }
 
 test_processors()
@@ -247,11 +250,66 @@ test_processors()
 	fake a <<< 'printf "%s\n" 1..1 "ok 1 a"'
 	sed "2i # Processors: 2" "$GROUP/a.sh" > "$GROUP/b.sh"
 	printf '/*\n * Processors: 2\n */\n' > "$GROUP/c.c"
-	expect_eq "of one processor" group/a "$("$FAKE/run.sh" -l -p 1)"
+	expect_eq "of one processor" group/a "$(run_fake -l -p 1)"
 	expect_eq "of two processors" "group/b
-group/c" "$("$FAKE/run.sh" -l -p 2)"
-	expect_fails -s 2 "no test asks for so many" "$FAKE/run.sh" -p 3
-	expect_fails -s 2 "how many processors" "$FAKE/run.sh" -p
+group/c" "$(run_fake -l -p 2)"
+	expect_fails -s 2 "no test asks for so many" run_fake -p 3
+}
+
+test_output_is_kept()
+{
+	fake good <<-'EOF2'
+	printf '%s\n' "TAP version 13" 1..1 "# chatter" "ok 1 a"
+	EOF2
+	expect_run 0 "1 passed, 0 failed, 0 skipped"
+	expect_eq "kept" "TAP version 13
+1..1
+# chatter
+ok 1 a" "$(grep -v -e '^exit-status' -e '^$' "$WORK/ktap/group/good.ktap")"
+	expect_eq "marked" "ktap group/good # chatter" \
+		"$(run_fake -k - | grep 'ktap.*chatter')"
+}
+
+test_slowest_files()
+{
+	fake quick <<< 'printf "%s\n" 1..1 "ok 1 a"'
+	printf '#!/bin/bash\nsleep 1\nprintf "%%s\n" 1..1 "ok 1 a"\n' > "$GROUP/slow.sh"
+	chmod +x "$GROUP/slow.sh"
+	expect_run 0 "2 passed, 0 failed, 0 skipped" "slowest: group/slow ("
+}
+
+# One result of a test in shell: the others do not run.
+test_one_result()
+{
+	library <<-'EOF2'
+	test_first()
+	{
+		false
+	}
+	test_second()
+	{
+		true
+	}
+	EOF2
+	expect_eq "listed" "first
+second" "$(run_fake -l group/library/)"
+	expect_eq "last line" "1 passed, 0 failed, 0 skipped" \
+		"$(run_fake group/library/second | tail -n 1)"
+	expect_fails -s 1 "has no result third" run_fake group/library/third
+	expect_fails -s 2 "no test has such a name" run_fake librar/library/second
+}
+
+# As kselftest_harness.h does it: -l lists, -r runs one, and none if there is no such.
+test_one_result_of_a_program()
+{
+	local names
+
+	names=$("$SELFTESTS_SRC/run.sh" -l verifier/program/)
+	expect_match "listed" "*verifier.return_drop verifier.return_accept*" "${names//$'\n'/ }"
+	expect_eq "last line" "1 passed, 0 failed, 0 skipped" "$("$SELFTESTS_SRC/run.sh" \
+		-k "$WORK/ktap" verifier/program/verifier.return_drop | tail -n 1)"
+	expect_fails -s 1 "has no result nothing" \
+		"$SELFTESTS_SRC/run.sh" -k "$WORK/ktap" verifier/program/nothing
 }
 
 test_figures_are_shown()
@@ -264,9 +322,24 @@ test_figures_are_shown()
 
 test_wrong_arguments()
 {
+	local option
+
 	expect_fails -s 2 "unknown option" "$SELFTESTS_SRC/run.sh" --nonsense
+	for option in -d -k -p -s; do
+		expect_fails -s 2 "an argument is missing" "$SELFTESTS_SRC/run.sh" "$option"
+	done
 	expect_fails -s 2 "one pattern only" "$SELFTESTS_SRC/run.sh" a b
 	"$SELFTESTS_SRC/run.sh" --help > /dev/null
+}
+
+# library: a test from standard input, which uses lib.sh.
+library()
+{
+	mkdir -p "$WORK/tools/router"
+	cp "$SELFTESTS_SRC/../tools/router/topology.sh" "$WORK/tools/router"
+	# shellcheck disable=SC2016 # the test expands it
+	fake library < <(echo 'source "$(dirname "$0")/../lib.sh"'; cat; echo run_tests)
+	cp "$SELFTESTS_SRC/lib.sh" "$FAKE"
 }
 
 # A shell test that fails, and one that dies, by way of lib.sh.
@@ -274,10 +347,7 @@ test_library()
 {
 	local status=0 output
 
-	mkdir -p "$WORK/tools/router"
-	cp "$SELFTESTS_SRC/../tools/router/topology.sh" "$WORK/tools/router"
-	fake library <<-'EOF2'
-	source "$(dirname "$0")/../lib.sh"
+	library <<-'EOF2'
 	test_passes()
 	{
 		expect_eq one 1 1
@@ -296,10 +366,8 @@ test_library()
 	{
 		skip "not today"
 	}
-	run_tests
 	EOF2
-	cp "$SELFTESTS_SRC/lib.sh" "$FAKE"
-	output=$("$FAKE/run.sh" 2>&1) || status=$?
+	output=$(run_fake 2>&1) || status=$?
 	expect_eq "exit status" 1 "$status"
 	expect_eq "last line" "1 passed, 2 failed, 1 skipped" "${output##*$'\n'}"
 	[[ $output == *"one: expected '1', got '2'"* ]] || fail "no reason: $output"
