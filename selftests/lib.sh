@@ -3,8 +3,8 @@
 #
 # What the tests written in shell share. A test file
 #
+#   # Requires: nft jq                # in the comment at its beginning, see run.sh
 #   source "$(dirname "$0")/../lib.sh"
-#   needs nft jq                      # tools that it cannot do without
 #   setup() { router_up; load_policy; }   # once, before the first test
 #   test_something() { ...; }         # each is one KTAP result, in this order
 #   run_tests
@@ -33,7 +33,8 @@ readonly KSFT_SKIP=4
 HOOKS=(prerouting input forward output postrouting)
 BPFFS=/sys/fs/bpf
 
-TESTS=()		# names, and TEST_<index> of what they run
+TESTS=()		# names, TEST_<index> of what they run,
+REQUIRES=()		# and what they require
 declare -A STATS=()
 WORK=			# files of this run
 HELPERS=		# the programs in helpers/, those of the test's folder, and bpftool,
@@ -128,47 +129,10 @@ snmp_counter()
 		END { print sum }' "${SNMP[@]}"
 }
 
-# skip_without PART: for a test whose subject needs it.
-skip_without()
+# requires PART: for a test whose subject needs it, where the file as a whole does not.
+requires()
 {
-	! without "$1" || skip "kernel without $1"
-}
-
-needs_conntrack()
-{
-	without conntrack || return 0
-	echo "TAP version 13"
-	echo "1..0 # SKIP kernel without conntrack"
-	exit $KSFT_SKIP
-}
-
-# By its name and arguments: what is of IPv6 says so.
-skip_left_out()
-{
-	local -n arguments="TEST_$1"
-	local words=" ${TESTS[$1]//_/ } ${arguments[*]//_/ } "
-
-	[[ $words != *\ @(6|ip6|ipv6)\ * ]] || skip_without ipv6
-	[[ $words != *\ @(conntrack|ct|nat)\ * ]] || skip_without conntrack
-}
-
-# needs TOOL...: without one of these the file is skipped, on our own kernel (for
-# which everything is installed) it fails.
-needs()
-{
-	local tool
-
-	for tool; do
-		! type -P "$tool" >/dev/null || continue
-		echo "TAP version 13"
-		if [[ ${NF_BPF_PATCHED:-0} == 1 ]]; then
-			echo "1..1"
-			echo "not ok 1 needs $tool"
-			exit 1
-		fi
-		echo "1..0 # SKIP $tool is not installed"
-		exit $KSFT_SKIP
-	done
+	! without "$1" || skip "no $1"
 }
 
 nf_prog()
@@ -458,20 +422,6 @@ expect_json()
 
 # --- kfuncs of modules ---------------------------------------------------------
 
-# As needs(): the module nf_bpf_kfunc, and programs of its types.
-needs_kfunc()
-{
-	[[ ! -e $SELFTESTS/progs/kfunc.bpf.o ]] || ! modprobe -q nf_bpf_kfunc || return 0
-	echo "TAP version 13"
-	if [[ ${NF_BPF_PATCHED:-0} == 1 ]]; then
-		echo "1..1"
-		echo "not ok 1 needs the module nf_bpf_kfunc"
-		exit 1
-	fi
-	echo "1..0 # SKIP this kernel lacks the module nf_bpf_kfunc"
-	exit $KSFT_SKIP
-}
-
 # load_kfunc [OBJECT]: progs/kfunc.bpf.c, or another with its map, as $PINS/kfunc/*.
 load_kfunc()
 {
@@ -600,12 +550,19 @@ expect_nft_counter()
 	expect_eq "packets counted by nft" "$2" "${BASH_REMATCH[1]}"
 }
 
+# add_test [-r PART] NAME COMMAND...: a result more; it requires a part of the kernel.
 add_test()
 {
-	local name=$1
+	local name part=
 
+	if [[ $1 == -r ]]; then
+		part=$2
+		shift 2
+	fi
+	name=$1
 	shift
 	TESTS+=("$name")
+	REQUIRES+=("$part")
 	declare -ga "TEST_$((${#TESTS[@]} - 1))=($(printf '%q ' "$@"))"
 }
 
@@ -682,7 +639,7 @@ run_one()
 	set -euo pipefail
 	trap - EXIT
 	between_tests
-	skip_left_out "$1"
+	[[ -z ${REQUIRES[$1]} ]] || requires "${REQUIRES[$1]}"
 	"${command[@]}"
 }
 

@@ -23,11 +23,17 @@ usage()
 	      file; 1 if it is not there)
 	  -s  the K-th share of N: every N-th of them, beginning with the K-th
 
+	"Requires: ..." at the beginning of a test file names what the test needs:
+	options of the kernel (CONFIG_NF_CONNTRACK) and programs (nft). If one of them
+	is missing, the test is skipped. On our own kernel, where everything is
+	expected, it fails, except for options that the kernel's flavour leaves out.
+
 	Of what a test prints, "# figure: TEXT" is passed on whatever its results are.
 
 	Environment:
 	  NF_BPF_PATCHED=1  the kernel is this project's: what it lacks is a failure,
 	                    otherwise it is skipped
+	  NF_BPF_FLAVOUR    the flavour of the kernel, such as noipv6
 	  BUILD, BASE       where the programs were built (build, 6.1)
 	  SELFTESTS         the same, the directory itself
 	  NF_BPF_SLOW       how many times slower the kernel may be, a debug kernel (1)
@@ -42,6 +48,7 @@ SRC=$(cd "$(dirname "$0")" && pwd)
 export BUILD=${BUILD:-$(cd "$SRC/.." && pwd)/build}
 export BASE=${BASE:-6.1}
 export SELFTESTS=${SELFTESTS:-$BUILD/$BASE/selftests}
+PATH=$BUILD/tools/bin:$PATH	# of bpftool
 TEST_TIMEOUT=${TEST_TIMEOUT:-$((300 * ${NF_BPF_SLOW:-1}))}
 FOLDER=			# with the tests; all but torture
 EXACT=0			# is the pattern a whole name?
@@ -155,11 +162,58 @@ file_failed()
 	printf '  not ok %s: %s\n' "$1" "$2"
 }
 
+# has REQUIREMENT: an option of the kernel, or a program.
+has()
+{
+	case $1 in
+	CONFIG_IPV6) [[ -e /proc/net/if_inet6 ]] ;;
+	CONFIG_NF_CONNTRACK)
+		[[ -e /proc/sys/net/netfilter/nf_conntrack_max ]] || modprobe -q nf_conntrack ;;
+	# The tests' programs also need this kernel's types.
+	CONFIG_NETFILTER_BPF_KFUNC)
+		[[ -e $SELFTESTS/progs/kfunc.bpf.o ]] && modprobe -q nf_bpf_kfunc ;;
+	CONFIG_FAILSLAB)
+		[[ -w /proc/thread-self/fail-nth && -d /sys/kernel/debug/failslab ]] ;;
+	CONFIG_*) die "Requires: $1: has() in run.sh does not know how to look for it" ;;
+	*) type -P "$1" > /dev/null ;;
+	esac
+}
+
+# left_out REQUIREMENT: by the kernel's flavour. The tests of allocations that fail
+# use IPv6 and conntrack.
+left_out()
+{
+	case ${NF_BPF_FLAVOUR:-}:$1 in
+	noipv6:CONFIG_IPV6 | noipv6:CONFIG_FAILSLAB) return 0 ;;
+	noconntrack:CONFIG_NF_CONNTRACK | noconntrack:CONFIG_FAILSLAB) return 0 ;;
+	*) return 1 ;;
+	esac
+}
+
+# Prints KTAP in place of a test that lacks what it requires. Return: did it?
+run_nothing()
+{
+	local requirement
+
+	for requirement in $(header_of "$1" Requires); do
+		! has "$requirement" || continue
+		echo "TAP version 13"
+		if [[ ${NF_BPF_PATCHED:-0} == 1 ]] && ! left_out "$requirement"; then
+			printf '1..1\nnot ok 1 requires %s\n\nexit-status 1\n' "$requirement"
+		else
+			printf '1..0 # SKIP no %s\n\nexit-status 4\n' "$requirement"
+		fi
+		return 0
+	done
+	return 1
+}
+
 # run_program NAME PROGRAM: and then a line of ours with its exit status.
 run_program()
 {
 	local status=0 result=()
 
+	! run_nothing "$1" || return 0
 	# As kselftest_harness.h and lib.sh take it.
 	[[ -z $RESULT ]] || result=(-r "$RESULT")
 	# On a line of its own, whatever the program has ended with.

@@ -3,11 +3,10 @@
 #
 # What programs see and change of conntrack, with packets that the router forwards:
 # the same as nft and conntrack(8) see and change.
+#
+# Requires: CONFIG_NF_CONNTRACK CONFIG_NETFILTER_BPF_KFUNC nft conntrack python3
 
 source "$(dirname "$0")/../lib.sh"
-needs nft conntrack python3
-needs_conntrack
-needs_kfunc
 
 # enum bpf_nf_ct_state
 declare -ri INVALID=1 ESTABLISHED=2 RELATED=4 NEW=8 UNTRACKED=64
@@ -533,11 +532,11 @@ check_sizes()
 	expect_told packets=1 ret=0 state=0 zone=-"$ENOENT" dir=0
 }
 
-for family in 4 6; do
+for family in "${FAMILIES[@]}"; do
 	for name in states related invalid untracked zone local reassembled mark \
 		    mark_event direct labels labels_of_nft labels_too_late lookup \
 		    lookup_reply lookup_zone lookup_netns alloc alloc_timeout sizes; do
-		add_test "${name}_ipv$family" "check_$name" $family
+		add_test "${name}_ipv$family" "check_$name" "$family"
 	done
 done
 

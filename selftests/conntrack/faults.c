@@ -5,7 +5,9 @@
  * that is documented, its verdict is done, and nothing is left behind.
  *
  * Faults are of a task, so the packets are those that it sends: they pass LOCAL_OUT
- * before send() returns. Needs a kernel with fault injection.
+ * before send() returns.
+ *
+ * Requires: CONFIG_FAILSLAB
  */
 #include <arpa/inet.h>
 #include <linux/if_ether.h>
@@ -658,7 +660,4 @@ TEST_F_TIMEOUT(kfunc_faults_run, test_run, TIMEOUT)
 	printf("# test run: %d faults, %d errors of the calls\n", nth - 2, hits);
 }
 
-int main(int argc, char **argv)
-{
-	return nf_fault_main(argc, argv);
-}
+TEST_HARNESS_MAIN

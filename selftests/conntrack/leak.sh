@@ -3,11 +3,10 @@
 #
 # Thousands of packets through every function that has to do with entries; then none
 # is left, and conntrack can be unloaded, which waits for each that somebody holds.
+#
+# Requires: CONFIG_NF_CONNTRACK CONFIG_NETFILTER_BPF_KFUNC nft conntrack
 
 source "$(dirname "$0")/../lib.sh"
-needs nft conntrack
-needs_conntrack
-needs_kfunc
 
 readonly PACKETS=2000
 
@@ -97,5 +96,5 @@ test_unload()
 }
 
 add_test packets_ipv4 check_packets 4
-add_test packets_ipv6 check_packets 6
+add_test -r ipv6 packets_ipv6 check_packets 6
 run_tests

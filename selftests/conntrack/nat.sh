@@ -3,11 +3,10 @@
 #
 # NAT that programs set up for new connections: seen by the server, undone for the
 # client.
+#
+# Requires: CONFIG_NF_CONNTRACK CONFIG_NETFILTER_BPF_KFUNC nft conntrack
 
 source "$(dirname "$0")/../lib.sh"
-needs nft conntrack
-needs_conntrack
-needs_kfunc
 
 declare -ri UDP=17 TCP=6
 declare -ri SRC=0 DST=1		# enum nf_nat_manip_type
@@ -172,15 +171,15 @@ check_set_nat_info()
 	expect_outcome "delivered ${!client} 40000"
 }
 
-for family in 4 6; do
-	add_test "dnat_udp_ipv$family" check_dnat $family udp $UDP
-	add_test "dnat_tcp_ipv$family" check_dnat $family tcp $TCP
-	add_test "dnat_reply_ipv$family" check_dnat_reply $family
-	add_test "snat_forward_ipv$family" check_snat $family forward 0
-	add_test "snat_postrouting_ipv$family" check_snat $family postrouting 99
-	add_test "snat_input_ipv$family" check_snat_input $family
-	add_test "refused_ipv$family" check_refused $family
-	add_test "set_nat_info_ipv$family" check_set_nat_info $family
+for family in "${FAMILIES[@]}"; do
+	add_test "dnat_udp_ipv$family" check_dnat "$family" udp $UDP
+	add_test "dnat_tcp_ipv$family" check_dnat "$family" tcp $TCP
+	add_test "dnat_reply_ipv$family" check_dnat_reply "$family"
+	add_test "snat_forward_ipv$family" check_snat "$family" forward 0
+	add_test "snat_postrouting_ipv$family" check_snat "$family" postrouting 99
+	add_test "snat_input_ipv$family" check_snat_input "$family"
+	add_test "refused_ipv$family" check_refused "$family"
+	add_test "set_nat_info_ipv$family" check_set_nat_info "$family"
 done
 
 run_tests

@@ -5,11 +5,9 @@
 # any more, and it still judges packets until its hooks are gone.
 #
 # Processors: 2
+# Requires: CONFIG_NF_CONNTRACK CONFIG_NETFILTER_BPF_KFUNC nft
 
 source "$(dirname "$0")/../lib.sh"
-needs nft
-needs_conntrack
-needs_kfunc
 
 readonly MAX_SENT=1000000 DEVICES=200
 BUSY=busy$NS_SUFFIX

@@ -3,10 +3,10 @@
 #
 # A program on either side of conntrack, which attaches a packet to its
 # connection at priority -200 of prerouting and output.
+#
+# Requires: CONFIG_NF_CONNTRACK nft
 
 source "$(dirname "$0")/../lib.sh"
-needs nft
-needs_conntrack
 
 setup()
 {
@@ -102,17 +102,17 @@ check_untracked()
 	expect_stats packets=2 tracked=1
 }
 
-for family in 4 6; do
+for family in "${FAMILIES[@]}"; do
 	pf=$( ((family == 4)) && echo ip || echo ip6)
-	add_test "right_before_ipv$family" check_before "$pf" $family -201
-	add_test "long_before_ipv$family" check_before "$pf" $family -399
-	add_test "right_after_ipv$family" check_after "$pf" $family prerouting -199
-	add_test "forward_ipv$family" check_after "$pf" $family forward 0
-	add_test "postrouting_ipv$family" check_after "$pf" $family postrouting 0
-	add_test "drop_before_ipv$family" check_drop_before "$pf" $family
-	add_test "defrag_before_ipv$family" check_defrag_before "$pf" $family
-	add_test "before_defrag_ipv$family" check_before_defrag "$pf" $family
-	add_test "untracked_ipv$family" check_untracked "$pf" $family
+	add_test "right_before_ipv$family" check_before "$pf" "$family" -201
+	add_test "long_before_ipv$family" check_before "$pf" "$family" -399
+	add_test "right_after_ipv$family" check_after "$pf" "$family" prerouting -199
+	add_test "forward_ipv$family" check_after "$pf" "$family" forward 0
+	add_test "postrouting_ipv$family" check_after "$pf" "$family" postrouting 0
+	add_test "drop_before_ipv$family" check_drop_before "$pf" "$family"
+	add_test "defrag_before_ipv$family" check_defrag_before "$pf" "$family"
+	add_test "before_defrag_ipv$family" check_before_defrag "$pf" "$family"
+	add_test "untracked_ipv$family" check_untracked "$pf" "$family"
 done
 
 run_tests

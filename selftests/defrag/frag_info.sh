@@ -110,29 +110,30 @@ test_atomic_fragment_ipv6()
 	local header=1100000012345678
 	local udp=9c40270f00101234aaaaaaaaaaaaaaaa
 
+	requires ipv6
 	attach packet/frag_info ip6 forward 0 defrag
 	probe 6 client-server -x "44:$header$udp"
 	expect_stats_of packet packets=1 flags="$REASSEMBLED" pieces=1 max_size=$((48 + 16))
 	expect_wire "0+16"
 }
 
-for family in 4 6; do
-	add_test "unfragmented_ipv$family" check $family 1000 0 0 0
-	add_test "two_pieces_ipv$family" check $family 1000,200 $REASSEMBLED 2 1000
-	add_test "larger_second_ipv$family" check $family 200,1000 $REASSEMBLED 2 1000
-	add_test "uneven_ipv$family" check $family 1400,480,8,912 $REASSEMBLED 4 1400
-	add_test "64_pieces_ipv$family" check $family \
+for family in "${FAMILIES[@]}"; do
+	add_test "unfragmented_ipv$family" check "$family" 1000 0 0 0
+	add_test "two_pieces_ipv$family" check "$family" 1000,200 $REASSEMBLED 2 1000
+	add_test "larger_second_ipv$family" check "$family" 200,1000 $REASSEMBLED 2 1000
+	add_test "uneven_ipv$family" check "$family" 1400,480,8,912 $REASSEMBLED 4 1400
+	add_test "64_pieces_ipv$family" check "$family" \
 		"$(printf '8,%.0s' {1..63})8" $REASSEMBLED 64 8
-	add_test "100_pieces_ipv$family" check $family \
+	add_test "100_pieces_ipv$family" check "$family" \
 		"$(printf '8,%.0s' {1..99})8" $REASSEMBLED 100 8
-	add_test "pulled_ipv$family" check_pulled $family
-	add_test "without_defrag_ipv$family" check_without_defrag $family
+	add_test "pulled_ipv$family" check_pulled "$family"
+	add_test "without_defrag_ipv$family" check_without_defrag "$family"
 	for hook in "${HOOKS[@]}"; do
-		add_test "at_${hook}_ipv$family" check_hook $family "$hook"
+		add_test "at_${hook}_ipv$family" check_hook "$family" "$hook"
 	done
 done
 add_test partly_pulled_ipv4 check_partly_pulled 4 104,104,1400 1600
-add_test partly_pulled_ipv6 check_partly_pulled 6 104,8,104,1400 1608
+add_test -r ipv6 partly_pulled_ipv6 check_partly_pulled 6 104,8,104,1400 1608
 add_test df_on_both check_df 1000,200 0,1 $((REASSEMBLED | DF))
 add_test df_on_largest check_df 1000,200 0 $((REASSEMBLED | DF))
 add_test df_on_largest_second check_df 200,1000 1 $((REASSEMBLED | DF))

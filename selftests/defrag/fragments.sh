@@ -164,44 +164,44 @@ with_family()
 	"$@"
 }
 
-for family in 4 6; do
+for family in "${FAMILIES[@]}"; do
 	for path in client-server server-client; do
 		add_test "plain_router_ipv${family}_$path" \
-			check_plain_router $family $path
-		for pf in "$(pf_of $family)" inet; do
+			check_plain_router "$family" $path
+		for pf in "$(pf_of "$family")" inet; do
 			name=${pf}_ipv${family}_$path
 			add_test "defrag_in_order_$name" \
-				with_family check_defrag "$pf" $family $path 0,1,2,3
+				with_family check_defrag "$pf" "$family" $path 0,1,2,3
 			add_test "defrag_reversed_$name" \
-				with_family check_defrag "$pf" $family $path 3,2,1,0
+				with_family check_defrag "$pf" "$family" $path 3,2,1,0
 			add_test "no_defrag_$name" \
-				with_family check_no_defrag "$pf" $family $path
+				with_family check_no_defrag "$pf" "$family" $path
 			add_test "denied_in_order_$name" \
-				with_family check_denied "$pf" $family $path 0,1,2,3
+				with_family check_denied "$pf" "$family" $path 0,1,2,3
 			add_test "denied_reversed_$name" \
-				with_family check_denied "$pf" $family $path 3,2,1,0
+				with_family check_denied "$pf" "$family" $path 3,2,1,0
 		done
 	done
-	pf=$(pf_of $family)
+	pf=$(pf_of "$family")
 	add_test "denied_without_defrag_ipv$family" \
-		check_denied_without_defrag "$pf" $family
+		check_denied_without_defrag "$pf" "$family"
 	add_test "bare_later_fragments_ipv$family" \
-		check_part "$pf" $family 1,2,3 "1400+480 1880+8 1888+912"
+		check_part "$pf" "$family" 1,2,3 "1400+480 1880+8 1888+912"
 	add_test "lone_first_fragment_ipv$family" \
-		check_part "$pf" $family 0 "0+1400"
+		check_part "$pf" "$family" 0 "0+1400"
 	add_test "lone_last_fragment_ipv$family" \
-		check_part "$pf" $family 3 "1888+912"
-	add_test "duplicate_ipv$family" check_duplicate "$pf" $family
-	add_test "unfragmented_ipv$family" check_unfragmented "$pf" $family
-	add_test "at_the_mtu_ipv$family" check_pieces "$pf" $family \
+		check_part "$pf" "$family" 3 "1888+912"
+	add_test "duplicate_ipv$family" check_duplicate "$pf" "$family"
+	add_test "unfragmented_ipv$family" check_unfragmented "$pf" "$family"
+	add_test "at_the_mtu_ipv$family" check_pieces "$pf" "$family" \
 		1440,1440,8 "0+1440 1440+1440 2880+8"
-	add_test "growing_ipv$family" check_pieces "$pf" $family \
+	add_test "growing_ipv$family" check_pieces "$pf" "$family" \
 		600,800,1000,1200 "0+600 600+800 1400+1000 2400+1200"
 	for hook in "${HOOKS[@]}"; do
 		add_test "defrag_at_${hook}_ipv$family" \
-			check_hook "$pf" $family "$hook" 0
+			check_hook "$pf" "$family" "$hook" 0
 		add_test "defrag_right_before_${hook}_ipv$family" \
-			check_hook "$pf" $family "$hook" -399
+			check_hook "$pf" "$family" "$hook" -399
 	done
 done
 

@@ -151,6 +151,7 @@ check_given_back_when_busy()
 # Of the two families the second is refused, after both were enabled.
 test_inet_given_back_when_ip6_is_busy()
 {
+	requires ipv6
 	needs_family inet
 	attach accept ip6 forward 0
 	expect_fails "Device or resource busy" \
@@ -168,6 +169,7 @@ check_conntrack_keeps_it()
 {
 	local pf=$1 family=$2
 
+	requires conntrack
 	type -P nft >/dev/null || lacks "nft"
 	nft_router "table $NFT_INET t {
 		chain c { type filter hook forward priority 0; ct state new; }; }"
@@ -300,7 +302,7 @@ check_module_missing()
 # IPv6's module missing must give back IPv4's.
 test_inet_with_half_of_the_modules()
 {
-	skip_without ipv6
+	requires ipv6
 	needs_family inet
 	needs_unloaded 6
 	modprobe nf_defrag_ipv4
@@ -364,7 +366,7 @@ for check in without_flag detach unpin killed two_links other_family \
 	     module_on_demand module_references module_in_use module_missing \
 	     namespace_exit; do
 	add_test "${check}_ip" check_$check ip 4
-	add_test "${check}_ip6" check_$check ip6 6
+	add_test -r ipv6 "${check}_ip6" check_$check ip6 6
 done
 
 run_tests

@@ -3,9 +3,10 @@
 #
 # What reassembly lets through as a fragment: with defrag alone the program sees
 # it and it leaves the router, with strict it does neither and is counted.
+#
+# Requires: nft
 
 source "$(dirname "$0")/../lib.sh"
-needs nft
 
 SIZES=1400,480,8,912
 WIRE="0+1400 1400+480 1880+8 1888+912"
@@ -99,7 +100,7 @@ check_untracked()
 {
 	local mode=$1 pf=$2 family=$3
 
-	skip_without conntrack
+	requires conntrack
 	nft_router "table $NFT_INET t {
 		chain c { type filter hook prerouting priority -450; notrack; }; }"
 	watch "$mode" "$pf" forward
@@ -145,7 +146,7 @@ check_tracked_fragments()
 {
 	local mode=$1 pf=$2 family=$3 address=ROUTER_LEFT_IP$3
 
-	skip_without conntrack
+	requires conntrack
 	nft_router "table $NFT_INET t {
 		chain c { type filter hook output priority 10; ct state new counter; }; }"
 	ip -n "$NS_ROUTER" link set lo mtu 1500
@@ -254,42 +255,42 @@ add_bypass()
 	local mode
 
 	for mode in defrag strict; do
-		add_test "$1_${mode}" check_bypass $mode ip6 "${@:2}"
+		add_test -r ipv6 "$1_${mode}" check_bypass $mode ip6 "${@:2}"
 	done
-	add_test "$1_strict_inet_ipv6" with_family check_bypass strict inet "${@:2}"
+	add_test -r ipv6 "$1_strict_inet_ipv6" with_family check_bypass strict inet "${@:2}"
 }
 
 add_no_fragment()
 {
-	add_test "$1_strict" check_no_fragment strict ip6 "${@:2}"
+	add_test -r ipv6 "$1_strict" check_no_fragment strict ip6 "${@:2}"
 }
 
 for mode in defrag strict; do
-	for family in 4 6; do
-		for pf in "$(pf_of $family)" inet; do
+	for family in "${FAMILIES[@]}"; do
+		for pf in "$(pf_of "$family")" inet; do
 			add_test "whole_${mode}_${pf}_ipv$family" \
-				with_family check_whole $mode "$pf" $family
+				with_family check_whole $mode "$pf" "$family"
 			add_test "untracked_${mode}_${pf}_ipv$family" \
-				with_family check_untracked $mode "$pf" $family
+				with_family check_untracked $mode "$pf" "$family"
 		done
-		pf=$(pf_of $family)
+		pf=$(pf_of "$family")
 		add_test "tracked_fragments_${mode}_ipv$family" \
-			check_tracked_fragments $mode "$pf" $family
-		add_test "part_${mode}_ipv$family" check_part $mode "$pf" $family
+			check_tracked_fragments $mode "$pf" "$family"
+		add_test "part_${mode}_ipv$family" check_part $mode "$pf" "$family"
 	done
-	add_test "cut_in_the_fragment_header_$mode" check_half_a_header $mode ip6
+	add_test -r ipv6 "cut_in_the_fragment_header_$mode" check_half_a_header $mode ip6
 	add_test "nodefrag_socket_$mode" check_nodefrag_socket $mode ip
 	add_test "nodefrag_socket_${mode}_inet" \
 		with_family check_nodefrag_socket $mode inet
 done
 
-for family in 4 6; do
-	pf=$(pf_of $family)
+for family in "${FAMILIES[@]}"; do
+	pf=$(pf_of "$family")
 	for hook in "${HOOKS[@]}"; do
 		add_test "whole_at_${hook}_ipv$family" \
-			check_whole_at strict "$pf" $family "$hook" 0
+			check_whole_at strict "$pf" "$family" "$hook" 0
 		add_test "whole_right_behind_defrag_at_${hook}_ipv$family" \
-			check_whole_at strict "$pf" $family "$hook" -399
+			check_whole_at strict "$pf" "$family" "$hook" -399
 	done
 done
 

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * To let the kernel's allocations of this thread fail, one at a time. To be
- * included behind kselftest_harness.h.
+ * To let the kernel's allocations of this thread fail, one at a time. Include it
+ * after kselftest_harness.h.
  *
- * Needs a kernel with fault injection (CONFIG_FAILSLAB, CONFIG_FAIL_PAGE_ALLOC and
- * CONFIG_FAULT_INJECTION_DEBUG_FS). The faults are of a task: nothing fails in a
+ * A test that includes it requires CONFIG_FAILSLAB, with CONFIG_FAIL_PAGE_ALLOC and
+ * CONFIG_FAULT_INJECTION_DEBUG_FS. The faults are of a task: nothing fails in a
  * softirq, also when it interrupts that task.
  */
 #ifndef NF_FAULT_H
@@ -25,11 +25,6 @@ enum { MAX_FAULTS = 1000 };
 
 #define FAULT_DIR "/sys/kernel/debug/"
 #define FAIL_NTH "/proc/thread-self/fail-nth"
-
-static inline bool nf_has_faults(void)
-{
-	return !access(FAIL_NTH, W_OK) && !access(FAULT_DIR "failslab", X_OK);
-}
 
 /* Also what may sleep is to fail, single pages too, and without a stack dump that
  * would be taken for a complaint. Return: a fd for those below, or a negative errno
@@ -76,22 +71,6 @@ static inline bool nf_fault_disarm(int fault_fd)
 
 	nf_fault_arm(fault_fd, 0);
 	return len > 0 && !atoi(text);
-}
-
-/* One result, not one of each test: a kernel either has faults or has not. Flavours
- * without a part have not.
- */
-static inline int nf_fault_main(int argc, char **argv)
-{
-	if (nf_has_faults())
-		return test_harness_run(argc, argv);
-	puts("TAP version 13");
-	if (nf_patched() && !nf_without("ipv6") && !nf_without("conntrack")) {
-		puts("1..1\nnot ok 1 this kernel lacks fault injection");
-		return KSFT_FAIL;
-	}
-	puts("1..0 # SKIP no fault injection in this kernel (CONFIG_FAILSLAB)");
-	return KSFT_SKIP;
 }
 
 #endif

@@ -3,7 +3,7 @@
  * Every allocation that a link's life reaches fails once: the call either fails
  * with ENOMEM and leaves nothing behind, or does without.
  *
- * Needs a kernel with fault injection.
+ * Requires: CONFIG_FAILSLAB
  */
 #include <arpa/inet.h>
 #include <fcntl.h>
@@ -511,7 +511,4 @@ TEST_F_TIMEOUT(faults_alone, test_run, TIMEOUT)
 	EXPECT_LT(0, self->common.count.skel->bss->first_packets);
 }
 
-int main(int argc, char **argv)
-{
-	return nf_fault_main(argc, argv);
-}
+TEST_HARNESS_MAIN

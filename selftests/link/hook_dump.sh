@@ -143,9 +143,9 @@ test_nft_list_hooks()
 
 for hook in "${HOOKS[@]}"; do
 	add_test "ip_$hook" check_dump ip ip "$hook" 3
-	add_test "ip6_$hook" check_dump ip6 ip6 "$hook" -3
+	add_test -r ipv6 "ip6_$hook" check_dump ip6 ip6 "$hook" -3
 	add_test "inet_${hook}_as_ip" check_dump inet ip "$hook" 4
-	add_test "inet_${hook}_as_ip6" check_dump inet ip6 "$hook" 4
+	add_test -r ipv6 "inet_${hook}_as_ip6" check_dump inet ip6 "$hook" 4
 done
 
 run_tests

@@ -186,7 +186,7 @@ check_exit_with_tracked_queue()
 {
 	local pf=$1 family=$2 flags=$3
 
-	skip_without conntrack
+	requires conntrack
 	type -P nft >/dev/null || lacks "nft"
 	needs_defunct_links
 	# shellcheck disable=SC2086 # none or one
@@ -207,21 +207,21 @@ with_family()
 	"$@"
 }
 
-for family in 4 6; do
+for family in "${FAMILIES[@]}"; do
 	pf=$( ((family == 4)) && echo ip || echo ip6)
 	for check in isolation initial_namespace same_program_twice detach_in_one; do
-		add_test "${check}_ipv$family" check_$check "$pf" $family
+		add_test "${check}_ipv$family" check_$check "$pf" "$family"
 	done
-	add_test "exit_with_queue_ipv$family" check_exit_with_queue "$pf" $family
-	add_test "exit_with_queue_and_conntrack_ipv$family" \
-		check_exit_with_queue_and_conntrack "$pf" $family
+	add_test "exit_with_queue_ipv$family" check_exit_with_queue "$pf" "$family"
+	add_test -r conntrack "exit_with_queue_and_conntrack_ipv$family" \
+		check_exit_with_queue_and_conntrack "$pf" "$family"
 	add_test "exit_with_tracked_queue_ipv$family" \
-		check_exit_with_tracked_queue "$pf" $family ""
+		check_exit_with_tracked_queue "$pf" "$family" ""
 	add_test "exit_with_tracked_queue_and_defrag_ipv$family" \
-		check_exit_with_tracked_queue "$pf" $family defrag
+		check_exit_with_tracked_queue "$pf" "$family" defrag
 done
 add_test exit check_exit ip 4 ""
-add_test exit_with_defrag check_exit ip6 6 defrag
+add_test -r ipv6 exit_with_defrag check_exit ip6 6 defrag
 add_test exit_of_inet with_family check_exit inet "${FAMILIES[-1]}" defrag
 
 run_tests

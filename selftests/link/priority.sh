@@ -2,9 +2,10 @@
 # SPDX-License-Identifier: GPL-2.0
 #
 # Who comes first at a hook: lower priorities do, be it programs or nft chains.
+#
+# Requires: nft
 
 source "$(dirname "$0")/../lib.sh"
-needs nft
 
 setup()
 {
@@ -149,7 +150,7 @@ test_inet_before_ip()
 
 inet_table()
 {
-	skip_without ipv6
+	requires ipv6
 	"$@"
 }
 
@@ -161,9 +162,9 @@ with_family()
 
 for check in before_chain after_chain chain_drops_first chain_drops_after; do
 	add_test "${check}_ip" check_$check ip 4 ip
-	add_test "${check}_ip6" check_$check ip6 6 ip6
+	add_test -r ipv6 "${check}_ip6" check_$check ip6 6 ip6
 	add_test "${check}_inet_table" inet_table check_$check ip 4 inet
-	add_test "${check}_inet_program" with_family check_$check inet 6 ip6
+	add_test -r ipv6 "${check}_inet_program" with_family check_$check inet 6 ip6
 done
 
 run_tests

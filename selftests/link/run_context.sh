@@ -3,9 +3,10 @@
 #
 # Where a program runs: in a softirq, with statistics and without, and in a process,
 # of a sender or of who has given a verdict on a queued packet.
+#
+# Requires: nft bpftool jq python3
 
 source "$(dirname "$0")/../lib.sh"
-needs nft bpftool jq python3
 
 setup()
 {
@@ -99,16 +100,16 @@ check_verdict_of_user_space()
 	kill "$QUEUE"
 }
 
-for family in 4 6; do
+for family in "${FAMILIES[@]}"; do
 	pf=ip
 	((family == 4)) || pf=ip6
 	add_test "statistics_softirq_ipv$family" \
-		check_statistics $pf forward $family client-server
+		check_statistics $pf forward "$family" client-server
 	add_test "statistics_process_ipv$family" \
-		check_statistics $pf output $family router-server
+		check_statistics $pf output "$family" router-server
 	for hook in prerouting forward postrouting; do
 		add_test "verdict_of_user_space_${hook}_ipv$family" \
-			check_verdict_of_user_space $pf $hook $family
+			check_verdict_of_user_space $pf $hook "$family"
 	done
 done
 

@@ -4,9 +4,10 @@
 # The stack decides by a packet before a program changes it: on the receiver's socket, the
 # checksum, the route, the remaining hops and the conntrack entry. write.sh tests
 # segmentation.
+#
+# Requires: nft conntrack tcpdump ethtool
 
 source "$(dirname "$0")/../lib.sh"
-needs nft conntrack tcpdump ethtool
 
 # skb->ip_summed
 CHECKSUM_NONE=0
@@ -330,16 +331,16 @@ check_ipsec_policy()
 	expect_outcome "delivered $alias *"
 }
 
-for family in 4 6; do
-	add_test "tcp_to_udp_ipv$family" check_tcp_to_udp $family input -1
-	add_test "tcp_to_udp_after_tproxy_ipv$family" check_tproxy $family
-	add_test "udp_to_tcp_ipv$family" check_udp_to_tcp $family
-	add_test "route_ipv$family" check_route $family
-	add_test "ttl_ipv$family" check_ttl $family
-	add_test "checksum_complete_ipv$family" check_checksum_complete $family
-	add_test "ipsec_policy_ipv$family" check_ipsec_policy $family
-	add_test "conntrack_tuple_ipv$family" check_conntrack_tuple $family
+for family in "${FAMILIES[@]}"; do
+	add_test "tcp_to_udp_ipv$family" check_tcp_to_udp "$family" input -1
+	add_test "tcp_to_udp_after_tproxy_ipv$family" check_tproxy "$family"
+	add_test "udp_to_tcp_ipv$family" check_udp_to_tcp "$family"
+	add_test "route_ipv$family" check_route "$family"
+	add_test "ttl_ipv$family" check_ttl "$family"
+	add_test "checksum_complete_ipv$family" check_checksum_complete "$family"
+	add_test "ipsec_policy_ipv$family" check_ipsec_policy "$family"
+	add_test -r conntrack "conntrack_tuple_ipv$family" check_conntrack_tuple "$family"
 done
-add_test "tcp_to_udp_behind_options_ipv6" check_tproxy 6 options
+add_test -r ipv6 "tcp_to_udp_behind_options_ipv6" check_tproxy 6 options
 
 run_tests

@@ -2,9 +2,10 @@
 # SPDX-License-Identifier: GPL-2.0
 #
 # bpf_fib_lookup() in the router: its results are enum's BPF_FIB_LKUP_RET_*.
+#
+# Requires: ethtool
 
 source "$(dirname "$0")/../lib.sh"
-needs ethtool
 
 SUCCESS=0 BLACKHOLE=1 UNREACHABLE=2 PROHIBIT=3 NO_NEIGH=7 FRAG_NEEDED=8
 
@@ -128,27 +129,27 @@ check_segments()
 	fi
 }
 
-for family in 4 6; do
-	add_test "found_ipv$family" check_found $family fib
-	add_test "link_layer_addresses_ipv$family" check_link_layer $family
-	add_test "found_by_length_ipv$family" check_found $family fib_length
-	add_test "output_ipv$family" check_output $family
-	add_test "blackhole_ipv$family" check_no_route $family blackhole $BLACKHOLE
-	add_test "unreachable_ipv$family" check_no_route $family unreachable $UNREACHABLE
-	add_test "prohibit_ipv$family" check_no_route $family prohibit $PROHIBIT
-	add_test "no_neighbour_ipv$family" check_no_neighbour $family
-	add_test "mtu_fits_ipv$family" check_mtu $family fib 1200 $SUCCESS
-	add_test "mtu_by_length_fits_ipv$family" check_mtu $family fib_length 1200 $SUCCESS
-	add_test "mtu_too_long_ipv$family" check_mtu $family fib 1400 $FRAG_NEEDED
+for family in "${FAMILIES[@]}"; do
+	add_test "found_ipv$family" check_found "$family" fib
+	add_test "link_layer_addresses_ipv$family" check_link_layer "$family"
+	add_test "found_by_length_ipv$family" check_found "$family" fib_length
+	add_test "output_ipv$family" check_output "$family"
+	add_test "blackhole_ipv$family" check_no_route "$family" blackhole $BLACKHOLE
+	add_test "unreachable_ipv$family" check_no_route "$family" unreachable $UNREACHABLE
+	add_test "prohibit_ipv$family" check_no_route "$family" prohibit $PROHIBIT
+	add_test "no_neighbour_ipv$family" check_no_neighbour "$family"
+	add_test "mtu_fits_ipv$family" check_mtu "$family" fib 1200 $SUCCESS
+	add_test "mtu_by_length_fits_ipv$family" check_mtu "$family" fib_length 1200 $SUCCESS
+	add_test "mtu_too_long_ipv$family" check_mtu "$family" fib 1400 $FRAG_NEEDED
 	add_test "mtu_by_length_too_long_ipv$family" \
-		check_mtu $family fib_length 1400 $FRAG_NEEDED
-	add_test "mtu_pieces_fit_ipv$family" check_mtu $family fib 1200,1000 $SUCCESS defrag
+		check_mtu "$family" fib_length 1400 $FRAG_NEEDED
+	add_test "mtu_pieces_fit_ipv$family" check_mtu "$family" fib 1200,1000 $SUCCESS defrag
 	add_test "mtu_pieces_too_long_ipv$family" \
-		check_mtu $family fib 1400,1000 $FRAG_NEEDED defrag
+		check_mtu "$family" fib 1400,1000 $FRAG_NEEDED defrag
 	add_test "mtu_length_of_the_whole_ipv$family" \
-		check_mtu $family fib_length 1200,1000 $FRAG_NEEDED defrag
-	add_test "segments_fit_ipv$family" check_segments $family "$ROUTER_MTU"
-	add_test "segments_too_long_ipv$family" check_segments $family 1300
+		check_mtu "$family" fib_length 1200,1000 $FRAG_NEEDED defrag
+	add_test "segments_fit_ipv$family" check_segments "$family" "$ROUTER_MTU"
+	add_test "segments_too_long_ipv$family" check_segments "$family" 1300
 done
 
 run_tests

@@ -3,9 +3,10 @@
 #
 # Mark and priority that a program sets are what nft and tc see, and the mark is what
 # routes are looked up by; those that nft sets are what a program reads.
+#
+# Requires: nft tc
 
 source "$(dirname "$0")/../lib.sh"
-needs nft tc
 
 # What only the table of marked packets has a route to.
 BEHIND_IP4=203.0.113.7
@@ -111,13 +112,13 @@ check_prohibits()
 	expect_stats_of packet packets=2
 }
 
-for family in 4 6; do
-	add_test "nft_sees_ipv$family" check_nft_sees $family
-	add_test "tc_sees_ipv$family" check_tc_sees $family
-	add_test "reads_nft_ipv$family" check_reads_nft $family
-	add_test "selects_route_ipv$family" check_selects_route $family
+for family in "${FAMILIES[@]}"; do
+	add_test "nft_sees_ipv$family" check_nft_sees "$family"
+	add_test "tc_sees_ipv$family" check_tc_sees "$family"
+	add_test "reads_nft_ipv$family" check_reads_nft "$family"
+	add_test "selects_route_ipv$family" check_selects_route "$family"
 done
 add_test prohibits_route_ipv4 check_prohibits 4 "3 13"
-add_test prohibits_route_ipv6 check_prohibits 6 "1 1"
+add_test -r ipv6 prohibits_route_ipv6 check_prohibits 6 "1 1"
 
 run_tests

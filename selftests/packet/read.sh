@@ -3,9 +3,10 @@
 #
 # Packets are read right wherever their bytes are: in place up to ctx->data_end, by
 # bpf_skb_load_bytes() beyond, and in place again after bpf_skb_pull_data().
+#
+# Requires: ethtool
 
 source "$(dirname "$0")/../lib.sh"
-needs ethtool
 
 EFAULT=14
 SIZES=1400,480,8,912
@@ -85,7 +86,7 @@ check_link_layer()
 {
 	local family=$1 hook=$2 path=client-server
 
-	[[ $hook != input ]] || path=client-router
+	[[ $hook != input ]] || path="client-router"
 	attach packet/link_layer "$(pf_of "$family")" "$hook" 0
 	probe "$family" "$path" -z 1000
 	expect_stats_of packet packets=1 result=0 \
@@ -174,26 +175,26 @@ check_bulk()
 	fi
 }
 
-for family in 4 6; do
+for family in "${FAMILIES[@]}"; do
 	for hook in "${HOOKS[@]}"; do
-		add_test "whole_at_${hook}_ipv$family" check_whole $family "$hook"
+		add_test "whole_at_${hook}_ipv$family" check_whole "$family" "$hook"
 		add_test "reassembled_at_${hook}_ipv$family" \
-			check_reassembled $family "$hook"
-		add_test "pulled_at_${hook}_ipv$family" check_pulled $family "$hook"
+			check_reassembled "$family" "$hook"
+		add_test "pulled_at_${hook}_ipv$family" check_pulled "$family" "$hook"
 	done
 done
-for family in 4 6; do
+for family in "${FAMILIES[@]}"; do
 	for hook in prerouting input forward postrouting; do
 		add_test "link_layer_at_${hook}_ipv$family" \
-			check_link_layer $family $hook
+			check_link_layer "$family" $hook
 	done
 	for hook in output postrouting; do
 		add_test "no_link_layer_at_${hook}_ipv$family" \
-			check_no_link_layer $family $hook
+			check_no_link_layer "$family" $hook
 	done
 done
-add_test extension_header_read_ipv6 check_extension_header read
-add_test extension_header_pulled_ipv6 check_extension_header pull
+add_test -r ipv6 extension_header_read_ipv6 check_extension_header read
+add_test -r ipv6 extension_header_pulled_ipv6 check_extension_header pull
 for hook in "${HOOKS[@]}"; do
 	add_test "options_at_$hook" check_options "$RECORD_ROUTE" "$hook"
 done
@@ -204,10 +205,10 @@ for program in read pull; do
 	add_test "full_options_reassembled_$program" \
 		check_options_reassembled "$FULL" $program
 done
-for family in 4 6; do
-	add_test "bulk_ipv$family" check_bulk $family off off
-	add_test "bulk_tso_ipv$family" check_bulk $family on off
-	add_test "bulk_gro_ipv$family" check_bulk $family off on
+for family in "${FAMILIES[@]}"; do
+	add_test "bulk_ipv$family" check_bulk "$family" off off
+	add_test "bulk_tso_ipv$family" check_bulk "$family" on off
+	add_test "bulk_gro_ipv$family" check_bulk "$family" off on
 done
 
 run_tests

@@ -3,10 +3,10 @@
 #
 # What a sender sees of bpf_nf_reject(): each ICMP code of each family, resets, and
 # silence where the kernel owes none.
+#
+# Requires: CONFIG_NETFILTER_BPF_KFUNC nft bpftool
 
 source "$(dirname "$0")/../lib.sh"
-needs nft bpftool
-needs_kfunc
 
 declare -ri UDP=17 TCP=6
 # enum bpf_nf_reject_type
@@ -436,16 +436,16 @@ check_test_run()
 }
 
 add_test "ip_options_ipv4" check_options
-for family in 4 6; do
+for family in "${FAMILIES[@]}"; do
 	for name in codes icmpx bad_codes postrouting drop icmp_for_tcp fragments \
 		    multicast error rate answers device accepted test_run; do
-		add_test "${name}_ipv$family" "check_$name" $family
+		add_test "${name}_ipv$family" "check_$name" "$family"
 	done
-	add_test "prerouting_ipv$family" check_hook $family prerouting 0
-	add_test "prerouting_first_ipv$family" check_hook $family prerouting -1000
-	add_test "input_ipv$family" check_hook $family input 0
-	add_test "forward_ipv$family" check_hook $family forward 0
-	add_test "output_ipv$family" check_hook $family output 0
+	add_test "prerouting_ipv$family" check_hook "$family" prerouting 0
+	add_test "prerouting_first_ipv$family" check_hook "$family" prerouting -1000
+	add_test "input_ipv$family" check_hook "$family" input 0
+	add_test "forward_ipv$family" check_hook "$family" forward 0
+	add_test "output_ipv$family" check_hook "$family" output 0
 done
 
 run_tests

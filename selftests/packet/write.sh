@@ -3,9 +3,10 @@
 #
 # Packets that a program rewrites in the forwarding path: what leaves the router has
 # the new bytes and right checksums, and what was captured before has the old ones.
+#
+# Requires: tcpdump ethtool
 
 source "$(dirname "$0")/../lib.sh"
-needs tcpdump ethtool
 
 SIZES=1400,480,8,912
 
@@ -211,9 +212,9 @@ router_joins()
 	local off=on
 
 	[[ $1 == off ]] || off=off
-	in_ns "$NS_CLIENT" ethtool -K "$CLIENT_DEV" tx on sg $off tso $off > /dev/null
+	in_ns "$NS_CLIENT" ethtool -K "$CLIENT_DEV" tx on sg "$off" tso "$off" > /dev/null
 	in_ns "$NS_ROUTER" ethtool -K "$ROUTER_LEFT_DEV" gro "$1" > /dev/null
-	in_ns "$NS_ROUTER" ethtool -K "$ROUTER_RIGHT_DEV" tx on sg on tso $off > /dev/null
+	in_ns "$NS_ROUTER" ethtool -K "$ROUTER_RIGHT_DEV" tx on sg on tso "$off" > /dev/null
 }
 
 # The server gets the bytes that the client sent, although the program has moved them.
@@ -246,25 +247,25 @@ check_longer_header()
 	router_joins off
 }
 
-add_test "hop_by_hop_options_ipv6" check_hopopts
-for family in 4 6; do
-	add_test "ttl_and_dscp_ipv$family" check_ttl $family
-	add_test "no_dnat_ipv$family" check_no_dnat $family
-	add_test "dnat_ipv$family" check_dnat $family 100 ""
-	add_test "dnat_reassembled_ipv$family" check_dnat $family $SIZES defrag
-	add_test "snat_ipv$family" check_snat $family 100 ""
-	add_test "snat_reassembled_ipv$family" check_snat $family $SIZES defrag
+add_test -r ipv6 "hop_by_hop_options_ipv6" check_hopopts
+for family in "${FAMILIES[@]}"; do
+	add_test "ttl_and_dscp_ipv$family" check_ttl "$family"
+	add_test "no_dnat_ipv$family" check_no_dnat "$family"
+	add_test "dnat_ipv$family" check_dnat "$family" 100 ""
+	add_test "dnat_reassembled_ipv$family" check_dnat "$family" $SIZES defrag
+	add_test "snat_ipv$family" check_snat "$family" 100 ""
+	add_test "snat_reassembled_ipv$family" check_snat "$family" $SIZES defrag
 done
 # Last, as they change the offloads of the hosts.
-for family in 4 6; do
+for family in "${FAMILIES[@]}"; do
 	for offload in off on; do
-		add_test "ports_tx_${offload}_ipv$family" check_ports $family $offload
+		add_test "ports_tx_${offload}_ipv$family" check_ports "$family" $offload
 		add_test "translated_tx_${offload}_ipv$family" \
-			check_translated $family $offload
+			check_translated "$family" $offload
 	done
-	add_test "ports_old_sum_ipv$family" check_ports_old_sum $family
-	add_test "pulled_segments_ipv$family" check_pulled_segments $family
-	add_test "longer_header_ipv$family" check_longer_header $family
+	add_test "ports_old_sum_ipv$family" check_ports_old_sum "$family"
+	add_test "pulled_segments_ipv$family" check_pulled_segments "$family"
+	add_test "longer_header_ipv$family" check_longer_header "$family"
 done
 
 run_tests

@@ -4,10 +4,10 @@
 # The examples of Documentation/bpf/prog_netfilter_kfuncs.rst, as they are printed
 # there: compiled, loaded and attached to the router. And <bpf/bpf_netfilter.h>,
 # which declares the same functions once more.
+#
+# Requires: CONFIG_NETFILTER_BPF_KFUNC clang conntrack nft rst2man
 
 source "$(dirname "$0")/../lib.sh"
-needs_kfunc
-needs clang conntrack nft rst2man
 
 DOC=$SELFTESTS_SRC/../Documentation/bpf/prog_netfilter_kfuncs.rst
 PROTOTYPES=$SELFTESTS_SRC/../include/net/netfilter/nf_bpf_kfunc.h
@@ -161,7 +161,7 @@ attach_example()
 # From here on packets have entries, new ones, and there is a counter.
 conntrack()
 {
-	skip_without conntrack
+	requires conntrack
 	rules "table inet t" | nft_router -f -
 	nft_router -f - <<-EOC
 	table $NFT_INET seen {
@@ -228,6 +228,7 @@ test_nat()
 {
 	local FLOW_TO_ADDRESS=203.0.113.7 FLOW_LISTEN=$TRANSLATED
 
+	requires conntrack
 	conntrack "udp dport $TRANSLATED"
 	rules "table inet n" | nft_router -f -
 	flow 4 udp 9999 send
@@ -315,7 +316,7 @@ check_header()
 {
 	local name=header_$1 function
 
-	skip_without conntrack
+	requires conntrack
 	header_calls > "$WORK/$name.bpf.c"
 	while read -r function; do
 		grep -q "$function(ctx" "$WORK/$name.bpf.c" ||
@@ -374,8 +375,8 @@ test_text_is_valid()
 
 # First, while there are few programs to take away.
 add_test "module_not_loaded" check_not_loaded
-for family in 4 6; do
-	add_test "stateful_ipv$family" check_stateful $family
+for family in "${FAMILIES[@]}"; do
+	add_test "stateful_ipv$family" check_stateful "$family"
 done
 add_test "entry" check_effect entry "ct mark 7"
 add_test "labels" check_effect labels "ct label 3"
@@ -384,7 +385,7 @@ add_test "alloc" check_passes alloc
 add_test "source_nat_forward" check_source_nat forward 0
 add_test "source_nat_postrouting" check_source_nat postrouting 50
 add_test "reject_ipv4" check_reject 4 "Packet filtered"
-add_test "reject_ipv6" check_reject 6 "Administratively prohibited"
+add_test -r ipv6 "reject_ipv6" check_reject 6 "Administratively prohibited"
 add_test "header" check_header own "$BUILD/$BASE"
 add_test "header_mainline" check_header mainline "$SELFTESTS/mainline"
 

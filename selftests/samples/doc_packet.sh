@@ -3,9 +3,10 @@
 #
 # The examples of prog_netfilter_packet.rst, as they are written there: compiled,
 # loaded and attached to the router, which goes on forwarding.
+#
+# Requires: clang
 
 source "$(dirname "$0")/../lib.sh"
-needs clang
 
 DOC=$SELFTESTS_SRC/../Documentation/bpf/prog_netfilter_packet.rst
 

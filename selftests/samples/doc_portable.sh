@@ -3,9 +3,10 @@
 #
 # The examples of Documentation/bpf/prog_netfilter_portable.rst and of README.md, as they
 # are printed there.
+#
+# Requires: bpftool clang python3 rst2man
 
 source "$(dirname "$0")/../lib.sh"
-needs bpftool clang python3 rst2man
 
 DOC=$SELFTESTS_SRC/../Documentation/bpf/prog_netfilter_portable.rst
 README=$SELFTESTS_SRC/../README.md
@@ -153,9 +154,9 @@ test_text_is_valid()
 	rst2man --exit-status=2 "$DOC" > "$WORK/man"
 }
 
-for family in 4 6; do
-	add_test "example_ipv$family" check_example $family
-	add_test "readme_ipv$family" check_readme $family
+for family in "${FAMILIES[@]}"; do
+	add_test "example_ipv$family" check_example "$family"
+	add_test "readme_ipv$family" check_readme "$family"
 done
 
 run_tests

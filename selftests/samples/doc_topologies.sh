@@ -3,9 +3,10 @@
 #
 # The example of Documentation/bpf/prog_netfilter_topologies.rst, as it is written there:
 # it counts the places that a datagram passes.
+#
+# Requires: clang jq bpftool
 
 source "$(dirname "$0")/../lib.sh"
-needs clang jq bpftool
 
 DOC=$SELFTESTS_SRC/../Documentation/bpf/prog_netfilter_topologies.rst
 

@@ -2,9 +2,10 @@
 # SPDX-License-Identifier: GPL-2.0
 #
 # samples/firewall on the router: what a rule allows passes, the rest does not.
+#
+# Requires: bpftool python3
 
 source "$(dirname "$0")/../lib.sh"
-needs bpftool python3
 
 SAMPLES=$BUILD/$BASE/samples
 RULE_PORT=9999		# where probe() sends to
@@ -216,12 +217,12 @@ assert key["protocol"] == socket.IPPROTO_UDP and key["family"] == 2, key
 	firewall remove udp "$SERVER_IP4" 53 from "$CLIENT_IP4"
 }
 
-for family in 4 6; do
-	add_test "rule_ipv$family" check_rule $family
-	add_test "answer_udp_ipv$family" check_answer $family udp
-	add_test "answer_tcp_ipv$family" check_answer $family tcp
-	add_test "client_ipv$family" check_client $family
-	add_test "icmp_ipv$family" check_icmp $family
+for family in "${FAMILIES[@]}"; do
+	add_test "rule_ipv$family" check_rule "$family"
+	add_test "answer_udp_ipv$family" check_answer "$family" udp
+	add_test "answer_tcp_ipv$family" check_answer "$family" tcp
+	add_test "client_ipv$family" check_client "$family"
+	add_test "icmp_ipv$family" check_icmp "$family"
 done
 
 run_tests

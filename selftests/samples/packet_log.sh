@@ -3,9 +3,10 @@
 #
 # samples/packet-log on the router: a line or a pcap record for each packet that it is
 # told to log, and what it drops does not arrive.
+#
+# Requires: bpftool python3 tcpdump
 
 source "$(dirname "$0")/../lib.sh"
-needs bpftool python3 tcpdump
 
 SAMPLE=$BUILD/$BASE/samples/packet_log
 DENIED=9997
@@ -86,7 +87,7 @@ check_family()
 	local other=$((10 - $1)) server=SERVER_IP$1 client=CLIENT_IP$1
 	local other_server=SERVER_IP$((10 - $1))
 
-	skip_without ipv6
+	requires ipv6
 	ends "$1"
 	start -f "$IP" -H postrouting -p 7
 	in_ns "$NS_CLIENT" ping -c 1 -W 5 "${!other_server}"
@@ -265,9 +266,9 @@ test_errors()
 	expect_match "help" "Usage: *-d, --drop PORT *Exit status: *" "$("$SAMPLE" --help)"
 }
 
-for family in 4 6; do
+for family in "${FAMILIES[@]}"; do
 	for check in lines family fragments drop pcap bytes; do
-		add_test "${check}_ipv$family" check_$check $family
+		add_test "${check}_ipv$family" check_$check "$family"
 	done
 done
 

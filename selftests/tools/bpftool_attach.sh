@@ -3,9 +3,10 @@
 #
 # "bpftool net attach netfilter": every form of it. What was attached is read by
 # another program than bpftool, or seen by what happens to packets.
+#
+# Requires: bpftool jq
 
 source "$(dirname "$0")/../lib.sh"
-needs bpftool jq
 
 setup()
 {
@@ -420,7 +421,7 @@ for how in id name tag pinned; do
 done
 add_test family_inet check_family inet 1
 add_test family_ip check_family ip 2
-add_test family_ip6 check_family ip6 10
+add_test -r ipv6 family_ip6 check_family ip6 10
 for i in "${!HOOKS[@]}"; do
 	add_test "hook_${HOOKS[i]}" check_hook "${HOOKS[i]}" "$i"
 	add_test "hook_$i" check_hook "$i" "$i"

@@ -3,9 +3,10 @@
 #
 # "bpftool net detach netfilter": every form of it. A detached program no longer
 # counts packets, and its pins are gone.
+#
+# Requires: bpftool jq
 
 source "$(dirname "$0")/../lib.sh"
-needs bpftool jq
 
 setup()
 {

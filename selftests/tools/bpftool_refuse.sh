@@ -3,9 +3,10 @@
 #
 # What "bpftool net attach netfilter" refuses: it says what was wrong and what to
 # do, fails, prints an error object with -j, and leaves nothing attached.
+#
+# Requires: bpftool jq
 
 source "$(dirname "$0")/../lib.sh"
-needs bpftool jq
 
 setup()
 {

@@ -2,9 +2,10 @@
 # SPDX-License-Identifier: GPL-2.0
 #
 # "bpftool net show" and "bpftool link show" of netfilter links, plain and JSON.
+#
+# Requires: bpftool jq
 
 source "$(dirname "$0")/../lib.sh"
-needs bpftool jq
 
 setup()
 {
@@ -143,7 +144,7 @@ test_counters_go_on_when_overwritten()
 # What conntrack leaves alone is not reassembled.
 test_counter_of_fragments()
 {
-	skip_without conntrack
+	requires conntrack
 	needs_own BPF_NF_LINK_STATS
 	type -P nft >/dev/null || lacks "nft"
 	attach_unique forward 30022 strict

@@ -3,10 +3,11 @@
 #
 # demo.sh: that it finds what it should, and that it would fail if it did not. Its
 # results are falsified one by one, and each falsification has to be named.
+#
+# Requires: dig jq nft tc
 
 source "$(dirname "$0")/../lib.sh"
 ROUTER_DIR=$SELFTESTS_SRC/../tools/router
-needs dig jq nft tc
 
 DEMO_SUFFIX=-demo$$
 

@@ -3,10 +3,11 @@
 #
 # run-prog.sh: verdicts by flow, with the demo's traffic and with a capture, and
 # what it says to each thing that is not a program to run.
+#
+# Requires: clang jq readelf tcpdump dig
 
 source "$(dirname "$0")/../lib.sh"
 ROUTER_DIR=$SELFTESTS_SRC/../tools/router
-needs clang jq readelf tcpdump dig
 
 NETFILTER=$BUILD/$BASE/samples/udp_policy_netfilter.bpf.o
 RUN_SUFFIX=-run$$

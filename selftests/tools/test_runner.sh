@@ -26,12 +26,13 @@ run_fake()
 }
 
 # expect_run STATUS LAST_LINE [TEXT]: of the fake tests, which have LIMIT seconds
-# (300).
+# (300), run by the command BELOW.
+BELOW=()
 expect_run()
 {
 	local status=0 output
 
-	output=$(TEST_TIMEOUT=${LIMIT:-300} "$FAKE/run.sh" -k "$WORK/ktap" 2>&1) || status=$?
+	output=$(TEST_TIMEOUT=${LIMIT:-300} "${BELOW[@]}" "$FAKE/run.sh" -k "$WORK/ktap" 2>&1) || status=$?
 	expect_eq "last line" "$2" "${output##*$'\n'}"
 	expect_eq "exit status" "$1" "$status"
 	[[ -z ${3-} || $output == *"$3"* ]] || fail "no '$3' in: $output"
@@ -254,6 +255,34 @@ test_processors()
 	expect_eq "of two processors" "group/b
 group/c" "$(run_fake -l -p 2)"
 	expect_fails -s 2 "no test asks for so many" run_fake -p 3
+}
+
+test_requirements()
+{
+	fake needy <<-'EOF2'
+	# Requires: bash no-such-program
+	printf '%s\n' 1..1 "ok 1 a"
+	EOF2
+	NF_BPF_PATCHED=0 expect_run 0 "0 passed, 0 failed, 1 skipped" "no no-such-program"
+	NF_BPF_PATCHED=1 expect_run 1 "0 passed, 1 failed, 0 skipped" "requires no-such-program"
+	sed -i 's/no-such-program/awk/' "$GROUP/needy.sh"
+	expect_run 0 "1 passed, 0 failed, 0 skipped"
+}
+
+# An option that the kernel's flavour leaves out may be missing, in no other flavour.
+test_requirements_of_a_flavour()
+{
+	fake needy <<-'EOF2'
+	# Requires: CONFIG_FAILSLAB
+	printf '%s\n' 1..1 "ok 1 a"
+	EOF2
+	# shellcheck disable=SC2016 # the inner shell expands it
+	BELOW=(unshare -m bash -ec 'mount -t tmpfs none /sys/kernel/debug
+		exec "$0" "$@"')
+	NF_BPF_PATCHED=1 NF_BPF_FLAVOUR=noipv6 \
+		expect_run 0 "0 passed, 0 failed, 1 skipped" "no CONFIG_FAILSLAB"
+	NF_BPF_PATCHED=1 NF_BPF_FLAVOUR=lockdebug \
+		expect_run 1 "0 passed, 1 failed, 0 skipped" "requires CONFIG_FAILSLAB"
 }
 
 test_output_is_kept()

@@ -132,6 +132,7 @@ test_mtu_ipv6()
 {
 	local error="icmp:2/0/1300:$CLIENT_IP6>$SERVER_IP6"
 
+	requires ipv6
 	small_port
 	tap "client=$NS_CLIENT:$CLIENT_DEV"
 	probe 6 client-server -z 1400,1000
@@ -209,11 +210,11 @@ check_destination()
 		-t "$NS_SERVER" -i "$SERVER_DEV" -s "${!server}" -d "$alias"
 }
 
-for family in 4 6; do
-	add_test "plain_ipv$family" check_plain $family
-	add_test "netfilter_ipv$family" check_netfilter $family
-	add_test "tagged_ipv$family" check_tagged $family
-	add_test "destination_ipv$family" check_destination $family
+for family in "${FAMILIES[@]}"; do
+	add_test "plain_ipv$family" check_plain "$family"
+	add_test "netfilter_ipv$family" check_netfilter "$family"
+	add_test "tagged_ipv$family" check_tagged "$family"
+	add_test "destination_ipv$family" check_destination "$family"
 done
 
 run_tests

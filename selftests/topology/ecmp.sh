@@ -101,9 +101,9 @@ check_no_defrag()
 	expect_stats packets=8 fragments=8
 }
 
-for family in 4 6; do
-	add_test "defrag_ipv$family" check_ecmp $family
-	add_test "no_defrag_ipv$family" check_no_defrag $family
+for family in "${FAMILIES[@]}"; do
+	add_test "defrag_ipv$family" check_ecmp "$family"
+	add_test "no_defrag_ipv$family" check_no_defrag "$family"
 done
 
 run_tests

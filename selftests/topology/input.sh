@@ -54,11 +54,11 @@ check_write_old_sum()
 	expect_delivered "$((TOTAL - 8)) intact"
 }
 
-for family in 4 6; do
-	add_test "write_ipv$family" check_write $family "$SIZES"
-	add_test "write_two_pieces_ipv$family" check_write $family 104,1000
-	add_test "write_unfragmented_ipv$family" check_write $family 1000
-	add_test "write_old_sum_ipv$family" check_write_old_sum $family
+for family in "${FAMILIES[@]}"; do
+	add_test "write_ipv$family" check_write "$family" "$SIZES"
+	add_test "write_two_pieces_ipv$family" check_write "$family" 104,1000
+	add_test "write_unfragmented_ipv$family" check_write "$family" 1000
+	add_test "write_old_sum_ipv$family" check_write_old_sum "$family"
 done
 
 run_tests

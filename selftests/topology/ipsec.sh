@@ -177,6 +177,7 @@ test_out_pieces_ipv6()
 	# The fragment header is in the tunnel.
 	local pieces=(1008 488 16 920)
 
+	requires ipv6
 	tap_esp into_tunnel 6 -z "$SIZES"
 	expect_wire "${PIECES[*]}"
 	# shellcheck disable=SC2046 # words
@@ -282,13 +283,13 @@ check_choice()
 	expect_stats_of packet packets=2 result=0
 }
 
-for family in 4 6; do
-	add_test "transit_ipv$family" check_transit $family
-	add_test "out_ipv$family" check_out $family
-	add_test "in_ipv$family" check_in $family
-	add_test "in_pieces_ipv$family" check_in_pieces $family
-	add_test "denied_ipv$family" check_denied $family
-	add_test "choice_ipv$family" check_choice $family
+for family in "${FAMILIES[@]}"; do
+	add_test "transit_ipv$family" check_transit "$family"
+	add_test "out_ipv$family" check_out "$family"
+	add_test "in_ipv$family" check_in "$family"
+	add_test "in_pieces_ipv$family" check_in_pieces "$family"
+	add_test "denied_ipv$family" check_denied "$family"
+	add_test "choice_ipv$family" check_choice "$family"
 done
 
 run_tests

@@ -3,9 +3,10 @@
 #
 # A router whose way out has a smaller MTU than its way in: what is too large for it
 # and must not be cut is answered, with the addresses that the client knows.
+#
+# Requires: nft
 
 source "$(dirname "$0")/lib.sh"
-needs nft
 
 MTU=1300
 VIP4=203.0.113.7
@@ -123,6 +124,7 @@ check_nat()
 {
 	local family=$1 sizes=$2 df=$3 vip=VIP$1 server=SERVER_IP$1 right=ROUTER_RIGHT_IP$1
 
+	requires conntrack
 	nat_rule
 	attach accept "$(pf_of "$family")" prerouting 0 defrag
 	attach accept "$(pf_of "$family")" forward 0 defrag
@@ -143,11 +145,11 @@ check_nat()
 
 add_test "no_link_df_ipv4" check_no_link 4 "-m 0,1"
 add_test "link_df_ipv4" check_link 4 "-m 0,1"
-add_test "no_link_ipv6" check_no_link 6 ""
-add_test "link_ipv6" check_link 6 ""
+add_test -r ipv6 "no_link_ipv6" check_no_link 6 ""
+add_test -r ipv6 "link_ipv6" check_link 6 ""
 add_test "nat_df_ipv4" check_nat 4 1400 "-m 0,1"
 add_test "nat_df_pieces_ipv4" check_nat 4 1400,1000 "-m 0,1"
-add_test "nat_ipv6" check_nat 6 1400 ""
-add_test "nat_pieces_ipv6" check_nat 6 1400,1000 ""
+add_test -r ipv6 "nat_ipv6" check_nat 6 1400 ""
+add_test -r ipv6 "nat_pieces_ipv6" check_nat 6 1400,1000 ""
 
 run_tests

@@ -195,12 +195,12 @@ check_df()
 	expect_stats packets=3
 }
 
-for family in 4 6; do
-	add_test "no_link_ipv$family" check_no_link $family
-	add_test "whole_ipv$family" check_whole $family
-	add_test "two_devices_ipv$family" check_two_devices $family
-	add_test "denied_ipv$family" check_denied $family
-	add_test "cache_ipv$family" check_cache $family
+for family in "${FAMILIES[@]}"; do
+	add_test "no_link_ipv$family" check_no_link "$family"
+	add_test "whole_ipv$family" check_whole "$family"
+	add_test "two_devices_ipv$family" check_two_devices "$family"
+	add_test "denied_ipv$family" check_denied "$family"
+	add_test "cache_ipv$family" check_cache "$family"
 done
 add_test df_ipv4 check_df
 

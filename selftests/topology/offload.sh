@@ -3,9 +3,10 @@
 #
 # Packets that the kernel puts together on the way in (GRO), and flows that it takes
 # past the hooks (nft's flowtables).
+#
+# Requires: nft ethtool
 
 source "$(dirname "$0")/lib.sh"
-needs nft ethtool
 
 # Datagrams of one send, and bytes in each.
 NUMBER=50
@@ -157,16 +158,16 @@ check_flowtable_late_drop()
 	expect_stats packets=2 dropped=2
 }
 
-for family in 4 6; do
+for family in "${FAMILIES[@]}"; do
 	for how in list forwarding; do
-		add_test "gro_${how}_ipv$family" check_gro $family $how
+		add_test "gro_${how}_ipv$family" check_gro "$family" $how
 		add_test "gro_${how}_verdict_ipv$family" \
-			check_gro_verdict $family $how 1
+			check_gro_verdict "$family" $how 1
 	done
-	add_test "gro_off_verdict_ipv$family" check_gro_verdict $family off $NUMBER
-	add_test "flowtable_conntrack_ipv$family" check_flowtable_conntrack $family
-	add_test "flowtable_late_drop_conntrack_ipv$family" \
-		check_flowtable_late_drop $family
+	add_test "gro_off_verdict_ipv$family" check_gro_verdict "$family" off $NUMBER
+	add_test -r conntrack "flowtable_conntrack_ipv$family" check_flowtable_conntrack "$family"
+	add_test -r conntrack "flowtable_late_drop_conntrack_ipv$family" \
+		check_flowtable_late_drop "$family"
 done
 
 run_tests

@@ -2,9 +2,10 @@
 # SPDX-License-Identifier: GPL-2.0
 #
 # Packets that tc or XDP send on before the kernel routes them: no hook sees them.
+#
+# Requires: tc
 
 source "$(dirname "$0")/lib.sh"
-needs tc
 
 SIZES=1400,480,8,912
 PIECES="0+1400 1400+480 1880+8 1888+912"
@@ -68,9 +69,9 @@ check_redirect()
 	expect_stats packets=1 fragments=0 dropped=1
 }
 
-for family in 4 6; do
+for family in "${FAMILIES[@]}"; do
 	for how in tc xdp; do
-		add_test "${how}_ipv$family" check_redirect $how $family
+		add_test "${how}_ipv$family" check_redirect $how "$family"
 	done
 done
 

@@ -75,9 +75,9 @@ check_back()
 		"postrouting:mac9>vlan9:udp:$length"
 }
 
-for family in 4 6; do
-	add_test "vlan_to_macvlan_ipv$family" check_forward $family
-	add_test "macvlan_to_vlan_ipv$family" check_back $family
+for family in "${FAMILIES[@]}"; do
+	add_test "vlan_to_macvlan_ipv$family" check_forward "$family"
+	add_test "macvlan_to_vlan_ipv$family" check_back "$family"
 done
 
 run_tests

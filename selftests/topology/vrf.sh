@@ -111,15 +111,15 @@ check_output()
 		"input:blue>:icmp:$length"
 }
 
-for family in 4 6; do
-	add_test "forward_ipv$family" check_forward $family
-	add_test "input_ipv$family" check_input $family
-	add_test "counts_ipv$family" check_counts $family
-	add_test "output_ipv$family" check_output $family
+for family in "${FAMILIES[@]}"; do
+	add_test "forward_ipv$family" check_forward "$family"
+	add_test "input_ipv$family" check_input "$family"
+	add_test "counts_ipv$family" check_counts "$family"
+	add_test "output_ipv$family" check_output "$family"
 done
 # Last, as it takes a device out of the VRF.
-for family in 4 6; do
-	add_test "leak_ipv$family" check_leak $family
+for family in "${FAMILIES[@]}"; do
+	add_test "leak_ipv$family" check_leak "$family"
 done
 
 run_tests

@@ -230,7 +230,7 @@ add_floods()
 {
 	local family
 
-	for family in 4 6; do
+	for family in "${FAMILIES[@]}"; do
 		add_test "denied_port_ip$family" check_flood "$family" defrag 9999
 		add_test "allowed_port_ip$family" check_flood "$family" defrag 53
 		((${NF_BPF_SMOKE:-0})) ||

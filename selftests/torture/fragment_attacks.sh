@@ -5,11 +5,12 @@
 # crafted packets, without reassembly, with it and with strict: what leaves the
 # router, what the program saw, what was counted, and the ICMP errors that came
 # back. The table is frag/attacks.py.
+#
+# Requires: nft
 
 source "$(dirname "$0")/../lib.sh"
 # shellcheck source=frag/setup.sh
 source "$SELFTESTS_SRC/torture/frag/setup.sh"
-needs nft
 
 # The kernel's words are part of what is tested, not to be spared.
 unlimited_log()

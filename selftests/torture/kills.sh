@@ -7,9 +7,10 @@
 # there before.
 #
 # NF_BPF_SEED decides where, and when.
+#
+# Requires: bpftool
 
 source "$(dirname "$0")/../lib.sh"
-needs bpftool
 
 SMOKE=${NF_BPF_SMOKE:-0}
 SEED=${NF_BPF_SEED:-$((RANDOM << 15 | RANDOM))}
