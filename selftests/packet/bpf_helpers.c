@@ -502,6 +502,9 @@ NF_TEST_F(packet, store_and_hash)
 })
 
 #define IP_CHECK offsetof(struct iphdr, check)
+#define UDP_CHECK (self->udp + offsetof(struct udphdr, uh_sum))
+#define EXPECT_UDP_CHECKSUM()						\
+	EXPECT_TRUE(has_udp_checksum(self->out, variant->pf, self->udp, self->size))
 
 /* As after the store that a program makes, before it or behind it. */
 #define TAKE_OVER_CHECKSUM(at)						\
@@ -509,10 +512,17 @@ NF_TEST_F(packet, store_and_hash)
 
 NF_TEST_F(packet, l3_csum_replace)
 {
+	__u32 *word = (void *)self->packet + self->udp + 12;
 	struct iphdr *iph = (void *)self->packet;
 	__be16 old_tos, new_tos;
 	__be32 old;
 
+	/* Any checksum that covers no pseudo header changes like that of IPv4. */
+	old = *word;
+	*word = htonl(0x0a0b0c0d);
+	EXPECT_EQ(0, REPLACE(l3_csum, UDP_CHECK, old, *word, 4));
+	EXPECT_UDP_CHECKSUM();
+	TAKE_OVER_CHECKSUM(UDP_CHECK);
 	if (variant->pf != IP)
 		return;
 	ASSERT_TRUE(has_ip_checksum(self->packet));
@@ -590,10 +600,6 @@ NF_TEST_F(packet, csum_replace_of_what_may_not_change)
 			EXPECT_UNCHANGED();
 	}
 }
-
-#define UDP_CHECK (self->udp + offsetof(struct udphdr, uh_sum))
-#define EXPECT_UDP_CHECKSUM()						\
-	EXPECT_TRUE(has_udp_checksum(self->out, variant->pf, self->udp, self->size))
 
 NF_TEST_F(packet, l4_csum_replace)
 {

@@ -171,6 +171,12 @@ FIXTURE_TEARDOWN(run)
 {
 }
 
+/* What the kernel takes for an Ethernet header: at LOCAL_OUT nothing, as in mainline. */
+static __u32 ethernet_size(__u32 hooknum)
+{
+	return hooknum == NF_INET_LOCAL_OUT ? 0 : ETH_HLEN;
+}
+
 /* Each run leaves the size of its result there, as if it were asked for. */
 #define RUN() ({							\
 	if (!self->opts.data_out)					\
@@ -211,16 +217,15 @@ NF_TEST_F(run, state_and_packet)
 /* Mainline's form, which has an Ethernet header at every hook but one. */
 NF_TEST_F(run, ethernet)
 {
-	__u32 size = header_size(variant->pf);
+	const __u32 eth_size = ethernet_size(variant->hooknum);
+	const __u32 size = header_size(variant->pf);
 
-	if (variant->hooknum == NF_INET_LOCAL_OUT)
-		return;
 	add_ethernet(&self->packet, ethertype(variant->pf));
 	ASSERT_EQ(0, RUN());
 	EXPECT_EQ(1, self->skel->bss->runs);
-	EXPECT_EQ(size + PAYLOAD, self->skel->bss->length);
+	EXPECT_EQ(self->packet.size - eth_size, self->skel->bss->length);
 	EXPECT_EQ(htons(ethertype(variant->pf)), self->skel->bss->protocol);
-	EXPECT_EQ(0, memcmp(self->skel->bss->head, self->packet.behind_eth, size));
+	EXPECT_EQ(0, memcmp(self->skel->bss->head, self->packet.data + eth_size, size));
 }
 
 NF_TEST_F(run, verdict)
@@ -257,8 +262,6 @@ NF_TEST_F(run, data_out)
 
 NF_TEST_F(run, data_out_of_ethernet)
 {
-	if (variant->hooknum == NF_INET_LOCAL_OUT)
-		return;
 	add_ethernet(&self->packet, ethertype(variant->pf));
 	self->opts.data_out = self->out;
 	self->opts.data_size_out = sizeof(self->out);
@@ -295,13 +298,12 @@ NF_TEST_F(run, shortest_packet)
 
 NF_TEST_F(run, shortest_packet_with_ethernet)
 {
-	__u32 size = header_size(variant->pf);
+	const __u32 eth_size = ethernet_size(variant->hooknum);
+	const __u32 size = header_size(variant->pf);
 
-	if (variant->hooknum == NF_INET_LOCAL_OUT)
-		return;
 	set_packet(&self->packet, variant->pf, size);
 	add_ethernet(&self->packet, ethertype(variant->pf));
-	self->packet.size--;
+	self->packet.size = eth_size + size - 1;
 	EXPECT_REFUSED(-EINVAL);
 	self->packet.size++;
 	ASSERT_EQ(0, RUN());
@@ -324,14 +326,17 @@ NF_TEST_F(run, too_long)
 	EXPECT_EQ(1500, self->skel->bss->length);
 }
 
+/* At LOCAL_OUT these bytes are part of the packet, and not looked at. */
 NF_TEST_F(run, ethernet_of_another_protocol)
 {
-	if (variant->hooknum == NF_INET_LOCAL_OUT)
-		return;
+	const bool looks = ethernet_size(variant->hooknum);
+
 	add_ethernet(&self->packet, ETHERTYPE_ARP);
-	EXPECT_REFUSED(-EPROTO);
+	EXPECT_EQ(looks ? -EPROTO : 0, RUN());
+	EXPECT_EQ(!looks, self->skel->bss->runs);
 	self->packet.eth.ether_type = htons(ethertype(variant->pf == IP ? IP6 : IP));
-	EXPECT_REFUSED(-EINVAL);
+	EXPECT_EQ(looks ? -EINVAL : 0, RUN());
+	EXPECT_EQ(looks ? 0 : 2, self->skel->bss->runs);
 	self->packet.eth.ether_type = htons(ethertype(variant->pf));
 	ASSERT_EQ(0, RUN());
 }
@@ -363,15 +368,18 @@ NF_TEST_F(run, fragment)
 	EXPECT_EQ(0, memcmp(self->out, self->packet.data, self->packet.size));
 }
 
+/* Options of IPv4 are part of the header, extension headers of IPv6 are behind it. */
 NF_TEST_F(run, ip_options)
 {
+	struct ip6_hdr *ip6h = (void *)self->packet.data;
 	struct iphdr *iph = (void *)self->packet.data;
 
-	if (variant->pf != IP)
-		return;
-	iph->ihl = 6;
+	if (variant->pf == IP)
+		iph->ihl = 6;
+	else
+		ip6h->ip6_nxt = IPPROTO_HOPOPTS;
 	ASSERT_EQ(0, RUN());
-	EXPECT_EQ(24, self->skel->bss->transport);
+	EXPECT_EQ(variant->pf == IP ? 24 : 40, self->skel->bss->transport);
 }
 
 NF_TEST_F(run, wrong_family)

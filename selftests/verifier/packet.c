@@ -135,20 +135,50 @@ NF_TEST_F(field, store)
 }
 
 /* As in tc: a pointer is a number to those who may see it. */
-NF_TEST_F(field, store_of_a_pointer)
+FIXTURE(pointer_store)
 {
-	if (!variant->store)
-		return;
+	const char *lacks;
+	char log[65536];
+};
+
+FIXTURE_VARIANT(pointer_store)
+{
+	const int *member;
+};
+
+FIXTURE_VARIANT_ADD(pointer_store, mark)
+{
+	.member = &off_mark,
+};
+
+FIXTURE_VARIANT_ADD(pointer_store, priority)
+{
+	.member = &off_priority,
+};
+
+FIXTURE_SETUP(pointer_store)
+{
+	self->lacks = missing();
+}
+
+FIXTURE_TEARDOWN(pointer_store)
+{
+}
+
+NF_TEST_F(pointer_store, needs_perfmon)
+{
+	const int off = *variant->member;
+
 	ASSERT_EQ(0, nf_set_caps(CAPS_OF_A_LOADER));
 	EXPECT_REFUSED(EACCES, "leaks addr into ctx",
-		       BPF_STX_MEM(variant->size, BPF_REG_1, BPF_REG_10, self->off),
+		       BPF_STX_MEM(BPF_W, BPF_REG_1, BPF_REG_10, off),
 		       RETURN(NF_ACCEPT));
 	EXPECT_REFUSED(EACCES, "leaks addr into ctx",
 		       BPF_LDX_MEM(BPF_DW, BPF_REG_2, BPF_REG_1, off_data),
-		       BPF_STX_MEM(variant->size, BPF_REG_1, BPF_REG_2, self->off),
+		       BPF_STX_MEM(BPF_W, BPF_REG_1, BPF_REG_2, off),
 		       RETURN(NF_ACCEPT));
 	EXPECT_LOADS(BPF_MOV64_IMM(BPF_REG_2, 1),
-		     BPF_STX_MEM(variant->size, BPF_REG_1, BPF_REG_2, self->off),
+		     BPF_STX_MEM(BPF_W, BPF_REG_1, BPF_REG_2, off),
 		     RETURN(NF_ACCEPT));
 }
 
