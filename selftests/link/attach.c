@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /* BPF_LINK_CREATE: which families, hooks, priorities and flags it takes. */
 #include <limits.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 
 #include <linux/filter.h>
@@ -402,6 +403,41 @@ TEST(abi_numbers)
 	EXPECT_EQ(45, BPF_NETFILTER);
 	EXPECT_EQ(10, BPF_LINK_TYPE_NETFILTER);
 	EXPECT_EQ(1, BPF_F_NETFILTER_IP_DEFRAG);
+}
+
+/* The hook and the reference on defragmentation are given back. */
+TEST(no_file_descriptor_left)
+{
+	const struct nf_key key = {
+		.pf = NFPROTO_IPV4,
+		.hooknum = NF_INET_FORWARD,
+		.flags = DEFRAG,
+	};
+	struct rlimit limit, none;
+	int prog_fd, link_fd, used;
+
+	ASSERT_EQ(0, nf_netns_new());
+	prog_fd = nf_load_verdict(NF_ACCEPT);
+	ASSERT_LE(0, prog_fd);
+	ASSERT_EQ(0, getrlimit(RLIMIT_NOFILE, &limit));
+	/* The modules are loaded by now, and the number is one that is free. */
+	link_fd = nf_link(prog_fd, &key);
+	ASSERT_LE(0, link_fd);
+	close(link_fd);
+	used = nf_module_references("nf_defrag_ipv4");
+	none = (struct rlimit) { link_fd, limit.rlim_max };
+
+	ASSERT_EQ(0, setrlimit(RLIMIT_NOFILE, &none));
+	link_fd = nf_link(prog_fd, &key);
+	ASSERT_EQ(0, setrlimit(RLIMIT_NOFILE, &limit));
+	EXPECT_EQ(-EMFILE, link_fd);
+	EXPECT_EQ(0, nf_count_hooks());
+	EXPECT_EQ(used, nf_module_references("nf_defrag_ipv4"));
+	link_fd = nf_link(prog_fd, &key);
+	EXPECT_LE(0, link_fd);
+	EXPECT_EQ(1, nf_count_hooks());
+	close(link_fd);
+	close(prog_fd);
 }
 
 TEST_HARNESS_MAIN
