@@ -61,11 +61,11 @@ check_statistics()
 	expect_runs none "$family" "$path"
 }
 
-# start_queue: accepts what comes to queue 7 of the router.
+# start_queue [GO]: accepts what comes to queue 7 of the router, see helpers/nfqueue.py.
 start_queue()
 {
 	: > "$WORK/queue"
-	"$HELPERS/nf_prog" exec "$NS_ROUTER" "$SELFTESTS_SRC/link/helpers/nfqueue.py" 7 \
+	"$HELPERS/nf_prog" exec "$NS_ROUTER" "$FOLDER/helpers/nfqueue.py" 7 "$@" \
 		> "$WORK/queue" &
 	QUEUE=$!
 	wait_for -t 60 grep -q bound "$WORK/queue"
@@ -100,6 +100,58 @@ check_verdict_of_user_space()
 	kill "$QUEUE"
 }
 
+# queue_a_datagram FAMILY: it waits in front of the program.
+queue_a_datagram()
+{
+	: > "$WORK/queue"
+	probe "$1" client-server
+	expect_delivered ""
+	wait_for grep -q queued "$WORK/queue"
+}
+
+accept_the_queued()
+{
+	echo > "$WORK/go"
+	wait_for grep -q accepted "$WORK/queue"
+}
+
+# The verdict on a packet that was queued before a detach must not lead it to the place
+# of the program that is gone. The kernel drops such packets.
+check_queued_at_detach()
+{
+	local pf=$1 family=$2
+
+	nft_router -f - <<-EOF
+	table $pf t {
+		chain forward {
+			type filter hook forward priority -10;
+			udp dport 9999 queue num 7
+		}
+		chain leaves {
+			type filter hook postrouting priority 0;
+			udp dport 9999 counter
+		}
+	}
+	EOF
+	rm -f "$WORK/go"
+	mkfifo "$WORK/go"
+	start_queue "$WORK/go"
+	attach accept "$pf" forward 0
+	queue_a_datagram "$family"
+	expect_stats packets=0
+	accept_the_queued
+	expect_nft_counter "$pf t leaves" 1
+	expect_stats packets=1
+
+	queue_a_datagram "$family"
+	detach_all
+	accept_the_queued
+	wait_for grep -q gone "$WORK/queue"
+	expect_nft_counter "$pf t leaves" 1
+	expect_stats packets=1
+	kill "$QUEUE"
+}
+
 for family in "${FAMILIES[@]}"; do
 	pf=ip
 	((family == 4)) || pf=ip6
@@ -107,6 +159,7 @@ for family in "${FAMILIES[@]}"; do
 		check_statistics $pf forward "$family" client-server
 	add_test "statistics_process_ipv$family" \
 		check_statistics $pf output "$family" router-server
+	add_test "queued_at_detach_ipv$family" check_queued_at_detach $pf "$family"
 	for hook in prerouting forward postrouting; do
 		add_test "verdict_of_user_space_${hook}_ipv$family" \
 			check_verdict_of_user_space $pf $hook "$family"

@@ -3,10 +3,13 @@
 #
 # Accepts what comes to an NFQUEUE, so that the packet goes on from this process.
 #
-#   nfqueue.py QUEUE    prints "bound", then a line for each packet
+#   nfqueue.py QUEUE [GO]    prints "bound", and "accepted" for each packet; with GO
+#                            "queued", and then waits until something writes to this FIFO
+#                            A packet that is no longer queued then is "gone".
 #
 # Messages and attributes are those of linux/netfilter/nfnetlink_queue.h.
 
+import errno
 import socket
 import struct
 import sys
@@ -56,7 +59,16 @@ def main():
     configure(netlink, queue, CFG_PARAMS, struct.pack(">IB", 0, COPY_META))
     print("bound", flush=True)
     while True:
-        number = packet_id(netlink.recv(65536))
+        data = netlink.recv(65536)
+        kind, error = struct.unpack_from("=4xH10xi", data)
+        if kind == NLMSG_ERROR:
+            print("gone" if -error == errno.ENOENT else f"error {-error}", flush=True)
+            continue
+        number = packet_id(data)
+        if len(sys.argv) > 2:
+            print("queued", flush=True)
+            with open(sys.argv[2], encoding="ascii") as go:
+                go.read()
         netlink.send(message(MSG_VERDICT, REQUEST, queue,
                              (VERDICT_HDR, struct.pack(">I", NF_ACCEPT) + number)))
         print("accepted", flush=True)
