@@ -2,7 +2,7 @@
 /*
  * Fuzzes what programs of type netfilter do to packets: random programs, made so that
  * the verifier accepts most of them, at random hooks of a client, a router and a server,
- * under traffic of many kinds (packet/network.sh, packet/traffic.h). After each program
+ * under traffic of many kinds (packet/network.sh, packet/traffic.c). After each program
  * the kernel must have no complaint, its links must have counted what it has counted,
  * and sockets, conntrack entries and references must come back.
  *
@@ -14,7 +14,11 @@
  *
  * NF_BPF_SEED, NF_BPF_SECONDS (600; 10 with NF_BPF_SMOKE=1)
  */
+#include <limits.h>
 #include <sys/random.h>
+#include <unistd.h>
+
+#include <bpf/libbpf.h>
 
 #include "torture/packet/run.h"
 

@@ -2,7 +2,7 @@
 /*
  * Fuzzes bpf() for programs of type netfilter: sequences of calls, made of valid ones by
  * changes, each judged by what the documentation says of it, and the machine by what has
- * to be there then (syscall/laws.h). Where the kernel has kcov, what reaches code of this
+ * to be there then (syscall/laws.c). Where the kernel has kcov, what reaches code of this
  * type that nothing reached before is kept and changed further.
  *
  *   syscall_fuzz [-c DIR] [-w DIR] [-m DIR | INPUT]
@@ -15,7 +15,10 @@
  *
  * NF_BPF_SEED, NF_BPF_SECONDS (600; 20 with NF_BPF_SMOKE=1)
  */
+#include <limits.h>
+#include <sys/mount.h>
 #include <sys/random.h>
+#include <unistd.h>
 
 #include "torture/syscall/merge.h"
 

@@ -16,7 +16,7 @@ NS_SUFFIX=$2
 # shellcheck source=../../../tools/router/topology.sh
 source "$(dirname "$0")/../../../tools/router/topology.sh"
 
-# Ports of the rules below; packet/traffic.h has the same.
+# Ports of the rules below; packet/traffic.c has the same.
 TPROXY_PORT=5001
 TPROXY_LISTENER=5002
 FLOW_PORT=5003
