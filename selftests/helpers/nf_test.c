@@ -302,28 +302,49 @@ int nf_set_caps(__u64 caps)
 	return syscall(SYS_capset, &header, data) ? -errno : 0;
 }
 
-/* Datagrams which pass LOCAL_OUT, POST_ROUTING, PRE_ROUTING and LOCAL_IN. */
-int nf_send_loopback(int count)
+static int send_loopback(int count, bool wait)
 {
+	const struct timeval moment = { .tv_usec = 200 * 1000 };
 	struct sockaddr_in to = {
 		.sin_family = AF_INET,
 		.sin_addr.s_addr = htonl(INADDR_LOOPBACK),
 	};
 	socklen_t len = sizeof(to);
 	int from, fd, err = 0;
+	char byte;
 
 	fd = socket(AF_INET, SOCK_DGRAM, 0);
 	from = socket(AF_INET, SOCK_DGRAM, 0);
 	/* A receiver, or the ICMP errors would be counted too. */
 	if (fd < 0 || from < 0 || bind(fd, (void *)&to, sizeof(to)) ||
-	    getsockname(fd, (void *)&to, &len))
+	    getsockname(fd, (void *)&to, &len) ||
+	    setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &moment, sizeof(moment)))
 		err = -errno;
-	while (!err && count--)
+	while (!err && count--) {
 		if (sendto(from, "x", 1, 0, (void *)&to, sizeof(to)) != 1)
 			err = -errno;
+		else if (wait)
+			recv(fd, &byte, sizeof(byte), 0);
+	}
 	close(from);
 	close(fd);
 	return err;
+}
+
+/*
+ * Datagrams which pass LOCAL_OUT, POST_ROUTING, PRE_ROUTING and LOCAL_IN. On a busy machine
+ * the receiving side can run later, in another thread: each datagram is awaited, for a
+ * moment only, because a program may drop it.
+ */
+int nf_send_loopback(int count)
+{
+	return send_loopback(count, true);
+}
+
+/* Does not wait until the datagrams have arrived. */
+int nf_flood_loopback(int count)
+{
+	return send_loopback(count, false);
 }
 
 /*

@@ -115,6 +115,7 @@ int nf_btf_offset(const char *type, const char *member);
 int nf_btf_module_fd(const char *module);
 int nf_set_caps(__u64 caps);
 int nf_send_loopback(int count);
+int nf_flood_loopback(int count);
 int nf_dump_hooks(int pf, int hooknum, void (*take)(const struct nf_hook *, void *),
 		  void *arg);
 /* Hooks of BPF programs, of both families, in this network namespace. */

@@ -313,7 +313,7 @@ static pid_t start_flood(void)
 	if (nf_bind_cpu(FLOOD_CPU))
 		exit(1);
 	for (;;)
-		nf_send_loopback(64);
+		nf_flood_loopback(64);
 }
 
 static void wait_for_more(const __u64 *packets, __u64 nr)

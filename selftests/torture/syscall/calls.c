@@ -495,7 +495,7 @@ static void do_close(const long *arg)
 /* Through LOCAL_OUT, POST_ROUTING, PRE_ROUTING and LOCAL_IN, or as far as they let it. */
 static void do_send(const long *arg)
 {
-	int err = -nf_send_loopback((unsigned long)arg[0] % 4);
+	int err = -nf_flood_loopback((unsigned long)arg[0] % 4);
 
 	if (err && err != EPERM)
 		complain("send: %s", strerror(err));
