@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
-/* One program each for what only compiled code has; see verifier/packet.c. */
+/* One program each for what only compiled code has; see verifier/compiled.c. */
 #include "vmlinux.h"
 #include <bpf/bpf_helpers.h>
 
 #include "calls.bpf.h"
+#include "expect.bpf.h"
 
 char _license[] SEC("license") = "GPL";
 
@@ -18,6 +19,7 @@ __noinline int read_global(struct bpf_nf_ctx *ctx)
 	return iph->ttl;
 }
 
+__success
 SEC("?netfilter")
 int global_reads(struct bpf_nf_ctx *ctx)
 {
@@ -32,6 +34,7 @@ __noinline int read_unchecked(struct bpf_nf_ctx *ctx)
 	return iph->ttl;
 }
 
+__failure("invalid access to packet")
 SEC("?netfilter")
 int global_without_a_check(struct bpf_nf_ctx *ctx)
 {
@@ -48,6 +51,8 @@ __noinline int change_memory(struct iphdr *iph)
 	return 0;
 }
 
+/* A global function can write to the memory that it is given. */
+__failure("cannot pass the packet as memory")
 SEC("?netfilter")
 int global_of_memory(struct bpf_nf_ctx *ctx)
 {
@@ -64,6 +69,8 @@ __noinline int pull(struct bpf_nf_ctx *ctx)
 	return bpf_skb_pull_data((void *)ctx, 1000);
 }
 
+/* The caller's packet pointers are invalid after a global function that pulls. */
+__failure("invalid mem access 'scalar'")
 SEC("?netfilter")
 int global_pulls(struct bpf_nf_ctx *ctx)
 {
@@ -76,6 +83,7 @@ int global_pulls(struct bpf_nf_ctx *ctx)
 	return 1;
 }
 
+__success
 SEC("?netfilter")
 int global_pulls_and_reloads(struct bpf_nf_ctx *ctx)
 {
@@ -98,6 +106,8 @@ static __noinline int jump_there(struct bpf_nf_ctx *ctx)
 	return 0;
 }
 
+/* After a tail call in a static function, the program goes on at the caller. */
+__failure("invalid mem access 'scalar'")
 SEC("?netfilter")
 int jumps_below(struct bpf_nf_ctx *ctx)
 {
@@ -110,6 +120,7 @@ int jumps_below(struct bpf_nf_ctx *ctx)
 	return 1;
 }
 
+__success
 SEC("?netfilter")
 int jumps_below_and_reloads(struct bpf_nf_ctx *ctx)
 {
@@ -123,6 +134,8 @@ int jumps_below_and_reloads(struct bpf_nf_ctx *ctx)
 	return 1;
 }
 
+/* The code after a tail call of the program itself runs only if the call failed. */
+__success
 SEC("?netfilter")
 int jumps(struct bpf_nf_ctx *ctx)
 {
@@ -135,6 +148,8 @@ int jumps(struct bpf_nf_ctx *ctx)
 	return 1;
 }
 
+/* The return value is that of the called program, not the constant after the call. */
+__failure("R4 unbounded memory access")
 SEC("?netfilter")
 int trusts_the_return(struct bpf_nf_ctx *ctx)
 {
@@ -144,6 +159,7 @@ int trusts_the_return(struct bpf_nf_ctx *ctx)
 	return !bpf_skb_load_bytes((void *)ctx, 0, buffer, len);
 }
 
+__success
 SEC("?netfilter")
 int bounds_the_return(struct bpf_nf_ctx *ctx)
 {
@@ -161,6 +177,8 @@ static __noinline int jump_or_write(struct bpf_nf_ctx *ctx, __u64 *len)
 	return 0;
 }
 
+/* Nothing that is written after the tail call is written if the call succeeds. */
+__failure("invalid indirect access to stack R3")
 SEC("?netfilter")
 int trusts_the_stack(struct bpf_nf_ctx *ctx)
 {
@@ -171,6 +189,7 @@ int trusts_the_stack(struct bpf_nf_ctx *ctx)
 	return !bpf_skb_load_bytes((void *)ctx, 0, buffer, len);
 }
 
+__success
 SEC("?netfilter")
 int bounds_the_stack(struct bpf_nf_ctx *ctx)
 {
@@ -252,13 +271,23 @@ static long jump_away(__u32 i, struct bpf_nf_ctx **ctx)
 		return 1;						\
 	}
 
+/* If a callback pulls, the caller's packet pointers are invalid in its next run. */
+__success
 WALK_PROGRAM(callback_reads, read_header)
+__failure("outdates packet pointers on the stack of frame 0")
 WALK_PROGRAM(callback_reads_and_pulls, read_header_and_pull)
+__failure("outdates packet pointers on the stack of frame 0")
 WALK_PROGRAM(callback_reads_and_calls, read_header_and_call)
 
+__success
 LOOP_PROGRAM(callback_reloads, pull_and_reload)
+
+/* A tail call in a callback would reset the count of tail calls. */
+__failure("callback return")
 LOOP_PROGRAM(callback_jumps, jump_away)
+__failure("tail_calls are not allowed in callbacks")
 LOOP_PROGRAM(callback_jumps_below, jump_below)
+__failure("tail_calls are not allowed in callbacks")
 LOOP_PROGRAM(callback_jumps_in_global, call_what_jumps)
 
 enum { VALUES = 16 };
@@ -354,13 +383,24 @@ static __always_inline void add_value(struct count *count)
 		return 1;						\
 	}
 
+/* The counter is 0 in the first run of the callback only. */
+__success __success_without_perfmon
 COUNT_PROGRAM(callback_bounds_its_count, count_in_bounds, nothing)
+__failure("register with unbounded min value is not allowed")
 COUNT_PROGRAM(callback_trusts_its_count, count_on, nothing)
+__success
 COUNT_PROGRAM(bounds_what_was_counted, count_runs, set_value_in_bounds)
+__failure("register with unbounded min value is not allowed")
 COUNT_PROGRAM(trusts_what_was_counted, count_runs, set_value)
+
+/* The pointer is missing if the callback has not run, and another after two runs. */
+__success
 COUNT_PROGRAM(callback_copies_a_value, keep_value, add_value)
+__failure("callback stores a pointer on the stack of frame 0")
 COUNT_PROGRAM(callback_stores_a_pointer, keep_pointer, nothing)
+__failure("callback overwrites a pointer on the stack of frame 0")
 COUNT_PROGRAM(callback_overwrites_a_pointer, drop_pointer, nothing)
+__failure("callback overwrites a pointer on the stack of frame 0")
 COUNT_PROGRAM(callback_calls_with_a_pointer, call_with_pointer, nothing)
 
 struct {
@@ -415,8 +455,12 @@ static long replace_number_below(__u32 i, struct count *count)
 		return 1;						\
 	}
 
+/* A pointer that was NULL in one run can be another number in the next run. */
+__success
 FIND_PROGRAM(callback_uses_a_number, use_number)
+__failure("callback overwrites a pointer on the stack of frame 0")
 FIND_PROGRAM(callback_replaces_null, replace_number)
+__failure("callback overwrites a pointer on the stack of frame 0")
 FIND_PROGRAM(callback_replaces_null_below, replace_number_below)
 
 static long set_number(__u32 i, __u64 *number)
@@ -425,6 +469,9 @@ static long set_number(__u32 i, __u64 *number)
 	return 0;
 }
 
+/* The caller reads uninitialized stack if the callback has not run. */
+__success
+__failure_without_perfmon("callback writes to uninitialized stack of frame 0")
 SEC("?netfilter")
 int callback_writes_first(struct bpf_nf_ctx *ctx)
 {
@@ -439,6 +486,7 @@ static long make_dynptr(__u32 i, struct bpf_dynptr *dynptr)
 	return bpf_dynptr_from_mem(values, sizeof(values), 0, dynptr) != 0;
 }
 
+__failure("callback makes a dynptr on the stack of frame 0")
 SEC("?netfilter")
 int callback_makes_a_dynptr(struct bpf_nf_ctx *ctx)
 {
@@ -474,9 +522,14 @@ int callback_makes_a_dynptr(struct bpf_nf_ctx *ctx)
 		return 1;						\
 	}
 
+/* The verifier must look at both paths, whatever they pass to the function. */
+__success __test_state_freq
 GIVE_EITHER(memory_or_memory, &one, &other)
+__failure("cannot pass the packet as memory") __test_state_freq
 GIVE_EITHER(memory_or_packet, &one, iph)
+__success __test_state_freq
 GIVE_EITHER(null_or_memory, 0, &other)
+__failure("R1 type=scalar") __test_state_freq
 GIVE_EITHER(null_or_number, 0, 8)
 
 __noinline int add_number(struct bpf_nf_ctx *ctx, __u64 number)
@@ -518,6 +571,7 @@ int extends_a_number(struct bpf_nf_ctx *ctx, __u64 number)
 }
 
 /* As one walks IPv6's extension headers. */
+__success
 SEC("?netfilter")
 int loop_over_headers(struct bpf_nf_ctx *ctx)
 {

@@ -1,0 +1,165 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The compiled programs of progs/packet.bpf.c. Global functions and callbacks cannot be
+ * written as bare instructions, because the verifier finds them by their BTF. The tags of
+ * expect.bpf.h beside each program say what the verifier must answer. Each program is one
+ * result with its name.
+ */
+#include <bpf/bpf.h>
+#include <bpf/btf.h>
+#include <bpf/libbpf.h>
+
+#include "kselftest_harness.h"
+#include "helpers/nf_test.h"
+#include "helpers/nf_verifier.h"
+#include "verifier/progs/packet.skel.h"
+
+static const char prefix[] = "expect:";
+
+FIXTURE(compiled)
+{
+	const char *lacks;
+	char log[65536];
+};
+
+/* A member is NULL if the program has no such tag. */
+FIXTURE_VARIANT(compiled)
+{
+	const char *success, *failure;
+	const char *success_without_perfmon, *failure_without_perfmon;
+	const char *test_state_freq;
+};
+
+enum { MAX_PROGRAMS = 128 };
+
+struct program {
+	FIXTURE_VARIANT(compiled) expected;
+	struct __fixture_variant_metadata metadata;
+};
+
+static struct program programs[MAX_PROGRAMS];
+
+static struct program *program_of(const char *name)
+{
+	struct program *program = programs;
+
+	while (program->metadata.name && strcmp(program->metadata.name, name))
+		program++;
+	if (program == &programs[MAX_PROGRAMS - 1])
+		ksft_exit_fail_msg("verifier/compiled: more than %d programs\n",
+				   MAX_PROGRAMS - 1);
+	if (!program->metadata.name) {
+		program->metadata.name = name;
+		program->metadata.data = &program->expected;
+		__register_fixture_variant(&_compiled_fixture_object, &program->metadata);
+	}
+	return program;
+}
+
+/* An unknown tag is an error: otherwise nobody would notice a misspelt expectation. */
+static void take_tag(const char *name, const char *tag)
+{
+	FIXTURE_VARIANT(compiled) *expected = &program_of(name)->expected;
+	const struct {
+		const char *name;
+		const char **value;
+	} tags[] = {
+		{ "success", &expected->success },
+		{ "failure=", &expected->failure },
+		{ "success_without_perfmon", &expected->success_without_perfmon },
+		{ "failure_without_perfmon=", &expected->failure_without_perfmon },
+		{ "test_state_freq", &expected->test_state_freq },
+	};
+	size_t i, len;
+
+	for (i = 0; i < ARRAY_SIZE(tags); i++) {
+		len = strlen(tags[i].name);
+		if (tags[i].name[len - 1] == '=' ? strncmp(tag, tags[i].name, len) :
+						   strcmp(tag, tags[i].name))
+			continue;
+		*tags[i].value = tag + len;
+		return;
+	}
+	ksft_exit_fail_msg("verifier/compiled: %s: %s: no such tag\n", name, tag);
+}
+
+/*
+ * Runs after the fixture is registered and before main() counts the results. The object
+ * stays open, as it holds the names and tags.
+ */
+static void __attribute__((constructor(KSELFTEST_PRIO_TEST))) find_programs(void)
+{
+	struct verifier_packet *skel = verifier_packet__open();
+	const struct btf *btf = skel ? bpf_object__btf(skel->obj) : NULL;
+	const struct btf_type *type;
+	const char *tag;
+	__u32 id;
+
+	for (id = 1; btf && id < btf__type_cnt(btf); id++) {
+		type = btf__type_by_id(btf, id);
+		tag = btf__name_by_offset(btf, type->name_off);
+		if (!btf_is_decl_tag(type) || strncmp(tag, prefix, strlen(prefix)))
+			continue;
+		type = btf__type_by_id(btf, type->type);
+		take_tag(btf__name_by_offset(btf, type->name_off), tag + strlen(prefix));
+	}
+}
+
+FIXTURE_SETUP(compiled)
+{
+	libbpf_set_print(NULL);
+	if (nf_btf_offset("bpf_nf_ctx", "data") <= 0)
+		self->lacks = "packet pointers";
+}
+
+FIXTURE_TEARDOWN(compiled)
+{
+}
+
+static int load_program(FIXTURE_DATA(compiled) *self, const char *name, __u32 flags)
+{
+	struct verifier_packet *skel = verifier_packet__open();
+	struct bpf_program *program;
+	int err;
+
+	program = skel ? bpf_object__find_program_by_name(skel->obj, name) : NULL;
+	if (!program)
+		return -ENOENT;
+	self->log[0] = '\0';
+	bpf_program__set_autoload(program, true);
+	bpf_program__set_flags(program, flags);
+	bpf_program__set_log_buf(program, self->log, sizeof(self->log));
+	err = verifier_packet__load(skel);
+	verifier_packet__destroy(skel);
+	return err;
+}
+
+#define EXPECT_VERDICT(failure) do {					\
+	int _err = load_program(self, program->metadata.name, flags);	\
+									\
+	if (!(failure)) {						\
+		EXPECT_EQ(0, _err)					\
+			TH_LOG("%s", self->log);			\
+		break;							\
+	}								\
+	EXPECT_GT(0, _err);						\
+	EXPECT_NE(NULL, strstr(self->log, failure))			\
+		TH_LOG("no '%s' in: %s", failure, self->log);		\
+} while (0)
+
+NF_TEST_F(compiled, verdict)
+{
+	const struct program *program = (const void *)variant -
+					offsetof(struct program, expected);
+	const __u32 flags = variant->test_state_freq ? BPF_F_TEST_STATE_FREQ : 0;
+
+	/* A program has one of both tags. */
+	ASSERT_NE(!variant->success, !variant->failure);
+	EXPECT_VERDICT(variant->failure);
+	if (!variant->success_without_perfmon && !variant->failure_without_perfmon)
+		return;
+	ASSERT_EQ(0, nf_set_caps(CAPS_OF_A_LOADER));
+	EXPECT_VERDICT(variant->failure_without_perfmon);
+}
+
+TEST_HARNESS_MAIN
