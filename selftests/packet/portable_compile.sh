@@ -2,9 +2,10 @@
 # SPDX-License-Identifier: GPL-2.0
 #
 # <bpf/bpf_netfilter.h>: misuse that must not compile, next to the use that must.
+#
+# Requires: clang
 
 source "$(dirname "$0")/../lib.sh"
-needs clang
 
 HEADER='#include "vmlinux.h"
 #include <bpf/bpf_helpers.h>
