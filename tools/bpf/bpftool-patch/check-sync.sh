@@ -67,12 +67,12 @@ keyword_set()
 	body=$(awk -v macro="$1" '
 	$1 == "#define" && $2 == macro { on = 1; sub(/^#define [A-Z_]+/, "") }
 	on { print }
-	!/\\$/ { on = 0 }' "$NF_ATTACH_C")
+	!/\\$/ { on = 0 }' "$NF_ARGS_C")
 	grep -o 'KW_[A-Z0-9]*' <<< "$body" | while read -r member; do
-		if grep -q "^#define $member	" "$NF_ATTACH_C"; then
+		if grep -q "^#define $member	" "$NF_ARGS_C"; then
 			keyword_set "$member"
 		else
-			sed -n "s/^\t{ \"\([^\"]*\)\",[ \t]*$member }.*/\1/p" "$NF_ATTACH_C"
+			sed -n "s/^\t{ \"\([^\"]*\)\",[ \t]*$member }.*/\1/p" "$NF_ARGS_C"
 		fi
 	done
 }
@@ -235,13 +235,13 @@ esac
 
 OUT=${1:-$TOP/build/tools}
 NF_UTIL_C=$OUT/src/tools/lib/bpf/nf_util.c
-NF_ATTACH_C=$OUT/src/tools/bpf/bpftool/nf_attach.c
+NF_ARGS_C=$OUT/src/tools/bpf/bpftool/nf_args.c
 NET_C=$OUT/src/tools/bpf/bpftool/net.c
 RST=$OUT/src/tools/bpf/bpftool/Documentation/bpftool-net.rst
 COMPLETION=$OUT/share/bash-completion/completions/bpftool
 BPFTOOL=$OUT/bin/bpftool
 
-for file in "$NF_UTIL_C" "$NF_ATTACH_C" "$NET_C" "$RST" "$COMPLETION" "$BPFTOOL"; do
+for file in "$NF_UTIL_C" "$NF_ARGS_C" "$NET_C" "$RST" "$COMPLETION" "$BPFTOOL"; do
 	[[ -e $file ]] || die "$file: missing: build the tools first (make tools)"
 done
 
