@@ -366,7 +366,7 @@ link_id()
 HERE=(hook forward priority 7)
 here_pin()
 {
-	echo "$BPFFS/netfilter/${ROUTER_INO}_${1:-$FAMILY}_forward_${2:-7}"
+	echo "$BPFFS/netfilter/${NS_ROUTER}_${1:-$FAMILY}_forward_${2:-7}"
 }
 
 # attach_here ARG...: of bpftool, "accept" to HERE in the router.
@@ -398,7 +398,7 @@ expect_program()
 # Nothing of a refused command may be left in the router.
 expect_nothing_attached()
 {
-	local pins=("$BPFFS/netfilter/${ROUTER_INO}"_*)
+	local pins=("$BPFFS/netfilter/${NS_ROUTER}"_*)
 
 	[[ ! -e ${pins[0]} ]] || fail "pinned: ${pins[*]}"
 	probe 4 client-server
@@ -581,6 +581,7 @@ lib_cleanup()
 
 	trap - EXIT
 	! declare -F cleanup >/dev/null || cleanup || :
+	rm -rf "$BPFFS/netfilter/${NS_ROUTER:-none}"_*
 	[[ -z $PINS ]] || rm -rf "$PINS"
 	[[ -z $WORK ]] || rm -rf "$WORK"
 	router_down
@@ -621,7 +622,7 @@ lib_setup()
 
 between_tests()
 {
-	local pins=("$BPFFS/netfilter/${ROUTER_INO:-none}"_*)
+	local pins=("$BPFFS/netfilter/${NS_ROUTER:-none}"_*)
 
 	rm -f "$WORK/skip"
 	[[ ! -e ${pins[0]} ]] || nf_prog clean "${pins[@]}"

@@ -202,9 +202,27 @@ test_before_json()
 	attach_here
 	output=$(bpftool -j net attach netfilter pinned "$PINS/drop" "$FAMILY" hook forward \
 		before link "$(link_id "$(here_pin)")" netns "$NS_ROUTER")
-	expect_json "$output" '.priority == 6 and .priority_name == "filter + 6"' \
+	expect_json "$output" '.prio == 6 and .priority_name == "filter + 6"' \
 		'.flags == 0 and .flag_names == []' \
 		".pinned == [\"$(here_pin "$FAMILY" 6)\"]"
+}
+
+test_before_a_pin()
+{
+	needs_own BPF_F_NETFILTER_BEFORE
+	attach_here
+	attach_drop before pin "$(here_pin)"
+	expect_link "$(here_pin "$FAMILY" 6)" priority=6
+	expect_program "$(here_pin "$FAMILY" 6)" drop
+}
+
+# One pin to be next to, and one for the new link.
+test_after_a_pin_with_a_pin()
+{
+	needs_own BPF_F_NETFILTER_AFTER
+	attach_here pin "$PINS/links/anchor"
+	attach_drop after pin "$PINS/links/anchor" pin "$PINS/links/mine"
+	expect_link "$PINS/links/mine" priority=8
 }
 
 # It does not follow the one that it was put next to.
@@ -264,6 +282,46 @@ test_own_netns()
 	expect_in_router
 }
 
+# A script can write the name down: it depends on nothing but the arguments.
+test_default_pin_of_a_path()
+{
+	bpftool net attach netfilter id "$ACCEPT_ID" "$FAMILY" "${HERE[@]}" \
+		netns "/run/netns/$NS_ROUTER"
+	expect_program "$BPFFS/netfilter/${NS_ROUTER}_${FAMILY}_forward_7" accept
+}
+
+# Of several names the one that was given, else the first.
+test_default_pin_of_another_name()
+{
+	local alias=a-$NS_ROUTER
+
+	ip netns attach "$alias" "$(nf_prog exec "$NS_ROUTER" sh -c 'sleep 60 > /dev/null & echo $!')"
+	bpftool net attach netfilter id "$ACCEPT_ID" "$FAMILY" "${HERE[@]}" netns "$NS_ROUTER"
+	bpftool net attach netfilter id "$ACCEPT_ID" "$FAMILY" hook forward priority 8 \
+		netns "$alias"
+	bpftool net attach netfilter id "$ACCEPT_ID" "$FAMILY" hook forward priority 9 \
+		netns "/run/netns/$NS_ROUTER"
+	ip netns delete "$alias"
+	expect_link "$(here_pin)" priority=7
+	expect_link "$BPFFS/netfilter/${alias}_${FAMILY}_forward_8" priority=8
+	expect_link "$BPFFS/netfilter/${alias}_${FAMILY}_forward_9" priority=9
+	rm "$BPFFS/netfilter/${alias}_"*
+}
+
+# That of the first process has no name. In the guest only: elsewhere it is the
+# machine's own.
+test_default_pin_of_the_first_namespace()
+{
+	local pin=$BPFFS/netfilter/${FAMILY}_postrouting_2147483645
+
+	[[ ${NF_BPF_PATCHED:-0} == 1 ]] || skip "the namespace of the machine"
+	bpftool net attach netfilter id "$ACCEPT_ID" "$FAMILY" hook postrouting \
+		priority 2147483645
+	expect_link "$pin" hooknum=4 priority=2147483645
+	bpftool net detach netfilter "$FAMILY" hook postrouting priority 2147483645
+	[[ ! -e $pin ]] || fail "$pin: is still there"
+}
+
 test_pin_of_choice()
 {
 	attach_here pin "$PINS/links/mine"
@@ -296,14 +354,40 @@ check_json()
 	output=$(bpftool "$option" net attach netfilter id "$ACCEPT_ID" "$FAMILY" \
 		hook forward priority filter+7 defrag netns "$NS_ROUTER" | cat)
 	expect_json "$output" \
-		".prog_id == $ACCEPT_ID" \
+		".id == $ACCEPT_ID" \
 		".link_id == $(nf_prog info "$(here_pin)" | sed -n 's/^id=//p')" \
 		".pf_name == \"$FAMILY\"" \
 		'.hook == 2 and .hook_name == "forward"' \
-		'.priority == 7 and .priority_name == "filter + 7"' \
+		'.prio == 7 and .priority_name == "filter + 7"' \
 		'.flags == 1 and .flag_names == ["defrag"]' \
 		".netns_ino == $ROUTER_INO" \
 		".pinned == [\"$(here_pin)\"]"
+}
+
+# Nor does getopt() see it.
+test_priority_negative_and_options_behind()
+{
+	local output
+
+	output=$(bpftool net attach netfilter id "$ACCEPT_ID" "$FAMILY" hook forward \
+		priority -42 netns "$NS_ROUTER" -j)
+	expect_json "$output" '.prio == -42'
+}
+
+# Other commands get what they were given.
+test_arguments_of_other_commands()
+{
+	local bpftool
+
+	bpftool=$(type -P bpftool)
+	cp "$SELFTESTS/policy.bpf.o" "$WORK/-1.o"
+	cp "$SELFTESTS/policy.bpf.o" "$WORK/-1"
+	cd "$WORK"
+	"$bpftool" prog load -- -1.o "$PINS/links/one"
+	"$bpftool" prog load -- -1 "$PINS/links/two"
+	expect_fails "unrecognized option '-1'" "$bpftool" prog load -1 "$PINS/links/three"
+	expect_fails "unrecognized option '-5'" "$bpftool" prog show id -5
+	rm "$PINS/links/one" "$PINS/links/two"
 }
 
 # It takes CAP_SYS_ADMIN to list links: not to attach, and to print that one.
@@ -313,7 +397,7 @@ test_json_without_cap_sys_admin()
 
 	output=$(without_admin "$(type -P bpftool)" -j net attach netfilter \
 		pinned "$PINS/accept" "$FAMILY" "${HERE[@]}")
-	expect_json "$output" '.hook_name == "forward"' '.priority == 7' \
+	expect_json "$output" '.hook_name == "forward"' '.prio == 7' \
 		".netns_ino == $ROUTER_INO" ".pinned == [\"$(here_pin)\"]"
 	expect_in_router
 }
@@ -388,6 +472,49 @@ test_overwrite_in_another_netns()
 	expect_program "$pin" drop
 }
 
+overwrite_if()
+{
+	bpftool net attach netfilter pinned "$PINS/drop" "$FAMILY" "${HERE[@]}" \
+		netns "$NS_ROUTER" overwrite if-prog "$@"
+}
+
+check_if_prog()
+{
+	local how=$1 value=$2
+
+	attach_here
+	needs_update "$(here_pin)"
+	case $how in
+	id) value=$ACCEPT_ID ;;
+	pinned) value=$PINS/accept ;;
+	tag) value=$(bpftool -j prog show id "$ACCEPT_ID" | jq -r .tag) ;;
+	esac
+	overwrite_if "$how" "$value"
+	expect_program "$(here_pin)" drop
+	probe 4 client-server
+	expect_delivered ""
+}
+
+# A link that no default pin holds.
+test_if_prog_of_another_pin()
+{
+	attach_here pin "$PINS/links/mine"
+	needs_update "$PINS/links/mine"
+	overwrite_if pinned "$PINS/accept"
+	expect_program "$PINS/links/mine" drop
+}
+
+# Of two that update at the same time, one must fail.
+test_if_prog_twice()
+{
+	attach_here
+	needs_update "$(here_pin)"
+	overwrite_if pinned "$PINS/accept"
+	expect_fails -s 255 "not the one that 'if-prog' names: nothing was replaced" \
+		overwrite_if pinned "$PINS/accept"
+	expect_program "$(here_pin)" drop
+}
+
 test_overwrite_of_nothing_attaches()
 {
 	attach_here overwrite
@@ -402,7 +529,7 @@ test_overwrite_json()
 	needs_update "$(here_pin)"
 	output=$(bpftool -j net attach netfilter pinned "$PINS/drop" "$FAMILY" \
 		"${HERE[@]}" netns "$NS_ROUTER" overwrite)
-	expect_json "$output" ".prog_id == $(nf_prog prog-id "$PINS/drop")" \
+	expect_json "$output" ".id == $(nf_prog prog-id "$PINS/drop")" \
 		".pinned == [\"$(here_pin)\"]"
 }
 
@@ -445,6 +572,9 @@ add_test priority_two_words check_priority 10 filter +10
 add_test priority_quoted check_priority 90 "srcnat - 10"
 add_test priority_lowest check_priority -2147483647 -2147483647
 add_test priority_highest check_priority 2147483646 2147483646
+for how in id name tag pinned; do
+	add_test "if_prog_by_$how" check_if_prog $how accept
+done
 add_test json check_json -j
 add_test pretty_json check_json -p
 

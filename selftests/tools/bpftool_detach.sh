@@ -129,7 +129,7 @@ test_held_by_a_process()
 	probe 4 client-server
 	expect_stats packets=1
 	detach link "$(bpftool -j net show |
-		jq '.[].netfilter[] | select(.priority == 31007) | .link_id')"
+		jq '.[].netfilter[] | select(.prio == 31007) | .link_id')"
 	probe 4 client-server
 	expect_stats packets=1
 	kill "$HELD"
@@ -211,7 +211,7 @@ test_no_hook()
 
 test_no_arguments()
 {
-	expect_refused "needs at least 3 arguments"
+	expect_refused "'hook' is missing: which one, prerouting"
 }
 
 test_no_such_link()

@@ -394,6 +394,66 @@ check_lacks()
 	expect_stats packets=1
 }
 
+# overwrite_if TEXT PROG...: is refused, and changes nothing.
+refused_if()
+{
+	expect_error "$1" BPFTOOL net attach netfilter pinned "$PINS/drop" "$FAMILY" \
+		"${HERE[@]}" netns "$NS_ROUTER" overwrite if-prog "${@:2}"
+}
+
+test_if_prog_is_another()
+{
+	needs_own BPF_NF_LINK_UPDATE
+	attach_here
+	refused_if "runs program $(nf_prog prog-id "$PINS/accept"), not the one that 'if-prog' names: nothing was replaced" \
+		pinned "$PINS/deny_port"
+	expect_program "$(here_pin)" accept
+	probe 4 client-server
+	expect_delivered "92 intact"
+}
+
+test_if_prog_of_nothing()
+{
+	refused_if "no netfilter program is attached there" pinned "$PINS/accept"
+	expect_nothing_attached
+}
+
+test_if_prog_of_a_detached_link()
+{
+	needs_own BPF_NF_LINK_NETNS
+	attach_here
+	nf_prog detach "$(here_pin)"
+	refused_if "no netfilter program is attached there" pinned "$PINS/accept"
+	[[ -e $(here_pin) ]] || fail "the pin was removed"
+}
+
+test_if_prog_without_overwrite()
+{
+	check_arguments "'if-prog' goes with 'overwrite'" "${HERE[@]}" \
+		if-prog pinned "$PINS/accept"
+}
+
+test_if_prog_unknown()
+{
+	attach_here
+	refused_if "no program with name 'nonesuch'" name nonesuch
+	expect_program "$(here_pin)" accept
+}
+
+# An anonymous namespace has no name for a pin.
+test_namespace_without_a_name()
+{
+	unshare --net sleep 60 &
+	HELD=$!
+	wait_for bash -c '! [[ /proc/$0/ns/net -ef /proc/self/ns/net ]]' "$HELD"
+	expect_error "this network namespace has no name" BPFTOOL net attach netfilter \
+		pinned "$PINS/accept" "$FAMILY" "${HERE[@]}" netns "$HELD"
+	bpftool net attach netfilter pinned "$PINS/accept" "$FAMILY" "${HERE[@]}" \
+		netns "$HELD" pin "$PINS/links/mine"
+	kill "$HELD"
+	expect_link "$PINS/links/mine" priority=7
+}
+
 # The trap of "ip netns exec": the pin would end with the command.
 test_private_mount_namespace()
 {
@@ -436,6 +496,9 @@ test_one_family_a_link()
 	fi
 }
 
+add_test no_arguments expect_error "which program, and where? Usage: bpftool net attach netfilter { id" \
+	BPFTOOL net attach netfilter
+add_test program_without_value expect_error "'id' needs a value" BPFTOOL net attach netfilter id
 add_test no_program expect_error "expected 'id', 'tag', 'name' or 'pinned'" \
 	BPFTOOL net attach netfilter nonesuch x y z
 add_test no_such_id check_program "4000000000" id 4000000000
@@ -465,10 +528,14 @@ add_test priority_min check_arguments "the lowest priority is -2147483647" hook 
 add_test priority_max check_arguments "the highest 2147483646" hook forward priority 2147483647
 add_test defrag_too_early check_arguments "the lowest priority is -399" hook forward priority -400 defrag
 add_test before_without_value check_refused "'before' needs a value" ip hook forward before
-add_test before_what check_arguments "unknown '5': expected one of 'link'" hook forward before 5
+add_test before_what check_arguments "unknown '5': expected one of 'pin', 'link'" hook forward before 5
 add_test before_link_without_value check_refused "'link' needs a value" ip hook forward before link
 add_test before_bad_link_id check_arguments "can't parse '12x' as link ID" hook forward before link 12x
 add_test before_no_such_link check_arguments "link 4000000000: no such link" hook forward before link 4000000000
+add_test before_pin_without_value check_refused "'pin' needs a value" ip hook forward before pin
+add_test before_no_such_pin check_arguments "pin /sys/fs/bpf/nonesuch: no such pin" hook forward before pin /sys/fs/bpf/nonesuch
+add_test if_prog_without_value check_refused "'if-prog' needs a value" ip hook forward overwrite if-prog
+add_test if_prog_half check_refused "'id' needs a value" ip hook forward overwrite if-prog id
 add_test before_and_priority check_arguments "'before': give one of 'priority', 'before' and 'after'" "${HERE[@]}" before link 1
 add_test after_and_priority check_arguments "'priority': give one of 'priority', 'before' and 'after'" hook forward after link 1 priority 7
 add_test before_and_after check_arguments "'after': give one of 'priority', 'before' and 'after'" hook forward before link 1 after link 1

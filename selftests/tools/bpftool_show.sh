@@ -19,7 +19,7 @@ shown()
 	local priority=$1
 
 	shift
-	bpftool -j net show "$@" | jq -c ".[].netfilter[] | select(.priority == $priority)"
+	bpftool -j net show "$@" | jq -c ".[].netfilter[] | select(.prio == $priority)"
 }
 
 attach_unique()
@@ -34,9 +34,9 @@ test_json()
 	expect_json "$(shown 30001)" \
 		".pf_name == \"$FAMILY\"" \
 		'.hook == 2' '.hook_name == "forward"' \
-		'.prio == 30001' '.priority == 30001' 'has("priority_name") | not' \
+		'.prio == 30001' 'has("priority_name") | not' \
 		'.flags == 1' '.flag_names == ["defrag"]' \
-		".id == $ACCEPT_ID" ".prog_id == $ACCEPT_ID" '.prog_name == "accept"' \
+		".id == $ACCEPT_ID" '.prog_name == "accept"' \
 		".link_id == $(nf_prog info "$(here_pin "$FAMILY" 30001)" | sed -n 's/^id=//p')" \
 		".netns_ino == $ROUTER_INO" ".netns_name == \"$NS_ROUTER\"" \
 		".pinned == [\"$(here_pin "$FAMILY" 30001)\"]"
@@ -65,7 +65,7 @@ expect_priority_name()
 	attach_unique output "$1" pin "$PINS/links/here"
 	expect_json "$(bpftool -j net show | jq -c \
 		".[].netfilter[] | select(.pinned == [\"$PINS/links/here\"])")" \
-		".priority == $1" ".priority_name == $2"
+		".prio == $1" ".priority_name == $2"
 }
 
 test_priority_named()
@@ -202,13 +202,13 @@ test_ordered()
 		attach_unique forward "$priority"
 	done
 	expect_eq "order of priorities" "30011 30012 30013" \
-		"$(bpftool -j net show | jq -r '[.[].netfilter[].priority | select(. > 30010 and . < 30020)] | join(" ")')"
+		"$(bpftool -j net show | jq -r '[.[].netfilter[].prio | select(. > 30010 and . < 30020)] | join(" ")')"
 }
 
 test_without_a_pin()
 {
 	hold accept "$FAMILY" forward 30008
-	expect_json "$(shown 30008)" '.pinned == []' ".prog_id == $ACCEPT_ID"
+	expect_json "$(shown 30008)" '.pinned == []' ".id == $ACCEPT_ID"
 	kill "$HELD"
 }
 
@@ -231,7 +231,7 @@ test_mounted_over()
 	# shellcheck disable=SC2016 # that shell expands it
 	pins=$(unshare -m sh -c 'mount --bind "$1" "$2"; mount --bind "$1" "$2"; shift 2; exec "$@"' \
 		sh "$BPFFS" "$WORK/mounted" bpftool -j net show |
-		jq -c '.[].netfilter[] | select(.priority == 30091) | .pinned | sort')
+		jq -c '.[].netfilter[] | select(.prio == 30091) | .pinned | sort')
 	expect_json "$pins" "length == 2" "index(\"$pin\")" \
 		"index(\"$WORK/mounted${pin#"$BPFFS"}\")"
 }
@@ -299,7 +299,7 @@ test_link_show()
 	id=$(shown 30015 | jq .link_id)
 	expect_json "$(bpftool -j link show id "$id")" \
 		'.type == "netfilter"' ".prog_id == $ACCEPT_ID" \
-		".pf_name == \"$FAMILY\"" '.hook_name == "input"' '.priority == 30015' \
+		".pf_name == \"$FAMILY\"" '.hook_name == "input"' '.prio == 30015' \
 		'.flags == 1'
 	expect_match "plain" "*$FAMILY input prio 30015 flags 0x1 (defrag)*" \
 		"$(bpftool link show id "$id")"
@@ -308,7 +308,109 @@ test_link_show()
 test_link_show_pinned()
 {
 	attach_unique input 30016 pin "$PINS/links/here"
-	expect_json "$(bpftool -j link show pinned "$PINS/links/here")" '.priority == 30016'
+	expect_json "$(bpftool -j link show pinned "$PINS/links/here")" '.prio == 30016'
+}
+
+# The output says nothing of it: a script reads the status.
+test_link_show_exit_status()
+{
+	attach_unique input 30016 pin "$PINS/links/here"
+	bpftool link show pinned "$PINS/links/here" > /dev/null
+	bpftool -j link show pinned "$PINS/links/here" > /dev/null
+	bpftool link show id "$(link_id "$PINS/links/here")" > /dev/null
+	bpftool link show > /dev/null
+	expect_fails "No such file" bpftool link show pinned "$PINS/links/none"
+}
+
+# no_duplicate_keys COMMAND...: jq takes the last of two, and says nothing.
+no_duplicate_keys()
+{
+	"$@" | python3 -c '
+import collections, json, sys
+def check(pairs):
+    for key, count in collections.Counter(key for key, _ in pairs).items():
+        if count > 1:
+            sys.exit("key twice: " + key)
+    return dict(pairs)
+json.load(sys.stdin, object_pairs_hook=check)' || fail "$*"
+}
+
+# Nor one value under two names.
+test_json_has_no_key_twice()
+{
+	attach_unique input 30024 pin "$PINS/links/here"
+	no_duplicate_keys bpftool -j net show
+	no_duplicate_keys bpftool -j link show pinned "$PINS/links/here"
+	expect_json "$(shown 30024)" 'has("priority") | not' 'has("prog_id") | not' \
+		'.prio == 30024' ".id == $ACCEPT_ID"
+	expect_json "$(bpftool -j link show pinned "$PINS/links/here")" \
+		'has("priority") | not' '.prio == 30024' ".prog_id == $ACCEPT_ID"
+}
+
+# without_update COMMAND...: bpf(BPF_LINK_UPDATE) kills it (seccomp: SIGSYS).
+without_update()
+{
+	python3 - "$@" <<-'EOF_PYTHON'
+	import ctypes, os, platform, struct, sys
+	BPF = {"x86_64": 321, "aarch64": 280}[platform.machine()]
+	LINK_UPDATE = 29
+	def insn(code, jt, jf, k):
+	    return struct.pack("HBBI", code, jt, jf, k)
+	code = b"".join((
+	    insn(0x20, 0, 0, 0),		# A = nr
+	    insn(0x15, 0, 3, BPF),
+	    insn(0x20, 0, 0, 16),		# A = args[0]
+	    insn(0x15, 0, 1, LINK_UPDATE),
+	    insn(0x06, 0, 0, 0x80000000),	# kill the process
+	    insn(0x06, 0, 0, 0x7fff0000)))	# allow
+	class Fprog(ctypes.Structure):
+	    _fields_ = [("len", ctypes.c_ushort), ("filter", ctypes.c_char_p)]
+	libc = ctypes.CDLL(None, use_errno=True)
+	prog = Fprog(len(code) // 8, code)
+	if libc.prctl(38, 1, 0, 0, 0) or libc.prctl(22, 2, ctypes.byref(prog), 0, 0):
+	    sys.exit("seccomp: " + os.strerror(ctypes.get_errno()))
+	os.execvp(sys.argv[1], sys.argv[1:])
+	EOF_PYTHON
+}
+
+check_writes_nothing()
+{
+	attach_unique forward 30025
+	without_update "$@" > /dev/null
+}
+
+# Nor does a refusal, which says what is there.
+check_refused_writes_nothing()
+{
+	attach_unique forward 30025
+	expect_fails -s 255 "taken by" without_update bpftool net attach netfilter \
+		pinned "$PINS/accept" "$FAMILY" hook forward priority 30025 \
+		netns "$NS_ROUTER"
+}
+
+# The filter does what it is said to do: "overwrite" updates.
+test_overwrite_writes()
+{
+	needs_own BPF_NF_LINK_UPDATE
+	attach_unique forward 30025
+	! without_update bpftool net attach netfilter pinned "$PINS/accept" "$FAMILY" \
+		hook forward priority 30025 netns "$NS_ROUTER" overwrite ||
+		fail "BPF_LINK_UPDATE was not seen"
+}
+
+# Listing links takes CAP_SYS_ADMIN; an array of links holds links only.
+test_json_without_cap_sys_admin()
+{
+	local output status=0
+
+	attach_unique forward 30026
+	output=$(without_admin "$(type -P bpftool)" -j net show) || status=$?
+	expect_eq "exit status" 255 "$status"
+	expect_json "$output" 'length == 1' '.[0].netfilter == []' \
+		'.[0].netfilter_error | contains("CAP_SYS_ADMIN")'
+	expect_fails -s 255 "can't list links: Operation not permitted: it takes CAP_SYS_ADMIN" \
+		without_admin "$(type -P bpftool)" net show
+	expect_json "$(bpftool -j net show)" '.[0] | has("netfilter_error") | not'
 }
 
 test_link_detach()
@@ -329,6 +431,11 @@ test_help()
 	expect_match "help" "*attach netfilter*detach netfilter*" "$(bpftool net help 2>&1)"
 }
 
+add_test net_show_writes_nothing check_writes_nothing bpftool net show
+add_test net_show_json_writes_nothing check_writes_nothing bpftool -j net show
+add_test net_list_writes_nothing check_writes_nothing bpftool net list netns "/proc/self/ns/net"
+add_test link_show_writes_nothing check_writes_nothing bpftool -f link show
+add_test attach_refused_writes_nothing check_refused_writes_nothing
 grep -qa BPF_NF_LINK_STATS /sys/kernel/btf/vmlinux ||
 	add_test no_counters_where_nothing_counts check_no_counters
 

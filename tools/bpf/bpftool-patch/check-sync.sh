@@ -68,7 +68,7 @@ keyword_set()
 	$1 == "#define" && $2 == macro { on = 1; sub(/^#define [A-Z_]+/, "") }
 	on { print }
 	!/\\$/ { on = 0 }' "$NF_ARGS_C")
-	grep -o 'KW_[A-Z0-9]*' <<< "$body" | while read -r member; do
+	grep -o 'KW_[A-Z0-9_]*' <<< "$body" | while read -r member; do
 		if grep -q "^#define $member	" "$NF_ARGS_C"; then
 			keyword_set "$member"
 		else
@@ -126,7 +126,7 @@ help_keywords()
 	/^(Usage:)? +bpftool / { on = index($0, head) }
 	/^$/ { on = 0 }
 	on { sub(head, ""); sub("Usage:", ""); print }' <<< "$HELP" |
-		grep -o '\b[A-Za-z_]*\b' | sed "/^FAMILY\$/c$(paste -sd ' ' <<< "$FAMILIES")" |
+		grep -oE '[A-Za-z_]+(-[a-z]+)?' | sed "/^FAMILY\$/c$(paste -sd ' ' <<< "$FAMILIES")" |
 		grep -v '[A-Z]' | grep -vx devname
 }
 
@@ -141,7 +141,7 @@ man_keywords()
 {
 	grep "^| \*\*bpftool\*\* \*\*net $1\*\*" "$RST" | sed "s/.*\*\*net $1\*\*//" |
 		sed 's/\*FAMILY\*/**'"$(paste -sd ' ' <<< "$FAMILIES" | sed 's/ /** **/g')"'**/' |
-		grep -o '\*\*[a-z][a-z0-9]*\*\*' | tr -d '*'
+		grep -o '\*\*[a-z][a-z0-9-]*\*\*' | tr -d '*'
 }
 
 # "**NAME** (NUMBER" in the description
