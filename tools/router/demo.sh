@@ -115,7 +115,7 @@ check_links()
 
 	id=$(bpftool -j prog show pinned "$PINS/nf/udp_policy_netfilter" | jq .id)
 	shown=$(bpftool -j net show "$@" |
-		jq --argjson id "$id" '[.[].netfilter[]? | select(.prog_id == $id)] | length')
+		jq --argjson id "$id" '[.[].netfilter[]? | select(.id == $id)] | length')
 	if [[ $shown != "$LINKS" ]]; then
 		warn "bpftool net show: program $id: expected $LINKS links, found $shown"
 		return 1
