@@ -380,8 +380,8 @@ test_arguments_of_other_commands()
 	local bpftool
 
 	bpftool=$(type -P bpftool)
-	cp "$SELFTESTS/policy.bpf.o" "$WORK/-1.o"
-	cp "$SELFTESTS/policy.bpf.o" "$WORK/-1"
+	cp "$SELFTESTS/progs/policy.bpf.o" "$WORK/-1.o"
+	cp "$SELFTESTS/progs/policy.bpf.o" "$WORK/-1"
 	cd "$WORK"
 	"$bpftool" prog load -- -1.o "$PINS/links/one"
 	"$bpftool" prog load -- -1 "$PINS/links/two"

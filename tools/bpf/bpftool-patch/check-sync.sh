@@ -198,13 +198,21 @@ check_names()
 
 check_keywords()
 {
-	local attach anchor detach word
+	local attach anchor detach load from word
 
 	attach=$(keyword_set KW_ATTACH)
 	anchor=$(keyword_set KW_ANCHOR)
 	detach=$(keyword_set KW_DETACH)
+	load=$(keyword_set KW_LOAD)
+	from=$(keyword_set KW_MAP_FROM)
 	same 'attach keywords' "$attach $anchor" help "$(help_keywords 'attach netfilter')"
 	same 'attach keywords' "$attach $anchor" 'man page' "$(man_keywords 'attach netfilter')"
+	same 'object keywords' "obj $load $from" help "$(help_list OBJECT | grep -o '\b[a-z]*\b')"
+	same 'object keywords' "obj $load $from" 'man page' "$(man_list OBJECT)"
+	same 'object keywords' "$attach $load" completion \
+		"$(complete_words attach netfilter obj FILE)"
+	same 'keywords behind map' "$from" completion \
+		"$(complete_words attach netfilter obj FILE map NAME)"
 	for word in $(keyword_set KW_RELATIVE); do
 		same "keywords behind $word" "$anchor" completion \
 			"$(complete_words attach netfilter id 1 "$word")"
@@ -250,9 +258,9 @@ FAMILIES=$(table "$NF_UTIL_C" libbpf_nf_families)
 HOOKS=$(table "$NF_UTIL_C" libbpf_nf_hooks)
 PRIORITIES=$(table "$NF_UTIL_C" libbpf_nf_priorities)
 
-printf 'KTAP version 1\n1..22\n'
+printf 'KTAP version 1\n1..26\n'
 check_names
 check_keywords
 check_types
-[[ $N = 22 ]] || die "the plan says 22 tests, there were $N"
+[[ $N = 26 ]] || die "the plan says 26 tests, there were $N"
 exit $((FAILED > 0))

@@ -1,0 +1,220 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# "bpftool net attach netfilter obj FILE": load and attach in one step, with maps
+# that stay.
+
+source "$(dirname "$0")/../lib.sh"
+needs bpftool jq
+
+setup()
+{
+	setup_bpftool
+	OBJECT=$SELFTESTS/progs/policy.bpf.o
+	MAPS=$PINS/maps
+	COUNTERS=$MAPS/counters
+}
+
+# Before each test; the library's cleaner keeps maps.
+no_maps()
+{
+	rm -rf "$MAPS"
+	mkdir "$MAPS"
+}
+
+# attach_object ARG...: to HERE.
+attach_object()
+{
+	bpftool net attach netfilter obj "$OBJECT" "$@" "$FAMILY" "${HERE[@]}" \
+		netns "$NS_ROUTER"
+}
+
+# expect_packets NUMBER: in the map that is pinned.
+expect_packets()
+{
+	expect_match "counters" "*packets=$1*" "$(nf_prog stats "$COUNTERS" | tr '\n' ' ')"
+}
+
+test_attaches_the_program()
+{
+	no_maps
+	attach_object prog deny_port
+	expect_link "$(here_pin)" priority=7
+	expect_json "$(bpftool -j net show | jq -c ".[].netfilter[] | select(.pinned == [\"$(here_pin)\"])")" \
+		'.prog_name == "deny_port"'
+	probe 4 client-server
+	expect_delivered ""
+	probe 4 client-server -p 53
+	expect_delivered "92 intact"
+}
+
+test_map_is_pinned()
+{
+	no_maps
+	attach_object prog deny_port map stats pinned "$COUNTERS"
+	probe 4 client-server -p 53
+	expect_packets 1
+}
+
+# Any order, and short.
+test_keywords_in_any_order()
+{
+	no_maps
+	bpftool net attach netfilter ob "$OBJECT" "$FAMILY" hook forward priority 7 \
+		map stats pinned "$COUNTERS" netns "$NS_ROUTER" pro deny_port
+	probe 4 client-server -p 53
+	expect_packets 1
+}
+
+# The version before stays attached here: each of the two counts the packet.
+test_map_of_the_version_before()
+{
+	no_maps
+	attach_object prog deny_port map stats pinned "$COUNTERS"
+	probe 4 client-server -p 53
+	expect_packets 1
+	bpftool net attach netfilter obj "$OBJECT" prog accept map stats pinned "$COUNTERS" \
+		"$FAMILY" hook forward priority 8 netns "$NS_ROUTER"
+	probe 4 client-server -p 53
+	expect_packets 3
+}
+
+# At boot and as an update, the same command.
+test_again_with_overwrite()
+{
+	no_maps
+	needs_own BPF_NF_LINK_UPDATE
+	attach_object prog deny_port map stats pinned "$COUNTERS" overwrite
+	probe 4 client-server
+	expect_delivered ""
+	expect_packets 1
+	attach_object prog deny_port map stats pinned "$COUNTERS" overwrite
+	probe 4 client-server
+	expect_delivered ""
+	expect_packets 2
+	attach_object prog accept map stats pinned "$COUNTERS" overwrite
+	probe 4 client-server
+	expect_delivered "92 intact"
+	expect_packets 3
+}
+
+test_json()
+{
+	no_maps
+	expect_json "$(attach_object prog deny_port -j)" '.prog_name == "deny_port"' \
+		".pinned == [\"$(here_pin)\"]"
+}
+
+# refused TEXT ARG...: nothing is attached and no pin is left.
+refused()
+{
+	local text=$1 output status=0
+
+	shift
+	expect_fails -s 255 "$text" attach_object "$@"
+	output=$(attach_object "$@" -j 2> "$WORK/stderr") || status=$?
+	expect_eq "exit status with -j" 255 "$status"
+	expect_eq "objects printed" 1 "$(jq -s length <<< "$output")"
+	expect_json "$output" 'has("error")'
+	[[ ! -e $COUNTERS ]] || fail "the pin of the map was left"
+}
+
+# Then do as the message says.
+test_several_programs()
+{
+	no_maps
+	refused "choose one with 'prog NAME'"
+	expect_nothing_attached
+	attach_object prog accept
+	expect_link "$(here_pin)" priority=7
+}
+
+test_no_such_program()
+{
+	no_maps
+	refused "it has no netfilter program 'nonesuch': it has " prog nonesuch
+}
+
+test_no_such_map()
+{
+	no_maps
+	refused "it has no map 'nonesuch': it has 'stats'" prog accept \
+		map nonesuch pinned "$COUNTERS"
+}
+
+test_no_netfilter_program()
+{
+	no_maps
+	OBJECT=$SELFTESTS/tools/progs/no_attach.bpf.o
+	refused "it has no netfilter program: give the program the section"
+}
+
+test_no_object()
+{
+	no_maps
+	OBJECT=$WORK/none.o
+	refused "can't open it: No such file"
+	echo nonsense > "$WORK/none.o"
+	refused "can't open it"
+}
+
+# The map is made and pinned before the attach fails.
+test_place_is_taken()
+{
+	no_maps
+	attach_here
+	refused "taken by" prog drop map stats pinned "$COUNTERS"
+	expect_program "$(here_pin)" accept
+	bpftool net detach netfilter "$FAMILY" "${HERE[@]}" netns "$NS_ROUTER"
+	attach_object prog drop map stats pinned "$COUNTERS"
+	probe 4 client-server
+	expect_delivered ""
+}
+
+# A pin that was there before stays, whatever fails.
+test_old_map_stays_when_refused()
+{
+	no_maps
+	attach_object prog accept map stats pinned "$COUNTERS"
+	expect_fails -s 255 "taken by" attach_object prog drop map stats \
+		pinned "$COUNTERS" pin "$PINS/links/second"
+	probe 4 client-server
+	expect_packets 1
+}
+
+test_map_of_other_sizes()
+{
+	no_maps
+	bpftool map create "$COUNTERS" type hash key 4 value 4 entries 16 name other
+	expect_fails -s 255 "is not like that of the object" \
+		attach_object prog accept map stats pinned "$COUNTERS"
+	expect_nothing_attached
+	attach_object prog accept map stats pinned "$MAPS/another"
+	expect_json "$(bpftool -j map show pinned "$COUNTERS")" '.name == "other"'
+}
+
+test_map_pin_not_on_bpffs()
+{
+	no_maps
+	refused "is not on a BPF file system" prog accept map stats pinned "$WORK/map"
+	[[ ! -e $WORK/map ]] || fail "a file was left behind"
+}
+
+# check_words TEXT ARG...
+check_words()
+{
+	expect_fails -s 255 "$1" bpftool net attach netfilter "${@:2}"
+}
+
+check_prog_without_obj()
+{
+	check_words "unknown 'prog'" pinned "$PINS/accept" hook forward prog accept
+}
+
+add_test without_a_value check_words "'obj' needs a value" obj
+add_test map_without_pinned check_words "map m: expected 'pinned FILE'" obj x hook forward map m
+add_test map_without_file check_words "'pinned' needs a value" obj x hook forward map m pinned
+add_test map_of_an_id check_words "unknown 'id': expected one of 'pinned'" obj x hook forward map m id 1
+add_test prog_without_obj check_prog_without_obj
+
+run_tests
