@@ -214,6 +214,96 @@ test_taken_by_an_nft_chain_cannot_be_overwritten()
 	expect_taken "taken by" overwrite
 }
 
+# follow PATTERN MESSAGE: what the message says to do; its words are in BASH_REMATCH.
+follow()
+{
+	[[ $2 =~ $1 ]] || fail "no '$1' in: $2"
+}
+
+# second ARG...: what is said when "drop" is to be attached HERE.
+second()
+{
+	! bpftool net attach netfilter pinned "$PINS/drop" "$FAMILY" "${HERE[@]}" \
+		netns "$NS_ROUTER" "$@" 2>&1 || fail "was attached"
+}
+
+# The new program first, then the old one goes: at no moment is there none.
+test_advice_for_other_flags()
+{
+	local message
+
+	attach_here
+	message=$(second defrag overwrite)
+	[[ $message != *"detach it first"* ]] || fail "advises a gap: $message"
+	follow "such as (-?[0-9]+) .*'bpftool net detach netfilter link ([0-9]+)'" "$message"
+	bpftool net attach netfilter pinned "$PINS/drop" "$FAMILY" hook forward \
+		priority "${BASH_REMATCH[1]}" defrag netns "$NS_ROUTER"
+	bpftool net detach netfilter link "${BASH_REMATCH[2]}"
+	expect_program "$(here_pin "$FAMILY" "${BASH_REMATCH[1]}")" drop
+	[[ ! -e $(here_pin) ]] || fail "the old link is still there"
+	probe 4 client-server
+	expect_delivered ""
+}
+
+# Where the kernel cannot replace a program, the same advice.
+test_advice_without_update()
+{
+	local message
+
+	! grep -qa BPF_NF_LINK_UPDATE /sys/kernel/btf/vmlinux ||
+		skip "this kernel has BPF_LINK_UPDATE"
+	attach_here
+	message=$(second overwrite)
+	follow "such as (-?[0-9]+) .*'bpftool net detach netfilter link ([0-9]+)'" "$message"
+	bpftool net attach netfilter pinned "$PINS/drop" "$FAMILY" hook forward \
+		priority "${BASH_REMATCH[1]}" netns "$NS_ROUTER"
+	bpftool net detach netfilter link "${BASH_REMATCH[2]}"
+	probe 4 client-server
+	expect_delivered ""
+}
+
+test_advice_for_a_taken_place()
+{
+	needs_own BPF_NF_LINK_UPDATE
+	attach_here
+	follow "'overwrite' puts this program" "$(second)"
+	bpftool net attach netfilter pinned "$PINS/drop" "$FAMILY" "${HERE[@]}" \
+		netns "$NS_ROUTER" overwrite
+	expect_program "$(here_pin)" drop
+}
+
+# "overwrite" is not offered where it is refused.
+test_no_advice_to_overwrite_with_other_flags()
+{
+	attach_here
+	expect_match "what is said" "*taken by *" "$(second defrag)"
+	[[ $(second defrag) != *overwrite* ]] || fail "$(second defrag)"
+	attach_here priority 9 2> /dev/null && fail "two priorities"
+	[[ $(second defrag pin "$(here_pin)") != *overwrite* ]] ||
+		fail "$(second defrag pin "$(here_pin)")"
+}
+
+test_no_advice_to_overwrite_without_update()
+{
+	! grep -qa BPF_NF_LINK_UPDATE /sys/kernel/btf/vmlinux ||
+		skip "this kernel has BPF_LINK_UPDATE"
+	attach_here
+	[[ $(second) != *overwrite* ]] || fail "$(second)"
+	[[ $(second pin "$(here_pin)") != *overwrite* ]] || fail "$(second pin "$(here_pin)")"
+}
+
+test_advice_for_a_pin_that_exists()
+{
+	attach_here pin "$PINS/links/mine"
+	follow "'(bpftool net detach netfilter pin [^']*)' removes it" \
+		"$(second pin "$PINS/links/mine")"
+	# shellcheck disable=SC2086 # it is a command
+	${BASH_REMATCH[1]}
+	bpftool net attach netfilter pinned "$PINS/drop" "$FAMILY" "${HERE[@]}" \
+		netns "$NS_ROUTER" pin "$PINS/links/mine"
+	expect_program "$PINS/links/mine" drop
+}
+
 test_overwrite_with_other_flags()
 {
 	attach_here
@@ -445,6 +535,7 @@ test_namespace_without_a_name()
 {
 	unshare --net sleep 60 &
 	HELD=$!
+	# shellcheck disable=SC2016 # the inner shell expands it
 	wait_for bash -c '! [[ /proc/$0/ns/net -ef /proc/self/ns/net ]]' "$HELD"
 	expect_error "this network namespace has no name" BPFTOOL net attach netfilter \
 		pinned "$PINS/accept" "$FAMILY" "${HERE[@]}" netns "$HELD"
