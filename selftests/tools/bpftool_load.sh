@@ -3,9 +3,10 @@
 #
 # "bpftool prog load ... autoattach": a program that is not attached is an error,
 # and leaves no pin. Only what libbpf cannot attach at all is pinned instead.
+#
+# Requires: bpftool jq
 
 source "$(dirname "$0")/../lib.sh"
-needs bpftool jq
 
 setup()
 {

@@ -3,9 +3,10 @@
 #
 # "bpftool net attach netfilter obj FILE": load and attach in one step, with maps
 # that stay.
+#
+# Requires: bpftool jq
 
 source "$(dirname "$0")/../lib.sh"
-needs bpftool jq
 
 setup()
 {
