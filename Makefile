@@ -55,7 +55,7 @@ help: ## this list
 
 .PHONY: demo
 demo: kernel-if-needed tools samples ## a router under four policies, with real fragments (builds what is missing)
-	tools/guest/run -- tools/router/demo.sh
+	tools/guest/boot -- tools/router/demo.sh
 
 .PHONY: check
 check: kernel-if-needed tools samples selftests ## every test in the guest, then bench-guard and check-patches; TEST=pattern runs some
@@ -72,20 +72,20 @@ bench-build: kernel-if-needed tools headers
 
 .PHONY: bench
 bench: bench-build ## instructions per forwarded packet, for each way to apply a policy; CASE=pattern runs some
-	bench/run $(CASE)
+	bench/measure.sh $(CASE)
 
 .PHONY: bench-doc
 bench-doc: bench-build ## the same, all of it, into Documentation/bench/
-	bench/run --doc
+	bench/measure.sh --doc
 
 .PHONY: shell
 shell: kernel-if-needed tools samples ## a terminal on the router, its client and its server
-	tools/guest/run --interactive --timeout 0 -- tools/router/shell.sh
+	tools/guest/boot --interactive --timeout 0 -- tools/router/shell.sh
 
 .PHONY: run
 run: kernel-if-needed tools samples ## your program on the router: PROG=my.bpf.o [HOOK= PF= PRIORITY= DEFRAG= PCAP=]
 	$(if $(PROG),,$(error run: which program? make run PROG=my.bpf.o [HOOK=forward PF=inet PRIORITY=filter DEFRAG=1] [PCAP=traffic.pcap]))
-	tools/guest/run --env PROG="$(abspath $(PROG))" --env HOOK="$(HOOK)" \
+	tools/guest/boot --env PROG="$(abspath $(PROG))" --env HOOK="$(HOOK)" \
 		--env PF="$(PF)" --env PRIORITY="$(PRIORITY)" --env DEFRAG="$(DEFRAG)" \
 		--env PCAP="$(abspath $(PCAP))" --env V="$(V)" -- tools/router/run-prog.sh
 
@@ -102,13 +102,13 @@ tools: packages ## libbpf and bpftool that know the type
 	scripts/tree.sh prepare tools
 ifdef HERE
 	$(SUBMAKE) -C tools BUILD=$(HERE)
-	scripts/root.sh
+	scripts/guest-root.sh
 endif
 	$(SUBMAKE) -C tools $(CROSS_TOOLS)
 
 .PHONY: headers
 headers: kernel-if-needed tools
-	scripts/headers.sh
+	scripts/vmlinux-h.sh
 
 .PHONY: samples
 samples: headers ## the example programs
@@ -120,9 +120,9 @@ selftests: headers ## the test programs (make check runs them)
 
 .PHONY: check-host
 check-host: tools ## the user-space tests on the running kernel (root; Linux 6.4 or later)
-	scripts/headers.sh host
-	$(SUBMAKE) -C samples VMLINUX_H=$$(scripts/headers.sh path)
-	$(SUBMAKE) -C selftests VMLINUX_H=$$(scripts/headers.sh path)
+	scripts/vmlinux-h.sh host
+	$(SUBMAKE) -C samples VMLINUX_H=$$(scripts/vmlinux-h.sh path)
+	$(SUBMAKE) -C selftests VMLINUX_H=$$(scripts/vmlinux-h.sh path)
 	selftests/run.sh $(TEST)
 
 .PHONY: check-patches

@@ -4,7 +4,7 @@
 # bench/guard.sh [--record]: compare the cost of the main cases with the recorded cost.
 
 export FLAVOUR=bench
-. "$(dirname "$0")/../scripts/lib.sh"
+. "$(dirname "$0")/../scripts/lib/common.sh"
 
 RECORDED=$TOP/bench/recorded.tsv
 RESULTS=$BUILD/$BASE/bench/guard
@@ -28,7 +28,7 @@ USAGE
 measure()
 {
 	BENCH_PARTS=udp4 BENCH_SIZES="" BENCH_RESULTS=$RESULTS \
-		"$TOP/bench/run" "${CASES[@]}" > "$RESULTS/log" 2>&1 || {
+		"$TOP/bench/measure.sh" "${CASES[@]}" > "$RESULTS/log" 2>&1 || {
 		cat "$RESULTS/log" >&2
 		return 1
 	}

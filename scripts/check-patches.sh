@@ -5,7 +5,7 @@
 # one result for each patch and for each configuration.
 
 . "$(dirname "$0")/tree.sh"
-. "$(dirname "$0")/progress.sh"
+. "$(dirname "$0")/lib/progress.sh"
 
 CHECK=$BUILD/$BASE/check
 TREE_COPY=$CHECK/linux

@@ -4,8 +4,8 @@
 # check.sh [PATTERN]: the tests in the guest, then (without FLAVOUR= and ARCH=) the cost of a
 # packet and the checks of the series, and one line that counts all.
 
-. "$(dirname "$0")/lib.sh"
-. "$(dirname "$0")/tests.sh"
+. "$(dirname "$0")/lib/common.sh"
+. "$(dirname "$0")/lib/run-tests.sh"
 
 PATTERN=${1:-}
 SLOW=$(flavour_says "Guest slowness" 1)

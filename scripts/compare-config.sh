@@ -5,7 +5,7 @@
 # option that only the distribution sets is code that packets pass there and that no test
 # of ours sees.
 
-. "$(dirname "$0")/lib.sh"
+. "$(dirname "$0")/lib/common.sh"
 
 FRAGMENTS=("$TOP/kconfig/machine/x86.config" "$TOP/kconfig/guest.config")
 DIFFERS=$TOP/kconfig/guest.differs

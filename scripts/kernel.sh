@@ -3,8 +3,8 @@
 #
 # Builds the kernel of BASE= from the prepared tree.
 
-. "$(dirname "$0")/lib.sh"
-. "$(dirname "$0")/progress.sh"
+. "$(dirname "$0")/lib/common.sh"
+. "$(dirname "$0")/lib/progress.sh"
 
 LOG=$KOBJ.log
 FRAGMENTS=("$TOP/kconfig/machine/$ARCH.config" "$TOP/kconfig/guest.config")

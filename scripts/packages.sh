@@ -3,7 +3,7 @@
 #
 # Installs what scripts/packages.txt lists and this machine lacks.
 
-. "$(dirname "$0")/lib.sh"
+. "$(dirname "$0")/lib/common.sh"
 
 LIST=$TOP/scripts/packages.txt
 LOG=$BUILD/packages.log
@@ -18,7 +18,7 @@ Installs through apt the packages that are missing, and says why each is needed.
 
   list    print every package and its reason
   check   print what is missing and exit 1 if anything is, install nothing
-  root    print those of which scripts/root.sh makes the root of a guest
+  root    print those of which scripts/guest-root.sh makes the root of a guest
 
 PACKAGES=no skips the check: for a distribution without apt, once its own
 packages of the list are there.

@@ -8,8 +8,8 @@
 #   SEED=NUMBER   NF_BPF_SEED for the tests, which print theirs
 #   NF_BPF_*      passed on, such as NF_BPF_SECONDS
 
-. "$(dirname "$0")/lib.sh"
-. "$(dirname "$0")/tests.sh"
+. "$(dirname "$0")/lib/common.sh"
+. "$(dirname "$0")/lib/run-tests.sh"
 
 PATTERN=${1:-}
 SLOW=$(flavour_says "Guest slowness" 1)

@@ -14,7 +14,7 @@
 # Nothing here trusts quilt's own record, which a killed push leaves half done;
 # quilt is for who works on the patches (quilt push, pop, refresh in the tree).
 
-. "$(dirname "$0")/lib.sh"
+. "$(dirname "$0")/lib/common.sh"
 
 EDITED=$SHARED/edited
 

@@ -3,7 +3,7 @@
 #
 # KEY=path of what the build makes; what is not there yet is said on stderr.
 
-. "$(dirname "$0")/lib.sh"
+. "$(dirname "$0")/lib/common.sh"
 
 for key in IMAGE VMLINUX KTREE KOBJ MODULES BPFTOOL LIBBPF_INCLUDE LIBBPF_A \
 	   VMLINUX_H SELFTESTS SAMPLES; do

@@ -6,7 +6,7 @@
 
 set -euo pipefail
 
-TOP=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd -P)
+TOP=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd -P)
 BASE=${BASE:-6.1}
 KSRC=${KSRC:-}
 FLAVOUR=${FLAVOUR:-}

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
 # shellcheck shell=bash
 #
-# A long make as one line of progress. Source it after lib.sh.
+# A long make as one line of progress. Source it after common.sh.
 
 # Written as seconds pass on a terminal, now and then into a log file.
 QUIET_EVERY=30

@@ -4,7 +4,7 @@
 # The root of a guest whose processor is not this machine's: Debian's packages for it,
 # unpacked below build/<arch>/root. Programs for the guest are linked with its libraries.
 
-. "$(dirname "$0")/lib.sh"
+. "$(dirname "$0")/lib/common.sh"
 
 ROOT=$BUILD/root
 LOG=$ROOT.log
@@ -13,7 +13,7 @@ SUITE=bookworm
 usage()
 {
 	cat <<USAGE
-Usage: scripts/root.sh
+Usage: scripts/guest-root.sh
 
 Unpacks what "scripts/packages.sh root" lists for the processor of ARCH=, and what
 these need, into $(rel "$ROOT"), unless it is there already.
@@ -27,7 +27,7 @@ inputs()
 	{
 		printf '%s\n' "$SUITE" "${MIRROR:-}"
 		"$TOP/scripts/packages.sh" root | cut -f 1
-		cat "$TOP/scripts/root.sh"
+		cat "$TOP/scripts/guest-root.sh"
 	} | sha256sum
 }
 

@@ -1,11 +1,11 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# bench/run [PATTERN...]: measure in the guest, print tables, and write the figures as
+# bench/measure.sh [PATTERN...]: measure in the guest, print tables, and write the figures as
 # CSV, JSON and plots to build/<base>/bench/.
 
 FLAVOUR=bench
-. "$(dirname "$0")/../scripts/lib.sh"
+. "$(dirname "$0")/../scripts/lib/common.sh"
 
 OUT=$BUILD/$BASE/bench
 RESULTS=${BENCH_RESULTS:-$OUT}
@@ -16,7 +16,7 @@ PARTS=${BENCH_PARTS:-udp4 frag4 frag6 udp6 cache4 cache6 tcp4 last4 last6 frames
 usage()
 {
 	cat <<USAGE
-Usage: bench/run [--doc | PATTERN...]
+Usage: bench/measure.sh [--doc | PATTERN...]
 
 Prints the instructions that each way to apply a policy adds to a forwarded packet. A
 PATTERN is the name of a case (bench/cases.sh), or is contained in the names of cases.
@@ -37,7 +37,7 @@ in_guest()
 	local part=$1
 
 	shift
-	"$TOP/tools/guest/run" --memory 2048 --timeout 3600 \
+	"$TOP/tools/guest/boot" --memory 2048 --timeout 3600 \
 		--kernel "$IMAGE" --modules "$MODULES" --log "$RESULTS/$part.log" \
 		--env BENCH_TOOLS="$OUT" --env BENCH_PACKETS="${BENCH_PACKETS:-}" \
 		--env BENCH_SIZES="${BENCH_SIZES-64 512 1500}" "$@"

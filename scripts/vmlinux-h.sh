@@ -4,7 +4,7 @@
 # vmlinux.h, the types that BPF programs are compiled against: from our kernel,
 # or for check-host without one, from the running kernel.
 
-. "$(dirname "$0")/lib.sh"
+. "$(dirname "$0")/lib/common.sh"
 
 HOST_H=$BUILD/host/vmlinux.h
 HOST_BTF=/sys/kernel/btf/vmlinux
@@ -58,5 +58,5 @@ path)
 		printf '%s\n' "$HOST_H"
 	fi ;;
 *)
-	die "usage: scripts/headers.sh [host | path]" ;;
+	die "usage: scripts/vmlinux-h.sh [host | path]" ;;
 esac

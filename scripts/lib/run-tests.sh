@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
 # shellcheck shell=bash
 #
-# Runs tests in parts, and adds up what they count. Source it after lib.sh.
+# Runs tests in parts, and adds up what they count. Source it after common.sh.
 
 COUNTS='^[0-9]+ passed, [0-9]+ failed, [0-9]+ skipped$'
 # What run.sh says of a file.
@@ -89,7 +89,7 @@ guest_command()
 	local name=$1 cpus=$2 timeout=$3 variable
 	shift 3
 
-	GUEST=("$TOP/tools/guest/run" --cpus "$cpus" --timeout "$timeout"
+	GUEST=("$TOP/tools/guest/boot" --cpus "$cpus" --timeout "$timeout"
 	       --log "$BUILD/guest/$name.log")
 	for variable in "${!NF_BPF_@}" TEST_TIMEOUT; do
 		[[ -z ${!variable:-} ]] || GUEST+=(--env "$variable=${!variable}")
