@@ -99,7 +99,7 @@ about()
 	printf 'about\t%s\t%s\n' \
 		"command" "${set}make bench${1:+ CASE=\"$*\"}" \
 		"kernel" "$(< "$KOBJ/include/config/kernel.release")" \
-		"source" "$(sha256sum < "$KTREE/.nf-bpf/sums" | cut -c 1-16)" \
+		"source" "$(cut -c 1-16 "$KTREE/.nf-bpf/stamp")" \
 		"config" "$(sha256sum < "$KOBJ/.config" | cut -c 1-16)" \
 		"compiler" "$(sed -n 's/^CONFIG_CC_VERSION_TEXT="\(.*\)"/\1/p' "$KOBJ/.config")" \
 		"emulator" "$($QEMU_BINARY --version | head -n 1)"

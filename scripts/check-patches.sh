@@ -4,7 +4,8 @@
 # Checks the series and our own files without booting anything: KTAP on stdout,
 # one result for each patch and for each configuration.
 
-. "$(dirname "$0")/tree.sh"
+. "$(dirname "$0")/lib/common.sh"
+. "$(dirname "$0")/lib/series.sh"
 . "$(dirname "$0")/lib/progress.sh"
 
 CHECK=$BUILD/$BASE/check
@@ -99,28 +100,16 @@ copy_tree()
 
 	"$TOP/scripts/tree.sh" prepare kernel >&2
 	select_tree kernel
-	PRISTINE=$STATE
 	rm -rf "$TREE_COPY"
 	mkdir -p "$CHECK"
 	cp -al "$TREE" "$TREE_COPY"
 	rm -rf "$TREE_COPY"/.pc* "$TREE_COPY/.nf-bpf"
-	TREE=$TREE_COPY
 	while read -r path; do
-		rm -f "$TREE/$path"
-		[[ ! -e $PRISTINE/pristine/$path ]] ||
-			cp -p "$PRISTINE/pristine/$path" "$TREE/$path"
+		rm -f "$TREE_COPY/$path"
+		[[ ! -e $STATE/pristine/$path ]] ||
+			cp -p "$STATE/pristine/$path" "$TREE_COPY/$path"
 	done < <(managed_files)
-	copy_files_of_own
-}
-
-copy_files_of_own()
-{
-	local from path
-
-	while IFS=$'\t' read -r from path; do
-		mkdir -p "$TREE/$(dirname "$path")"
-		cp -p "$from" "$TREE/$path"
-	done < <(own_files)
+	copy_own "$TREE_COPY"
 }
 
 setup_make()
@@ -198,19 +187,15 @@ check_revert()
 		cp "$STATE/pristine/$path" "$mini/before/$path"
 		cp "$STATE/pristine/$path" "$mini/after/$path"
 	done < <(touched_files)
-	cp "$TREE/Makefile" "$mini/after/Makefile"
-	[[ -e $mini/before/Makefile ]] || cp "$TREE/Makefile" "$mini/before/Makefile"
 
-	TREE=$mini/after
-	push_series || return
+	push_series "$mini/after" || return
 	for ((number = ${#SERIES[@]} - 1; number >= 0; number--)); do
-		[[ -d $TREE/.pc${number#0} ]] || continue
-		in_tree "$number" pop -a || return
+		[[ -d $mini/after/.pc${number#0} ]] || continue
+		quilt_in "$mini/after" "$number" pop -a || return
 	done
-	rm -rf "$TREE"/.pc*
-	find "$TREE" -depth -type d -empty -delete
-	find "$mini/before" -depth -type d -empty -delete
-	diff -r "$mini/before" "$TREE"
+	rm -rf "$mini"/after/.pc*
+	find "$mini" -mindepth 2 -depth -type d -empty -delete
+	diff -r "$mini/before" "$mini/after"
 }
 
 # Objects that show whether the wiring so far compiles: of every C file that the
@@ -224,8 +209,7 @@ check_patch()
 {
 	local objects
 
-	TREE=$TREE_COPY
-	in_tree 0 push "$1" || return
+	quilt_in "$TREE_COPY" 0 push "$1" || return
 	configure_all || return
 	mapfile -t objects < <(wired_objects)
 	# Our own files belong to the last patch, which lets them be built.
@@ -237,9 +221,8 @@ check_patch()
 # With a pattern the checks of the patches may not have run before.
 apply_rest()
 {
-	TREE=$TREE_COPY
-	[[ -z $(series_patches "$PATCHES") || -z $(in_tree 0 unapplied 2> /dev/null) ]] ||
-		in_tree 0 push -a > "$LOG.push" 2>&1 || { cat "$LOG.push"; return 1; }
+	[[ -z $(series_patches "$PATCHES") || -z $(quilt_in "$TREE_COPY" 0 unapplied 2> /dev/null) ]] ||
+		quilt_in "$TREE_COPY" 0 push -a > "$LOG.push" 2>&1 || { cat "$LOG.push"; return 1; }
 }
 
 # Kconfig has no prompt for reassembly, and no option selects it for IPv6 alone.

@@ -106,7 +106,7 @@ configure()
 inputs()
 {
 	{
-		cat "$KTREE/.nf-bpf/stamp" "$KTREE/.nf-bpf/sums" "${FRAGMENTS[@]}"
+		cat "$KTREE/.nf-bpf/stamp" "${FRAGMENTS[@]}"
 		cat "$TOP/scripts/kernel.sh"
 	} | sha256sum
 }

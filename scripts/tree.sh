@@ -1,20 +1,23 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# Prepares a source tree under build/: pristine source, the project's own files,
-# a patch series on top. Any step may be interrupted and run again.
+# Prepares a source tree below build/: a pristine source, the project's own files, and
+# patch series on top. Every step can be interrupted and run again.
 #
-# What a run relies on is kept in the tree's .nf-bpf/:
+# The files that the project adds or patches are made in a directory of their own, and
+# copied into the tree when all patches have been applied. The state is in the tree's
+# .nf-bpf/:
 #   source     what the tree was unpacked from
-#   pristine/  files that we replace or patch, as they were (absent/: were not)
-#   own        names of the project's files that are in the tree
-#   sums       checksums of all that we wrote
-#   stamp      written last: source and series it was made from
+#   known      names of the files that were ever added or patched
+#   pristine/  these files as the source has them, if it has them
+#   applied/   these files as they were copied into the tree
+#   stamp      written last: a checksum of the source, the series and the project's files
 #
-# Nothing here trusts quilt's own record, which a killed push leaves half done;
-# quilt is for who works on the patches (quilt push, pop, refresh in the tree).
+# quilt's record of what is applied is for people who change the patches (quilt push, pop,
+# refresh in the tree).
 
 . "$(dirname "$0")/lib/common.sh"
+. "$(dirname "$0")/lib/series.sh"
 
 EDITED=$SHARED/edited
 
@@ -33,42 +36,7 @@ source for 'kernel': a directory or a tarball of the same major and minor.
 USAGE
 }
 
-# The tree to work on: its place, its series (bottom first), its own files.
-select_tree()
-{
-	case ${1:-} in
-	kernel)
-		check_base
-		TREE=$KTREE
-		SERIES=("$PATCHES")
-		OWN=("$TOP/net:net" "$TOP/include:include" "$PATCHES/compat:.")
-		MEMBERS=()
-		SOURCE=$KSRC
-		SPACE=1900 ;;
-	tools)
-		TREE=$TOOLS_SRC
-		SERIES=("$TOP/tools/lib/bpf-patch" "$TOP/tools/bpf/bpftool-patch")
-		OWN=()
-		# libbpf has the processor's <asm/bpf_perf_event.h>.
-		MEMBERS=('arch/*/include/uapi' Makefile Documentation/bpf include kernel/bpf scripts tools)
-		SOURCE=
-		SPACE=500 ;;
-	*)
-		usage >&2
-		exit 2 ;;
-	esac
-	STATE=$TREE/.nf-bpf
-	WANTED=$(< "${SERIES[0]}/VERSION")
-	[[ -n $SOURCE ]] || SOURCE=/usr/src/linux-source-$(first_two "$WANTED").tar.xz
-}
-
 # --- the pristine source ----------------------------------------------------
-
-tree_version()
-{
-	awk '$1 == "VERSION" || $1 == "PATCHLEVEL" || $1 == "SUBLEVEL" { v[++n] = $3 }
-	     n == 3 { print v[1] "." v[2] "." v[3]; exit }' FS='[ \t]+' "$1/Makefile"
-}
 
 source_id()
 {
@@ -108,7 +76,7 @@ ensure_source()
 	local id version
 
 	id=$(source_id)
-	[[ -r $STATE/source && $(< "$STATE/source") = "$id" ]] && return
+	[[ -e $STATE/known && $(< "$STATE/source") = "$id" ]] && return
 
 	need_space "$SHARED" "$SPACE" "the source of Linux $(first_two "$WANTED")"
 	note "Unpacking $SOURCE"
@@ -122,87 +90,39 @@ ensure_source()
 		die "$SOURCE: is Linux $version, $(rel "${SERIES[0]}") is for $(first_two "$WANTED").y"
 	}
 	printf '%s\n' "$id" > "$TREE.part/.nf-bpf/source"
+	: > "$TREE.part/.nf-bpf/known"
 	rm -rf "$TREE"
 	mv "$TREE.part" "$TREE"
 }
 
-# --- the project's own files ------------------------------------------------
-
-# FROM<TAB>PATH of every own file, PATH as it is in the tree.
-own_files()
+# Nothing of the tree is used once somebody may have worked in it.
+save_pristine()
 {
-	local pair from to
+	local new=$STATE/new from=
 
-	for pair in "${OWN[@]}"; do
-		from=${pair%%:*}
-		to=${pair##*:}
-		[[ -d $from ]] || continue
-		(cd "$from" && find . -type f \( -name '*.[chS]' -o -name 'Kconfig*' \
-						 -o -name 'Makefile*' \) -printf '%P\n') |
-			awk -v from="$from" -v to="$to/" \
-			    '{ sub(/^\.\//, "", to); print from "/" $0 "\t" to $0 }'
-	done
-}
-
-# A file that was edited in the tree must not be lost by writing over it.
-keep_edit()
-{
-	local path=$1 sum
-
-	[[ -e $TREE/$path && -r $STATE/sums ]] || return 0
-	sum=$(awk -v path="$path" '$2 == path { print $1 }' "$STATE/sums")
-	[[ -n $sum && $(sha256sum < "$TREE/$path") != "$sum  -" ]] || return 0
-	mkdir -p "$EDITED/${path%/*}"
-	cp "$TREE/$path" "$EDITED/$path"
-	warn "$(rel "$TREE")/$path: was edited there; kept as $(rel "$EDITED")/$path"
-}
-
-copy_own()
-{
-	local from path
-
-	while IFS=$'\t' read -r from path; do
-		cmp -s "$from" "$TREE/$path" && continue
-		[[ ${1:-} = first ]] || keep_edit "$path"
-		mkdir -p "$TREE/$(dirname "$path")"
-		cp "$from" "$TREE/$path"
-		COPIED=1
-	done < <(own_files)
+	managed_files | grep -vxF -f "$STATE/known" > "$new" || return 0
+	mkdir -p "$STATE/pristine"
+	if [[ ! -d $STATE/applied ]]; then
+		from=$TREE
+	elif [[ -d $SOURCE ]]; then
+		from=$SOURCE
+	fi
+	if [[ -n $from ]]; then
+		rsync -lp --ignore-missing-args --files-from="$new" "$from/" "$STATE/pristine/"
+	else
+		# tar fails for the names of new files, which the source does not have.
+		sed 's:^:*/:' "$new" | tar -x -f "$SOURCE" -C "$STATE/pristine" \
+			--strip-components=1 --wildcards --no-wildcards-match-slash -T - \
+			2> "$STATE/tar.log" || grep -q 'Not found in archive' "$STATE/tar.log" ||
+			die "$SOURCE: $(head -n 1 "$STATE/tar.log")"
+	fi
+	sort -u "$STATE/known" "$new" > "$STATE/known.part"
+	mv "$STATE/known.part" "$STATE/known"
 }
 
 # --- the series -------------------------------------------------------------
 
-series_patches()
-{
-	local dir=$1
-
-	[[ -r $dir/series ]] || return 0
-	sed 's/#.*//; s/[ \t].*//; /^$/d' "$dir/series"
-}
-
-# Paths that the patches of a series touch.
-touched_files()
-{
-	local dir patch
-
-	for dir in "${SERIES[@]}"; do
-		while read -r patch; do
-			[[ -r $dir/$patch ]] || die "$(rel "$dir")/$patch: named in series, but missing"
-			sed -n 's:^\(---\|+++\) [ab]/\([^\t]*\).*:\2:p' "$dir/$patch"
-		done < <(series_patches "$dir")
-	done | sort -u
-}
-
-managed_files()
-{
-	{
-		touched_files
-		own_files | cut -f 2
-	} | sort -u
-}
-
-# What the tree must be made again for. Contents of own files are not in it:
-# they are compared one by one.
+# The tree is made again when one of these changes.
 stamp_now()
 {
 	local dir patch
@@ -216,238 +136,99 @@ stamp_now()
 			done < <(series_patches "$dir")
 		done
 		own_files | cut -f 2
+		own_files | cut -f 1 | xargs -r cat
 	} | sha256sum
 }
 
-# The file as it was before anything of ours: the tree's own, or the oldest
-# copy that quilt made when a patch in work touched it first.
-pristine_of()
+# make_next [REFRESHED]: our files as they have to be, in next/
+make_next()
 {
-	local path=$1 applied patch
-
-	for applied in "$TREE"/.pc*/applied-patches; do
-		[[ -r $applied ]] || continue
-		while read -r patch; do
-			[[ -e ${applied%/*}/$patch/$path ]] || continue
-			printf '%s' "${applied%/*}/$patch/$path"
-			return
-		done < "$applied"
-	done
-	printf '%s' "$TREE/$path"
+	save_pristine
+	rm -rf "$STATE/next"
+	cp -a "$STATE/pristine" "$STATE/next"
+	copy_own "$STATE/next"
+	push_series "$STATE/next" "$@"
 }
 
-save_pristine()
+applied_files()
 {
-	local path from
-
-	while read -r path; do
-		[[ -e $STATE/pristine/$path || -e $STATE/absent/$path ]] && continue
-		from=$(pristine_of "$path")
-		if [[ -e $from && ( -s $from || $from = "$TREE/$path" ) ]]; then
-			mkdir -p "$STATE/pristine/$(dirname "$path")"
-			cp -p "$from" "$STATE/part"
-			mv "$STATE/part" "$STATE/pristine/$path"
-		else
-			mkdir -p "$STATE/absent/$(dirname "$path")"
-			: > "$STATE/absent/$path"
-		fi
-	done < <(managed_files)
+	[[ ! -d $STATE/applied ]] || (cd "$STATE/applied" && find . -type f -printf '%P\n')
 }
 
-state_list()
+# A file that was edited in the tree must not be lost by writing over it.
+keep_edits()
 {
-	[[ -d $STATE/$1 ]] || return 0
-	(cd "$STATE/$1" && find . -type f -printf '%P\n')
-}
+	local path copy
 
-# A file that ends up the same keeps its time, so that make rebuilds only what
-# a changed patch really changed.
-keep_times()
-{
-	local path
-
-	rm -rf "$STATE/before"
 	while read -r path; do
 		[[ -e $TREE/$path ]] || continue
-		mkdir -p "$STATE/before/$(dirname "$path")"
-		cp -p "$TREE/$path" "$STATE/before/$path"
-	done < <(state_list pristine; state_list absent)
+		for copy in applied next pristine; do
+			! cmp -s "$TREE/$path" "$STATE/$copy/$path" || continue 2
+		done
+		mkdir -p "$EDITED/${path%/*}"
+		cp "$TREE/$path" "$EDITED/$path"
+		warn "$(rel "$TREE")/$path: was edited there; kept as $(rel "$EDITED")/$path"
+	done < <(applied_files)
 }
 
-give_times_back()
+# A file that ends up the same keeps its time, so that make builds only what a changed
+# patch really changed.
+install_next()
 {
-	local path
-
-	while read -r path; do
-		cmp -s "$STATE/before/$path" "$TREE/$path" || continue
-		touch -r "$STATE/before/$path" "$TREE/$path"
-	done < <(state_list before)
-	rm -rf "$STATE/before"
-}
-
-restore_pristine()
-{
-	local path
+	local path pc
 
 	rm -rf "$TREE"/.pc*
-	while read -r path; do
-		cp "$STATE/pristine/$path" "$TREE/$path"
-	done < <(state_list pristine)
-	while read -r path; do
-		rm -f "$TREE/$path"
-	done < <(state_list absent)
-}
-
-in_tree()
-{
-	local number=$1
-	shift
-
-	(cd "$TREE" && LC_ALL=C QUILT_PATCHES=${SERIES[number]} QUILT_SERIES=series \
-		QUILT_DIFF_OPTS=-p \
-		QUILT_PC=.pc${number#0} QUILT_REFRESH_ARGS="-p ab --no-timestamps --no-index" \
-		quilt --quiltrc - "$@")
-}
-
-# explain_failure DIR PATCH < what quilt said
-explain_failure()
-{
-	local dir=$1 patch=$2 made version
-
-	made=$(< "$dir/VERSION")
-	version=$(tree_version "$TREE")
-	awk -v patch="$(rel "$dir")/$patch" -v version="$version" '
-	/^patching file / { file = $3 }
-	/^Hunk #[0-9]+ FAILED at/ {
-		sub(/^#/, "", $2)
-		sub(/\.$/, "", $5)
-		printf "%s: %s: hunk %s does not fit Linux %s (line %s)\n",
-		       patch, file, $2, version, $5
-		said = 1
-	}
-	/^can.t find file to patch/ {
-		missing = 1
-	}
-	/^\|\+\+\+ / && missing {
-		sub(/^b\//, "", $2)
-		printf "%s: %s: no such file in Linux %s\n", patch, $2, version
-		said = 1
-	}
-	/previously applied/ {
-		printf "%s: %s: is in Linux %s already\n", patch, file, version
-		said = 1
-	}
-	/malformed patch/ {
-		print patch ": " $0
-		said = 1
-	}
-	{ all = all "  " $0 "\n" }
-	END { if (!said) printf "%s: does not apply:\n%s", patch, all }' >&2
-	die "$(rel "$dir") was made for Linux $made: mend the patch in $(rel "$TREE")" \
-	    "(quilt push -f, edit, quilt refresh), or give a KSRC= that it fits"
-}
-
-push_series()
-{
-	local number dir patch output
-
-	for number in "${!SERIES[@]}"; do
-		dir=${SERIES[number]}
-		while read -r patch; do
-			output=$(in_tree "$number" push "$patch" < /dev/null 2>&1) ||
-				explain_failure "$dir" "$patch" <<< "$output"
-			[[ $output != *" with fuzz "* ]] ||
-				note "$(rel "$dir")/$patch: applied with fuzz (scripts/tree.sh refresh $(rel "$dir"))"
-		done < <(series_patches "$dir")
+	for pc in "$STATE"/next/.pc*; do
+		[[ ! -d $pc ]] || mv "$pc" "$TREE/"
 	done
-}
-
-apply()
-{
-	local path
-
-	rm -f "$STATE/stamp"
+	rsync -rlpc "$STATE/next/" "$TREE/"
 	while read -r path; do
-		keep_edit "$path"
-	done < <(state_list pristine; state_list absent)
-	rm -f "$STATE/sums"
-
-	save_pristine
-	keep_times
-	restore_pristine
-	copy_own first
-	push_series
-	give_times_back
-}
-
-write_sums()
-{
-	local path
-
-	while read -r path; do
-		[[ ! -f $TREE/$path ]] || (cd "$TREE" && sha256sum "$path")
-	done < <(managed_files) > "$STATE/sums.part"
-	mv "$STATE/sums.part" "$STATE/sums"
+		[[ -e $STATE/next/$path ]] || rm -f "$TREE/$path"
+	done < <(applied_files)
+	rm -rf "$STATE/applied"
+	mv "$STATE/next" "$STATE/applied"
 }
 
 prepare()
 {
-	local stamp version
+	local stamp
 
 	select_tree "$1"
 	take_lock "tree-${TREE##*/}"
 	ensure_source
 	stamp=$(stamp_now)
-	COPIED=
-	if [[ -r $STATE/stamp && $(< "$STATE/stamp") = "$stamp" ]]; then
-		copy_own
-		[[ -z $COPIED ]] || write_sums
-		return
-	fi
+	[[ ! -r $STATE/stamp || $(< "$STATE/stamp") != "$stamp" ]] || return 0
 
-	version=$(tree_version "$TREE")
-	note "Applying ${SERIES[*]#"$TOP"/} to Linux $version"
-	apply
-	write_sums
+	note "Applying ${SERIES[*]#"$TOP"/} to Linux $(tree_version "$TREE")"
+	rm -f "$STATE/stamp"
+	make_next
+	keep_edits
+	install_next
 	printf '%s\n' "$stamp" > "$STATE/stamp"
 }
 
 refresh()
 {
-	local dir number patch
+	local dir what
 
 	dir=$(realpath "$1")
 	case $dir in
 	"$TOP"/patches/*)
+		what=kernel
 		BASE=${dir##*/}
 		PATCHES=$dir
-		KTREE=$SHARED/$BASE/linux
-		prepare kernel ;;
+		KTREE=$SHARED/$BASE/linux ;;
 	"$TOP"/tools/*)
-		prepare tools ;;
+		what=tools ;;
 	*)
 		die "$1: not a series of this project" ;;
 	esac
-	for number in "${!SERIES[@]}"; do
-		[[ ${SERIES[number]} = "$dir" ]] || continue
-		[[ -n $(series_patches "$dir") ]] || continue
-		in_tree "$number" pop -a -q
-		while read -r patch; do
-			in_tree "$number" push -q "$patch"
-			in_tree "$number" refresh -p ab --no-timestamps --no-index
-		done < <(series_patches "$dir")
-	done
+	select_tree "$what"
+	take_lock "tree-${TREE##*/}"
+	ensure_source
+	make_next "$dir"
 	tree_version "$TREE" > "$dir/VERSION"
-	prepare_again "$dir"
-}
-
-# The patches changed, what they make did not: let the stamp say so.
-prepare_again()
-{
-	case $1 in
-	"$TOP"/patches/*) prepare kernel ;;
-	*) prepare tools ;;
-	esac
+	prepare "$what"
 }
 
 main()
@@ -469,5 +250,4 @@ main()
 	esac
 }
 
-# check-patches.sh takes the functions.
-[[ ${BASH_SOURCE[0]} != "$0" ]] || main "$@"
+main "$@"

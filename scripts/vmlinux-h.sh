@@ -28,7 +28,7 @@ dump()
 # differs is relocated when they are loaded. Only a change of the source counts.
 suits_flavour()
 {
-	[[ -n $FLAVOUR && $VMLINUX_H -nt $KTREE/.nf-bpf/sums && $VMLINUX_H -nt $BPFTOOL ]]
+	[[ -n $FLAVOUR && $VMLINUX_H -nt $KTREE/.nf-bpf/stamp && $VMLINUX_H -nt $BPFTOOL ]]
 }
 
 # A flavour that leaves out IPv6 or conntrack lacks their types, and the programs of
