@@ -21,8 +21,8 @@ CROSS_COMPILE := aarch64-linux-gnu-
 SYSROOT	:= $(BUILD)/root
 CROSS_TOOLS := CROSS_COMPILE=$(CROSS_COMPILE) SYSROOT=$(SYSROOT)
 CROSS	:= CC='$(CROSS_COMPILE)gcc --sysroot=$(SYSROOT)' BPFTOOL=$(HERE)/tools/bin/bpftool
-$(if $(filter bench% check-host check-patches,$(MAKECMDGOALS)),\
-	$(error $(filter bench% check-host check-patches,$(MAKECMDGOALS)): without ARCH=$(ARCH): \
+$(if $(filter bench% lint check-host check-patches,$(MAKECMDGOALS)),\
+	$(error $(filter bench% lint check-host check-patches,$(MAKECMDGOALS)): without ARCH=$(ARCH): \
 	costs are counted on x86, the running kernel is this machine's, and the patches are \
 	checked for both))
 endif
@@ -56,6 +56,10 @@ help: ## this list
 .PHONY: demo
 demo: kernel-if-needed tools samples ## a router under four policies, with real fragments (builds what is missing)
 	tools/guest/boot -- tools/router/demo.sh
+
+.PHONY: lint
+lint: packages ## what needs no kernel: shellcheck, checkpatch, agreement of lists; TEST=pattern runs some
+	scripts/lint.sh '$(TEST)'
 
 .PHONY: check
 check: kernel-if-needed tools samples selftests ## every test in the guest, then bench-guard and check-patches; TEST=pattern runs some
@@ -126,7 +130,7 @@ check-host: tools ## the user-space tests on the running kernel (root; Linux 6.4
 	selftests/run.sh $(TEST)
 
 .PHONY: check-patches
-check-patches: packages ## the series applies, reverts and builds patch by patch; matrix, W=1, sparse, checkpatch
+check-patches: packages ## the series applies, reverts and builds patch by patch; matrix, W=1, sparse
 	scripts/check-patches.sh
 
 .PHONY: install-tools

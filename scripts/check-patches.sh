@@ -7,62 +7,17 @@
 . "$(dirname "$0")/lib/common.sh"
 . "$(dirname "$0")/lib/series.sh"
 . "$(dirname "$0")/lib/progress.sh"
+. "$(dirname "$0")/lib/checks.sh"
 
 CHECK=$BUILD/$BASE/check
 TREE_COPY=$CHECK/linux
 OBJ=$CHECK/obj
-LOG=$CHECK/log
 
 # Kernels have these parts built in, as modules or not at all. All lists of y, m and n have
 # this order. SYMBOLS names the part of each symbol.
 PARTS=(IPV6 NF_DEFRAG_IPV4 NF_DEFRAG_IPV6 NF_CONNTRACK NF_NAT NETFILTER_BPF_KFUNC)
 ALL_MODULES="m m m m m m"
 SYMBOLS=$CHECK/symbols
-
-# What checkpatch says that does not apply here:
-IGNORE=(
-	# MAINTAINERS is the kernel's, a series here does not change it
-	FILE_PATH_CHANGES
-	# uapi headers cannot have BIT(): checkpatch knows, but not of their copies
-	# below tools/. The assembler, which reads the flags of kfuncs, has no BIT().
-	BIT_MACRO
-)
-IGNORE_COMPAT=(
-	# lists of parameters, and what <linux/btf.h> of later kernels has
-	COMPLEX_MACRO MULTISTATEMENT_MACRO_USE_DO_WHILE
-)
-IGNORE_TOOLS=(
-	# a message to the user stays on one line, to be found by what it says
-	LONG_LINE LONG_LINE_STRING
-	# "size_t :0;" ends every options struct of libbpf
-	SPACING
-	# LIBBPF_OPTS() declares a variable
-	LINE_SPACING
-)
-# The header for programs, in which a kfunc is declared "extern ... __ksym".
-IGNORE_PROGRAMS=(
-	AVOID_EXTERNS
-	# compiler_types.h is the kernel's own
-	PREFER_DEFINED_ATTRIBUTE_MACRO
-	# a function is asked for, then called
-	MACRO_ARG_REUSE
-	# a prototype with attributes that name its arguments
-	FUNCTION_ARGUMENTS
-	# lists of a macro's arguments
-	COMPLEX_MACRO
-	# _Static_assert(), whose message stays on the line that the compiler prints
-	CAMELCASE LONG_LINE_STRING
-)
-IGNORE_SELFTESTS=(
-	# lists: of instructions, of the members of a fixture's variant, of names
-	COMPLEX_MACRO TRAILING_SEMICOLON
-	# a check names what it has checked; member names and lists in brackets
-	MACRO_ARG_REUSE MACRO_ARG_PRECEDENCE
-	# whole programs, of one line each
-	MACRO_WITH_FLOW_CONTROL
-)
-# "FIXTURE_DATA(name) *self", to checkpatch a product.
-FIXTURE_POINTER="CHECK:SPACING: spaces preferred around that '\*' (ctx:WxV)"
 
 usage()
 {
@@ -81,12 +36,9 @@ Checks, of BASE=$BASE, those whose name holds PATTERN:
   allmodconfig    our files and those the series touches compile, for x86, for i386 (our
                   only one of 32 bits) and for arm64, with all that Kconfig has, and W=1
                   says nothing of ours
-  w1, sparse, header, checkpatch FILE     not a word about our files
-  sync            bpftool's help, man page and completion agree with its source
-  bases           README.md lists the bases, and what they were made for
-  errors          bpf_nf.h and prog_netfilter.rst know the same errors of an attach
-  differs         kconfig/guest.differs has a reason for each network option that the
-                  guest's kernel sets differently from the distribution's
+  w1, sparse FILE not a word about our files
+
+scripts/lint.sh has the checks that compile nothing.
 USAGE
 }
 
@@ -418,77 +370,11 @@ check_sparse()
 	silent_about_ours < "$LOG.sparse"
 }
 
-# A user-space program includes it first and alone.
-check_header()
-{
-	gcc -x c -std=c99 -Wall -Wextra -Werror -pedantic -fsyntax-only \
-	    -I"$TOP/include/uapi" - <<< "#include <${1#include/uapi/}>
-int main(void) { return 0; }"
-}
-
-# In the tree, which is no git repository: in one, checkpatch takes a patch that
-# is under version control for a source file.
-check_checkpatch()
-{
-	local file=() ignore=("${IGNORE[@]}") IFS=,
-
-	[[ $1 = *.patch ]] || file=(-f)
-	case $1 in
-	*/compat/*)	ignore+=("${IGNORE_COMPAT[@]}") ;;
-	tools/*.h)	ignore+=("${IGNORE_PROGRAMS[@]}") ;;
-	tools/*)	ignore+=("${IGNORE_TOOLS[@]}") ;;
-	selftests/*)	ignore+=("${IGNORE_SELFTESTS[@]}") ;;
-	esac
-	cd "$TREE_COPY" || return
-	perl scripts/checkpatch.pl --strict --no-summary --show-types --terse \
-	     --ignore "${ignore[*]}" "${file[@]}" "$TOP/$1" > "$LOG.checkpatch" && return
-	[[ -s $LOG.checkpatch && $1 = selftests/* ]] || { cat "$LOG.checkpatch"; return 1; }
-	! grep -v "$FIXTURE_POINTER" "$LOG.checkpatch"
-}
-
-# Needs no kernel: bpftool's own places that say what it takes.
-check_sync()
-{
-	make -C "$TOP/tools" --no-print-directory BUILD="$BUILD" BASE="$BASE" check
-}
-
-# What README says of bases is what the series were made for.
-check_bases()
-{
-	local version said
-
-	for version in "$TOP"/patches/*/VERSION; do
-		version=${version#"$TOP/"}
-		printf '%s %s\n' "$(basename "${version%/VERSION}")" "$(< "$TOP/$version")"
-	done > "$LOG.bases"
-	said=$(sed -n 's/^| \([0-9.]*\) | .* | \([0-9.]*\) |$/\1 \2/p' "$TOP/README.md")
-	diff -u --label 'patches/*/VERSION' --label README.md "$LOG.bases" - <<< "$said"
-}
-
-# Users read either of the two.
-check_errors()
-{
-	local name='E[A-Z0-9]\{4,\}'
-
-	sed -n '/BPF_LINK_CREATE .* fails with$/,/BPF_LINK_UPDATE fails with$/p' \
-		"$TOP/include/uapi/linux/bpf_nf.h" | grep -ow "$name" | sort -u > "$LOG.errors"
-	[[ -s $LOG.errors ]] || die "bpf_nf.h: names no error of BPF_LINK_CREATE"
-	sed -n '/^Errors$/,/^Priorities$/p' "$TOP/Documentation/bpf/prog_netfilter.rst" |
-		grep -ow "$name" | sort -u |
-		diff -u --label bpf_nf.h --label prog_netfilter.rst "$LOG.errors" -
-}
-
-# The list of the differences is long: only those without a reason are for the log.
-check_differs()
-{
-	"$TOP/scripts/compare-config.sh" > "$LOG.differs"
-}
-
 # --- the list, and the run --------------------------------------------------
 
 list_checks()
 {
-	local path patch dir
+	local path patch
 
 	printf '%s\n' "revert kernel" "revert tools"
 	for patch in "${PATCH_NAMES[@]}"; do
@@ -501,21 +387,6 @@ list_checks()
 	while read -r path; do
 		printf '%s\n' "w1 $path" "sparse $path"
 	done < <(own_sources)
-	while read -r path; do
-		[[ $path != include/uapi/* ]] || printf 'header %s\n' "$path"
-	done < <(own_files | cut -f 2)
-	{
-		cd "$TOP"
-		find net include "patches/$BASE/compat" tools samples selftests bench \
-		     -name '*.[ch]' | sort
-		for dir in "patches/$BASE" tools/lib/bpf-patch tools/bpf/bpftool-patch; do
-			series_patches "$dir" | sed "s:^:$dir/:"
-		done
-	} | sed 's/^/checkpatch /'
-	printf 'sync bpftool: help, man page, completion and source agree\n'
-	printf 'bases README.md lists what there are patches for\n'
-	printf 'errors of an attach are the same in the header and on the page\n'
-	printf 'differs from the distribution with a reason: network options of the guest\n'
 }
 
 # IPv6, reassembly of IPv4 and of IPv6, conntrack, NAT, kfuncs. Only three kernels are
@@ -550,32 +421,11 @@ title()
 	esac
 }
 
-# A check is a process of its own: what it sets does not reach the next.
-run_check()
-{
-	local number=$1 line=$2 name
-	local words
-	read -r -a words <<< "$line"
-
-	name=$(title "${words[@]}")
-	if (set +e; "check_${words[0]}" "${words[@]:1}") > "$LOG" 2>&1 < /dev/null; then
-		printf 'ok %d %s\n' "$number" "$name"
-		passed=$((passed + 1))
-		return
-	fi
-	printf 'not ok %d %s\n' "$number" "$name"
-	failed=$((failed + 1))
-	{
-		first_error "$LOG"
-		[[ -n $(first_error "$LOG") ]] || tail -n 20 "$LOG"
-	} | sed 's/^/# /'
-}
-
 main()
 {
-	local checks pattern=${1:-} number=0 line passed=0 failed=0
+	local rc=0
 
-	case $pattern in
+	case ${1:-} in
 	-h|--help)
 		usage
 		return ;;
@@ -588,20 +438,10 @@ main()
 	setup_make
 	rm -f "$SYMBOLS"
 	mapfile -t PATCH_NAMES < <(series_patches "$PATCHES")
-	mapfile -t checks < <(list_checks)
-	if [[ -n $pattern ]]; then
-		mapfile -t checks < <(printf '%s\n' "${checks[@]}" | grep -e "$pattern")
-	fi
-	((${#checks[@]})) || die "$pattern: no check has such a name"
-
-	printf 'KTAP version 1\n1..%d\n' "${#checks[@]}"
-	for line in "${checks[@]}"; do
-		number=$((number + 1))
-		run_check "$number" "$line"
-	done
+	# One after the other: they share a tree.
+	run_checks 1 "${1:-}" || rc=$?
 	rm -rf "$TREE_COPY" "$CHECK/mini"
-	note "$passed passed, $failed failed, 0 skipped"
-	((failed == 0))
+	return "$rc"
 }
 
 main "$@"

@@ -1,0 +1,81 @@
+# SPDX-License-Identifier: GPL-2.0
+# shellcheck shell=bash
+#
+# Runs checks and prints their results as KTAP. Source it after common.sh and progress.sh.
+#
+# The program that sources this file defines list_checks, which prints a line for each
+# check: a word, and arguments. The check is the function check_WORD. It fails by its exit
+# status, and what it prints is shown then. The results are in the directory CHECK.
+
+# title WORD ARGUMENT...: the name of a result. Programs may define another.
+title()
+{
+	local what=$1
+	shift
+
+	printf '%s: %s' "$what" "$*"
+}
+
+# remark TEXT: printed after the name of a result
+remark()
+{
+	printf '%s' "$*" > "$LOG.remark"
+}
+
+# run_check NUMBER LINE: a check is a process of its own, so that nothing that one check
+# sets reaches the next. LOG is a file for its output, and a prefix for files of its own.
+run_check()
+{
+	local number=$1 name
+	local words
+	read -r -a words <<< "$2"
+
+	LOG=$CHECK/results/$number
+	name=$(title "${words[@]}")
+	if (set +e; "check_${words[0]}" "${words[@]:1}") > "$LOG" 2>&1 < /dev/null; then
+		[[ ! -e $LOG.remark ]] || name+=" # $(< "$LOG.remark")"
+		printf 'ok %d %s\n' "$number" "$name"
+		return
+	fi
+	printf 'not ok %d %s\n' "$number" "$name"
+	{
+		first_error "$LOG"
+		[[ -n $(first_error "$LOG") ]] || tail -n 20 "$LOG"
+	} | sed 's/^/# /'
+}
+
+# run_checks NUMBER_AT_ONCE [PATTERN]: those checks whose line matches PATTERN
+run_checks()
+{
+	local at_once=$1 pattern=${2:-} number=0 line checks passed failed
+
+	mapfile -t checks < <(list_checks | grep -e "$pattern")
+	((${#checks[@]})) || die "$pattern: no check has such a name"
+	rm -rf "$CHECK/results"
+	mkdir -p "$CHECK/results"
+
+	printf 'KTAP version 1\n1..%d\n' "${#checks[@]}"
+	for line in "${checks[@]}"; do
+		number=$((number + 1))
+		while (($(jobs -rp | wc -l) >= at_once)); do
+			wait -n || :
+		done
+		run_check "$number" "$line" > "$CHECK/results/$number.result" &
+		((at_once > 1)) || show_result "$number"
+	done
+	wait
+	for ((line = 1; at_once > 1 && line <= number; line++)); do
+		show_result "$line"
+	done
+
+	passed=$(cat "$CHECK"/results/*.result | grep -c '^ok ' || :)
+	failed=$((number - passed))
+	note "$passed passed, $failed failed, 0 skipped"
+	((failed == 0))
+}
+
+show_result()
+{
+	wait
+	cat "$CHECK/results/$1.result"
+}
