@@ -20,6 +20,7 @@ expire()
 
 cache_memory()
 {
+	# shellcheck disable=SC2016	# awk's
 	in_router awk '$1 == "FRAG:" { print $5 }' /proc/net/sockstat
 }
 
