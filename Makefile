@@ -33,7 +33,7 @@ PF	?= inet
 PRIORITY ?= filter
 DEFRAG	?= 1
 
-export ARCH BASE KSRC FLAVOUR V ACCEL PACKAGES JOBS SMOKE SEED
+export ARCH BASE KSRC FLAVOUR V ACCEL PACKAGES JOBS SMOKE SEED ALL
 
 ifeq ($(V),)
 MAKEFLAGS += -s
@@ -130,7 +130,7 @@ check-host: tools ## the user-space tests on the running kernel (root; Linux 6.4
 	selftests/run.sh $(TEST)
 
 .PHONY: check-patches
-check-patches: packages ## the series applies, reverts and builds patch by patch; matrix, W=1, sparse
+check-patches: packages ## the series applies, reverts and builds patch by patch; matrix, W=1, sparse; ALL=1 repeats what was done
 	scripts/check-patches.sh
 
 .PHONY: install-tools

@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# Checks the series and our own files without booting anything: KTAP on stdout,
-# one result for each patch and for each configuration.
+# Compiles the series and our own files in many configurations, without booting anything:
+# KTAP on stdout, one result for each patch and for each configuration.
 
 . "$(dirname "$0")/lib/common.sh"
 . "$(dirname "$0")/lib/series.sh"
@@ -12,6 +12,9 @@
 CHECK=$BUILD/$BASE/check
 TREE_COPY=$CHECK/linux
 OBJ=$CHECK/obj
+# Checksums of what patches were compiled with.
+COMPILED=$CHECK/compiled
+ALL=${ALL:-}
 
 # Kernels have these parts built in, as modules or not at all. All lists of y, m and n have
 # this order. SYMBOLS names the part of each symbol.
@@ -22,13 +25,15 @@ SYMBOLS=$CHECK/symbols
 usage()
 {
 	cat <<USAGE
-Usage: scripts/check-patches.sh [PATTERN]
+Usage: scripts/check-patches.sh [--all] [PATTERN]
 
-Checks, of BASE=$BASE, those whose name holds PATTERN:
+Checks, of BASE=$BASE, those whose name matches PATTERN, a regular expression:
 
   revert          each series applies, and reverts to what was there
-  patch NAME      with this patch and those before it the touched files compile
+  patch NAME      the touched files compile with this patch and the patches before it.
+                  This is not repeated as long as nothing that it depends on changes
   btf             the sets of what programs call have names of their own
+  warnings        the compiler with W=1, and sparse, say nothing about our files
   link PARTS      a kernel links with these parts built in, as modules or absent
   compile PARTS   our files compile with these parts; built-in code uses no module, and
                   no code uses an absent part
@@ -36,7 +41,8 @@ Checks, of BASE=$BASE, those whose name holds PATTERN:
   allmodconfig    our files and those the series touches compile, for x86, for i386 (our
                   only one of 32 bits) and for arm64, with all that Kconfig has, and W=1
                   says nothing of ours
-  w1, sparse FILE not a word about our files
+
+  --all, ALL=1    compile after each patch, whether or not it was done before
 
 scripts/lint.sh has the checks that compile nothing.
 USAGE
@@ -45,7 +51,8 @@ USAGE
 # --- fixtures ---------------------------------------------------------------
 
 # A hard-linked copy of the tree costs no space, as long as no file of it is
-# written in place: what we or a patch may write is copied first.
+# written in place: what we or a patch may write is copied first. Copies are new to make: an
+# object of an earlier run is of a patched file.
 copy_tree()
 {
 	local path
@@ -59,7 +66,7 @@ copy_tree()
 	while read -r path; do
 		rm -f "$TREE_COPY/$path"
 		[[ ! -e $STATE/pristine/$path ]] ||
-			cp -p "$STATE/pristine/$path" "$TREE_COPY/$path"
+			cp "$STATE/pristine/$path" "$TREE_COPY/$path"
 	done < <(managed_files)
 	copy_own "$TREE_COPY"
 }
@@ -72,14 +79,28 @@ setup_make()
 	mkdir -p "$OBJ"
 }
 
-# configure LINE...: kconfig/check-patches.config and these lines.
+# configure LINE...: kconfig/check-patches.config and these lines
 configure()
 {
 	{
 		cat "$TOP/kconfig/check-patches.config"
 		printf '%s\n' "$@"
 	} > "$OBJ/fragment"
-	"${MAKE[@]}" -s KCONFIG_ALLCONFIG="$OBJ/fragment" allnoconfig
+	make_config allnoconfig
+}
+
+# make_config TARGET: from the fragment. Does nothing if neither the fragment nor Kconfig
+# changed since the last time.
+make_config()
+{
+	local wanted
+
+	wanted=$(cd "$TREE_COPY" && managed_files | grep Kconfig |
+		 xargs cat "$OBJ/fragment" "$STATE/source" | sha256sum)
+	[[ ! -e $OBJ/configured || $(< "$OBJ/configured") != "$wanted" ]] || return 0
+	rm -f "$OBJ/configured"
+	"${MAKE[@]}" -s KCONFIG_ALLCONFIG="$OBJ/fragment" "$1" || return
+	printf '%s\n' "$wanted" > "$OBJ/configured"
 }
 
 # configure_all LINE...: with all that our files and the wiring can be built with: what
@@ -109,7 +130,7 @@ setup_arch()
 	printf 'CONFIG_%s\n' WERROR=n DEBUG_INFO_DWARF_TOOLCHAIN_DEFAULT=y \
 		DEBUG_INFO_REDUCED=n DEBUG_INFO_SPLIT=n DEBUG_INFO_BTF=y \
 		HEADERS_INSTALL=n GCC_PLUGINS=n > "$OBJ/fragment"
-	"${MAKE[@]}" -s KCONFIG_ALLCONFIG="$OBJ/fragment" allmodconfig
+	make_config allmodconfig
 }
 
 own_sources()
@@ -157,17 +178,42 @@ wired_objects()
 	touched_files | grep '\.c$' | grep -v '^tools/' | sed 's/\.c$/.o/'
 }
 
+# A checksum of all that can change how the files compile after this patch. Our C files are
+# compiled after the last patch only.
+patch_key()
+{
+	local patch
+
+	{
+		cat "$STATE/source" "$TOP/kconfig/check-patches.config" \
+			"$TOP/scripts/check-patches.sh"
+		gcc --version
+		own_files | grep -v '\.c$' | cut -f 1 | xargs cat
+		for patch in "${PATCH_NAMES[@]}"; do
+			cat "$PATCHES/$patch"
+			[[ $patch != "$1" ]] || break
+		done
+		[[ $1 != "${PATCH_NAMES[-1]}" ]] || own_files | cut -f 1 | xargs cat
+	} | sha256sum
+}
+
 check_patch()
 {
-	local objects
+	local objects key
 
 	quilt_in "$TREE_COPY" 0 push "$1" || return
+	key=$(patch_key "$1")
+	if [[ -z $ALL ]] && grep -qxF -e "$key" "$COMPILED"; then
+		remark "compiled in an earlier run"
+		return
+	fi
 	configure_all || return
 	mapfile -t objects < <(wired_objects)
 	# Our own files belong to the last patch, which lets them be built.
 	[[ $1 != "${PATCH_NAMES[-1]}" ]] ||
 		mapfile -t -O "${#objects[@]}" objects < <(own_objects)
-	"${MAKE[@]}" "${objects[@]}"
+	"${MAKE[@]}" "${objects[@]}" || return
+	printf '%s\n' "$key" >> "$COMPILED"
 }
 
 # With a pattern the checks of the patches may not have run before.
@@ -333,18 +379,21 @@ silent_about_ours()
 	! grep -E "(^|/)($(own_files | cut -f 2 | paste -s -d '|')):[0-9]+"
 }
 
-prepare_object()
+# One pass for both. make does not compile files again that did not change.
+check_warnings()
 {
+	local objects
+
+	[[ -n $(command -v sparse) ]] || { echo "sparse: not found"; return 1; }
 	apply_rest || return
 	configure_all || return
-	touch "$TREE_COPY/$1"
-}
-
-check_w1()
-{
-	prepare_object "$1" || return
-	"${MAKE[@]}" W=1 "${1%.c}.o" > "$LOG.w1" 2>&1 || { cat "$LOG.w1"; return 1; }
-	silent_about_ours < "$LOG.w1"
+	mapfile -t objects < <(own_objects)
+	(cd "$TREE_COPY" && touch -c "${objects[@]/%.o/.c}")
+	"${MAKE[@]}" W=1 C=1 CF=-D__CHECK_ENDIAN__ "${objects[@]}" > "$LOG.make" 2>&1 ||
+		{ cat "$LOG.make"; return 1; }
+	silent_about_ours < "$LOG.make" || return
+	(($(grep -c '^  CHECK ' "$LOG.make") >= ${#objects[@]})) ||
+		{ echo "sparse did not see each of ${objects[*]}"; return 1; }
 }
 
 # check_allmodconfig ARCH
@@ -361,32 +410,21 @@ check_allmodconfig()
 	silent_about_ours < "$LOG.w1"
 }
 
-check_sparse()
-{
-	[[ -n $(command -v sparse) ]] || { echo "sparse: not found"; return 1; }
-	prepare_object "$1" || return
-	"${MAKE[@]}" C=2 CF=-D__CHECK_ENDIAN__ "${1%.c}.o" > "$LOG.sparse" 2>&1 ||
-		{ cat "$LOG.sparse"; return 1; }
-	silent_about_ours < "$LOG.sparse"
-}
-
 # --- the list, and the run --------------------------------------------------
 
 list_checks()
 {
-	local path patch
+	local patch
 
 	printf '%s\n' "revert kernel" "revert tools"
 	for patch in "${PATCH_NAMES[@]}"; do
 		printf 'patch %s\n' "$patch"
 	done
 	printf 'btf sets of kernel functions\n'
+	printf 'warnings of W=1 and of sparse about our files\n'
 	list_parts
 	printf 'unwired without our files\n'
 	printf 'allmodconfig %s\n' x86 i386 arm64
-	while read -r path; do
-		printf '%s\n' "w1 $path" "sparse $path"
-	done < <(own_sources)
 }
 
 # IPv6, reassembly of IPv4 and of IPv6, conntrack, NAT, kfuncs. Only three kernels are
@@ -414,8 +452,6 @@ title()
 	link|compile)
 		printf '%s: IPv6 %s, reassembly v4=%s v6=%s, conntrack %s, NAT %s, kfuncs %s' \
 			"$what" "$@" ;;
-	w1)
-		printf 'W=1: %s' "$*" ;;
 	*)
 		printf '%s: %s' "$what" "$*" ;;
 	esac
@@ -429,6 +465,9 @@ main()
 	-h|--help)
 		usage
 		return ;;
+	--all)
+		ALL=1
+		shift ;;
 	esac
 
 	check_base
@@ -437,6 +476,7 @@ main()
 	copy_tree
 	setup_make
 	rm -f "$SYMBOLS"
+	touch "$COMPILED"
 	mapfile -t PATCH_NAMES < <(series_patches "$PATCHES")
 	# One after the other: they share a tree.
 	run_checks 1 "${1:-}" || rc=$?
