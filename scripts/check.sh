@@ -5,6 +5,8 @@
 # packet and the checks of the series, and one line that counts all.
 
 . "$(dirname "$0")/lib/common.sh"
+. "$(dirname "$0")/lib/progress.sh"
+. "$(dirname "$0")/lib/stages.sh"
 . "$(dirname "$0")/lib/run-tests.sh"
 
 PATTERN=${1:-}
@@ -71,19 +73,22 @@ main()
 	[[ -n $PATTERN ]] || ((of_one && of_two)) ||
 		die "selftests/run.sh -l: lists $of_one and $of_two tests"
 	if ((of_one + of_two)); then
-		note "# selftests, in the guest"
+		begin_stage "selftests, in the guest"
 		run_selftests "$of_one" "$of_two"
+		end_stage
 		ran=1
 	fi
 	# These build kernels of their own, whatever the flavour is.
 	if [[ -z $FLAVOUR && $ARCH = x86 && bench-guard = *$PATTERN* ]]; then
-		note "# bench-guard"
+		begin_stage bench-guard
 		run_part bench-guard "$TOP/bench/guard.sh"
+		end_stage
 		ran=1
 	fi
 	if [[ -z $FLAVOUR && $ARCH = x86 && check-patches = *$PATTERN* ]]; then
-		note "# check-patches"
+		begin_stage check-patches
 		run_part check-patches "$TOP/scripts/check-patches.sh"
+		end_stage
 		ran=1
 	fi
 	((ran)) || die "TEST=$PATTERN: no test has such a name (selftests/run.sh -l lists them)"

@@ -1,0 +1,43 @@
+# SPDX-License-Identifier: GPL-2.0
+# shellcheck shell=bash
+#
+# Says how long the stages of a run take. Source it after common.sh and progress.sh.
+#
+# STAGE_TIMES can name a file. Each stage that ends adds a line to it: seconds, a tab and
+# the name of the stage.
+
+begin_stage()
+{
+	STAGE=$1
+	STAGE_BEGAN=$SECONDS
+	note "# $STAGE"
+}
+
+end_stage()
+{
+	local seconds=$((SECONDS - STAGE_BEGAN))
+
+	note "# $STAGE: took $(clock "$seconds")"
+	[[ -z ${STAGE_TIMES:-} ]] || printf '%s\t%s\n' "$seconds" "$STAGE" >> "$STAGE_TIMES"
+}
+
+# print_stages: all of STAGE_TIMES, and the sum
+print_stages()
+{
+	local seconds name sum=0
+
+	note "Stages, in minutes and seconds:"
+	while IFS=$'\t' read -r seconds name; do
+		printf '%8s  %s\n' "$(clock "$seconds")" "$name"
+		sum=$((sum + seconds))
+	done < "$STAGE_TIMES"
+	printf '%8s  %s\n' "$(clock "$sum")" "all of them"
+}
+
+# print_slowest LOG: the five tests that took longest, from the output of selftests/run.sh
+print_slowest()
+{
+	note "The slowest tests, in seconds:"
+	sed -nE 's/^(ok|FAILED|skip) +([^ ]+) +[0-9]+ results +([0-9.]+) s$/\3\t\2/p' "$1" |
+		sort -rn | head -n 5 | awk -F '\t' '{ printf "%8s  %s\n", $1, $2 }'
+}
