@@ -11,6 +11,8 @@ TOP	:= $(CURDIR)
 BUILD	:= $(TOP)/build
 VMLINUX_H = $(BUILD)/$(BASE)/vmlinux.h
 SUBMAKE	= $(MAKE) --no-print-directory -j$(JOBS) BUILD=$(BUILD) BASE=$(BASE)
+# Not $(MAKE) in a recipe, or "make -n" would run all of it.
+AGAIN	= $(MAKE) --no-print-directory
 
 # Another processor than this machine's has a build of its own: with a compiler for it,
 # the libraries of the Debian that its guest runs, and a bpftool that runs here.
@@ -54,7 +56,7 @@ help: ## this list
 	  'Everything is built below build/, and what this machine lacks is installed through apt.'
 
 .PHONY: demo
-demo: kernel-if-needed tools samples ## a router under four policies, with real fragments (builds what is missing)
+demo: kernel-and-tools samples ## a router under four policies, with real fragments (builds what is missing)
 	tools/guest/boot -- tools/router/demo.sh
 
 .PHONY: lint
@@ -62,16 +64,16 @@ lint: packages ## what needs no kernel: shellcheck, checkpatch, agreement of lis
 	scripts/lint.sh '$(TEST)'
 
 .PHONY: check
-check: kernel-if-needed tools samples selftests ## every test in the guest, then bench-guard and check-patches; TEST=pattern runs some
+check: kernel-and-tools samples selftests ## every test in the guest, then bench-guard and check-patches; TEST=pattern runs some
 	scripts/check.sh $(TEST)
 
 .PHONY: torture
-torture: kernel-if-needed tools samples selftests ## attacks, fuzzers, load and races, in the guest; SMOKE=1 the short form, TEST=pattern, SEED=n
+torture: kernel-and-tools samples selftests ## attacks, fuzzers, load and races, in the guest; SMOKE=1 the short form, TEST=pattern, SEED=n
 	scripts/torture.sh $(TEST)
 
 .PHONY: bench-build
 bench-build: export FLAVOUR := bench
-bench-build: kernel-if-needed tools headers
+bench-build: kernel-and-tools headers
 	$(SUBMAKE) -C bench VMLINUX_H=$(VMLINUX_H)
 
 .PHONY: bench
@@ -83,11 +85,11 @@ bench-doc: bench-build ## the same, all of it, into Documentation/bench/
 	bench/measure.sh --doc
 
 .PHONY: shell
-shell: kernel-if-needed tools samples ## a terminal on the router, its client and its server
+shell: kernel-and-tools samples ## a terminal on the router, its client and its server
 	tools/guest/boot --interactive --timeout 0 -- tools/router/shell.sh
 
 .PHONY: run
-run: kernel-if-needed tools samples ## your program on the router: PROG=my.bpf.o [HOOK= PF= PRIORITY= DEFRAG= PCAP=]
+run: kernel-and-tools samples ## your program on the router: PROG=my.bpf.o [HOOK= PF= PRIORITY= DEFRAG= PCAP=]
 	$(if $(PROG),,$(error run: which program? make run PROG=my.bpf.o [HOOK=forward PF=inet PRIORITY=filter DEFRAG=1] [PCAP=traffic.pcap]))
 	tools/guest/boot --env PROG="$(abspath $(PROG))" --env HOOK="$(HOOK)" \
 		--env PF="$(PF)" --env PRIORITY="$(PRIORITY)" --env DEFRAG="$(DEFRAG)" \
@@ -100,6 +102,14 @@ kernel: packages ## the patched kernel of BASE= and its modules
 .PHONY: kernel-if-needed
 kernel-if-needed: packages
 	scripts/kernel.sh if-needed
+
+# The tools get the processors that the kernel leaves idle, as while it is linked.
+.PHONY: kernel-and-tools
+kernel-and-tools: packages
+	mkdir -p $(BUILD)
+	nice $(AGAIN) tools PACKAGES=no > $(BUILD)/tools.output 2>&1 & \
+	tools=$$!; scripts/kernel.sh if-needed; rc=$$?; \
+	wait $$tools || { cat $(BUILD)/tools.output >&2; exit 1; }; exit $$rc
 
 .PHONY: tools
 tools: packages ## libbpf and bpftool that know the type
