@@ -76,6 +76,11 @@ bench-build: export FLAVOUR := bench
 bench-build: kernel-and-tools headers
 	$(SUBMAKE) -C bench VMLINUX_H=$(VMLINUX_H)
 
+# What bench/guard.sh measures with, in the guest's own kernel.
+.PHONY: bench-guard-build
+bench-guard-build: headers
+	$(SUBMAKE) -C bench guard VMLINUX_H=$(VMLINUX_H)
+
 .PHONY: bench
 bench: bench-build ## instructions per forwarded packet, for each way to apply a policy; CASE=pattern runs some
 	bench/measure.sh $(CASE)

@@ -4,7 +4,7 @@
 # bench/measure.sh [PATTERN...]: measure in the guest, print tables, and write the figures as
 # CSV, JSON and plots to build/<base>/bench/.
 
-FLAVOUR=bench
+FLAVOUR=${BENCH_FLAVOUR-bench}
 . "$(dirname "$0")/../scripts/lib/common.sh"
 
 OUT=$BUILD/$BASE/bench
@@ -25,6 +25,7 @@ Run "make bench", which builds the guest's programs first.
   --doc   measure all cases, and copy figures and plots to Documentation/bench/
 
 BENCH_PARTS="..."     parts of bench/guest.sh ($PARTS)
+BENCH_FLAVOUR=NAME    kernel to measure in (bench; empty: the guest's own)
 BENCH_PACKETS=4000    packets for each figure (not for fragments and scaling)
 BENCH_SIZES="64 ..."  more sizes of the packets of main cases, from the IP header on
 JOBS=$JOBS                guests at once
