@@ -9,6 +9,8 @@
 
 source "$(dirname "$0")/../lib.sh"
 
+# shellcheck source=../helpers/doc_programs.sh
+source "$SELFTESTS_SRC/helpers/doc_programs.sh"
 DOC=$SELFTESTS_SRC/../Documentation/bpf/prog_netfilter_kfuncs.rst
 PROTOTYPES=$SELFTESTS_SRC/../include/net/netfilter/nf_bpf_kfunc.h
 UAPI=$SELFTESTS_SRC/../include/uapi/linux/bpf_nf.h
@@ -17,20 +19,34 @@ MODULE=nf_bpf_kfunc
 TRANSLATED=8080		# the port of the NAT example
 SOURCE=0xcb007109	# an address that is nobody's, 203.0.113.9
 OBJECTS=(pieces)	# of the examples
+TYPES_OF_MAINLINE=$SELFTESTS/mainline
 
 setup()
 {
-	local object
-
 	router_up
 	load_policy
+	without conntrack || OBJECTS+=(stateful)
+	compile_examples
+	load_examples
+}
+
+compile_examples()
+{
+	local object
+
 	example '#include "vmlinux.h"' > "$WORK/stateful.bpf.c"
 	pieces > "$WORK/pieces.bpf.c"
-	without conntrack || OBJECTS+=(stateful)
 	for object in "${OBJECTS[@]}"; do
 		compile "$object"
 	done
-	load_examples
+}
+
+compile_programs()
+{
+	OBJECTS+=(stateful)
+	compile_examples
+	compile_header own "$BUILD/$BASE"
+	compile_header mainline "$TYPES_OF_MAINLINE"
 }
 
 load_examples()
@@ -64,9 +80,7 @@ rules()
 # compile NAME [DIR]: with DIR/vmlinux.h.
 compile()
 {
-	clang -O2 -g -Wall -Werror -Wno-unused -target bpf -mcpu=v3 \
-		-I "${2:-$BUILD/$BASE}" -I "$BUILD/tools/include" \
-		-c "$WORK/$1.bpf.c" -o "$WORK/$1.bpf.o"
+	compile_program "$1" -Wno-unused -mcpu=v3 -I "${2:-$BUILD/$BASE}"
 }
 
 # piece NAME TEXT [BEFORE]: the example is part of a program; this is the rest, with
@@ -311,19 +325,25 @@ header_calls()
 	EOC
 }
 
+# compile_header NAME DIR: header_NAME, with DIR/vmlinux.h
+compile_header()
+{
+	header_calls > "$WORK/header_$1.bpf.c"
+	compile "header_$1" "$2"
+}
+
 # The header's types and prototypes are the kernel's, whichever vmlinux.h there is.
 check_header()
 {
 	local name=header_$1 function
 
 	requires conntrack
-	header_calls > "$WORK/$name.bpf.c"
+	compile_header "$1" "$2"
 	while read -r function; do
 		grep -q "$function(ctx" "$WORK/$name.bpf.c" ||
 			fail "$function: not called"
 	done < <(sed -nE 's/^extern .*\b(bpf_nf_[a-z_]+___nf)\(.*/\1/p' \
 		"$BUILD/tools/include/bpf/bpf_netfilter.h")
-	compile "$name" "$2"
 	nf_prog load "$WORK/$name.bpf.o" "$PINS/$name"
 }
 
@@ -387,6 +407,7 @@ add_test "source_nat_postrouting" check_source_nat postrouting 50
 add_test "reject_ipv4" check_reject 4 "Packet filtered"
 add_test -r ipv6 "reject_ipv6" check_reject 6 "Administratively prohibited"
 add_test "header" check_header own "$BUILD/$BASE"
-add_test "header_mainline" check_header mainline "$SELFTESTS/mainline"
+add_test "header_mainline" check_header mainline "$TYPES_OF_MAINLINE"
 
+on_host "$@"
 run_tests

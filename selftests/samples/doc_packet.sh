@@ -8,6 +8,8 @@
 
 source "$(dirname "$0")/../lib.sh"
 
+# shellcheck source=../helpers/doc_programs.sh
+source "$SELFTESTS_SRC/helpers/doc_programs.sh"
 DOC=$SELFTESTS_SRC/../Documentation/bpf/prog_netfilter_packet.rst
 
 setup()
@@ -32,9 +34,10 @@ example()
 	END { if (index(block, name)) printf "%s", block }' "$DOC"
 }
 
-check_example()
+# compile NAME
+compile()
 {
-	local name=$1 family
+	local name=$1
 
 	{
 		cat <<-'EOF'
@@ -48,8 +51,23 @@ check_example()
 		example "$name"
 	} > "$WORK/$name.bpf.c"
 	grep -q "int $name" "$WORK/$name.bpf.c" || fail "not found: $name"
-	clang -O2 -g -target bpf -mcpu=v3 -Wall -Werror -I"$BUILD/$BASE" \
-		-I"$BUILD/tools/include" -c "$WORK/$name.bpf.c" -o "$WORK/$name.bpf.o"
+	compile_program "$name" -mcpu=v3 -I "$BUILD/$BASE"
+}
+
+compile_programs()
+{
+	local name
+
+	for name in $(examples); do
+		compile "$name"
+	done
+}
+
+check_example()
+{
+	local name=$1
+
+	compile "$name"
 	nf_prog load "$WORK/$name.bpf.o" "$PINS/doc-$name"
 	attach "doc-$name/$name" ip prerouting 0 defrag
 	probe 4 client-server -z 1400,480,8,912
@@ -76,4 +94,5 @@ for name in $(examples); do
 	[[ $name == few_pieces ]] || add_test "$name" check_example "$name"
 done
 
+on_host "$@"
 run_tests

@@ -8,28 +8,35 @@
 
 source "$(dirname "$0")/../lib.sh"
 
+# shellcheck source=../helpers/doc_programs.sh
+source "$SELFTESTS_SRC/helpers/doc_programs.sh"
 DOC=$SELFTESTS_SRC/../Documentation/bpf/prog_netfilter_portable.rst
 README=$SELFTESTS_SRC/../README.md
+PROGRAMS=(no_new_ssh no_telnet pieces)
 
 setup()
 {
+	local name
+
 	router_up
 	load_policy
+	compile_programs
+	mkdir "$PINS/doc"
+	for name in "${PROGRAMS[@]}"; do
+		bpftool prog load "$WORK/$name.bpf.o" "$PINS/doc/$name"
+	done
+}
+
+compile_programs()
+{
+	local name
+
 	example > "$WORK/no_new_ssh.bpf.c"
 	readme > "$WORK/no_telnet.bpf.c"
 	pieces > "$WORK/pieces.bpf.c"
-	mkdir "$PINS/doc"
-	compile no_new_ssh
-	compile no_telnet
-	compile pieces
-}
-
-# compile NAME: and load it, on this kernel's verifier.
-compile()
-{
-	clang -O2 -g -Wall -Werror -target bpf -I "$(vmlinux_dir)" \
-		-I "$BUILD/tools/include" -c "$WORK/$1.bpf.c" -o "$WORK/$1.bpf.o"
-	bpftool prog load "$WORK/$1.bpf.o" "$PINS/doc/$1"
+	for name in "${PROGRAMS[@]}"; do
+		compile_program "$name" -I "$(vmlinux_dir)"
+	done
 }
 
 vmlinux_dir()
@@ -159,4 +166,5 @@ for family in "${FAMILIES[@]}"; do
 	add_test "readme_ipv$family" check_readme "$family"
 done
 
+on_host "$@"
 run_tests

@@ -8,6 +8,8 @@
 
 source "$(dirname "$0")/../lib.sh"
 
+# shellcheck source=../helpers/doc_programs.sh
+source "$SELFTESTS_SRC/helpers/doc_programs.sh"
 DOC=$SELFTESTS_SRC/../Documentation/bpf/prog_netfilter_topologies.rst
 
 setup()
@@ -28,10 +30,8 @@ count_at()
 		jq "[.[].formatted | select(.key.hook == $1).value] | add"
 }
 
-test_count_places()
+compile_programs()
 {
-	local hook
-
 	{
 		cat <<-'EOF'
 		#include "vmlinux.h"
@@ -40,10 +40,16 @@ test_count_places()
 		char _license[] SEC("license") = "GPL";
 		EOF
 		example
-	} > "$WORK/doc.bpf.c"
-	clang -O2 -g -target bpf -mcpu=v3 -Wall -Werror -I"$BUILD/$BASE" \
-		-I"$BUILD/tools/include" -c "$WORK/doc.bpf.c" -o "$WORK/doc.bpf.o"
-	nf_prog load "$WORK/doc.bpf.o" "$PINS/doc"
+	} > "$WORK/count_places.bpf.c"
+	compile_program count_places -mcpu=v3 -I "$BUILD/$BASE"
+}
+
+test_count_places()
+{
+	local hook
+
+	compile_programs
+	nf_prog load "$WORK/count_places.bpf.o" "$PINS/doc"
 	for hook in "${HOOKS[@]}"; do
 		attach doc/count_places ip "$hook" 0 defrag
 	done
@@ -56,4 +62,5 @@ test_count_places()
 	expect_eq "packets at POST_ROUTING" 2 "$(count_at 4)"
 }
 
+on_host "$@"
 run_tests
