@@ -19,8 +19,8 @@ report()
 setup()
 {
 	mkdir "$WORK/tmp"
-	TMPDIR=$WORK/tmp NS_SUFFIX=$DEMO_SUFFIX "$ROUTER_DIR/demo.sh" --json > "$WORK/demo" || :
-	jq -c '.results[]' "$WORK/demo" > "$WORK/results"
+	TMPDIR=$WORK/tmp NS_SUFFIX=$DEMO_SUFFIX "$ROUTER_DIR/demo.sh" \
+		--results "$WORK/results" > "$WORK/demo" || echo "$?" > "$WORK/status"
 }
 
 # falsify ROUTER FAMILY CHANGE: with CHANGE (of jq) made to that result.
@@ -41,15 +41,16 @@ expect_named()
 
 test_as_expected()
 {
-	expect_eq "failed expectations" '[]' "$(jq -c .failed "$WORK/demo")"
-	report "$WORK/results" > "$WORK/report"
+	[[ ! -e $WORK/status ]] || fail "exit status $(< "$WORK/status"): $(< "$WORK/demo")"
+	expect_eq "failed expectations" '[]' \
+		"$(report --json "$WORK/results" | jq -c .failed)"
 	expect_eq "rows of the tables" "$(for _ in "${FAMILIES[@]}"; do cat <<-'EOF2'
 	kept no policy answered
 	kept tc, later fragments accepted answered
 	- tc, later fragments dropped timed
 	kept netfilter BPF with defrag answered
 	EOF2
-	done)" "$(sed -nE 's/^(no policy|tc, later fragments [a-z]+|netfilter BPF with defrag)  +(answered|timed).* ([a-z-]+)$/\3 \1 \2/p' "$WORK/report")"
+	done)" "$(sed -nE 's/^(no policy|tc, later fragments [a-z]+|netfilter BPF with defrag)  +(answered|timed).* ([a-z-]+)$/\3 \1 \2/p' "$WORK/demo")"
 }
 
 test_names_dns_that_fails()

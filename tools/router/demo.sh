@@ -8,12 +8,14 @@ set -euo pipefail
 usage()
 {
 	cat <<-'EOF_USAGE'
-	Usage: demo.sh [--json]
+	Usage: demo.sh [--json] [--results FILE]
 
 	Sends fragmented DNS answers and forbidden UDP over IPv4 and IPv6 through a router.
 	The policy is "accept UDP port 53 and ICMP, drop other UDP". The router runs
 	without a policy, with the policy at tc in two ways, and with the policy as a
 	netfilter BPF program. Prints the packets that got through, measured on the wires.
+	With --json it prints only the measurements. With --results it writes them to FILE
+	as well, one JSON object a line, from which report.py makes its tables.
 
 	Run it with "make demo", or as root on a kernel with CONFIG_NETFILTER_BPF_LINK.
 
@@ -28,12 +30,24 @@ source "$(dirname "${BASH_SOURCE[0]}")/env.sh"
 source "$ROUTER_DIR/dns.sh"
 
 JSON=
-case ${1-} in
---help)	usage; exit 0 ;;
---json)	JSON=--json ;;
-'')	;;
-*)	usage >&2; exit 2 ;;
-esac
+RESULTS=
+while (($#)); do
+	case $1 in
+	--help)
+		usage
+		exit 0 ;;
+	--json)
+		JSON=--json ;;
+	--results)
+		(($# > 1)) || { usage >&2; exit 2; }
+		RESULTS=$2
+		shift ;;
+	*)
+		usage >&2
+		exit 2 ;;
+	esac
+	shift
+done
 
 say()
 {
@@ -190,6 +204,8 @@ main()
 	say "4. netfilter BPF with defrag"
 	netfilter_policy
 	measure netfilter "$PINS/nf/verdicts"
+
+	[[ ! $RESULTS ]] || cp "$DIR/results" "$RESULTS"
 
 	say
 	say "Bytes of data / fragments that reached the server:"
