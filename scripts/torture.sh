@@ -9,6 +9,7 @@
 #   NF_BPF_*      passed on, such as NF_BPF_SECONDS
 
 . "$(dirname "$0")/lib/common.sh"
+. "$(dirname "$0")/lib/stages.sh"
 . "$(dirname "$0")/lib/run-tests.sh"
 
 PATTERN=${1:-}

@@ -18,7 +18,7 @@ usage()
 	  -d  the tests of the folder DIR only. Those of torture/ run with "-d torture"
 	      alone: they take long
 	  -k  keep what each test prints (KTAP) as DIR/FOLDER/FILE.ktap, by default in
-	      ktap/ beside the programs; with "-" print it, marked, for scripts/tests.sh
+	      ktap/ beside the programs; with "-" print it, marked, for scripts/lib/run-tests.sh
 	  -p  those that ask for N processors ("Processors: N" at the beginning of the
 	      file; 1 if it is not there)
 	  -s  the K-th share of N: every N-th of them, beginning with the K-th

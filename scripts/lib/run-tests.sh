@@ -1,17 +1,16 @@
 # SPDX-License-Identifier: GPL-2.0
 # shellcheck shell=bash
 #
-# Runs tests in parts, and adds up what they count. Source it after common.sh.
+# Runs tests in parts, and adds up what they count. Source it after common.sh
+# and stages.sh.
 
 COUNTS='^[0-9]+ passed, [0-9]+ failed, [0-9]+ skipped$'
-# What run.sh says of a file.
-TIMES='^(ok|FAILED|skip) +([^ ]+) +[0-9]+ results +([0-9.]+) s$'
 KTAP=$BUILD/$BASE/ktap
 
 passed=0
 failed=0
 skipped=0
-times=()
+logs=()
 
 # Keeps what tests have printed, which "run.sh -k -" marks, as $KTAP/FOLDER/FILE.ktap.
 keep_ktap()
@@ -33,16 +32,6 @@ keep_ktap()
 	done
 }
 
-# take_times LOG: of each file with tests.
-take_times()
-{
-	local line
-
-	while IFS= read -r line; do
-		[[ ! $line =~ $TIMES ]] || times+=("${BASH_REMATCH[3]} ${BASH_REMATCH[2]}")
-	done < "$1"
-}
-
 # run_part NAME COMMAND...: takes the counts of a part out of its output, and adds
 # them up. A part that fails without saying what, or that counts nothing, is one
 # failure of its own.
@@ -53,7 +42,7 @@ run_part()
 
 	"$@" 2>&1 | keep_ktap | tee "$BUILD/$name.log" |
 		sed -u -E "/$COUNTS/d; /^slowest: /d" || rc=$?
-	take_times "$BUILD/$name.log"
+	logs+=("$BUILD/$name.log")
 	counts=$(grep -E "$COUNTS" "$BUILD/$name.log" | tail -n 1 || :)
 	read -r _passed _ _failed _ _skipped _ <<< "${counts:-0 passed, 0 failed, 0 skipped}"
 	passed=$((passed + _passed))
@@ -65,18 +54,10 @@ run_part()
 	fi
 }
 
-print_slowest()
-{
-	((${#times[@]} > 1)) || return 0
-	printf 'slowest:'
-	printf '%s\n' "${times[@]}" | sort -rn | awk 'NR <= 5 { printf " %s (%s s)", $2, $1 }'
-	echo
-}
-
 # The last line, and the exit status.
 print_counts()
 {
-	print_slowest
+	print_slowest "${logs[@]}"
 	((!failed)) || [[ ! -d $KTAP ]] || note "what each test has printed: $(rel "$KTAP")/"
 	note "$passed passed, $failed failed, $skipped skipped"
 	((failed == 0))

@@ -34,10 +34,14 @@ print_stages()
 	printf '%8s  %s\n' "$(clock "$sum")" "all of them"
 }
 
-# print_slowest LOG: the five tests that took longest, from the output of selftests/run.sh
+# print_slowest LOG...: the five tests that took longest, from the output of selftests/run.sh
 print_slowest()
 {
+	local tests
+
+	tests=$(sed -nE 's/^(ok|FAILED|skip) +([^ ]+) +[0-9]+ results +([0-9.]+) s$/\3\t\2/p' "$@" |
+		sort -rn)
+	[[ $tests = *$'\n'* ]] || return 0
 	note "The slowest tests, in seconds:"
-	sed -nE 's/^(ok|FAILED|skip) +([^ ]+) +[0-9]+ results +([0-9.]+) s$/\3\t\2/p' "$1" |
-		sort -rn | head -n 5 | awk -F '\t' '{ printf "%8s  %s\n", $1, $2 }'
+	head -n 5 <<< "$tests" | awk -F '\t' '{ printf "%8s  %s\n", $1, $2 }'
 }
