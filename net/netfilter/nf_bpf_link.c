@@ -2,8 +2,8 @@
 /* BPF links that run a program at a netfilter hook.
  *
  * A link registers a netfilter hook whose private data is the link itself, so the
- * program can be replaced without touching the hook. Packets find the link and its
- * program under RCU; bpf_nf_mutex serializes updates and detaches.
+ * program can be replaced without touching the hook. The hook function reads the link
+ * and its program under RCU; bpf_nf_mutex serializes updates and detaches.
  */
 #include <linux/bpf.h>
 #include <linux/bpf_nf.h>
@@ -71,13 +71,13 @@ struct bpf_nf_stats {
  * struct bpf_nf_link - link between a BPF program and a netfilter hook
  * @link: the generic part, which user space holds by fd, pin or id
  * @hook_ops: the netfilter hook; hook_ops.priv points to this link
- * @prog: the program that packets run. It is NULL until the hook is registered for
- *	all of its families and reassembly is enabled: packets are accepted then and
- *	not counted. Otherwise an attach that fails half-way could already have
- *	dropped packets.
+ * @prog: the program that judges packets. It is set last, when the hook is registered
+ *	for all of its families and reassembly is enabled, so that an attach that fails
+ *	half-way drops no packet. While it is NULL, the hook accepts packets and does
+ *	not count them.
  * @stats: counters, one per CPU; they continue when the program is replaced
- * @defrag: the module that reassembles packets for this link, one per family. The link
- *	holds a reference on the module.
+ * @defrag: the modules that reassemble packets for this link, one per family. The link
+ *	holds a reference on each.
  * @net: the network namespace of the hook; NULL before the attach and after the
  *	detach. The link holds no reference on the namespace, so a pinned link does
  *	not keep it alive: bpf_nf_net_pre_exit() detaches the link when the namespace
@@ -104,8 +104,9 @@ struct bpf_nf_net {
 	struct list_head links;
 };
 
-/* Do not hold this mutex while a module is loaded: modprobe waits for pernet_ops_rwsem,
- * and cleanup_net() holds that while bpf_nf_net_pre_exit() waits for this mutex.
+/* Do not call request_module() with this mutex held, it would deadlock: modprobe waits
+ * for pernet_ops_rwsem, and cleanup_net() holds pernet_ops_rwsem while
+ * bpf_nf_net_pre_exit() waits for this mutex.
  */
 static DEFINE_MUTEX(bpf_nf_mutex);
 
@@ -123,7 +124,7 @@ static __always_inline void bpf_nf_count(struct bpf_nf_stats __percpu *stats,
 		this_cpu_inc(*counter);
 		return;
 	}
-	/* A softirq that counts on the same CPU can interrupt a hook in process context. */
+	/* A softirq can interrupt a hook in process context, and count on the same CPU. */
 	local_bh_disable();
 	u64_stats_update_begin(&this_cpu_ptr(stats)->syncp);
 	(*this_cpu_ptr(counter))++;
@@ -146,13 +147,13 @@ static unsigned int nf_hook_run_bpf(void *priv, struct sk_buff *skb,
 	if (unlikely(!prog))
 		return NF_ACCEPT;
 
-	/* Most packets come in softirqs. But LOCAL_OUT and POST_ROUTING also run in
+	/* In a softirq the CPU cannot change. But LOCAL_OUT and POST_ROUTING also run in
 	 * process context, and so does any hook for a packet that user space has
-	 * reinjected.
+	 * reinjected: the CPU has to be pinned there.
 	 */
 	verdict = bpf_prog_run_pin_unless_softirq(prog, &ctx);
-	/* The verifier only allows NF_ACCEPT and NF_DROP. Treat other values as
-	 * NF_DROP: they would leak the packet or trigger a warning in nf_hook_slow().
+	/* The verifier allows NF_ACCEPT and NF_DROP only. Should another value come
+	 * nevertheless, drop: nf_hook_slow() would leak the packet or warn.
 	 */
 	if (unlikely(verdict != NF_ACCEPT)) {
 		bpf_nf_count(nf_link->stats, &nf_link->stats->dropped);
@@ -162,8 +163,8 @@ static unsigned int nf_hook_run_bpf(void *priv, struct sk_buff *skb,
 	return NF_ACCEPT;
 }
 
-/* Return: true if the first header shows that the packet is no fragment. If it does
- * not, bpf_nf_is_fragment() has to read the other headers.
+/* Return: true if the first header shows that the packet is no fragment. If false is
+ * returned for IPv6, bpf_nf_is_fragment() has to read the other headers.
  */
 static __always_inline bool bpf_nf_is_whole(const struct sk_buff *skb, u8 pf)
 {
@@ -176,9 +177,9 @@ static __always_inline bool bpf_nf_is_whole(const struct sk_buff *skb, u8 pf)
 	       nexthdr == NEXTHDR_ICMP;
 }
 
-/* The kernel takes these headers for the end of the header chain, so it does not find a
- * fragment header behind them. Their RFCs allow nothing behind them, but some receivers
- * continue with the header that their next header field names.
+/* To the kernel a mobility, HIP or shim6 header is the last one of the chain, so it does
+ * not find a fragment header behind such a header. The RFCs allow nothing behind it, but
+ * some receivers continue with the header that the next header field names.
  *
  * Return: true if the chain may continue behind the header at @offset
  */
@@ -234,8 +235,8 @@ nf_hook_run_bpf_unless_fragment(void *priv, struct sk_buff *skb,
 	if (!bpf_nf_is_fragment(skb, state->pf))
 		return nf_hook_run_bpf(priv, skb, state);
 	/* Without a program the link accepts the packet, as nf_hook_run_bpf() does. Do
-	 * not call that function here: it reads prog again, and a program that was set
-	 * in the meantime would see the fragment.
+	 * not call that function here: prog may be set after this test, and the program
+	 * would see the fragment.
 	 */
 	if (!rcu_access_pointer(nf_link->prog))
 		return NF_ACCEPT;
@@ -243,7 +244,9 @@ nf_hook_run_bpf_unless_fragment(void *priv, struct sk_buff *skb,
 	return NF_DROP;
 }
 
-/* A separate hook function, so that links that are not strict do not test the flag. */
+/* Strict links have a hook function of their own, so that other links do not test
+ * BPF_F_NETFILTER_DEFRAG_STRICT for each packet.
+ */
 static unsigned int nf_hook_run_bpf_strict(void *priv, struct sk_buff *skb,
 					   const struct nf_hook_state *state)
 {
@@ -256,7 +259,7 @@ static unsigned int nf_hook_run_bpf_strict(void *priv, struct sk_buff *skb,
  * bpf_nf_hook_prog_id - get the id of the program that a hook runs
  * @ops: a hook of type NF_HOOK_OP_BPF
  *
- * The caller has found @ops in the RCU read-side critical section that it is in.
+ * Call it in the RCU read-side critical section in which @ops was found.
  *
  * Return: the id of the program; 0 if the attach is not complete yet, or if the
  * program is being removed
@@ -346,8 +349,8 @@ static void bpf_nf_defrag_put_modules(struct bpf_nf_link *nf_link)
 	}
 }
 
-/* Load the modules that the link needs, and take a reference on each. A module that is
- * loaded for an attach that fails later does no harm: it queues no fragment until
+/* Load the modules that the link needs, and take a reference on each. If the attach fails
+ * later, the modules stay loaded. This does no harm: they queue no fragment until
  * reassembly is enabled.
  */
 static int bpf_nf_defrag_get_modules(struct bpf_nf_link *nf_link)
@@ -602,7 +605,7 @@ static int bpf_nf_check_attr(const union bpf_attr *attr)
 
 	if (attr->link_create.flags)
 		return -EINVAL;
-	/* The bytes behind netfilter belong to larger members of the union. A caller
+	/* The bytes behind netfilter belong to parameters of other link types. A caller
 	 * that sets them expects something that this kernel does not know.
 	 */
 	if (memchr_inv((const void *)attr + end, 0, sizeof(*attr) - end))
@@ -639,7 +642,7 @@ static int bpf_nf_check_priority(s32 priority, u32 flags)
 	return 0;
 }
 
-/* Return: true if a packet can pass @nf_link at the hook that @attr describes */
+/* Return: true if @nf_link is at the hook in @attr, for a family that is in @attr */
 static bool bpf_nf_link_shares_hook(const struct bpf_nf_link *nf_link,
 				    const union bpf_attr *attr)
 {
@@ -730,8 +733,8 @@ static int bpf_nf_choose_priority(struct net *net, const union bpf_attr *attr,
 		return bpf_nf_check_priority(*priority, flags);
 	}
 
-	/* The error code tells whether an id exists. BPF_LINK_GET_FD_BY_ID and
-	 * BPF_PROG_GET_FD_BY_ID require the same capability for that.
+	/* The error code would reveal whether an id exists. BPF_LINK_GET_FD_BY_ID and
+	 * BPF_PROG_GET_FD_BY_ID require the same capability.
 	 */
 	if (flags & BPF_F_NETFILTER_ID && !capable(CAP_SYS_ADMIN))
 		return -EPERM;
@@ -789,7 +792,7 @@ static int bpf_nf_link_init(struct bpf_nf_link *nf_link,
  *
  * The link is attached in the caller's network namespace.
  *
- * Return: the fd of the new link, or an error of the list in linux/bpf_nf.h
+ * Return: the fd of the new link, or one of the errors listed in linux/bpf_nf.h
  */
 int bpf_nf_link_attach(const union bpf_attr *attr, struct bpf_prog *prog)
 {
@@ -820,8 +823,8 @@ int bpf_nf_link_attach(const union bpf_attr *attr, struct bpf_prog *prog)
 		return err;
 	}
 
-	/* From here on the link's file owns the link: bpf_link_cleanup() frees it. The
-	 * caller keeps its reference on the program.
+	/* From here on the link's file owns the link: bpf_link_cleanup() frees it, and
+	 * leaves the reference on the program to the caller.
 	 */
 	err = bpf_nf_link_net_attach(nf_link, net);
 	if (err) {
