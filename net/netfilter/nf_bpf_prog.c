@@ -2,9 +2,10 @@
 /* Verifier operations, helpers and context of BPF_PROG_TYPE_NETFILTER.
  *
  * A packet at a netfilter hook is in the middle of the IP stack. The stack has already
- * read parts of it: the length of the headers, the socket that receives it, the layout
- * of a GSO packet. A helper that changes such bytes either refuses the change or undoes
- * the decision that was based on them.
+ * parsed its headers, chosen a socket, summed it up and planned its segmentation. If a
+ * helper changes bytes that these rely on, it refuses the change or undoes the decision.
+ * Other decisions, such as the route, stay: Documentation/bpf/prog_netfilter_packet.rst
+ * lists all of them.
  *
  * skb->cb belongs to the IP layer here (IPCB() and IP6CB()), so code that stores BPF
  * state in skb->cb cannot be used.
@@ -282,7 +283,9 @@ static int bpf_nf_before_change(const struct bpf_nf_ctx_kern *ctx, u32 offset, u
 	return 0;
 }
 
-/* Reject offsets that cannot hold a checksum. */
+/* Reject offsets of bytes that must keep their values, and those of IPv6's header, which
+ * has no checksum.
+ */
 static bool bpf_nf_may_be_csum(const struct bpf_nf_ctx_kern *ctx, u32 offset)
 {
 	if (ctx->state->pf == NFPROTO_IPV6)
@@ -368,15 +371,18 @@ static const struct bpf_func_proto bpf_nf_skb_load_bytes_relative_proto = {
 static int bpf_nf_make_writable(const struct bpf_nf_ctx_kern *ctx, u32 len)
 {
 	struct sk_buff *skb = ctx->skb;
+	bool pulls = skb_has_frag_list(skb) && len > skb_headlen(skb);
 	int err;
 
-	if (unlikely(skb_has_frag_list(skb) && len > skb_headlen(skb))) {
-		*bpf_nf_cb_flags(ctx) |= BPF_NF_CB_PULLED;
-		err = skb_is_gso(skb) ? bpf_nf_flatten_gso(skb) : 0;
+	if (unlikely(pulls && skb_is_gso(skb))) {
+		err = bpf_nf_flatten_gso(skb);
 		if (err)
 			return err;
 	}
-	return skb_ensure_writable(skb, len);
+	err = skb_ensure_writable(skb, len);
+	if (unlikely(pulls && !err))
+		*bpf_nf_cb_flags(ctx) |= BPF_NF_CB_PULLED;
+	return err;
 }
 
 BPF_CALL_2(bpf_nf_skb_pull_data, struct bpf_nf_ctx_kern *, ctx, u32, len)
@@ -440,22 +446,30 @@ static const struct bpf_func_proto bpf_nf_skb_store_bytes_proto = {
 	.arg5_type	= ARG_ANYTHING,
 };
 
-/* Return: a writable pointer to the checksum at @offset, or an error pointer */
-static __sum16 *bpf_nf_csum(const struct bpf_nf_ctx_kern *ctx, u32 offset, u64 from,
-			    u64 size)
+/* Check the arguments before the packet is touched, then make the checksum at @offset
+ * writable.
+ */
+static int bpf_nf_prepare_csum(const struct bpf_nf_ctx_kern *ctx, u32 offset, u64 from,
+			       u64 size)
 {
 	if (unlikely(size ? size != sizeof(u16) && size != sizeof(u32) : from))
-		return ERR_PTR(-EINVAL);
+		return -EINVAL;
 	if (unlikely(offset > 0xffff || offset & 1 ||
-		     bpf_nf_make_writable(ctx, offset + sizeof(__sum16))))
-		return ERR_PTR(-EFAULT);
+		     offset + sizeof(__sum16) > ctx->skb->len))
+		return -EFAULT;
 	if (unlikely(!bpf_nf_may_be_csum(ctx, offset)))
-		return ERR_PTR(-EPERM);
+		return -EPERM;
+	return bpf_nf_make_writable(ctx, offset + sizeof(__sum16)) ? -EFAULT : 0;
+}
+
+/* Return: the checksum at @offset, or NULL if the packet cannot be changed */
+static __sum16 *bpf_nf_change_csum(const struct bpf_nf_ctx_kern *ctx, u32 offset)
+{
 	/* The program can set any value by its choice of arguments, so all bytes count
 	 * as changed.
 	 */
 	if (unlikely(bpf_nf_before_change(ctx, offset, sizeof(__sum16), NULL, 0)))
-		return ERR_PTR(-EFAULT);
+		return NULL;
 	return (__sum16 *)(ctx->skb->data + offset);
 }
 
@@ -463,26 +477,29 @@ BPF_CALL_5(bpf_nf_l3_csum_replace, struct bpf_nf_ctx_kern *, ctx, u32, offset,
 	   u64, from, u64, to, u64, flags)
 {
 	__sum16 *sum;
+	int err;
 
 	if (unlikely(flags & ~BPF_F_HDR_FIELD_MASK))
 		return -EINVAL;
-	sum = bpf_nf_csum(ctx, offset, from, flags & BPF_F_HDR_FIELD_MASK);
-	if (IS_ERR(sum))
-		return PTR_ERR(sum);
+	err = bpf_nf_prepare_csum(ctx, offset, from, flags & BPF_F_HDR_FIELD_MASK);
+	if (unlikely(err))
+		return err;
+	sum = bpf_nf_change_csum(ctx, offset);
+	if (unlikely(!sum))
+		return -EFAULT;
 
 	switch (flags & BPF_F_HDR_FIELD_MASK) {
 	case 0:
 		csum_replace_by_diff(sum, (__force __wsum)to);
-		return 0;
+		break;
 	case sizeof(u16):
 		csum_replace2(sum, (__force __be16)from, (__force __be16)to);
-		return 0;
+		break;
 	case sizeof(u32):
 		csum_replace4(sum, (__force __be32)from, (__force __be32)to);
-		return 0;
-	default:
-		return -EINVAL;
+		break;
 	}
+	return 0;
 }
 
 static const struct bpf_func_proto bpf_nf_l3_csum_replace_proto = {
@@ -501,18 +518,22 @@ BPF_CALL_5(bpf_nf_l4_csum_replace, struct bpf_nf_ctx_kern *, ctx, u32, offset,
 	bool pseudo = flags & BPF_F_PSEUDO_HDR;
 	bool ipv6 = flags & BPF_F_IPV6;
 	__sum16 *sum;
+	int err;
 
 	if (unlikely(flags & ~(BPF_F_MARK_MANGLED_0 | BPF_F_MARK_ENFORCE |
 			       BPF_F_PSEUDO_HDR | BPF_F_HDR_FIELD_MASK |
 			       BPF_F_IPV6)))
 		return -EINVAL;
-	sum = bpf_nf_csum(ctx, offset, from, flags & BPF_F_HDR_FIELD_MASK);
-	if (IS_ERR(sum))
-		return PTR_ERR(sum);
-	/* A UDP checksum of 0 means that the packet has no checksum. */
+	err = bpf_nf_prepare_csum(ctx, offset, from, flags & BPF_F_HDR_FIELD_MASK);
+	if (unlikely(err))
+		return err;
+	/* A UDP checksum of 0 means that the packet has no checksum: leave it alone. */
 	if ((flags & BPF_F_MARK_MANGLED_0) && !(flags & BPF_F_MARK_ENFORCE) &&
-	    !*sum)
+	    !*(__sum16 *)(ctx->skb->data + offset))
 		return 0;
+	sum = bpf_nf_change_csum(ctx, offset);
+	if (unlikely(!sum))
+		return -EFAULT;
 
 	switch (flags & BPF_F_HDR_FIELD_MASK) {
 	case 0:
@@ -527,8 +548,6 @@ BPF_CALL_5(bpf_nf_l4_csum_replace, struct bpf_nf_ctx_kern *, ctx, u32, offset,
 		inet_proto_csum_replace4(sum, ctx->skb, (__force __be32)from,
 					 (__force __be32)to, pseudo);
 		break;
-	default:
-		return -EINVAL;
 	}
 
 	if ((flags & BPF_F_MARK_MANGLED_0) && !*sum)
@@ -927,8 +946,8 @@ static u32 bpf_nf_count_pieces(const struct sk_buff *skb, u32 hdrlen, u32 *flags
 	u32 pieces = 1;
 
 	skb_walk_frags(skb, piece) {
-		/* The pages of the first fragment are in a list entry of their own,
-		 * which has no headers.
+		/* If the first fragment has a frag_list, reassembly moves that list into a
+		 * list entry without headers.
 		 */
 		if (skb_network_offset(piece) > -(int)hdrlen)
 			continue;
@@ -949,6 +968,23 @@ static bool bpf_nf_is_atomic(const struct bpf_nf_ctx_kern *ctx, u32 max_size)
 {
 	return ctx->state->pf == NFPROTO_IPV6 &&
 	       max_size == ctx->skb->len + sizeof(struct frag_hdr);
+}
+
+/* Without netfilter's reassembly IPv4 reassembles for local delivery, just before LOCAL_IN,
+ * and joins fragments where there is room. Netfilter leaves untracked packets to it.
+ *
+ * Return: true if fragments may have been joined, so that they cannot be counted
+ */
+static bool bpf_nf_may_be_joined(const struct bpf_nf_ctx_kern *ctx)
+{
+	if (ctx->state->pf != NFPROTO_IPV4 || ctx->state->hook != NF_INET_LOCAL_IN)
+		return false;
+#if IS_ENABLED(CONFIG_NF_DEFRAG_IPV4)
+	return !READ_ONCE(ctx->state->net->nf.defrag_ipv4_users) ||
+	       (skb_get_nfct(ctx->skb) & NFCT_INFOMASK) == IP_CT_UNTRACKED;
+#else
+	return true;
+#endif
 }
 
 static void bpf_nf_fill_frag_info(const struct bpf_nf_ctx_kern *ctx,
@@ -974,7 +1010,7 @@ static void bpf_nf_fill_frag_info(const struct bpf_nf_ctx_kern *ctx,
 		if (bpf_nf_is_atomic(ctx, max_size) ||
 		    (skb_has_frag_list(skb) && skb_headlen(skb) <= max_size))
 			pieces = bpf_nf_count_pieces(skb, hdrlen, &flags);
-		if (*bpf_nf_cb_flags(ctx) & BPF_NF_CB_PULLED)
+		if (*bpf_nf_cb_flags(ctx) & BPF_NF_CB_PULLED || bpf_nf_may_be_joined(ctx))
 			pieces = 0;
 	}
 

@@ -80,6 +80,32 @@ check_partly_pulled()
 	expect_delivered "$bytes intact"
 }
 
+# Calls with wrong arguments pull nothing: EFAULT (14) and EPERM (1).
+check_refusals()
+{
+	local family=$1
+
+	attach packet/frag_info_after_refusals "$(pf_of "$family")" forward 0 defrag
+	probe "$family" client-server -z 1400,480,8,912
+	expect_stats_of packet packets=1 result=1401 flags="$REASSEMBLED" pieces=4
+	expect_delivered "2792 intact"
+}
+
+# Without a link that reassembles, IPv4 does so for local delivery, and joins fragments.
+test_joined_ipv4()
+{
+	local sizes=8,8,8,8,8,8,8,8,1400
+
+	attach packet/frag_info ip input 0
+	probe 4 client-router -z "$sizes"
+	expect_stats_of packet packets=1 result=0 flags="$REASSEMBLED" pieces=0 \
+		max_size=$((1400 + 20))
+	detach_all
+	attach packet/frag_info ip input 0 defrag
+	probe 4 client-router -z "$sizes"
+	expect_stats_of packet packets=2 result=0 flags="$REASSEMBLED" pieces=9
+}
+
 # At the hook where packets are reassembled, and at those behind it.
 check_hook()
 {
@@ -127,6 +153,7 @@ for family in "${FAMILIES[@]}"; do
 	add_test "100_pieces_ipv$family" check "$family" \
 		"$(printf '8,%.0s' {1..99})8" $REASSEMBLED 100 8
 	add_test "pulled_ipv$family" check_pulled "$family"
+	add_test "refusals_ipv$family" check_refusals "$family"
 	add_test "without_defrag_ipv$family" check_without_defrag "$family"
 	for hook in "${HOOKS[@]}"; do
 		add_test "at_${hook}_ipv$family" check_hook "$family" "$hook"

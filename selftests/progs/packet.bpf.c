@@ -217,6 +217,23 @@ int frag_info_after_partial_pull(struct bpf_nf_ctx *ctx)
 	return ACCEPT;
 }
 
+/* Calls that are refused have not pulled anything. */
+SEC("netfilter")
+int frag_info_after_refusals(struct bpf_nf_ctx *ctx)
+{
+	struct packet packet = {};
+	int beyond, shape;
+
+	parse(ctx, &packet);
+	if (!packet.stats)
+		return ACCEPT;
+	beyond = bpf_l4_csum_replace((void *)ctx, 0xfff0, 0, 1, 2);
+	shape = bpf_l3_csum_replace((void *)ctx, packet.v6 ? 4 : 2, 0, 1, 2);
+	ask_info(ctx, &packet);
+	packet.stats->result = -beyond * 100 - shape;
+	return ACCEPT;
+}
+
 SEC("netfilter")
 int set_mark(struct bpf_nf_ctx *ctx)
 {

@@ -128,7 +128,8 @@ enum bpf_nf_frag_flags {
  * struct bpf_nf_frag_info - what bpf_nf_frag_info() tells about a packet
  * @flags: bits of enum bpf_nf_frag_flags
  * @pieces: number of fragments in which a reassembled packet arrived; 0 if the packet
- *	was not reassembled, or if a pull or a write has joined fragments
+ *	was not reassembled, or if a pull, a write or the reassembly for local delivery has
+ *	joined fragments
  * @max_size: size of the largest fragment with its IP header, in bytes; 0 if the
  *	packet was not reassembled
  */
