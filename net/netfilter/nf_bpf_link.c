@@ -29,9 +29,11 @@
 
 #include "nf_bpf_compat.h"
 
-/* bpf_nf_check_priority() uses the constant of IPv4 for both families. */
+/* bpf_nf_check_priority() uses the constants of IPv4 for both families. */
 static_assert((int)NF_IP_PRI_CONNTRACK_DEFRAG ==
 	      (int)NF_IP6_PRI_CONNTRACK_DEFRAG);
+static_assert((int)NF_IP_PRI_FIRST == (int)NF_IP6_PRI_FIRST);
+static_assert((int)NF_IP_PRI_LAST == (int)NF_IP6_PRI_LAST);
 
 /* Protocol numbers of RFC 7401 and RFC 5533, for which the kernel has no names. */
 enum {
@@ -69,7 +71,7 @@ struct bpf_nf_stats {
 
 /**
  * struct bpf_nf_link - link between a BPF program and a netfilter hook
- * @link: the generic part, which user space holds by fd, pin or id
+ * @link: the generic part. User space holds it by fd or pin, and finds it by id.
  * @hook_ops: the netfilter hook; hook_ops.priv points to this link
  * @prog: the program that judges packets. It is set last, when the hook is registered
  *	for all of its families and reassembly is enabled, so that an attach that fails
@@ -86,8 +88,8 @@ struct bpf_nf_stats {
  * @flags: the reassembly flags of link_create.netfilter.flags
  *
  * Packets and the hook dump reach the link through @hook_ops under RCU. The link is
- * freed one grace period after its hook is unregistered. bpf_nf_mutex protects @net,
- * @node and changes of @prog.
+ * freed one grace period after its last reference is dropped; its hook is unregistered
+ * before that. bpf_nf_mutex protects @net, @node, and changes of @prog and link.prog.
  */
 struct bpf_nf_link {
 	struct bpf_link link;
@@ -153,7 +155,7 @@ static unsigned int nf_hook_run_bpf(void *priv, struct sk_buff *skb,
 	 */
 	verdict = bpf_prog_run_pin_unless_softirq(prog, &ctx);
 	/* The verifier allows NF_ACCEPT and NF_DROP only. Should another value come
-	 * nevertheless, drop: nf_hook_slow() would leak the packet or warn.
+	 * nevertheless, drop: nf_hook_slow() would queue or leak the packet, or warn.
 	 */
 	if (unlikely(verdict != NF_ACCEPT)) {
 		bpf_nf_count(nf_link->stats, &nf_link->stats->dropped);
@@ -163,8 +165,8 @@ static unsigned int nf_hook_run_bpf(void *priv, struct sk_buff *skb,
 	return NF_ACCEPT;
 }
 
-/* Return: true if the first header shows that the packet is no fragment. If false is
- * returned for IPv6, bpf_nf_is_fragment() has to read the other headers.
+/* Return: true if the IP header shows that the packet is no fragment. For IPv4 false is
+ * final. For IPv6 bpf_nf_is_fragment() then walks the extension headers.
  */
 static __always_inline bool bpf_nf_is_whole(const struct sk_buff *skb, u8 pf)
 {
@@ -299,7 +301,7 @@ bpf_nf_defrag_get(const struct nf_defrag_hook __rcu **slot, const char *module)
 	hook = bpf_nf_defrag_try_get(slot);
 	if (hook)
 		return hook;
-	err = request_module(module);
+	err = request_module("%s", module);
 	if (err)
 		return ERR_PTR(err < 0 ? err : -EINVAL);
 	hook = bpf_nf_defrag_try_get(slot);
@@ -753,10 +755,10 @@ static struct bpf_nf_link *bpf_nf_link_alloc(void)
 	struct bpf_nf_link *nf_link;
 	int cpu;
 
-	nf_link = kzalloc(sizeof(*nf_link), GFP_USER);
+	nf_link = kzalloc(sizeof(*nf_link), GFP_KERNEL_ACCOUNT);
 	if (!nf_link)
 		return NULL;
-	nf_link->stats = alloc_percpu_gfp(struct bpf_nf_stats, GFP_USER);
+	nf_link->stats = alloc_percpu_gfp(struct bpf_nf_stats, GFP_KERNEL_ACCOUNT);
 	if (!nf_link->stats) {
 		kfree(nf_link);
 		return NULL;
