@@ -47,11 +47,10 @@ enum {
 	BPF_NF_DEFRAG_MAX,
 };
 
-#define BPF_NF_LINK_DEFRAG_FLAGS						\
+#define BPF_NF_LINK_FLAGS							\
 	(BPF_F_NETFILTER_IP_DEFRAG | BPF_F_NETFILTER_DEFRAG_STRICT)
 #define BPF_NF_LINK_PLACE_FLAGS							\
-	(BPF_F_NETFILTER_BEFORE | BPF_F_NETFILTER_AFTER |			\
-	 BPF_F_NETFILTER_LINK | BPF_F_NETFILTER_ID)
+	(BPF_F_BEFORE | BPF_F_AFTER | BPF_F_ID | BPF_F_LINK)
 
 /**
  * struct bpf_nf_stats - packet counters of a link on one CPU
@@ -85,7 +84,7 @@ struct bpf_nf_stats {
  *	not keep it alive: bpf_nf_net_pre_exit() detaches the link when the namespace
  *	is dismantled.
  * @node: entry in the namespace's list of links
- * @flags: the reassembly flags of link_create.netfilter.flags
+ * @flags: link_create.netfilter.flags
  *
  * Packets and the hook dump reach the link through @hook_ops under RCU. The link is
  * freed one grace period after its last reference is dropped; its hook is unregistered
@@ -591,11 +590,17 @@ static const struct bpf_link_ops bpf_nf_link_lops = {
 
 static int bpf_nf_check_place(const union bpf_attr *attr)
 {
-	u32 flags = attr->link_create.netfilter.flags & BPF_NF_LINK_PLACE_FLAGS;
+	u32 flags = attr->link_create.flags;
 
 	if (!flags)
 		return attr->link_create.netfilter.relative_fd ? -EINVAL : 0;
-	if (!(flags & BPF_F_NETFILTER_BEFORE) == !(flags & BPF_F_NETFILTER_AFTER))
+	if (!(flags & BPF_F_BEFORE) == !(flags & BPF_F_AFTER))
+		return -EINVAL;
+	/* Without another program or link, tcx attaches first or last. There is no
+	 * priority for that.
+	 */
+	if (!(flags & (BPF_F_ID | BPF_F_LINK)) &&
+	    !attr->link_create.netfilter.relative_fd)
 		return -EINVAL;
 	return attr->link_create.netfilter.priority ? -EINVAL : 0;
 }
@@ -605,7 +610,7 @@ static int bpf_nf_check_attr(const union bpf_attr *attr)
 	const size_t end = offsetofend(union bpf_attr, link_create.netfilter);
 	u32 flags = attr->link_create.netfilter.flags;
 
-	if (attr->link_create.flags)
+	if (attr->link_create.flags & ~BPF_NF_LINK_PLACE_FLAGS)
 		return -EINVAL;
 	/* The bytes behind netfilter belong to parameters of other link types. A caller
 	 * that sets them expects something that this kernel does not know.
@@ -624,9 +629,9 @@ static int bpf_nf_check_attr(const union bpf_attr *attr)
 
 	if (attr->link_create.netfilter.hooknum >= NF_INET_NUMHOOKS)
 		return -EPROTO;
-	if (flags & ~(BPF_NF_LINK_DEFRAG_FLAGS | BPF_NF_LINK_PLACE_FLAGS))
+	if (flags & ~BPF_NF_LINK_FLAGS)
 		return -EOPNOTSUPP;
-	if ((flags & BPF_NF_LINK_DEFRAG_FLAGS) == BPF_F_NETFILTER_DEFRAG_STRICT)
+	if (flags == BPF_F_NETFILTER_DEFRAG_STRICT)
 		return -EINVAL;
 	return bpf_nf_check_place(attr);
 }
@@ -663,7 +668,7 @@ static int bpf_nf_priority_of_link(struct net *net, const union bpf_attr *attr,
 	struct bpf_link *link;
 	int err = -ESRCH;
 
-	if (attr->link_create.netfilter.flags & BPF_F_NETFILTER_ID)
+	if (attr->link_create.flags & BPF_F_ID)
 		link = bpf_link_by_id(id_or_fd);
 	else
 		link = bpf_link_get_from_fd(id_or_fd);
@@ -692,13 +697,13 @@ static int bpf_nf_priority_of_prog(struct net *net, const union bpf_attr *attr,
 				   s32 *priority)
 {
 	struct bpf_nf_net *nf_net = net_generic(net, bpf_nf_net_id);
-	bool after = attr->link_create.netfilter.flags & BPF_F_NETFILTER_AFTER;
+	bool after = attr->link_create.flags & BPF_F_AFTER;
 	u32 id_or_fd = attr->link_create.netfilter.relative_fd;
 	const struct bpf_nf_link *nf_link;
 	struct bpf_prog *prog;
 	int err = -ESRCH;
 
-	if (attr->link_create.netfilter.flags & BPF_F_NETFILTER_ID)
+	if (attr->link_create.flags & BPF_F_ID)
 		prog = bpf_prog_by_id(id_or_fd);
 	else
 		prog = bpf_prog_get(id_or_fd);
@@ -728,9 +733,10 @@ static int bpf_nf_choose_priority(struct net *net, const union bpf_attr *attr,
 				  s32 *priority)
 {
 	u32 flags = attr->link_create.netfilter.flags;
-	int err = 0;
+	u32 place = attr->link_create.flags;
+	int err;
 
-	if (!(flags & BPF_NF_LINK_PLACE_FLAGS)) {
+	if (!place) {
 		*priority = attr->link_create.netfilter.priority;
 		return bpf_nf_check_priority(*priority, flags);
 	}
@@ -738,15 +744,15 @@ static int bpf_nf_choose_priority(struct net *net, const union bpf_attr *attr,
 	/* The error code would reveal whether an id exists. BPF_LINK_GET_FD_BY_ID and
 	 * BPF_PROG_GET_FD_BY_ID require the same capability.
 	 */
-	if (flags & BPF_F_NETFILTER_ID && !capable(CAP_SYS_ADMIN))
+	if ((place & BPF_F_ID) && !capable(CAP_SYS_ADMIN))
 		return -EPERM;
-	if (flags & BPF_F_NETFILTER_LINK)
+	if (place & BPF_F_LINK)
 		err = bpf_nf_priority_of_link(net, attr, priority);
 	else
 		err = bpf_nf_priority_of_prog(net, attr, priority);
 	if (err)
 		return err;
-	*priority += flags & BPF_F_NETFILTER_BEFORE ? -1 : 1;
+	*priority += place & BPF_F_BEFORE ? -1 : 1;
 	return bpf_nf_check_priority(*priority, flags);
 }
 
@@ -775,8 +781,7 @@ static int bpf_nf_link_init(struct bpf_nf_link *nf_link,
 {
 	bpf_link_init(&nf_link->link, BPF_LINK_TYPE_NETFILTER,
 		      &bpf_nf_link_lops, prog);
-	nf_link->flags = attr->link_create.netfilter.flags &
-			 BPF_NF_LINK_DEFRAG_FLAGS;
+	nf_link->flags = attr->link_create.netfilter.flags;
 	nf_link->hook_ops.hook = nf_link->flags & BPF_F_NETFILTER_DEFRAG_STRICT ?
 				 nf_hook_run_bpf_strict : nf_hook_run_bpf;
 	nf_link->hook_ops.priv = nf_link;

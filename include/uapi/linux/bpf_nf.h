@@ -13,22 +13,36 @@
  * these. This header defines what only some kernels have: programs and tools
  * look it up in the BTF of the running kernel.
  *
+ * A link can be placed next to another one without knowing the other's priority.
+ * The flags in link_create.flags are those of tcx links:
+ *
+ * BPF_F_BEFORE		attach at the priority before the other link or program
+ * BPF_F_AFTER		attach at the priority after it
+ * BPF_F_LINK		the other one is a link; without this flag, a program
+ * BPF_F_ID		it is given by id in link_create.netfilter.relative_id;
+ *			without this flag, by file descriptor in relative_fd
+ *
+ * link_create.netfilter.priority has to be 0 then. The kernel chooses the priority,
+ * and bpf_link_info.netfilter contains it. If the other program is attached several
+ * times, "before" means its first position and "after" its last.
+ *
  * BPF_LINK_CREATE with a program of BPF_PROG_TYPE_NETFILTER fails with
  *
  * -EPERM		the caller lacks CAP_NET_ADMIN in its network namespace, or
- *			CAP_SYS_ADMIN while BPF_F_NETFILTER_ID is set
+ *			CAP_SYS_ADMIN while BPF_F_ID is set
  * -EINVAL		one of
  *
- *			- link_create.flags is not 0
+ *			- link_create.flags has an unknown bit
  *			- a byte after link_create.netfilter is not 0
  *			- attach_type is not BPF_NETFILTER
  *			- prog_fd is not the fd of a program
  *			- BPF_F_NETFILTER_DEFRAG_STRICT is set without
  *			  BPF_F_NETFILTER_IP_DEFRAG
- *			- BPF_F_NETFILTER_BEFORE and BPF_F_NETFILTER_AFTER are both
- *			  set, or one of them is set and priority is not 0
- *			- relative_fd or another flag for the place is set without
- *			  BPF_F_NETFILTER_BEFORE or BPF_F_NETFILTER_AFTER
+ *			- BPF_F_BEFORE and BPF_F_AFTER are both set
+ *			- one of the two is set, and priority is not 0, or no
+ *			  link or program is given
+ *			- relative_fd, BPF_F_LINK or BPF_F_ID is set without
+ *			  one of the two
  *			- relative_fd is not of the kind that the flags say
  *			- the relative link is not a netfilter link
  * -EAFNOSUPPORT	pf is not NFPROTO_IPV4, NFPROTO_IPV6 or NFPROTO_INET, or
@@ -69,18 +83,12 @@
  * @BPF_F_NETFILTER_DEFRAG_STRICT: drop and count packets that are still fragments
  *	at the hook, so that the program never sees a fragment. Requires
  *	BPF_F_NETFILTER_IP_DEFRAG.
- * @BPF_F_NETFILTER_BEFORE: attach at the priority before another link or program.
- *	link_create.netfilter.priority has to be 0.
- * @BPF_F_NETFILTER_AFTER: the same, at the priority after it
- * @BPF_F_NETFILTER_LINK: the other one is a link; without this flag, a program
- * @BPF_F_NETFILTER_ID: it is given by id in relative_id; without this flag, by
- *	file descriptor in relative_fd
- *
- * bpf_link_info.netfilter contains the priority that was chosen, and those flags
- * that concern reassembly.
  */
 enum bpf_nf_link_flags {
 	BPF_F_NETFILTER_DEFRAG_STRICT	= 1U << 16,
+	/* No kernel takes these any more. They are removed when libbpf, bpftool and
+	 * the tests use the flags of tcx.
+	 */
 	BPF_F_NETFILTER_BEFORE		= 1U << 17,
 	BPF_F_NETFILTER_AFTER		= 1U << 18,
 	BPF_F_NETFILTER_LINK		= 1U << 19,
@@ -100,12 +108,14 @@ enum bpf_nf_link_flags {
  *	bpf_link_info.netfilter.netns_ino tells in which namespace the link is
  *	attached; it is 0 after the detach.
  * @BPF_NF_LINK_STATS: bpf_link_info.netfilter has packet counters
+ * @BPF_NF_LINK_PLACE: link_create.flags can place a link before or after another
  */
 enum bpf_nf_link_feature {
 	BPF_NF_LINK_INET	= 1,
 	BPF_NF_LINK_UPDATE	= 2,
 	BPF_NF_LINK_NETNS	= 3,
 	BPF_NF_LINK_STATS	= 4,
+	BPF_NF_LINK_PLACE	= 5,
 };
 
 /**
