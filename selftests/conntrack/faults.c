@@ -287,7 +287,7 @@ FIXTURE_SETUP(kfunc_faults)
 	ASSERT_NE(NULL, self->skel);
 	tell(self->skel, variant->family);
 	self->prog = prog_of(self->skel, variant->program);
-	self->link = nf_link_at(self->prog, &key, 0);
+	self->link = nf_link_at(self->prog, &key, 0, 0);
 	ASSERT_LE(0, self->link);
 	loopback(&self->to, variant->family, PORT);
 	for (i = 0; i < 2; i++) {

@@ -127,8 +127,10 @@ int nf_link(int prog_fd, const struct nf_key *key)
 	return bpf_link_create(prog_fd, 0, BPF_NETFILTER, &opts);
 }
 
-/* @relative: the fd or id of what the flags in @key place the link next to. */
-int nf_link_at(int prog_fd, const struct nf_key *key, __u32 relative)
+/* @place: link_create.flags
+ * @relative: fd or id of the link or program that @place means, or 0
+ */
+int nf_link_at(int prog_fd, const struct nf_key *key, __u32 place, __u32 relative)
 {
 	/* The beginning of bpf_attr.link_create. */
 	const struct {
@@ -141,6 +143,7 @@ int nf_link_at(int prog_fd, const struct nf_key *key, __u32 relative)
 	} attr = {
 		.prog_fd = prog_fd,
 		.attach_type = BPF_NETFILTER,
+		.flags = place,
 		.netfilter = *key,
 		.relative = relative,
 	};

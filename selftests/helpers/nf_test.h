@@ -102,7 +102,7 @@ int nf_load_return(enum bpf_prog_type type, enum bpf_attach_type expected_attach
 int nf_load_verdict(int verdict);
 int nf_load_sk_lookup(void);
 int nf_link(int prog_fd, const struct nf_key *key);
-int nf_link_at(int prog_fd, const struct nf_key *key, __u32 relative);
+int nf_link_at(int prog_fd, const struct nf_key *key, __u32 place, __u32 relative);
 int nf_link_sk_lookup(int prog_fd);
 int nf_count_links(void);
 __u32 nf_prog_id(int prog_fd);

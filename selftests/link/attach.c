@@ -78,6 +78,8 @@ ATTACH_CASE(inet_hook_max, NFPROTO_INET, UINT_MAX, 0, 0, -EPROTO);
 ATTACH_CASE(flag_bit_1, NFPROTO_IPV4, 0, 0, 1U << 1, -EOPNOTSUPP);
 ATTACH_CASE(flag_bit_2, NFPROTO_IPV6, 0, 0, 1U << 2, -EOPNOTSUPP);
 ATTACH_CASE(flag_bit_15, NFPROTO_IPV4, 0, 0, 1U << 15, -EOPNOTSUPP);
+ATTACH_CASE(flag_bit_17, NFPROTO_IPV4, 0, 0, 1U << 17, -EOPNOTSUPP);
+ATTACH_CASE(flag_bit_20, NFPROTO_IPV4, 0, 0, 1U << 20, -EOPNOTSUPP);
 ATTACH_CASE(flag_bit_31, NFPROTO_IPV4, 0, 0, 1U << 31, -EOPNOTSUPP);
 ATTACH_CASE(flag_all, NFPROTO_IPV4, 0, 0, UINT_MAX, -EOPNOTSUPP);
 ATTACH_CASE(flag_unknown_with_defrag, NFPROTO_IPV4, 0, 0, DEFRAG | 1U << 1, -EOPNOTSUPP);
@@ -256,13 +258,13 @@ TEST_F(attach_attr, bytes_of_other_links_are_refused)
 TEST_F(attach_attr, relative_without_a_place)
 {
 	const struct nf_key key = { .pf = NFPROTO_IPV4 };
-	int fd = nf_link_at(self->prog_fd, &key, 1);
+	int fd = nf_link_at(self->prog_fd, &key, 0, 1);
 
 	/* Mainline's members end before it. */
 	if (fd >= 0)
 		NF_LACKS(return, "places relative to another program");
 	EXPECT_EQ(-EINVAL, fd);
-	fd = nf_link_at(self->prog_fd, &key, 0);
+	fd = nf_link_at(self->prog_fd, &key, 0, 0);
 	ASSERT_LE(0, fd);
 	close(fd);
 }

@@ -276,7 +276,7 @@ FIXTURE_TEARDOWN(faults)
 /* The program runs and defragmentation is on, and afterwards both are not. */
 #define EXPECT_ATTACHES(before, nth) do {				\
 	__u64 _seen = self->count.skel->bss->first_packets;		\
-	int _fd = nf_link_at(self->count.first, &self->key, 0);		\
+	int _fd = nf_link_at(self->count.first, &self->key, 0, 0);		\
 									\
 	ASSERT_LE(0, _fd) {						\
 		TH_LOG("attach after fault %d", nth);			\
@@ -303,7 +303,7 @@ static void check_attach(struct __test_metadata *_metadata,
 	for (nth = 1; nth < MAX_FAULTS; nth++) {
 		ASSERT_TRUE(!prepare || prepare());
 		ASSERT_TRUE(nf_fault_arm(self->fault_fd, nth));
-		fd = nf_link_at(self->count.first, &self->key, 0);
+		fd = nf_link_at(self->count.first, &self->key, 0, 0);
 		injected = nf_fault_disarm(self->fault_fd);
 		if (fd < 0) {
 			ASSERT_TRUE(injected);
@@ -343,11 +343,11 @@ TEST_F_TIMEOUT(faults, detach, TIMEOUT)
 	/* With the last of a hook nothing has to be allocated for those left. */
 	neighbour.priority++;
 	neighbour.flags = 0;
-	other = nf_link_at(self->count.second, &neighbour, 0);
+	other = nf_link_at(self->count.second, &neighbour, 0, 0);
 	ASSERT_LE(0, other);
 	ASSERT_EQ(0, take_state(&before));
 	for (nth = 1; nth < MAX_FAULTS; nth++) {
-		fd = nf_link_at(self->count.first, &self->key, 0);
+		fd = nf_link_at(self->count.first, &self->key, 0, 0);
 		ASSERT_LE(0, fd);
 		ASSERT_TRUE(nf_fault_arm(self->fault_fd, nth));
 		EXPECT_EQ(0, bpf_link_detach(fd));
@@ -407,7 +407,7 @@ TEST_F_TIMEOUT(faults, update_and_info, TIMEOUT)
 	char path[64];
 
 	second = self->count.second;
-	fd = nf_link_at(self->count.first, &self->key, 0);
+	fd = nf_link_at(self->count.first, &self->key, 0, 0);
 	ASSERT_LE(0, fd);
 	snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", fd);
 	fdinfo = open(path, O_RDONLY | O_CLOEXEC);
@@ -439,7 +439,7 @@ TEST_F_TIMEOUT(faults, program_goes, TIMEOUT)
 	ASSERT_EQ(0, bpf_prog_get_info_by_fd(prog, &info, &len));
 	for (nth = 1; injected && nth < MAX_FAULTS; nth++) {
 		ASSERT_TRUE(nf_fault_arm(self->fault_fd, nth));
-		fd = nf_link_at(prog, &self->key, 0);
+		fd = nf_link_at(prog, &self->key, 0, 0);
 		injected = nf_fault_disarm(self->fault_fd);
 		if (fd >= 0)
 			close(fd);

@@ -12,10 +12,10 @@
 
 #define DEFRAG	BPF_F_NETFILTER_IP_DEFRAG
 #define STRICT	BPF_F_NETFILTER_DEFRAG_STRICT
-#define BEFORE	BPF_F_NETFILTER_BEFORE
-#define AFTER	BPF_F_NETFILTER_AFTER
-#define LINK	BPF_F_NETFILTER_LINK
-#define ID	BPF_F_NETFILTER_ID
+#define BEFORE	BPF_F_BEFORE
+#define AFTER	BPF_F_AFTER
+#define LINK	BPF_F_LINK
+#define ID	BPF_F_ID
 
 #define IP	NFPROTO_IPV4
 #define IP6	NFPROTO_IPV6
@@ -43,18 +43,19 @@ static __u32 link_id(int fd)
 }
 
 /* How the flags name the anchor. */
-static __u32 relative(__u32 flags, int link_fd, int prog_fd)
+static __u32 relative(__u32 place, int link_fd, int prog_fd)
 {
-	if (flags & LINK)
-		return flags & ID ? link_id(link_fd) : link_fd;
-	return flags & ID ? nf_prog_id(prog_fd) : prog_fd;
+	if (place & LINK)
+		return place & ID ? link_id(link_fd) : link_fd;
+	return place & ID ? nf_prog_id(prog_fd) : prog_fd;
 }
 
 static bool has_places(int prog_fd)
 {
-	const struct nf_key key = at(IP, IN, 0, BEFORE);
+	const struct nf_key key = at(IP, IN, 0, 0);
 
-	return nf_link_at(prog_fd, &key, prog_fd) != -EOPNOTSUPP;
+	/* Mainline takes no link_create.flags at all. */
+	return nf_link_at(prog_fd, &key, BEFORE, prog_fd) != -EINVAL;
 }
 
 #define EXPECT_PRIORITY(expected, link_fd) do {				\
@@ -73,13 +74,13 @@ FIXTURE(place)
 
 FIXTURE_VARIANT(place)
 {
-	__u32 flags;
+	__u32 place;
 };
 
-#define PLACE_CASE(name, _flags)					\
+#define PLACE_CASE(name, _place)					\
 	FIXTURE_VARIANT_ADD(place, name)				\
 	{								\
-		.flags = _flags,					\
+		.place = _place,					\
 	}
 
 PLACE_CASE(before_link_fd, BEFORE | LINK);
@@ -108,31 +109,31 @@ FIXTURE_TEARDOWN(place)
 	nf_count_teardown(&self->count);
 }
 
-#define PLACE(prog_fd, _pf, _hook, _flags) ({				\
-	const struct nf_key _key = at(_pf, _hook, 0, _flags);		\
+#define PLACE(prog_fd, _pf, _hook, _place) ({				\
+	const struct nf_key _key = at(_pf, _hook, 0, 0);		\
 									\
-	nf_link_at(prog_fd, &_key,					\
-		   relative(_flags, self->anchor, self->count.first));	\
+	nf_link_at(prog_fd, &_key, _place,				\
+		   relative(_place, self->anchor, self->count.first));	\
 })
 
 /* What a test before was refused for is all that was wrong with it. */
 #define EXPECT_PLACED() do {						\
-	int _fd = PLACE(self->count.second, IP, OUT, variant->flags);	\
+	int _fd = PLACE(self->count.second, IP, OUT, variant->place);	\
 									\
 	EXPECT_LE(0, _fd);						\
 	close(_fd);							\
 } while (0)
 
-#define NEIGHBOUR(flags) (ANCHOR_PRIORITY + ((flags) & BEFORE ? -1 : 1))
+#define NEIGHBOUR(place) (ANCHOR_PRIORITY + ((place) & BEFORE ? -1 : 1))
 
 NF_TEST_F(place, priority)
 {
 	struct bpf_link_info info;
-	int fd = PLACE(self->count.second, IP, OUT, variant->flags);
+	int fd = PLACE(self->count.second, IP, OUT, variant->place);
 
 	ASSERT_LE(0, fd);
 	ASSERT_EQ(0, nf_link_info(fd, &info));
-	EXPECT_EQ(NEIGHBOUR(variant->flags), info.netfilter.priority);
+	EXPECT_EQ(NEIGHBOUR(variant->place), info.netfilter.priority);
 	EXPECT_EQ(0, info.netfilter.flags);
 	EXPECT_PRIORITY(ANCHOR_PRIORITY, self->anchor);
 	close(fd);
@@ -140,12 +141,12 @@ NF_TEST_F(place, priority)
 
 NF_TEST_F(place, order_of_execution)
 {
-	int fd = PLACE(self->count.dropping, IP, OUT, variant->flags);
+	int fd = PLACE(self->count.dropping, IP, OUT, variant->place);
 
 	ASSERT_LE(0, fd);
 	ASSERT_EQ(-EPERM, nf_send_loopback(1));
 	EXPECT_EQ(1, self->count.skel->bss->dropping_packets);
-	EXPECT_EQ(!(variant->flags & BEFORE), self->count.skel->bss->first_packets);
+	EXPECT_EQ(!(variant->place & BEFORE), self->count.skel->bss->first_packets);
 	close(fd);
 
 	ASSERT_EQ(0, nf_send_loopback(1));
@@ -155,12 +156,12 @@ NF_TEST_F(place, order_of_execution)
 /* Behind a neighbour's neighbour there is room again. */
 NF_TEST_F(place, in_a_row)
 {
-	const __u32 side = variant->flags & (BEFORE | AFTER);
-	const struct nf_key key = at(IP, OUT, 0, side | LINK);
-	int fd = PLACE(self->count.second, IP, OUT, variant->flags), next;
+	const __u32 side = variant->place & (BEFORE | AFTER);
+	const struct nf_key key = at(IP, OUT, 0, 0);
+	int fd = PLACE(self->count.second, IP, OUT, variant->place), next;
 
 	ASSERT_LE(0, fd);
-	next = nf_link_at(self->count.dropping, &key, fd);
+	next = nf_link_at(self->count.dropping, &key, side | LINK, fd);
 	ASSERT_LE(0, next);
 	EXPECT_PRIORITY(ANCHOR_PRIORITY + 2 * (side == BEFORE ? -1 : 1), next);
 	close(next);
@@ -169,22 +170,22 @@ NF_TEST_F(place, in_a_row)
 
 NF_TEST_F(place, taken)
 {
-	int fd = PLACE(self->count.second, IP, OUT, variant->flags);
+	int fd = PLACE(self->count.second, IP, OUT, variant->place);
 
 	ASSERT_LE(0, fd);
-	EXPECT_EQ(-EBUSY, PLACE(self->count.dropping, IP, OUT, variant->flags));
+	EXPECT_EQ(-EBUSY, PLACE(self->count.dropping, IP, OUT, variant->place));
 	close(fd);
-	fd = PLACE(self->count.dropping, IP, OUT, variant->flags);
+	fd = PLACE(self->count.dropping, IP, OUT, variant->place);
 	ASSERT_LE(0, fd);
 	close(fd);
 }
 
 NF_TEST_F(place, inet_next_to_ip)
 {
-	int fd = PLACE(self->count.second, INET, OUT, variant->flags);
+	int fd = PLACE(self->count.second, INET, OUT, variant->place);
 
 	ASSERT_LE(0, fd);
-	EXPECT_PRIORITY(NEIGHBOUR(variant->flags), fd);
+	EXPECT_PRIORITY(NEIGHBOUR(variant->place), fd);
 	close(fd);
 }
 
@@ -199,20 +200,23 @@ NF_TEST_F(place, next_to_inet)
 	self->anchor = nf_link(self->count.first, &key);
 	ASSERT_LE(0, self->anchor);
 	for (i = 0; i < ARRAY_SIZE(families); i++) {
-		fd = PLACE(self->count.second, families[i], OUT, variant->flags);
+		fd = PLACE(self->count.second, families[i], OUT, variant->place);
 		ASSERT_LE(0, fd) {
 			TH_LOG("pf %u", families[i]);
 		}
-		EXPECT_PRIORITY(NEIGHBOUR(variant->flags), fd);
+		EXPECT_PRIORITY(NEIGHBOUR(variant->place), fd);
 		close(fd);
 	}
 }
 
 NF_TEST_F(place, defrag_flags_are_kept)
 {
+	const struct nf_key key = at(IP, OUT, 0, DEFRAG | STRICT);
 	struct bpf_link_info info;
-	int fd = PLACE(self->count.second, IP, OUT, variant->flags | DEFRAG | STRICT);
+	int fd;
 
+	fd = nf_link_at(self->count.second, &key, variant->place,
+			relative(variant->place, self->anchor, self->count.first));
 	ASSERT_LE(0, fd);
 	ASSERT_EQ(0, nf_link_info(fd, &info));
 	EXPECT_EQ(DEFRAG | STRICT, info.netfilter.flags);
@@ -222,11 +226,11 @@ NF_TEST_F(place, defrag_flags_are_kept)
 /* The place is its own from then on. */
 NF_TEST_F(place, anchor_goes)
 {
-	int fd = PLACE(self->count.second, IP, OUT, variant->flags);
+	int fd = PLACE(self->count.second, IP, OUT, variant->place);
 
 	ASSERT_LE(0, fd);
 	ASSERT_EQ(0, bpf_link_detach(self->anchor));
-	EXPECT_PRIORITY(NEIGHBOUR(variant->flags), fd);
+	EXPECT_PRIORITY(NEIGHBOUR(variant->place), fd);
 	ASSERT_EQ(0, nf_send_loopback(1));
 	EXPECT_EQ(0, self->count.skel->bss->first_packets);
 	EXPECT_EQ(1, self->count.skel->bss->second_packets);
@@ -235,13 +239,13 @@ NF_TEST_F(place, anchor_goes)
 
 NF_TEST_F(place, anchor_at_another_hook)
 {
-	EXPECT_EQ(-ESRCH, PLACE(self->count.second, IP, IN, variant->flags));
+	EXPECT_EQ(-ESRCH, PLACE(self->count.second, IP, IN, variant->place));
 	EXPECT_PLACED();
 }
 
 NF_TEST_F(place, anchor_of_another_family)
 {
-	EXPECT_EQ(-ESRCH, PLACE(self->count.second, IP6, OUT, variant->flags));
+	EXPECT_EQ(-ESRCH, PLACE(self->count.second, IP6, OUT, variant->place));
 	EXPECT_PLACED();
 }
 
@@ -251,7 +255,7 @@ NF_TEST_F(place, anchor_in_another_namespace)
 
 	ASSERT_LE(0, home);
 	ASSERT_EQ(0, nf_netns_new());
-	EXPECT_EQ(-ESRCH, PLACE(self->count.second, IP, OUT, variant->flags));
+	EXPECT_EQ(-ESRCH, PLACE(self->count.second, IP, OUT, variant->place));
 	ASSERT_EQ(0, setns(home, CLONE_NEWNET));
 	close(home);
 	EXPECT_PLACED();
@@ -261,51 +265,77 @@ NF_TEST_F(place, anchor_detached)
 {
 	EXPECT_PLACED();
 	ASSERT_EQ(0, bpf_link_detach(self->anchor));
-	EXPECT_EQ(-ESRCH, PLACE(self->count.second, IP, OUT, variant->flags));
+	EXPECT_EQ(-ESRCH, PLACE(self->count.second, IP, OUT, variant->place));
 }
 
 NF_TEST_F(place, both_sides)
 {
 	EXPECT_EQ(-EINVAL, PLACE(self->count.second, IP, OUT,
-				 variant->flags | BEFORE | AFTER));
+				 variant->place | BEFORE | AFTER));
 	EXPECT_PLACED();
 }
 
 NF_TEST_F(place, no_side)
 {
-	const __u32 flags = variant->flags & ~(BEFORE | AFTER);
+	const __u32 place = variant->place & ~(BEFORE | AFTER);
 
-	EXPECT_EQ(-EINVAL, PLACE(self->count.second, IP, OUT, flags));
+	EXPECT_EQ(-EINVAL, PLACE(self->count.second, IP, OUT, place));
 	EXPECT_PLACED();
 }
 
 NF_TEST_F(place, priority_given)
 {
-	struct nf_key key = at(IP, OUT, 1, variant->flags);
-	__u32 anchor = relative(variant->flags, self->anchor, self->count.first);
+	struct nf_key key = at(IP, OUT, 1, 0);
+	__u32 anchor = relative(variant->place, self->anchor, self->count.first);
 
-	EXPECT_EQ(-EINVAL, nf_link_at(self->count.second, &key, anchor));
-	key.priority = NEIGHBOUR(variant->flags);
-	EXPECT_EQ(-EINVAL, nf_link_at(self->count.second, &key, anchor));
+	EXPECT_EQ(-EINVAL, nf_link_at(self->count.second, &key, variant->place, anchor));
+	key.priority = NEIGHBOUR(variant->place);
+	EXPECT_EQ(-EINVAL, nf_link_at(self->count.second, &key, variant->place, anchor));
 	EXPECT_PLACED();
 }
 
 NF_TEST_F(place, no_such_anchor)
 {
-	const struct nf_key key = at(IP, OUT, 0, variant->flags);
-	int expected = variant->flags & ID ? -ENOENT : -EBADF;
-	int other = variant->flags & LINK ? self->count.first : self->anchor;
+	const struct nf_key key = at(IP, OUT, 0, 0);
+	int expected = variant->place & ID ? -ENOENT : -EBADF;
+	int other = variant->place & LINK ? self->count.first : self->anchor;
 
-	EXPECT_EQ(expected, nf_link_at(self->count.second, &key, INT_MAX));
+	EXPECT_EQ(expected, nf_link_at(self->count.second, &key, variant->place, INT_MAX));
 	/* The fd of a link in place of a program, and the other way round. */
-	if (!(variant->flags & ID))
-		EXPECT_EQ(-EINVAL, nf_link_at(self->count.second, &key, other));
+	if (!(variant->place & ID))
+		EXPECT_EQ(-EINVAL, nf_link_at(self->count.second, &key, variant->place, other));
+	EXPECT_PLACED();
+}
+
+/* A tcx link would be first or last. */
+NF_TEST_F(place, next_to_none)
+{
+	const struct nf_key key = at(IP, OUT, 0, 0);
+	const __u32 side = variant->place & (BEFORE | AFTER);
+
+	EXPECT_EQ(-EINVAL, nf_link_at(self->count.second, &key, side, 0));
+	EXPECT_PLACED();
+}
+
+/* The flags of other attach types, and flags that are not defined yet. */
+NF_TEST_F(place, unknown_flags)
+{
+	const __u32 known = BEFORE | AFTER | LINK | ID;
+	int bit;
+
+	for (bit = 0; bit < 32; bit++) {
+		if (known & 1U << bit)
+			continue;
+		EXPECT_EQ(-EINVAL, PLACE(self->count.second, IP, OUT,
+					 variant->place | 1U << bit))
+			TH_LOG("bit %d", bit);
+	}
 	EXPECT_PLACED();
 }
 
 NF_TEST_F(place, link_of_another_type)
 {
-	const struct nf_key key = at(IP, OUT, 0, variant->flags);
+	const struct nf_key key = at(IP, OUT, 0, 0);
 	int prog, link;
 
 	prog = nf_load_sk_lookup();
@@ -313,9 +343,9 @@ NF_TEST_F(place, link_of_another_type)
 	link = nf_link_sk_lookup(prog);
 	ASSERT_LE(0, link);
 	/* A program of another type is at no hook. */
-	EXPECT_EQ(variant->flags & LINK ? -EINVAL : -ESRCH,
-		  nf_link_at(self->count.second, &key,
-			     relative(variant->flags, link, prog)));
+	EXPECT_EQ(variant->place & LINK ? -EINVAL : -ESRCH,
+		  nf_link_at(self->count.second, &key, variant->place,
+			     relative(variant->place, link, prog)));
 	EXPECT_PLACED();
 	close(link);
 	close(prog);
@@ -332,30 +362,32 @@ FIXTURE(place_edge)
 FIXTURE_VARIANT(place_edge)
 {
 	__s32 priority;
+	__u32 place;
 	__u32 flags;
 	int expected;
 };
 
-#define EDGE_CASE(name, _priority, _flags, _expected)			\
+#define EDGE_CASE(name, _priority, _place, _flags, _expected)		\
 	FIXTURE_VARIANT_ADD(place_edge, name)				\
 	{								\
 		.priority = _priority,					\
+		.place = _place,					\
 		.flags = _flags,					\
 		.expected = _expected,					\
 	}
 
-EDGE_CASE(before_the_first, INT_MIN + 1, BEFORE, -ERANGE);
-EDGE_CASE(after_the_first, INT_MIN + 1, AFTER, 0);
-EDGE_CASE(before_the_second, INT_MIN + 2, BEFORE, 0);
-EDGE_CASE(after_the_last, INT_MAX - 1, AFTER, -ERANGE);
-EDGE_CASE(before_the_last, INT_MAX - 1, BEFORE, 0);
-EDGE_CASE(after_the_last_but_one, INT_MAX - 2, AFTER, 0);
-EDGE_CASE(defrag_before_minus_399, -399, BEFORE | DEFRAG, -ERANGE);
-EDGE_CASE(defrag_before_minus_398, -398, BEFORE | DEFRAG, 0);
-EDGE_CASE(defrag_after_minus_399, -399, AFTER | DEFRAG, 0);
-EDGE_CASE(defrag_after_minus_401, -401, AFTER | DEFRAG, -ERANGE);
-EDGE_CASE(strict_before_minus_399, -399, BEFORE | DEFRAG | STRICT, -ERANGE);
-EDGE_CASE(before_minus_399, -399, BEFORE, 0);
+EDGE_CASE(before_the_first, INT_MIN + 1, BEFORE, 0, -ERANGE);
+EDGE_CASE(after_the_first, INT_MIN + 1, AFTER, 0, 0);
+EDGE_CASE(before_the_second, INT_MIN + 2, BEFORE, 0, 0);
+EDGE_CASE(after_the_last, INT_MAX - 1, AFTER, 0, -ERANGE);
+EDGE_CASE(before_the_last, INT_MAX - 1, BEFORE, 0, 0);
+EDGE_CASE(after_the_last_but_one, INT_MAX - 2, AFTER, 0, 0);
+EDGE_CASE(defrag_before_minus_399, -399, BEFORE, DEFRAG, -ERANGE);
+EDGE_CASE(defrag_before_minus_398, -398, BEFORE, DEFRAG, 0);
+EDGE_CASE(defrag_after_minus_399, -399, AFTER, DEFRAG, 0);
+EDGE_CASE(defrag_after_minus_401, -401, AFTER, DEFRAG, -ERANGE);
+EDGE_CASE(strict_before_minus_399, -399, BEFORE, DEFRAG | STRICT, -ERANGE);
+EDGE_CASE(before_minus_399, -399, BEFORE, 0, 0);
 
 FIXTURE_SETUP(place_edge)
 {
@@ -381,20 +413,22 @@ FIXTURE_TEARDOWN(place_edge)
 
 NF_TEST_F(place_edge, of_the_priorities)
 {
-	struct nf_key key = at(IP, OUT, 0, variant->flags | LINK);
-	int fd = nf_link_at(self->other_fd, &key, self->anchor);
+	struct nf_key key = at(IP, OUT, 0, variant->flags);
+	int fd = nf_link_at(self->other_fd, &key, variant->place | LINK, self->anchor);
 
 	if (variant->expected) {
 		ASSERT_EQ(variant->expected, fd);
 		/* On the other side of it there is room. */
-		key.flags = LINK | (variant->flags & BEFORE ? AFTER : BEFORE);
-		fd = nf_link_at(self->other_fd, &key, self->anchor);
+		key.flags = 0;
+		fd = nf_link_at(self->other_fd, &key,
+				LINK | (variant->place & BEFORE ? AFTER : BEFORE),
+				self->anchor);
 		EXPECT_LE(0, fd);
 		close(fd);
 		return;
 	}
 	ASSERT_LE(0, fd);
-	EXPECT_PRIORITY(variant->priority + (variant->flags & BEFORE ? -1 : 1), fd);
+	EXPECT_PRIORITY(variant->priority + (variant->place & BEFORE ? -1 : 1), fd);
 	close(fd);
 }
 
@@ -439,8 +473,8 @@ FIXTURE_TEARDOWN(place_many)
 /* Of a program that is at the hook several times. */
 NF_TEST_F(place_many, before_is_before_the_first)
 {
-	const struct nf_key key = at(IP, OUT, 0, BEFORE);
-	int fd = nf_link_at(self->other_fd, &key, self->prog_fd);
+	const struct nf_key key = at(IP, OUT, 0, 0);
+	int fd = nf_link_at(self->other_fd, &key, BEFORE, self->prog_fd);
 
 	ASSERT_LE(0, fd);
 	EXPECT_PRIORITY(9, fd);
@@ -449,8 +483,8 @@ NF_TEST_F(place_many, before_is_before_the_first)
 
 NF_TEST_F(place_many, after_is_after_the_last)
 {
-	const struct nf_key key = at(IP, OUT, 0, AFTER);
-	int fd = nf_link_at(self->other_fd, &key, self->prog_fd);
+	const struct nf_key key = at(IP, OUT, 0, 0);
+	int fd = nf_link_at(self->other_fd, &key, AFTER, self->prog_fd);
 
 	ASSERT_LE(0, fd);
 	EXPECT_PRIORITY(31, fd);
@@ -460,12 +494,12 @@ NF_TEST_F(place_many, after_is_after_the_last)
 /* After an update the link's new program is the one to ask for. */
 NF_TEST_F(place_many, of_the_program_after_an_update)
 {
-	const struct nf_key key = at(IP, OUT, 0, AFTER);
+	const struct nf_key key = at(IP, OUT, 0, 0);
 	int fd;
 
-	EXPECT_EQ(-ESRCH, nf_link_at(self->prog_fd, &key, self->other_fd));
+	EXPECT_EQ(-ESRCH, nf_link_at(self->prog_fd, &key, AFTER, self->other_fd));
 	ASSERT_EQ(0, nf_link_update(self->links[0], self->other_fd, -1));
-	fd = nf_link_at(self->prog_fd, &key, self->other_fd);
+	fd = nf_link_at(self->prog_fd, &key, AFTER, self->other_fd);
 	ASSERT_LE(0, fd);
 	EXPECT_PRIORITY(21, fd);
 	close(fd);

@@ -236,34 +236,33 @@ NF_TEST_F(passed, attach_next_to)
 	const int refusal = variant->who == IN_OWN_NETNS ? -ESRCH : -EPERM;
 	int fd;
 
-	self->key.flags = BPF_F_NETFILTER_AFTER | BPF_F_NETFILTER_LINK;
-	fd = nf_link_at(self->other_fd, &self->key, self->link_fd);
+	fd = nf_link_at(self->other_fd, &self->key, BPF_F_AFTER | BPF_F_LINK, self->link_fd);
 	ASSERT_LE(0, fd);
 	close(fd);
 
 	ASSERT_EQ(0, become(variant->who));
-	EXPECT_EQ(refusal, nf_link_at(self->other_fd, &self->key, self->link_fd));
-	self->key.flags = BPF_F_NETFILTER_BEFORE;
-	EXPECT_EQ(refusal, nf_link_at(self->other_fd, &self->key, self->prog_fd));
+	EXPECT_EQ(refusal, nf_link_at(self->other_fd, &self->key, BPF_F_AFTER | BPF_F_LINK,
+				      self->link_fd));
+	EXPECT_EQ(refusal, nf_link_at(self->other_fd, &self->key, BPF_F_BEFORE,
+				      self->prog_fd));
 }
 
 /* Nor does a refusal tell which ids there are. */
 NF_TEST_F(passed, attach_next_to_id)
 {
+	const __u32 place = BPF_F_AFTER | BPF_F_LINK | BPF_F_ID;
 	int fd;
 
-	self->key.flags = BPF_F_NETFILTER_AFTER | BPF_F_NETFILTER_LINK |
-			  BPF_F_NETFILTER_ID;
-	fd = nf_link_at(self->other_fd, &self->key, self->link_id);
+	fd = nf_link_at(self->other_fd, &self->key, place, self->link_id);
 	ASSERT_LE(0, fd);
 	close(fd);
-	EXPECT_EQ(-ENOENT, nf_link_at(self->other_fd, &self->key, INT_MAX));
+	EXPECT_EQ(-ENOENT, nf_link_at(self->other_fd, &self->key, place, INT_MAX));
 
 	ASSERT_EQ(0, become(variant->who));
-	EXPECT_EQ(-EPERM, nf_link_at(self->other_fd, &self->key, self->link_id));
-	EXPECT_EQ(-EPERM, nf_link_at(self->other_fd, &self->key, INT_MAX));
-	self->key.flags = BPF_F_NETFILTER_AFTER | BPF_F_NETFILTER_ID;
-	EXPECT_EQ(-EPERM, nf_link_at(self->other_fd, &self->key, INT_MAX));
+	EXPECT_EQ(-EPERM, nf_link_at(self->other_fd, &self->key, place, self->link_id));
+	EXPECT_EQ(-EPERM, nf_link_at(self->other_fd, &self->key, place, INT_MAX));
+	EXPECT_EQ(-EPERM, nf_link_at(self->other_fd, &self->key, BPF_F_AFTER | BPF_F_ID,
+				     INT_MAX));
 }
 
 NF_TEST_F(passed, hooks)

@@ -132,7 +132,7 @@ attach_drop()
 # What comes first is told by whether the packet gets to both.
 test_before()
 {
-	needs_own BPF_F_NETFILTER_BEFORE
+	needs_own BPF_NF_LINK_PLACE
 	attach_here
 	attach_drop before link "$(link_id "$(here_pin)")"
 	expect_link "$(here_pin "$FAMILY" 6)" priority=6 flags=0
@@ -144,7 +144,7 @@ test_before()
 
 test_after()
 {
-	needs_own BPF_F_NETFILTER_AFTER
+	needs_own BPF_NF_LINK_PLACE
 	attach_here
 	attach_drop after link "$(link_id "$(here_pin)")"
 	expect_link "$(here_pin "$FAMILY" 8)" priority=8 flags=0
@@ -159,7 +159,7 @@ test_before_one_after_another()
 {
 	local priority
 
-	needs_own BPF_F_NETFILTER_BEFORE
+	needs_own BPF_NF_LINK_PLACE
 	attach_here
 	for priority in 7 6 5; do
 		attach_drop before link "$(link_id "$(here_pin "$FAMILY" "$priority")")"
@@ -169,7 +169,7 @@ test_before_one_after_another()
 
 test_before_with_pin_and_flags()
 {
-	needs_own BPF_F_NETFILTER_BEFORE
+	needs_own BPF_NF_LINK_PLACE
 	attach_here
 	attach_drop before link "$(link_id "$(here_pin)")" strict pin "$PINS/links/mine"
 	expect_link "$PINS/links/mine" priority=6 flags=65537
@@ -178,7 +178,7 @@ test_before_with_pin_and_flags()
 
 test_after_in_short()
 {
-	needs_own BPF_F_NETFILTER_AFTER
+	needs_own BPF_NF_LINK_PLACE
 	attach_here
 	attach_drop af li "$(link_id "$(here_pin)")"
 	expect_link "$(here_pin "$FAMILY" 8)" priority=8
@@ -187,7 +187,7 @@ test_after_in_short()
 # A link of both families is met by one of each.
 test_after_a_link_of_both_families()
 {
-	needs_own BPF_F_NETFILTER_AFTER
+	needs_own BPF_NF_LINK_PLACE
 	attach_here
 	bpftool net attach netfilter pinned "$PINS/drop" ip6 hook forward \
 		after link "$(link_id "$(here_pin)")" netns "$NS_ROUTER"
@@ -198,7 +198,7 @@ test_before_json()
 {
 	local output
 
-	needs_own BPF_F_NETFILTER_BEFORE
+	needs_own BPF_NF_LINK_PLACE
 	attach_here
 	output=$(bpftool -j net attach netfilter pinned "$PINS/drop" "$FAMILY" hook forward \
 		before link "$(link_id "$(here_pin)")" netns "$NS_ROUTER")
@@ -209,7 +209,7 @@ test_before_json()
 
 test_before_a_pin()
 {
-	needs_own BPF_F_NETFILTER_BEFORE
+	needs_own BPF_NF_LINK_PLACE
 	attach_here
 	attach_drop before pin "$(here_pin)"
 	expect_link "$(here_pin "$FAMILY" 6)" priority=6
@@ -219,7 +219,7 @@ test_before_a_pin()
 # One pin to be next to, and one for the new link.
 test_after_a_pin_with_a_pin()
 {
-	needs_own BPF_F_NETFILTER_AFTER
+	needs_own BPF_NF_LINK_PLACE
 	attach_here pin "$PINS/links/anchor"
 	attach_drop after pin "$PINS/links/anchor" pin "$PINS/links/mine"
 	expect_link "$PINS/links/mine" priority=8
@@ -228,7 +228,7 @@ test_after_a_pin_with_a_pin()
 # It does not follow the one that it was put next to.
 test_before_stays()
 {
-	needs_own BPF_F_NETFILTER_BEFORE
+	needs_own BPF_NF_LINK_PLACE
 	attach_here
 	attach_drop before link "$(link_id "$(here_pin)")"
 	bpftool net detach netfilter "$FAMILY" "${HERE[@]}" netns "$NS_ROUTER"
@@ -237,7 +237,7 @@ test_before_stays()
 
 test_before_default_pin_of_a_detached_link()
 {
-	needs_own BPF_F_NETFILTER_BEFORE
+	needs_own BPF_NF_LINK_PLACE
 	attach_here
 	attach_drop priority 6
 	nf_prog detach "$(here_pin "$FAMILY" 6)"

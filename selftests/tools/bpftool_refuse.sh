@@ -344,7 +344,7 @@ test_before_is_taken()
 {
 	local id
 
-	needs_own BPF_F_NETFILTER_BEFORE
+	needs_own BPF_NF_LINK_PLACE
 	attach_here
 	take 6
 	take 5
@@ -360,7 +360,7 @@ test_after_is_taken()
 {
 	local id
 
-	needs_own BPF_F_NETFILTER_AFTER
+	needs_own BPF_NF_LINK_PLACE
 	attach_here
 	take 8
 	id=$(link_id "$(here_pin)")
@@ -371,7 +371,7 @@ test_after_is_taken()
 
 test_before_is_taken_by_an_nft_chain()
 {
-	needs_own BPF_F_NETFILTER_BEFORE
+	needs_own BPF_NF_LINK_PLACE
 	type -P nft >/dev/null || lacks "nft"
 	needs_listed_hooks
 	attach_here
@@ -383,7 +383,7 @@ test_before_is_taken_by_an_nft_chain()
 
 test_before_with_defrag_is_taken_to_the_end()
 {
-	needs_own BPF_F_NETFILTER_BEFORE
+	needs_own BPF_NF_LINK_PLACE
 	take -398
 	take -399
 	expect_no_place "and so is all that is before it" \
@@ -393,7 +393,7 @@ test_before_with_defrag_is_taken_to_the_end()
 
 test_before_the_lowest()
 {
-	needs_own BPF_F_NETFILTER_BEFORE
+	needs_own BPF_NF_LINK_PLACE
 	take -2147483647
 	expect_no_place "there is no priority before that one" \
 		before link "$(link_id "$(here_pin "$FAMILY" -2147483647)")"
@@ -402,7 +402,7 @@ test_before_the_lowest()
 
 test_before_the_lowest_with_defrag()
 {
-	needs_own BPF_F_NETFILTER_BEFORE
+	needs_own BPF_NF_LINK_PLACE
 	take -399
 	expect_no_place "there is no priority before that one" \
 		before link "$(link_id "$(here_pin "$FAMILY" -399)")" defrag
@@ -411,7 +411,7 @@ test_before_the_lowest_with_defrag()
 
 test_after_the_highest()
 {
-	needs_own BPF_F_NETFILTER_AFTER
+	needs_own BPF_NF_LINK_PLACE
 	take 2147483646
 	expect_no_place "there is no priority after that one" \
 		after link "$(link_id "$(here_pin "$FAMILY" 2147483646)")"
@@ -423,7 +423,7 @@ check_elsewhere()
 {
 	local text=$1 netns=$2 family=$3 hook=$4 id
 
-	needs_own BPF_F_NETFILTER_BEFORE
+	needs_own BPF_NF_LINK_PLACE
 	netns=${!netns}
 	bpftool net attach netfilter pinned "$PINS/accept" "$family" hook "$hook" \
 		priority 7 netns "$netns" pin "$PINS/links/anchor"
@@ -439,7 +439,7 @@ test_before_a_detached_link()
 {
 	local id
 
-	needs_own BPF_F_NETFILTER_BEFORE
+	needs_own BPF_NF_LINK_PLACE
 	attach_here pin "$PINS/links/anchor"
 	id=$(link_id "$PINS/links/anchor")
 	nf_prog detach "$PINS/links/anchor"
@@ -452,7 +452,7 @@ check_other_type()
 {
 	local word=$1 id
 
-	needs_own BPF_F_NETFILTER_BEFORE
+	needs_own BPF_NF_LINK_PLACE
 	nf_prog link-lookup "$PINS/lookup"
 	id=$(link_id "$PINS/lookup")
 	expect_no_place "link $id: its type is netns, not netfilter" "$word" link "$id"
@@ -462,7 +462,7 @@ check_other_type()
 
 test_before_with_a_pin_that_exists()
 {
-	needs_own BPF_F_NETFILTER_BEFORE
+	needs_own BPF_NF_LINK_PLACE
 	attach_here
 	expect_no_place "exists already and holds link" \
 		before link "$(link_id "$(here_pin)")" pin "$(here_pin)"
@@ -637,7 +637,7 @@ add_test after_a_link_of_another_type check_other_type after
 add_test before_a_link_of_another_hook check_elsewhere "ip input priority 7 (filter + 7)" NS_ROUTER ip input
 add_test before_a_link_of_another_netns check_elsewhere "ip forward priority 7 (filter + 7)" NS_SERVER ip forward
 add_test before_a_link_of_another_family check_elsewhere "ip6 forward priority 7 (filter + 7)" NS_ROUTER ip6 forward
-if ! grep -qa BPF_F_NETFILTER_BEFORE /sys/kernel/btf/vmlinux; then
+if ! grep -qa BPF_NF_LINK_PLACE /sys/kernel/btf/vmlinux; then
 	for word in strict before after; do
 		add_test "kernel_without_$word" check_lacks $word
 	done

@@ -180,7 +180,7 @@ FIXTURE_SETUP(api_place)
 		    .pf = NFPROTO_IPV4,
 		    .hooknum = NF_INET_LOCAL_OUT,
 		    .priority = 10);
-	const struct nf_key key = { .pf = NFPROTO_IPV4, .flags = BPF_F_NETFILTER_BEFORE };
+	const struct nf_key key = { .pf = NFPROTO_IPV4 };
 	int prog_fd;
 
 	ASSERT_EQ(0, nf_netns_new());
@@ -191,7 +191,7 @@ FIXTURE_SETUP(api_place)
 	self->anchor = bpf_program__attach_netfilter(self->skel->progs.first, &opts);
 	ASSERT_NE(NULL, self->anchor);
 	prog_fd = bpf_program__fd(self->skel->progs.first);
-	if (nf_link_at(prog_fd, &key, prog_fd) == -EOPNOTSUPP)
+	if (nf_link_at(prog_fd, &key, BPF_F_BEFORE, prog_fd) == -EINVAL)
 		self->lacks = "places relative to another program";
 }
 
@@ -206,7 +206,7 @@ FIXTURE_TEARDOWN(api_place)
 	LIBBPF_OPTS(bpf_netfilter_opts, _opts,				\
 		.pf = NFPROTO_IPV4,					\
 		.hooknum = NF_INET_LOCAL_OUT,				\
-		.flags = _flags,					\
+		.link_flags = _flags,					\
 		.relative_fd = _relative);				\
 									\
 	bpf_program__attach_netfilter(self->skel->progs.dropping, &_opts); \
@@ -217,7 +217,7 @@ NF_TEST_F(api_place, before_a_link)
 	struct bpf_link_info info;
 	struct bpf_link *link;
 
-	link = ATTACH_NEXT_TO(BPF_F_NETFILTER_BEFORE | BPF_F_NETFILTER_LINK,
+	link = ATTACH_NEXT_TO(BPF_F_BEFORE | BPF_F_LINK,
 			      bpf_link__fd(self->anchor));
 	ASSERT_NE(NULL, link);
 	ASSERT_EQ(0, nf_link_info(bpf_link__fd(link), &info));
@@ -233,7 +233,7 @@ NF_TEST_F(api_place, after_a_program)
 	struct bpf_link_info info;
 	struct bpf_link *link;
 
-	link = ATTACH_NEXT_TO(BPF_F_NETFILTER_AFTER,
+	link = ATTACH_NEXT_TO(BPF_F_AFTER,
 			      bpf_program__fd(self->skel->progs.first));
 	ASSERT_NE(NULL, link);
 	ASSERT_EQ(0, nf_link_info(bpf_link__fd(link), &info));
@@ -251,15 +251,38 @@ NF_TEST_F(api_place, next_to_nothing)
 
 	EXPECT_EQ(NULL, ATTACH_NEXT_TO(0, bpf_link__fd(self->anchor)));
 	EXPECT_EQ(EINVAL, errno);
-	EXPECT_EQ(NULL, ATTACH_NEXT_TO(BPF_F_NETFILTER_BEFORE | BPF_F_NETFILTER_LINK, 1 << 20));
+	EXPECT_EQ(NULL, ATTACH_NEXT_TO(BPF_F_BEFORE | BPF_F_LINK, 1 << 20));
 	EXPECT_EQ(EBADF, errno);
 	ASSERT_EQ(0, nf_send_loopback(1));
 	EXPECT_EQ(1, self->skel->bss->first_packets);
-	link = ATTACH_NEXT_TO(BPF_F_NETFILTER_BEFORE | BPF_F_NETFILTER_LINK,
+	link = ATTACH_NEXT_TO(BPF_F_BEFORE | BPF_F_LINK,
 			      bpf_link__fd(self->anchor));
 	EXPECT_NE(NULL, link);
 	EXPECT_EQ(-EPERM, nf_send_loopback(1));
 	bpf_link__destroy(link);
+}
+
+NF_TEST_F(api_place, before_a_link_by_id)
+{
+	LIBBPF_OPTS(bpf_netfilter_opts, opts,
+		    .pf = NFPROTO_IPV4,
+		    .hooknum = NF_INET_LOCAL_OUT,
+		    .link_flags = BPF_F_BEFORE | BPF_F_LINK);
+	struct bpf_link_info info;
+	struct bpf_link *link;
+
+	ASSERT_EQ(0, nf_link_info(bpf_link__fd(self->anchor), &info));
+	opts.relative_id = info.id;
+	link = bpf_program__attach_netfilter(self->skel->progs.dropping, &opts);
+	ASSERT_NE(NULL, link);
+	ASSERT_EQ(0, nf_link_info(bpf_link__fd(link), &info));
+	EXPECT_EQ(9, info.netfilter.priority);
+	bpf_link__destroy(link);
+
+	/* An id and an fd: which of the two is meant is not clear. */
+	opts.relative_fd = bpf_link__fd(self->anchor);
+	EXPECT_EQ(NULL, bpf_program__attach_netfilter(self->skel->progs.dropping, &opts));
+	EXPECT_EQ(EINVAL, errno);
 }
 
 /* Options of a libbpf that did not have the field yet: what is behind their end

@@ -35,10 +35,10 @@
 
 #define DEFRAG	BPF_F_NETFILTER_IP_DEFRAG
 #define STRICT	BPF_F_NETFILTER_DEFRAG_STRICT
-#define BEFORE	BPF_F_NETFILTER_BEFORE
-#define AFTER	BPF_F_NETFILTER_AFTER
-#define LINK	BPF_F_NETFILTER_LINK
-#define ID	BPF_F_NETFILTER_ID
+#define BEFORE	BPF_F_BEFORE
+#define AFTER	BPF_F_AFTER
+#define LINK	BPF_F_LINK
+#define ID	BPF_F_ID
 
 enum {
 	SLOTS		= 24,
@@ -347,7 +347,7 @@ static void do_attach(struct thread *thread)
 {
 	const enum kind kind = any_kind(thread);
 	const struct nf_key key = any_key(thread);
-	int fd = note(ATTACH, nf_link_at(any_prog(thread, kind), &key, 0));
+	int fd = note(ATTACH, nf_link_at(any_prog(thread, kind), &key, 0, 0));
 
 	if (fd < 0)
 		return;
@@ -363,19 +363,18 @@ static __u32 any_id(struct thread *thread)
 static void do_attach_next_to(struct thread *thread)
 {
 	const enum kind kind = any_kind(thread);
+	const __u32 place = LINK | (one_in(thread, 2) ? BEFORE : AFTER);
 	struct nf_key key = any_key(thread);
 	int anchor, fd;
 
 	key.priority = 0;
-	key.flags |= LINK | (one_in(thread, 2) ? BEFORE : AFTER);
 	if (one_in(thread, 2)) {
-		key.flags |= ID;
-		fd = nf_link_at(any_prog(thread, kind), &key, any_id(thread));
+		fd = nf_link_at(any_prog(thread, kind), &key, place | ID, any_id(thread));
 	} else {
 		anchor = get_slot(any_kind(thread), any_slot(thread));
 		if (anchor < 0)
 			return;
-		fd = nf_link_at(any_prog(thread, kind), &key, anchor);
+		fd = nf_link_at(any_prog(thread, kind), &key, place, anchor);
 		close(anchor);
 	}
 	if (note(ATTACH_NEXT_TO, fd) >= 0)
@@ -692,7 +691,7 @@ static void fill_namespace(struct thread *thread, int *own)
 		const enum kind kind = any_kind(thread);
 		const struct nf_key key = any_key(thread);
 
-		fd = note(NAMESPACE_ATTACH, nf_link_at(any_prog(thread, kind), &key, 0));
+		fd = note(NAMESPACE_ATTACH, nf_link_at(any_prog(thread, kind), &key, 0, 0));
 		if (fd < 0)
 			continue;
 		if (*own < 0)
@@ -857,7 +856,7 @@ static void run_caller(struct thread *thread, int prog)
 	struct nf_link_info info;
 	int link;
 
-	link = own ? note(ATTACH, nf_link_at(prog, &key, 0)) :
+	link = own ? note(ATTACH, nf_link_at(prog, &key, 0, 0)) :
 		     get_slot(CLOSED, any_slot(thread));
 	if (link < 0)
 		return;

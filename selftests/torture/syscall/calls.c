@@ -75,7 +75,7 @@ static void set_byte(const long *at_byte, __u32 from)
 
 static void do_create(const long *arg)
 {
-	const __u32 relative = arg[C_FLAGS] & RELATIVE_ID ? ref_id(arg[C_REL]) :
+	const __u32 relative = arg[C_LFLAGS] & RELATIVE_ID ? ref_id(arg[C_REL]) :
 			       arg[C_REL] == REF_NONE ? 0 : ref_fd(arg[C_REL]);
 	const __u32 given[9] = {
 		ref_fd(arg[C_PROG]), 0, arg[C_TYPE], arg[C_LFLAGS], arg[C_PF], arg[C_HOOK],

@@ -127,9 +127,9 @@ static void reasons_of_priority(struct reasons *why, const struct nf_key *key)
 }
 
 /* 0, or a negative errno: why there is no priority at this place. */
-static int priority_of_link(struct nf_key *key, __u32 relative)
+static int priority_of_link(struct nf_key *key, __u32 place, __u32 relative)
 {
-	const bool by_id = key->flags & RELATIVE_ID;
+	const bool by_id = place & RELATIVE_ID;
 	const struct link *link = by_id ? link_of_id(relative) : link_of_fd(relative);
 
 	if (!link && by_id)
@@ -142,9 +142,9 @@ static int priority_of_link(struct nf_key *key, __u32 relative)
 	return 0;
 }
 
-static int priority_of_prog(struct nf_key *key, __u32 relative)
+static int priority_of_prog(struct nf_key *key, __u32 place, __u32 relative)
 {
-	const bool by_id = key->flags & RELATIVE_ID;
+	const bool by_id = place & RELATIVE_ID;
 	const __u32 id = by_id ? relative : prog_id_of_fd(relative);
 	const struct link *link;
 	int err = -ESRCH;
@@ -154,8 +154,8 @@ static int priority_of_prog(struct nf_key *key, __u32 relative)
 	for (link = world.links; link < world.links + NR_LINKS; link++) {
 		if (link->prog_id != id || !shares_hook(link, key))
 			continue;
-		if (err || (key->flags & AFTER ? link->prio > key->priority :
-						 link->prio < key->priority))
+		if (err || (place & AFTER ? link->prio > key->priority :
+					    link->prio < key->priority))
 			key->priority = link->prio;
 		err = 0;
 	}
@@ -168,27 +168,29 @@ static int priority_of_prog(struct nf_key *key, __u32 relative)
 	       (id && id == world.prog_id[REF_LOADED]) ? -ESRCH : -ENOENT;
 }
 
-static void reasons_of_place(struct reasons *why, struct nf_key *key, __u32 relative)
+static void reasons_of_place(struct reasons *why, struct nf_key *key, __u32 place,
+			     __u32 relative)
 {
 	int err;
 
-	if (!(key->flags & PLACE)) {
+	if (!place) {
 		if (relative)
 			reason(why, EINVAL);
 		reasons_of_priority(why, key);
 		return;
 	}
-	if (!(key->flags & BEFORE) == !(key->flags & AFTER) || key->priority) {
+	if (!(place & BEFORE) == !(place & AFTER) || key->priority ||
+	    (!(place & (RELATIVE_LINK | RELATIVE_ID)) && !relative)) {
 		reason(why, EINVAL);
 		return;
 	}
-	err = key->flags & RELATIVE_LINK ? priority_of_link(key, relative) :
-					   priority_of_prog(key, relative);
+	err = place & RELATIVE_LINK ? priority_of_link(key, place, relative) :
+				      priority_of_prog(key, place, relative);
 	if (err) {
 		reason(why, -err);
 		return;
 	}
-	key->priority += key->flags & BEFORE ? -1 : 1;
+	key->priority += place & BEFORE ? -1 : 1;
 	reasons_of_priority(why, key);
 }
 
@@ -198,12 +200,12 @@ static void reasons_of_place(struct reasons *why, struct nf_key *key, __u32 rela
 struct reasons why_not_create(const __u8 *page, __u32 size, const __u32 *attr,
 			      struct nf_key *key)
 {
-	const __u32 unknown = ~(__u32)(DEFRAG | STRICT | PLACE);
+	const __u32 unknown = ~(__u32)(DEFRAG | STRICT);
 	struct reasons why = {};
 
 	reasons_of_size(&why, page, size, LAST_FIELD);
 	reason_of_prog(&why, attr[0]);
-	if (attr[2] != BPF_NETFILTER || attr[3])
+	if (attr[2] != BPF_NETFILTER || attr[3] & ~PLACE)
 		reason(&why, EINVAL);
 	if (key->pf != NFPROTO_IPV4 && key->pf != NFPROTO_IPV6 && key->pf != NFPROTO_INET)
 		reason(&why, EAFNOSUPPORT);
@@ -213,7 +215,7 @@ struct reasons why_not_create(const __u8 *page, __u32 size, const __u32 *attr,
 		reason(&why, EOPNOTSUPP);
 	if ((key->flags & (DEFRAG | STRICT)) == STRICT)
 		reason(&why, EINVAL);
-	reasons_of_place(&why, key, attr[8]);
+	reasons_of_place(&why, key, attr[3] & PLACE, attr[8]);
 	return why;
 }
 
