@@ -86,13 +86,6 @@
  */
 enum bpf_nf_link_flags {
 	BPF_F_NETFILTER_DEFRAG_STRICT	= 1U << 16,
-	/* No kernel takes these any more. They are removed when libbpf, bpftool and
-	 * the tests use the flags of tcx.
-	 */
-	BPF_F_NETFILTER_BEFORE		= 1U << 17,
-	BPF_F_NETFILTER_AFTER		= 1U << 18,
-	BPF_F_NETFILTER_LINK		= 1U << 19,
-	BPF_F_NETFILTER_ID		= 1U << 20,
 };
 
 /**
