@@ -128,7 +128,7 @@ check_readme()
 {
 	local family=$1 pf reassembly=defrag
 
-	grep -q "no_telnet hook forward strict$" "$README" || fail "README.md: not strict"
+	grep -q "no_telnet.bpf.o hook forward strict$" "$README" || fail "README.md: not strict"
 	! ((INET)) || reassembly=strict
 	expect_eq "port 23 without the program" "refused" "$(connect "$family" 23)"
 	for pf in $( ((INET)) && echo inet || echo ip ip6); do

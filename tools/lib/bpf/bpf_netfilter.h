@@ -737,6 +737,33 @@ __weak int __bpf_nf_parse_slow(struct bpf_nf_ctx *ctx, __u32 off, struct bpf_nf_
 	return __bpf_nf_parse_any(&pkt, off, flow);
 }
 
+/*
+ * The result of a global function is an unknown number to the verifier, and 6.1 does not
+ * learn from a comparison of one register what a copy of it holds. The compiler may keep
+ * such a copy for a constant that is equal: "result == 1 ? NF_ACCEPT : NF_DROP" then
+ * returns an unknown number, and the program is refused. So give each value as a constant.
+ */
+static __always_inline int __bpf_nf_known(int value)
+{
+	barrier_var(value);
+	return value;
+}
+
+static __always_inline int __bpf_nf_known_result(int result)
+{
+	if (result == BPF_NF_PARSED)
+		return __bpf_nf_known(BPF_NF_PARSED);
+	if (result == BPF_NF_PARSE_LATER)
+		return __bpf_nf_known(BPF_NF_PARSE_LATER);
+	if (result == BPF_NF_PARSE_CUT)
+		return __bpf_nf_known(BPF_NF_PARSE_CUT);
+	if (result == BPF_NF_PARSE_CHAIN)
+		return __bpf_nf_known(BPF_NF_PARSE_CHAIN);
+	if (result == BPF_NF_PARSE_NONE)
+		return __bpf_nf_known(BPF_NF_PARSE_NONE);
+	return __bpf_nf_known(BPF_NF_PARSE_MALFORMED);
+}
+
 /**
  * bpf_nf_pkt_parse_at - parse the packet that begins at an offset
  * @pkt: the packet that contains it
@@ -755,7 +782,7 @@ bpf_nf_pkt_parse_at(const struct bpf_nf_pkt *pkt, __u32 off, struct bpf_nf_flow 
 	int result = __bpf_nf_parse_slow((void *)pkt->ctx, off, &slow);
 
 	*flow = slow;
-	return result;
+	return __bpf_nf_known_result(result);
 }
 
 /**
