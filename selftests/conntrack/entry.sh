@@ -363,6 +363,7 @@ check_labels_too_late()
 check_lookup()
 {
 	local family=$1 meant=(proto="$UDP" port=9999 other_port=7777 other_proto="$UDP")
+	local change error
 
 	track
 	nft_router insert rule "$NFT_INET" t c udp dport 7777 ct mark set 0x7777
@@ -374,27 +375,14 @@ check_lookup()
 	flow "$family" udp 9999 send
 	expect_told packets=2 found=1 ret=0 dir=0 mark=$((0x7777))
 
-	tell "${meant[@]}" other_proto=6
-	flow "$family" udp 9999 send
-	expect_told packets=1 found=0 ret=-"$ENOENT"
-	tell "${meant[@]}" other_proto=1
-	flow "$family" udp 9999 send
-	expect_told packets=1 found=0 ret=-"$EPROTO"
-	tell "${meant[@]}" netns_id=-2
-	flow "$family" udp 9999 send
-	expect_told packets=1 found=0 ret=-"$EINVAL"
-	tell "${meant[@]}" netns_id=99
-	flow "$family" udp 9999 send
-	expect_told packets=1 found=0 ret=-"$ENONET"
-	tell "${meant[@]}" reserved=1
-	flow "$family" udp 9999 send
-	expect_told packets=1 found=0 ret=-"$EINVAL"
-	tell "${meant[@]}" in_zone_dir=4
-	flow "$family" udp 9999 send
-	expect_told packets=1 found=0 ret=-"$EINVAL"
-	tell "${meant[@]}" in_zone=1
-	flow "$family" udp 9999 send
-	expect_told packets=1 found=0 ret=-"$ENOENT"
+	for change in other_proto=6:ENOENT other_proto=1:EPROTO netns_id=-2:EINVAL \
+			netns_id=99:ENONET reserved=1:EINVAL in_zone_dir=4:EINVAL \
+			in_zone=1:ENOENT; do
+		error=${change#*:}
+		tell "${meant[@]}" "${change%:*}"
+		flow "$family" udp 9999 send
+		expect_told packets=1 found=0 ret=-"${!error}"
+	done
 	tell "${meant[@]}"
 	flow "$family" udp 9999 send
 	expect_told packets=1 found=1 ret=0
