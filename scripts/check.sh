@@ -12,7 +12,7 @@
 PATTERN=${1:-}
 SLOW=$(flavour_says "Guest slowness" 1)
 GUEST_TIMEOUT=${GUEST_TIMEOUT:-$((2400 * SLOW))}
-# Of real seconds, on whichever machine.
+# Real seconds for one test, on any machine.
 export TEST_TIMEOUT=${TEST_TIMEOUT:-$((600 * SLOW))}
 SECOND=
 

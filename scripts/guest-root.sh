@@ -45,8 +45,8 @@ unpack()
 	}
 }
 
-# What the packages' own scripts would do, which are not run: they are of programs that
-# do not run here.
+# Do the work of the packages' own scripts. These scripts cannot run here: they call programs
+# of another processor.
 settle()
 {
 	local root=$1 name

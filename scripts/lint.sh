@@ -11,7 +11,7 @@
 
 CHECK=$BUILD/$BASE/lint
 
-# What checkpatch says that does not apply here:
+# Messages of checkpatch that do not apply here:
 IGNORE=(
 	# MAINTAINERS is the kernel's, a series here does not change it
 	FILE_PATH_CHANGES

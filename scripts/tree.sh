@@ -47,7 +47,7 @@ source_id()
 	if [[ -d $SOURCE && -e $SOURCE/.git ]]; then
 		version+=" $(git -C "$SOURCE" rev-parse HEAD 2> /dev/null || :)"
 	fi
-	# What is taken of it, too: a tree of other parts is another.
+	# Include the member list in the id: a different selection is a different tree.
 	stat -c "%n %s %Y$version${MEMBERS:+ ${MEMBERS[*]}}" "$(realpath "$SOURCE")"
 }
 

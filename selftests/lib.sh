@@ -652,7 +652,7 @@ setup_failed()
 	exit 1
 }
 
-# What is asked for with -l or -r.
+# Handle the options -l (list results) and -r (run one result).
 choose_results()
 {
 	local i

@@ -1,8 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
 # shellcheck shell=bash disable=SC2034	# variables are for who sources this
 #
-# What every script of the build shares: paths, messages, and the facts about
-# the base. Source it.
+# Paths, messages and the facts about the base, for every script of the build. Source it.
 
 set -euo pipefail
 
@@ -65,7 +64,7 @@ die()
 	exit 1
 }
 
-# Neither the kernel's build nor QEMU's options take them.
+# The kernel's build and QEMU's options do not accept these characters.
 [[ $TOP != *[[:space:]:,]* ]] ||
 	die "$TOP: a path with a space, a colon or a comma: clone to another place"
 

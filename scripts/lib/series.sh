@@ -3,8 +3,8 @@
 # shellcheck disable=SC2034	# variables are for the scripts that source this
 # shellcheck disable=SC2153	# others come from common.sh
 #
-# What a source tree below build/ is made of: a pristine source, the project's own files,
-# and one or more series of patches, which quilt applies. scripts/tree.sh makes the trees.
+# The parts of a source tree below build/: a pristine source, the project's own files, and
+# one or more series of patches, which quilt applies. scripts/tree.sh makes the trees.
 # Source it after common.sh.
 
 # The tree to work on: its place, its series (bottom first), its own files.

@@ -803,7 +803,7 @@ NF_TEST_F(portable, tcp_flags)
 	EXPECT_EQ(-ENOENT, self->run.io->details.tcp_flags);
 }
 
-/* What finish() fills a packet with, and the ports. */
+/* finish() fills packets with these bytes; they have these ports. */
 #define FILLED	0x77777777U
 #define PORTS	(SPORT << 16 | DPORT)
 
@@ -1400,7 +1400,7 @@ NF_TEST_F(portable, mark_and_priority)
 	EXPECT_EQ(0x55667788, self->run.io->priority);
 }
 
-/* What a program of progs/dynptr.bpf.c has to find, where the ports are at @_off. */
+/* A program of progs/dynptr.bpf.c ran once. It found the ports if @_found is 1. */
 #define EXPECT_DYNPTR(_io, _found) do {					\
 	EXPECT_EQ(1, (_io)->runs);					\
 	EXPECT_EQ(0, (_io)->result);					\

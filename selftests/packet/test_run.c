@@ -171,7 +171,7 @@ FIXTURE_TEARDOWN(run)
 {
 }
 
-/* What the kernel takes for an Ethernet header: at LOCAL_OUT nothing, as in mainline. */
+/* The kernel looks for an Ethernet header at all hooks but LOCAL_OUT, as mainline does. */
 static __u32 ethernet_size(__u32 hooknum)
 {
 	return hooknum == NF_INET_LOCAL_OUT ? 0 : ETH_HLEN;

@@ -290,7 +290,7 @@ test_default_pin_of_a_path()
 	expect_program "$BPFFS/netfilter/${NS_ROUTER}_${FAMILY}_forward_7" accept
 }
 
-# Of several names the one that was given, else the first.
+# If a namespace has several names, the pin has the given one, or else the first.
 test_default_pin_of_another_name()
 {
 	local alias=a-$NS_ROUTER
@@ -504,7 +504,7 @@ test_if_prog_of_another_pin()
 	expect_program "$PINS/links/mine" drop
 }
 
-# Of two that update at the same time, one must fail.
+# If two scripts update at the same time, one of them must fail.
 test_if_prog_twice()
 {
 	attach_here

@@ -122,7 +122,7 @@ test_pin_exists()
 	attach accept ip forward 1111
 }
 
-# Of its type libbpf attaches none: there is nothing to miss.
+# libbpf cannot attach programs of this type, so bpftool pins the program instead.
 test_other_type_is_pinned()
 {
 	OPTIONS=()

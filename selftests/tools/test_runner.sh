@@ -214,7 +214,7 @@ test_pattern_without_a_match()
 	expect_fails -s 2 "no test has such a name" run_fake nonsense
 }
 
-# Neither a library nor what is deeper is a test; and torture is left out.
+# run.sh takes no library, no file in a deeper folder and nothing of torture/ for a test.
 test_folder()
 {
 	fake good <<< 'printf "%s\n" 1..1 "ok 1 a"'

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0
 # shellcheck shell=bash
 #
-# What the tests of topologies share: what each hook and each device has seen. A
-# test file sources this in place of ../lib.sh, which it sources.
+# Functions for the tests of topologies: they record the packets at each hook and on each
+# device. A test file sources this file in place of ../lib.sh.
 
 source "$(dirname "${BASH_SOURCE[0]}")/../lib.sh"
 

@@ -34,7 +34,7 @@ PROGRAM(no_module, bpf_nothing(ctx))
 PROGRAM(flavour, bpf_nothing___flavour(ctx))
 PROGRAM(other_arguments, tcp_slow_start())
 
-/* What is asked for first may be missing. */
+/* A program that asks for a function before it calls it loads without the function. */
 SEC("?netfilter")
 int asks(struct bpf_nf_ctx *ctx)
 {

@@ -167,7 +167,7 @@ static void do_info(const long *arg)
 	union bpf_attr attr = { .info = { .bpf_fd = ref_fd(arg[I_FD]), .info_len = len } };
 	int ret;
 
-	/* What is behind the answer may be looked at, not written to. */
+	/* The kernel may read the bytes behind the answer, and must not write them. */
 	memset(info_page, fill, PAGE);
 	attr.info.info = arg[I_POINTER] == 0 ? (unsigned long)data :
 			 arg[I_POINTER] == 1 ? 0 :
