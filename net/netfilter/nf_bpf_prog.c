@@ -911,7 +911,7 @@ static u32 bpf_nf_convert_ctx_access(enum bpf_access_type type,
 }
 
 const struct bpf_prog_ops netfilter_prog_ops = {
-	.test_run	= bpf_prog_test_run_nf,
+	.test_run	= bpf_nf_prog_test_run,
 };
 
 const struct bpf_verifier_ops netfilter_verifier_ops = {

@@ -122,7 +122,7 @@ static struct sk_buff *bpf_nf_test_skb(const struct nf_hook_state *state,
 }
 
 /**
- * bpf_prog_test_run_nf - handle BPF_PROG_TEST_RUN for BPF_PROG_TYPE_NETFILTER
+ * bpf_nf_prog_test_run - handle BPF_PROG_TEST_RUN for BPF_PROG_TYPE_NETFILTER
  * @prog: the program
  * @kattr: the attributes. data_in is the packet, which has to fit into a page together
  *	with its headroom. ctx_in is a struct nf_hook_state in which only pf and hook are
@@ -138,7 +138,7 @@ static struct sk_buff *bpf_nf_test_skb(const struct nf_hook_state *state,
  * Return: 0, -EINVAL for an invalid packet or state, -EPROTO for an Ethernet header of
  * another protocol
  */
-int bpf_prog_test_run_nf(struct bpf_prog *prog, const union bpf_attr *kattr,
+int bpf_nf_prog_test_run(struct bpf_prog *prog, const union bpf_attr *kattr,
 			 union bpf_attr __user *uattr)
 {
 	struct nf_hook_state *user, state = {};

@@ -19,7 +19,7 @@ struct cover cover = { .fd = -1 };
 static bool cover_is_ours(const char *name)
 {
 	return !strncmp(name, "bpf_nf_", 7) || !strncmp(name, "nf_bpf_", 7) ||
-	       !strcmp(name, "bpf_prog_test_run_nf");
+	       !strcmp(name, "bpf_nf_prog_test_run");
 }
 
 static FILE *cover_open_symbols(void)
