@@ -3,14 +3,16 @@
 # What a person types; the work is in scripts/ and in the sub-makefiles.
 
 BASE	?= 6.1
+# The base that the programs of tests and samples are compiled for. They run on any.
+OBJECTS	?= $(BASE)
 ARCH	?= x86
 PREFIX	?= /usr/local
 JOBS	?= $(shell nproc)
 
 TOP	:= $(CURDIR)
 BUILD	:= $(TOP)/build
-VMLINUX_H = $(BUILD)/$(BASE)/vmlinux.h
-SUBMAKE	= $(MAKE) --no-print-directory -j$(JOBS) BUILD=$(BUILD) BASE=$(BASE)
+VMLINUX_H = $(BUILD)/$(OBJECTS)/vmlinux.h
+SUBMAKE	= $(MAKE) --no-print-directory -j$(JOBS) BUILD=$(BUILD) BASE=$(OBJECTS)
 # Not $(MAKE) in a recipe, or "make -n" would run all of it.
 AGAIN	= $(MAKE) --no-print-directory
 
@@ -35,7 +37,7 @@ PF	?= inet
 PRIORITY ?= filter
 DEFRAG	?= 1
 
-export ARCH BASE KSRC FLAVOUR V ACCEL PACKAGES JOBS SMOKE SEED ALL
+export ARCH BASE OBJECTS KSRC FLAVOUR V ACCEL PACKAGES JOBS SMOKE SEED ALL
 
 ifeq ($(V),)
 MAKEFLAGS += -s
@@ -50,6 +52,7 @@ help: ## this list
 	awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
 	printf '%s\n' '' \
 	  'Variables: BASE=$(BASE) (a folder of patches/)   KSRC=DIR|TARBALL (another kernel source)' \
+	  '           OBJECTS=$(OBJECTS) (the base that samples and tests are compiled for)' \
 	  '           ARCH=x86|arm64 (the processor that the guest has)' \
 	  '           V=1 (every command)   ACCEL=kvm|tcg (no probe)   PACKAGES=no (no check for packages)' \
 	  '           FLAVOUR=lockdebug|memdebug|kcov|noipv6|noconntrack|modules (another kernel: kconfig/)' \

@@ -7,7 +7,6 @@
 
 . "$(dirname "$0")/lib/common.sh"
 
-FRAGMENTS=("$TOP/kconfig/machine/x86.config" "$TOP/kconfig/guest.config")
 DIFFERS=$TOP/kconfig/guest.differs
 OBJ=$BUILD/$BASE/compare-config
 

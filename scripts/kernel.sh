@@ -7,7 +7,6 @@
 . "$(dirname "$0")/lib/progress.sh"
 
 LOG=$KOBJ.log
-FRAGMENTS=("$TOP/kconfig/machine/$ARCH.config" "$TOP/kconfig/guest.config")
 [[ -z $FLAVOUR ]] || FRAGMENTS+=("$TOP/kconfig/$FLAVOUR.config")
 
 usage()

@@ -33,12 +33,12 @@ suits_flavour()
 
 # A flavour that leaves out IPv6 or conntrack lacks their types, and the programs of
 # the tests are the same for all: they are compiled with those of the kernel that
-# has everything.
+# has everything. OBJECTS= names another base.
 use_whole_kernel()
 {
-	[[ $FLAVOUR = no* ]] || return 0
-	FLAVOUR='' "$TOP/scripts/kernel.sh" if-needed
-	VMLINUX=$BUILD/$BASE/kernel/vmlinux
+	[[ $FLAVOUR = no* || $OBJECTS != "$BASE" ]] || return 0
+	BASE=$OBJECTS FLAVOUR='' "$TOP/scripts/kernel.sh" if-needed
+	VMLINUX=$BUILD/$OBJECTS/kernel/vmlinux
 }
 
 case ${1:-} in

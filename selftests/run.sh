@@ -33,6 +33,7 @@ usage()
 	Environment:
 	  NF_BPF_PATCHED=1  the kernel is this project's: what it lacks is a failure,
 	                    otherwise it is skipped
+	  NF_BPF_BASE       the base of the kernel, such as 6.12
 	  NF_BPF_FLAVOUR    the flavour of the kernel, such as noipv6
 	  BUILD, BASE       where the programs were built (build, 6.1)
 	  SELFTESTS         the same, the directory itself

@@ -7,6 +7,8 @@ set -euo pipefail
 
 TOP=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd -P)
 BASE=${BASE:-6.1}
+# The base that the programs of samples and tests are compiled for.
+OBJECTS=${OBJECTS:-$BASE}
 KSRC=${KSRC:-}
 FLAVOUR=${FLAVOUR:-}
 V=${V:-}
@@ -32,13 +34,16 @@ KOBJ=$BUILD/$BASE/kernel${FLAVOUR:+-$FLAVOUR}
 MODULES=$BUILD/$BASE/modules${FLAVOUR:+-$FLAVOUR}
 IMAGE=$KOBJ/arch/$ARCH/boot/$IMAGE_NAME
 VMLINUX=$KOBJ/vmlinux
-VMLINUX_H=$BUILD/$BASE/vmlinux.h
+# The guest's options, without those of a flavour. A base need not have any of its own.
+FRAGMENTS=("$TOP/kconfig/machine/$ARCH.config" "$TOP/kconfig/guest.config")
+[[ ! -r $TOP/kconfig/base/$BASE.config ]] || FRAGMENTS=("$TOP/kconfig/base/$BASE.config" "${FRAGMENTS[@]}")
+VMLINUX_H=$BUILD/$OBJECTS/vmlinux.h
 TOOLS_SRC=$SHARED/tools/src
 BPFTOOL=$SHARED/tools/bin/bpftool
 LIBBPF_INCLUDE=$BUILD/tools/include
 LIBBPF_A=$BUILD/tools/lib/libbpf.a
-SAMPLES=$BUILD/$BASE/samples
-SELFTESTS=$BUILD/$BASE/selftests
+SAMPLES=$BUILD/$OBJECTS/samples
+SELFTESTS=$BUILD/$OBJECTS/selftests
 
 # depmod and others are not where a user's PATH looks.
 export PATH=$PATH:/usr/sbin:/sbin
