@@ -234,6 +234,13 @@ int nf_btf_size(const char *type)
 	return id > 0 ? (int)btf__type_by_id(btf, id)->size : -ENOENT;
 }
 
+bool nf_btf_has_func(const char *name)
+{
+	struct btf *btf = vmlinux_btf();
+
+	return btf && btf__find_by_name_kind(btf, name, BTF_KIND_FUNC) > 0;
+}
+
 static int member_offset(const struct btf *btf, int id, const char *name)
 {
 	const struct btf_type *type = btf__type_by_id(btf, id);

@@ -111,6 +111,7 @@ int nf_link_stats(int link_fd, struct nf_link_info *info);
 int nf_link_update(int link_fd, int prog_fd, int old_prog_fd);
 int nf_btf_size(const char *type);
 int nf_btf_offset(const char *type, const char *member);
+bool nf_btf_has_func(const char *name);
 /* For nf_load.fd_array: a fd of the BTF of a module that is loaded. */
 int nf_btf_module_fd(const char *module);
 int nf_set_caps(__u64 caps);

@@ -284,15 +284,6 @@ FIXTURE_TEARDOWN(portable)
 {
 }
 
-static bool nf_btf_has_func(const char *name)
-{
-	struct btf *btf = btf__load_vmlinux_btf();
-	int id = btf__find_by_name_kind(btf, name, BTF_KIND_FUNC);
-
-	btf__free(btf);
-	return id > 0;
-}
-
 /* What the program has to find in the packet, the tuple apart. */
 #define EXPECT_PARSE(_result, _protocol, _l4_off, _fragment) do {	\
 	memset(self->run.io, 0x5a, sizeof(*self->run.io));		\

@@ -590,3 +590,107 @@ int loop_over_headers(struct bpf_nf_ctx *ctx)
 	}
 	return 1;
 }
+
+/* 6.1 has no dynptrs of packets. */
+extern int bpf_dynptr_from_skb(struct sk_buff *skb, __u64 flags,
+			       struct bpf_dynptr *ptr) __weak __ksym;
+extern void *bpf_dynptr_slice(const struct bpf_dynptr *ptr, __u32 offset, void *buffer,
+			      __u32 buffer__szk) __weak __ksym;
+extern void *bpf_dynptr_slice_rdwr(const struct bpf_dynptr *ptr, __u32 offset,
+				   void *buffer, __u32 buffer__szk) __weak __ksym;
+
+/* A slice of the packet's first bytes. @buffer and @size can be "given", which is @_first,
+ * on the path that is verified first, or @_second.
+ */
+#define SLICE_EITHER(name, _first, _second, buffer, size)		\
+	__needs("bpf_dynptr_slice")					\
+	SEC("?netfilter")						\
+	int name(struct bpf_nf_ctx *ctx)				\
+	{								\
+		__u64 first, given, *slice, mark = ctx->mark;		\
+		struct sk_buff *skb = ctx->skb;				\
+		struct bpf_dynptr ptr;					\
+		__u8 other[64] = {};					\
+									\
+		if (bpf_dynptr_from_skb(skb, 0, &ptr))			\
+			return 1;					\
+		first = (__u64)(_first);				\
+		given = (__u64)(_second);				\
+		asm volatile("if %[mark] == 0 goto +1; %[given] = %[first]" \
+			     : [given]"+r"(given)			\
+			     : [mark]"r"(mark), [first]"r"(first));	\
+		slice = bpf_dynptr_slice(&ptr, 0, (void *)(buffer), size); \
+		if (slice)						\
+			sum += slice[7];				\
+		sum += other[0] + skb->len;				\
+		return 1;						\
+	}
+
+/* The size decides how much of the slice may be read. */
+__success __test_state_freq
+SLICE_EITHER(slice_of_64_or_72, 64, 72, 0, given)
+__failure("invalid access to memory") __test_state_freq
+SLICE_EITHER(slice_of_64_or_8, 64, 8, 0, given)
+__success __test_state_freq
+SLICE_EITHER(slice_into_null_or_buffer, 0, other, given, 64)
+__failure("type=scalar") __test_state_freq
+SLICE_EITHER(slice_into_null_or_number, 0, 8, given, 64)
+/* If the bytes are not in the linear part, they are copied to the buffer. */
+__failure("cannot pass a kernel struct as memory")
+SLICE_EITHER(slice_into_the_skb, skb->cb, skb->cb, given, 8)
+
+__noinline int change_number(__u32 *number)
+{
+	if (!number)
+		return -1;
+	*number = 0;
+	return 0;
+}
+
+__success
+SEC("?netfilter")
+int global_of_a_copied_member(struct bpf_nf_ctx *ctx)
+{
+	__u32 len = ctx->skb->len;
+
+	sum += change_number(&len) + len;
+	return 1;
+}
+
+/* 6.1 never lets a member be passed as memory. */
+__failure("cannot pass a kernel struct as memory|expected=fp")
+SEC("?netfilter")
+int global_of_a_member(struct bpf_nf_ctx *ctx)
+{
+	sum += change_number(&ctx->skb->len);
+	return 1;
+}
+
+#define SLICE(name, bytes, before, use)					\
+	__needs("bpf_dynptr_slice")					\
+	SEC("?netfilter")						\
+	int name(struct bpf_nf_ctx *ctx)				\
+	{								\
+		struct bpf_dynptr ptr;					\
+		struct iphdr *iph;					\
+									\
+		if (bpf_dynptr_from_skb(ctx->skb, 0, &ptr))		\
+			return 1;					\
+		iph = bytes(&ptr, 0, NULL, sizeof(*iph));		\
+		if (!iph)						\
+			return 1;					\
+		before;							\
+		use;							\
+		return 1;						\
+	}
+
+__success
+SLICE(slice_is_read, bpf_dynptr_slice,, sum += iph->ttl)
+__failure("cannot write into rdonly_mem")
+SLICE(slice_is_written, bpf_dynptr_slice,, iph->ttl = 0)
+__failure("does not allow writes to packet data")
+SLICE(slice_to_write, bpf_dynptr_slice_rdwr,, sum += iph->ttl)
+__failure("cannot write into rdonly_mem")
+SLICE(slice_to_a_global, bpf_dynptr_slice,, sum += change_memory(iph))
+__failure("invalid mem access 'scalar'")
+SLICE(slice_before_a_pull, bpf_dynptr_slice, bpf_skb_pull_data((void *)ctx, 0), sum += iph->ttl)
