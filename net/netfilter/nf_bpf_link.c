@@ -727,7 +727,8 @@ static int bpf_nf_priority_of_prog(struct net *net, const union bpf_attr *attr,
 }
 
 /* The relative place is turned into a priority once. The priority does not change when
- * other links come or go later.
+ * other links come or go later. So if the other link is detached before the new one is
+ * registered, the result is the same as if it were detached just afterwards.
  */
 static int bpf_nf_choose_priority(struct net *net, const union bpf_attr *attr,
 				  s32 *priority)
