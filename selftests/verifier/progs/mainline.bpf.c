@@ -1,0 +1,217 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Programs that mainline's verifier accepts, although they can read or write memory that is
+ * not theirs, each beside the nearest program that is sound. They only use what mainline
+ * gives to netfilter programs: see Documentation/bpf/mainline.rst.
+ */
+#include "vmlinux.h"
+#include <bpf/bpf_helpers.h>
+
+#include "calls.bpf.h"
+#include "expect.bpf.h"
+
+char _license[] SEC("license") = "GPL";
+
+__u64 sum;
+__u64 values[4];
+
+struct {
+	__uint(type, BPF_MAP_TYPE_RINGBUF);
+	__uint(max_entries, 4096);
+} ring SEC(".maps");
+
+/* 6.1 has no dynptrs of packets. */
+extern int bpf_dynptr_from_skb(struct sk_buff *skb, __u64 flags,
+			       struct bpf_dynptr *ptr) __weak __ksym;
+extern void *bpf_dynptr_slice(const struct bpf_dynptr *ptr, __u32 offset, void *buffer,
+			      __u32 buffer__szk) __weak __ksym;
+
+__noinline int change_number(__u32 *number)
+{
+	if (!number)
+		return -1;
+	*number = 0;
+	return 0;
+}
+
+__success
+SEC("?netfilter")
+int global_of_a_copy(struct bpf_nf_ctx *ctx)
+{
+	__u32 len = ctx->skb->len;
+
+	sum += change_number(&len) + len;
+	return 1;
+}
+
+/* Writes to the packet's struct sk_buff. 6.1 never passes a member as memory. */
+__failure("cannot pass a kernel struct as memory|expected=fp")
+SEC("?netfilter")
+int global_of_a_member(struct bpf_nf_ctx *ctx)
+{
+	sum += change_number(&ctx->skb->len);
+	return 1;
+}
+
+/* @_first, on the path that is verified first, or @_second. */
+#define EITHER(given, _first, _second) ({				\
+	__u64 _number = bpf_get_prandom_u32();				\
+	__u64 _given = (__u64)(_second), _one = (__u64)(_first);	\
+									\
+	asm volatile("if %[number] == 0 goto +1; %[given] = %[one]"	\
+		     : [given]"+r"(_given)				\
+		     : [number]"r"(_number), [one]"r"(_one));		\
+	_given;								\
+})
+
+#define GIVE_EITHER(name, first, second)				\
+	SEC("?netfilter")						\
+	int name(struct bpf_nf_ctx *ctx)				\
+	{								\
+		__u32 other = 0;					\
+									\
+		sum += change_number((void *)EITHER(given, first, second)); \
+		sum += other;						\
+		return 1;						\
+	}
+
+__success __test_state_freq
+GIVE_EITHER(null_or_memory, 0, &other)
+/* Writes to address 8. */
+__failure("type=scalar") __test_state_freq
+GIVE_EITHER(null_or_number, 0, 8)
+
+__success
+SEC("?netfilter")
+int bounds_the_return(struct bpf_nf_ctx *ctx)
+{
+	values[jump_or_4(ctx) & 3] = 1;
+	return 1;
+}
+
+/* The called program returns what it likes. */
+__failure("unbounded|min value is negative|outside of")
+SEC("?netfilter")
+int trusts_the_return(struct bpf_nf_ctx *ctx)
+{
+	values[jump_or_4(ctx) - 4] = 1;
+	return 1;
+}
+
+static __noinline __u64 *reserve(void)
+{
+	return bpf_ringbuf_reserve(&ring, 8, 0);
+}
+
+static __noinline void reserve_and_forget(void)
+{
+	__u64 *record = bpf_ringbuf_reserve(&ring, 8, 0);
+
+	if (record)
+		*record = 1;
+}
+
+static long reserve_and_submit(__u32 i, void *unused)
+{
+	__u64 *record = reserve();
+
+	if (!record)
+		return 1;
+	*record = i;
+	bpf_ringbuf_submit(record, 0);
+	return 0;
+}
+
+static long lose_record(__u32 i, void *unused)
+{
+	reserve_and_forget();
+	return 0;
+}
+
+__success
+LOOP_PROGRAM(callback_submits, reserve_and_submit)
+/* The ring takes no more records. */
+__failure("Unreleased reference")
+LOOP_PROGRAM(callback_loses, lose_record)
+
+static long jump_away(__u32 i, struct bpf_nf_ctx **ctx)
+{
+	bpf_tail_call(*ctx, &jump, 0);
+	return 0;
+}
+
+static long jump_below(__u32 i, struct bpf_nf_ctx **ctx)
+{
+	sum += jump_or_4(*ctx);
+	return 0;
+}
+
+__success
+SEC("?netfilter")
+int jumps(struct bpf_nf_ctx *ctx)
+{
+	bpf_tail_call(ctx, &jump, 0);
+	return 1;
+}
+
+/* Programs that call each other in this way use up the stack. */
+__failure("tail_calls are not allowed in callbacks|callback return")
+LOOP_PROGRAM(callback_jumps, jump_away)
+__failure("tail_calls are not allowed in callbacks")
+LOOP_PROGRAM(callback_jumps_below, jump_below)
+
+#define SLICE_EITHER(name, first, second, buffer, size)			\
+	__needs("bpf_dynptr_slice")					\
+	SEC("?netfilter")						\
+	int name(struct bpf_nf_ctx *ctx)				\
+	{								\
+		struct bpf_dynptr ptr;					\
+		__u64 given, *slice;					\
+		__u8 other[64] = {};					\
+									\
+		if (bpf_dynptr_from_skb(ctx->skb, 0, &ptr))		\
+			return 1;					\
+		given = EITHER(given, first, second);			\
+		slice = bpf_dynptr_slice(&ptr, 0, (void *)(buffer), size); \
+		if (slice)						\
+			sum += slice[7];				\
+		sum += other[0];					\
+		return 1;						\
+	}
+
+__success __test_state_freq
+SLICE_EITHER(slice_of_64_or_72, 64, 72, 0, given)
+/* Reads beyond the slice. */
+__failure("invalid access to memory") __test_state_freq
+SLICE_EITHER(slice_of_64_or_8, 64, 8, 0, given)
+
+__success __test_state_freq
+SLICE_EITHER(slice_into_null_or_buffer, 0, other, given, 64)
+/* Copies 64 bytes of the packet to address 8, if they are not in its linear part. */
+__failure("type=scalar") __test_state_freq
+SLICE_EITHER(slice_into_null_or_number, 0, 8, given, 64)
+
+#define SLICE_INTO(name, buffer)					\
+	__needs("bpf_dynptr_slice")					\
+	SEC("?netfilter")						\
+	int name(struct bpf_nf_ctx *ctx)				\
+	{								\
+		struct sk_buff *skb = ctx->skb;				\
+		struct bpf_dynptr ptr;					\
+		__u8 other[8] = {};					\
+		__u64 *slice;						\
+									\
+		if (bpf_dynptr_from_skb(skb, 0, &ptr))			\
+			return 1;					\
+		slice = bpf_dynptr_slice(&ptr, 0, buffer, 8);		\
+		if (slice)						\
+			sum += *slice;					\
+		sum += other[0] + skb->len;				\
+		return 1;						\
+	}
+
+__success
+SLICE_INTO(slice_into_the_stack, other)
+/* Copies bytes of the packet into its struct sk_buff. */
+__failure("cannot pass a kernel struct as memory")
+SLICE_INTO(slice_into_the_skb, &skb->cb)
