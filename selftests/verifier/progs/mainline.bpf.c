@@ -8,6 +8,7 @@
 #include <bpf/bpf_helpers.h>
 
 #include "calls.bpf.h"
+#include "dynptr.bpf.h"
 #include "expect.bpf.h"
 
 char _license[] SEC("license") = "GPL";
@@ -19,12 +20,6 @@ struct {
 	__uint(type, BPF_MAP_TYPE_RINGBUF);
 	__uint(max_entries, 4096);
 } ring SEC(".maps");
-
-/* 6.1 has no dynptrs of packets. */
-extern int bpf_dynptr_from_skb(struct sk_buff *skb, __u64 flags,
-			       struct bpf_dynptr *ptr) __weak __ksym;
-extern void *bpf_dynptr_slice(const struct bpf_dynptr *ptr, __u32 offset, void *buffer,
-			      __u32 buffer__szk) __weak __ksym;
 
 __noinline int change_number(__u32 *number)
 {

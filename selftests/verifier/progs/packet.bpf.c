@@ -4,6 +4,7 @@
 #include <bpf/bpf_helpers.h>
 
 #include "calls.bpf.h"
+#include "dynptr.bpf.h"
 #include "expect.bpf.h"
 
 char _license[] SEC("license") = "GPL";
@@ -591,14 +592,6 @@ int loop_over_headers(struct bpf_nf_ctx *ctx)
 	return 1;
 }
 
-/* 6.1 has no dynptrs of packets. */
-extern int bpf_dynptr_from_skb(struct sk_buff *skb, __u64 flags,
-			       struct bpf_dynptr *ptr) __weak __ksym;
-extern void *bpf_dynptr_slice(const struct bpf_dynptr *ptr, __u32 offset, void *buffer,
-			      __u32 buffer__szk) __weak __ksym;
-extern void *bpf_dynptr_slice_rdwr(const struct bpf_dynptr *ptr, __u32 offset,
-				   void *buffer, __u32 buffer__szk) __weak __ksym;
-
 #define SLICE(name, bytes, before, use)					\
 	__needs("bpf_dynptr_slice")					\
 	SEC("?netfilter")						\
@@ -618,12 +611,12 @@ extern void *bpf_dynptr_slice_rdwr(const struct bpf_dynptr *ptr, __u32 offset,
 	}
 
 __success
-SLICE(slice_is_read, bpf_dynptr_slice,, sum += iph->ttl)
+SLICE(slice_is_read, bpf_dynptr_slice, (void)0, sum += iph->ttl)
 __failure("cannot write into rdonly_mem")
-SLICE(slice_is_written, bpf_dynptr_slice,, iph->ttl = 0)
+SLICE(slice_is_written, bpf_dynptr_slice, (void)0, iph->ttl = 0)
 __failure("does not allow writes to packet data")
-SLICE(slice_to_write, bpf_dynptr_slice_rdwr,, sum += iph->ttl)
+SLICE(slice_to_write, bpf_dynptr_slice_rdwr, (void)0, sum += iph->ttl)
 __failure("cannot write into rdonly_mem")
-SLICE(slice_to_a_global, bpf_dynptr_slice,, sum += change_memory(iph))
+SLICE(slice_to_a_global, bpf_dynptr_slice, (void)0, sum += change_memory(iph))
 __failure("invalid mem access 'scalar'")
 SLICE(slice_before_a_pull, bpf_dynptr_slice, bpf_skb_pull_data((void *)ctx, 0), sum += iph->ttl)
