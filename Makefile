@@ -37,7 +37,7 @@ PF	?= inet
 PRIORITY ?= filter
 DEFRAG	?= 1
 
-export ARCH BASE OBJECTS KSRC FLAVOUR V ACCEL PACKAGES JOBS SMOKE SEED ALL
+export ARCH BASE OBJECTS KSRC FLAVOUR V ACCEL PACKAGES JOBS SMOKE SEED ALL CHECK_PATCHES
 
 ifeq ($(V),)
 MAKEFLAGS += -s
@@ -77,12 +77,12 @@ torture: kernel-and-tools samples selftests ## attacks, fuzzers, load and races,
 .PHONY: bench-build
 bench-build: export FLAVOUR := bench
 bench-build: kernel-and-tools headers
-	$(SUBMAKE) -C bench VMLINUX_H=$(VMLINUX_H)
+	$(SUBMAKE) -C bench BASE=$(BASE) VMLINUX_H=$(VMLINUX_H)
 
 # What bench/guard.sh measures with, in the guest's own kernel.
 .PHONY: bench-guard-build
 bench-guard-build: headers
-	$(SUBMAKE) -C bench guard VMLINUX_H=$(VMLINUX_H)
+	$(SUBMAKE) -C bench guard BASE=$(BASE) VMLINUX_H=$(VMLINUX_H)
 
 .PHONY: bench
 bench: bench-build ## instructions per forwarded packet, for each way to apply a policy; CASE=pattern runs some

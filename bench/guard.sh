@@ -7,7 +7,7 @@
 export FLAVOUR='' BENCH_FLAVOUR=''
 . "$(dirname "$0")/../scripts/lib/common.sh"
 
-RECORDED=$TOP/bench/recorded.tsv
+RECORDED=$TOP/bench/recorded/$BASE.tsv
 RESULTS=$BUILD/$BASE/bench/guard
 CASES=(bpf-accept bpf-tuple bpf-hash-100k)
 ROOM=2	# percent of what the case adds
@@ -18,11 +18,11 @@ usage()
 Usage: bench/guard.sh [--record]
 
 Measures the instructions that ${CASES[*]} add to a forwarded packet
-(UDP over IPv4, 124 bytes), and compares them with bench/recorded.tsv. A case fails if it
+(UDP over IPv4, 124 bytes), and compares them with bench/recorded/$BASE.tsv. A case fails if it
 differs by more than $ROOM percent, up or down. The kernel is the one that the tests run
 on, so the figures are not those of "make bench". Builds all that it needs.
 
-  --record   write bench/recorded.tsv instead; commit it with the reason
+  --record   write bench/recorded/$BASE.tsv instead; commit it with the reason
 USAGE
 }
 
@@ -63,7 +63,7 @@ compare()
 		failed=$((failed + 1))
 		printf '# %s: %s instructions added to a packet, recorded: %s (%s)\n' \
 			"$name" "$new" "${old:-never}" "$percent"
-		printf '# if intended: bench/guard.sh --record, and commit bench/recorded.tsv with the reason\n'
+		printf '# if intended: bench/guard.sh --record, and commit bench/recorded/%s.tsv with the reason\n' "$BASE"
 		printf '# otherwise: bench/trace %s, before and after the change\n' "$name"
 		printf 'not ok %d %s\n' "$n" "$name"
 	done

@@ -87,7 +87,7 @@ main()
 	fi
 	if [[ -z $FLAVOUR && $ARCH = x86 && check-patches = *$PATTERN* ]]; then
 		begin_stage check-patches
-		run_part check-patches "$TOP/scripts/check-patches.sh"
+		run_part check-patches "$TOP/scripts/check-patches.sh" ${CHECK_PATCHES:+"$CHECK_PATCHES"}
 		end_stage
 		ran=1
 	fi
