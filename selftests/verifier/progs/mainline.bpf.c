@@ -123,6 +123,7 @@ static long lose_record(__u32 i, void *unused)
 	return 0;
 }
 
+/* Sound: 6.12 refuses it, and warns while it does. */
 __success
 LOOP_PROGRAM(callback_submits, reserve_and_submit)
 /* The ring takes no more records. */
@@ -185,28 +186,3 @@ SLICE_EITHER(slice_into_null_or_buffer, 0, other, given, 64)
 /* Copies 64 bytes of the packet to address 8, if they are not in its linear part. */
 __failure("type=scalar") __test_state_freq
 SLICE_EITHER(slice_into_null_or_number, 0, 8, given, 64)
-
-#define SLICE_INTO(name, buffer)					\
-	__needs("bpf_dynptr_slice")					\
-	SEC("?netfilter")						\
-	int name(struct bpf_nf_ctx *ctx)				\
-	{								\
-		struct sk_buff *skb = ctx->skb;				\
-		struct bpf_dynptr ptr;					\
-		__u8 other[8] = {};					\
-		__u64 *slice;						\
-									\
-		if (bpf_dynptr_from_skb(skb, 0, &ptr))			\
-			return 1;					\
-		slice = bpf_dynptr_slice(&ptr, 0, buffer, 8);		\
-		if (slice)						\
-			sum += *slice;					\
-		sum += other[0] + skb->len;				\
-		return 1;						\
-	}
-
-__success
-SLICE_INTO(slice_into_the_stack, other)
-/* Copies bytes of the packet into its struct sk_buff. */
-__failure("cannot pass a kernel struct as memory")
-SLICE_INTO(slice_into_the_skb, &skb->cb)
