@@ -4,6 +4,8 @@
  * and callbacks cannot be written as bare instructions, because the verifier finds them by
  * their BTF. The tags of expect.bpf.h beside each program say what the verifier must answer.
  * Each program is one result, whose name is that of the file and of the program.
+ *
+ * Two files are mainline's own tests, unmodified, with the tags of mainline's bpf_misc.h.
  */
 #include <bpf/bpf.h>
 #include <bpf/btf.h>
@@ -12,18 +14,27 @@
 #include "kselftest_harness.h"
 #include "helpers/nf_test.h"
 #include "helpers/nf_verifier.h"
+#include "mainline/verifier_netfilter_ctx.skel.h"
+#include "mainline/verifier_netfilter_retcode.skel.h"
 #include "verifier/progs/mainline.skel.h"
 #include "verifier/progs/packet.skel.h"
 
-static const char prefix[] = "expect:";
+enum { MAINLINE_DATA_LEN = 64 };
 
 static const struct file {
 	const char *name;
 	const void *(*bytes)(size_t *size);
+	const char *prefix;	/* of tags */
+	const char *needs;	/* a kfunc */
 	bool has_packet_pointers;
+	bool may_be_unsound;
 } files[] = {
-	{ "packet", verifier_packet__elf_bytes, true },
-	{ "mainline", verifier_mainline__elf_bytes, false },
+	{ "packet", verifier_packet__elf_bytes, "expect:", .has_packet_pointers = true },
+	{ "mainline", verifier_mainline__elf_bytes, "expect:", .may_be_unsound = true },
+	{ "netfilter_ctx", verifier_netfilter_ctx__elf_bytes, "comment:test_",
+	  .needs = "bpf_dynptr_slice" },
+	{ "netfilter_retcode", verifier_netfilter_retcode__elf_bytes, "comment:test_",
+	  .needs = NULL },
 };
 
 FIXTURE(compiled)
@@ -38,6 +49,7 @@ FIXTURE_VARIANT(compiled)
 	const char *success, *failure;
 	const char *success_without_perfmon, *failure_without_perfmon;
 	const char *test_state_freq, *needs;
+	const char *retval;
 };
 
 enum { MAX_PROGRAMS = 128 };
@@ -73,32 +85,49 @@ static struct program *program_of(const struct file *file, const char *name)
 	return program;
 }
 
+struct tag {
+	const char *name;	/* ends with '=' if there is more of the tag */
+	const char **value;	/* NULL: the tag is of no interest here */
+	bool is_numbered;	/* the value follows a number and another '=' */
+};
+
+static bool is_tag(const struct tag *tag, const char *text)
+{
+	size_t len = strlen(tag->name);
+
+	return tag->name[len - 1] == '=' ? !strncmp(text, tag->name, len) :
+					   !strcmp(text, tag->name);
+}
+
 /* An unknown tag is an error: otherwise nobody would notice a misspelt expectation. */
-static void take_tag(const struct file *file, const char *name, const char *tag)
+static void take_tag(const struct file *file, const char *name, const char *text)
 {
 	FIXTURE_VARIANT(compiled) *expected = &program_of(file, name)->expected;
-	const struct {
-		const char *name;
-		const char **value;
-	} tags[] = {
-		{ "success", &expected->success },
-		{ "failure=", &expected->failure },
-		{ "success_without_perfmon", &expected->success_without_perfmon },
-		{ "failure_without_perfmon=", &expected->failure_without_perfmon },
-		{ "test_state_freq", &expected->test_state_freq },
-		{ "needs=", &expected->needs },
+	const struct tag tags[] = {
+		{ "success", .value = &expected->success },
+		{ "failure=", .value = &expected->failure },
+		{ "success_without_perfmon", .value = &expected->success_without_perfmon },
+		{ "failure_without_perfmon=", .value = &expected->failure_without_perfmon },
+		{ "test_state_freq", .value = &expected->test_state_freq },
+		{ "needs=", .value = &expected->needs },
+		/* mainline's */
+		{ "expect_success", .value = &expected->success },
+		{ "expect_failure", .value = NULL },
+		{ "expect_failure_unpriv", .value = NULL },
+		{ "expect_msg=", .value = &expected->failure, .is_numbered = true },
+		{ "retval=", .value = &expected->retval },
+		{ "description=", .value = NULL },
 	};
-	size_t i, len;
+	const struct tag *tag = tags;
 
-	for (i = 0; i < ARRAY_SIZE(tags); i++) {
-		len = strlen(tags[i].name);
-		if (tags[i].name[len - 1] == '=' ? strncmp(tag, tags[i].name, len) :
-						   strcmp(tag, tags[i].name))
-			continue;
-		*tags[i].value = tag + len;
+	while (tag < tags + ARRAY_SIZE(tags) && !is_tag(tag, text))
+		tag++;
+	if (tag == tags + ARRAY_SIZE(tags))
+		ksft_exit_fail_msg("verifier/compiled: %s: %s: no such tag\n", name, text);
+	if (!tag->value)
 		return;
-	}
-	ksft_exit_fail_msg("verifier/compiled: %s: %s: no such tag\n", name, tag);
+	text += strlen(tag->name);
+	*tag->value = tag->is_numbered ? strchr(text, '=') + 1 : text;
 }
 
 static struct bpf_object *open_file(const struct file *file)
@@ -123,11 +152,12 @@ static void find_programs_in(const struct file *file)
 	for (id = 1; btf && id < btf__type_cnt(btf); id++) {
 		type = btf__type_by_id(btf, id);
 		tag = btf__name_by_offset(btf, type->name_off);
-		if (!btf_is_decl_tag(type) || strncmp(tag, prefix, strlen(prefix)))
+		if (!btf_is_decl_tag(type) ||
+		    strncmp(tag, file->prefix, strlen(file->prefix)))
 			continue;
 		type = btf__type_by_id(btf, type->type);
 		take_tag(file, btf__name_by_offset(btf, type->name_off),
-			 tag + strlen(prefix));
+			 tag + strlen(file->prefix));
 	}
 }
 
@@ -158,21 +188,37 @@ FIXTURE_TEARDOWN(compiled)
 {
 }
 
+/* As mainline's test_loader.c does. Return: 0, an error, or 1 for another value. */
+static int run_program(int fd, const char *retval)
+{
+	LIBBPF_OPTS(bpf_test_run_opts, opts);
+	char data[MAINLINE_DATA_LEN] = {};
+	int err;
+
+	opts.data_in = data;
+	opts.data_size_in = sizeof(data);
+	err = bpf_prog_test_run_opts(fd, &opts);
+	return err ?: opts.retval != strtoul(retval, NULL, 0);
+}
+
 static int load_program(FIXTURE_DATA(compiled) *self, const struct program *which)
 {
 	const __u32 flags = which->expected.test_state_freq ? BPF_F_TEST_STATE_FREQ : 0;
 	struct bpf_object *object = open_file(which->file);
-	struct bpf_program *program;
+	struct bpf_program *program, *other;
 	int err;
 
 	program = object ? bpf_object__find_program_by_name(object, which->name) : NULL;
 	if (!program)
 		return -ENOENT;
 	self->log[0] = '\0';
-	bpf_program__set_autoload(program, true);
+	bpf_object__for_each_program(other, object)
+		bpf_program__set_autoload(other, other == program);
 	bpf_program__set_flags(program, flags);
 	bpf_program__set_log_buf(program, self->log, sizeof(self->log));
 	err = bpf_object__load(object);
+	if (!err && which->expected.retval)
+		err = run_program(bpf_program__fd(program), which->expected.retval);
 	bpf_object__close(object);
 	return err;
 }
@@ -207,13 +253,15 @@ static bool log_has_one_of(const char *log, const char *texts)
 NF_TEST_F(compiled, verdict)
 {
 	const struct program *program = program_of_variant(variant);
+	const char *needs;
 
 	/* A program has one of both tags. */
 	ASSERT_NE(!variant->success, !variant->failure);
-	if (variant->needs && !nf_btf_has_func(variant->needs))
-		SKIP(return, "no kfunc %s", variant->needs);
+	needs = variant->needs ?: program->file->needs;
+	if (needs && !nf_btf_has_func(needs))
+		SKIP(return, "no kfunc %s", needs);
 	/* The verifier of 6.18 warns at one of these programs. */
-	if (!program->file->has_packet_pointers && !nf_patched() && !getenv("NF_BPF_UNSOUND"))
+	if (program->file->may_be_unsound && !nf_patched() && !getenv("NF_BPF_UNSOUND"))
 		SKIP(return, "set NF_BPF_UNSOUND=1 to ask mainline's verifier");
 	EXPECT_VERDICT(variant->failure);
 	if (!variant->success_without_perfmon && !variant->failure_without_perfmon)
