@@ -5,7 +5,7 @@
  * out.
  */
 #include "link/helpers/test_progs.h"
-#include "mainline/netfilter_link_attach.c"
+#include "mainline/tests/netfilter_link_attach.c"
 
 static const char *subtest;
 static bool failed;

@@ -21,6 +21,11 @@
 /* The program is skipped on kernels without this kfunc. */
 #define __needs(kfunc)	__expect("needs=" kfunc)
 
+/* The program is skipped by verifiers that verify a callback until nothing changes (6.7 and
+ * later): they find out more, or give up.
+ */
+#define __if_verified_once	__expect("if_verified_once")
+
 /* BPF_F_TEST_STATE_FREQ: the verifier compares every path with those that it has seen. */
 #define __test_state_freq	__expect("test_state_freq")
 

@@ -442,6 +442,24 @@ NF_TEST_F(packet, subprogram_after_the_callers_check)
 		     BPF_EXIT_INSN());
 }
 
+/* Kernels after 6.1 do not look at what a processor reads ahead if it is not mitigated. */
+static bool looks_ahead(void)
+{
+	const char *base = getenv("NF_BPF_BASE");
+	char line[256] = "";
+	FILE *file;
+
+	if (base && !strcmp(base, "6.1"))
+		return true;
+	file = fopen("/sys/devices/system/cpu/vulnerabilities/spectre_v1", "r");
+	if (!file)
+		return false;
+	if (!fgets(line, sizeof(line), file))
+		line[0] = '\0';
+	fclose(file);
+	return !strncmp(line, "Mitigation", strlen("Mitigation"));
+}
+
 /* As in tc: packet pointers are there, but for offsets that only the packet
  * knows, by which a processor could be led to read ahead elsewhere.
  */
@@ -453,9 +471,10 @@ NF_TEST_F(packet, without_cap_perfmon)
 	EXPECT_LOADS(BPF_LDX_MEM(BPF_W, BPF_REG_2, BPF_REG_1, off_mark),
 		     BPF_STX_MEM(BPF_W, BPF_REG_1, BPF_REG_2, off_priority),
 		     RETURN(NF_ACCEPT));
-	EXPECT_REFUSED(EACCES, "prohibited for !root",
-		       POINTERS, CHECK(20), VARIABLE(0x3c), CHECK(8), READ(BPF_H, 2),
-		       RETURN(NF_ACCEPT));
+	if (looks_ahead())
+		EXPECT_REFUSED(EACCES, "prohibited for !root",
+			       POINTERS, CHECK(20), VARIABLE(0x3c), CHECK(8),
+			       READ(BPF_H, 2), RETURN(NF_ACCEPT));
 	EXPECT_REFUSED(EACCES, "leaks addr",
 		       BPF_LDX_MEM(BPF_DW, BPF_REG_0, BPF_REG_1, off_data),
 		       BPF_EXIT_INSN());
@@ -952,7 +971,7 @@ NF_TEST_F(packet, context_or_a_number)
 	err;								\
 })
 
-#define NO_VERDICT	"should have been in (0x0; 0x1)"
+#define NO_VERDICT	"should have been in "
 
 NF_TEST_F(packet, extension)
 {
