@@ -144,7 +144,7 @@ NF_TEST_F(ct, get_without_null_check)
 
 NF_TEST_F(ct, release_without_null_check)
 {
-	EXPECT_REFUSED_SAYING("arg#0 pointer type STRUCT nf_conn|NULL pointer passed to trusted arg0",
+	EXPECT_REFUSED_SAYING("arg#0 pointer type STRUCT nf_conn|Possibly NULL pointer",
 			      CT_GET,
 			      BPF_MOV64_REG(BPF_REG_1, BPF_REG_0),
 			      CT_RELEASE,

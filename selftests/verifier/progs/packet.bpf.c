@@ -472,7 +472,7 @@ static long set_number(__u32 i, __u64 *number)
 
 /* The caller reads uninitialized stack if the callback has not run. */
 __success
-__failure_without_perfmon("callback writes to uninitialized stack of frame 0|invalid read from stack")
+__failure_without_perfmon("callback writes to uninitialized stack|invalid read from stack")
 SEC("?netfilter")
 int callback_writes_first(struct bpf_nf_ctx *ctx)
 {
