@@ -97,6 +97,8 @@ check_mtu()
 	attach "packet/$prog" "$(pf_of "$family")" prerouting 0 ${defrag:+"$defrag"}
 	probe "$family" client-server -z "$sizes"
 	ip -n "$NS_ROUTER" link set "$ROUTER_RIGHT_DEV" mtu "$ROUTER_MTU"
+	# The router may have told the client of the route's MTU.
+	ip -n "$NS_CLIENT" -"$family" route flush cache
 	expect_stats_of packet packets=1 result="$result" mtu=1300
 }
 

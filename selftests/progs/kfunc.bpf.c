@@ -3,6 +3,7 @@
  * a program each.
  */
 #include "vmlinux.h"
+#include <bpf/bpf_core_read.h>
 #include <bpf/bpf_endian.h>
 #include <bpf/bpf_helpers.h>
 
@@ -11,7 +12,7 @@
 
 char _license[] SEC("license") = "GPL";
 
-enum { CURRENT_NETNS = -1 };
+enum { CURRENT_NETNS = -1, EINVAL = 22 };
 
 SEC("netfilter")
 int info(struct bpf_nf_ctx *ctx)
@@ -200,6 +201,18 @@ static void read_addr(union nf_inet_addr *addr)
 	addr->all[3] = high >> 32;
 }
 
+enum bpf_type_flag___later {
+	PTR_TRUSTED___later,
+};
+
+/* Later verifiers than that of 6.1 refuse a NULL when the program is loaded, if they know
+ * that it is one. The answer is a constant to them.
+ */
+static __always_inline bool takes_null(void)
+{
+	return !bpf_core_enum_value_exists(enum bpf_type_flag___later, PTR_TRUSTED___later);
+}
+
 /* An entry for the packet's tuple to another port, with NAT if an address is told. */
 SEC("netfilter")
 int alloc(struct bpf_nf_ctx *ctx)
@@ -225,7 +238,8 @@ int alloc(struct bpf_nf_ctx *ctx)
 	init->ct.mark = told(KFUNC_new_mark);
 	if (told(KFUNC_addr0)) {
 		read_addr(&addr);
-		tell(KFUNC_state, bpf_ct_set_nat_info(init, NULL, 0, NF_NAT_MANIP_DST));
+		tell(KFUNC_state, takes_null() ?
+		     bpf_ct_set_nat_info(init, NULL, 0, NF_NAT_MANIP_DST) : -EINVAL);
 		tell(KFUNC_ret, bpf_ct_set_nat_info(init, &addr, told(KFUNC_nat_port),
 						    NF_NAT_MANIP_DST));
 		tell(KFUNC_status, bpf_ct_set_nat_info(init, &addr, 0, NF_NAT_MANIP_DST));
