@@ -139,6 +139,8 @@ test_mtu_ipv6()
 	tap_end
 	expect_wire "1400+1000"
 	expect_tap client in "$error"
+	# The client would not send again what was too large.
+	ip -n "$NS_CLIENT" -6 route flush cache
 	attach accept ip6 forward 0 defrag
 	tap "client=$NS_CLIENT:$CLIENT_DEV"
 	probe 6 client-server -z 1400,1000

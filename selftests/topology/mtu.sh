@@ -37,6 +37,8 @@ too_big()
 # recorded.
 probe_tapped()
 {
+	# Of a probe before this one the router may have told the client the route's MTU.
+	ip -n "$NS_CLIENT" -"$1" route flush cache
 	tap "client=$NS_CLIENT:$CLIENT_DEV" "right=$NS_ROUTER:$ROUTER_RIGHT_DEV"
 	probe "$1" client-server "${@:2}"
 	tap_end
