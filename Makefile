@@ -31,13 +31,23 @@ $(if $(filter bench% lint check-host check-patches,$(MAKECMDGOALS)),\
 	checked for both))
 endif
 
+# A distribution's own kernel in place of ours: nothing is built that could be measured or
+# is a debug kernel.
+ifneq ($(KERNEL),)
+$(if $(filter bench% kernel torture check-%,$(MAKECMDGOALS)),\
+	$(error $(filter bench% kernel torture check-%,$(MAKECMDGOALS)): without KERNEL=$(KERNEL): \
+	it is for check, demo, run and shell))
+endif
+
+KERNEL_IF_NEEDED = scripts/$(if $(KERNEL),stock.sh > /dev/null,kernel.sh if-needed)
+
 # For `make run': the program, and where on the router to attach it.
 HOOK	?= forward
 PF	?= inet
 PRIORITY ?= filter
 DEFRAG	?= 1
 
-export ARCH BASE OBJECTS KSRC FLAVOUR V ACCEL PACKAGES JOBS SMOKE SEED ALL CHECK_PATCHES
+export ARCH BASE OBJECTS KERNEL KSRC FLAVOUR V ACCEL PACKAGES JOBS SMOKE SEED ALL CHECK_PATCHES
 
 ifeq ($(V),)
 MAKEFLAGS += -s
@@ -56,6 +66,7 @@ help: ## this list
 	  '           ARCH=x86|arm64 (the processor that the guest has)' \
 	  '           V=1 (every command)   ACCEL=kvm|tcg (no probe)   PACKAGES=no (no check for packages)' \
 	  '           FLAVOUR=lockdebug|memdebug|kcov|noipv6|noconntrack|modules (another kernel: kconfig/)' \
+	  '           KERNEL=stock|DEB|DIR (a distribution'\''s own kernel for check, demo, run, shell)' \
 	  'Everything is built below build/, and what this machine lacks is installed through apt.'
 
 .PHONY: demo
@@ -109,14 +120,14 @@ kernel: packages ## the patched kernel of BASE= and its modules
 
 .PHONY: kernel-if-needed
 kernel-if-needed: packages
-	scripts/kernel.sh if-needed
+	$(KERNEL_IF_NEEDED)
 
 # The tools get the processors that the kernel leaves idle, as while it is linked.
 .PHONY: kernel-and-tools
 kernel-and-tools: packages
 	mkdir -p $(BUILD)
 	nice $(AGAIN) tools PACKAGES=no > $(BUILD)/tools.output 2>&1 & \
-	tools=$$!; scripts/kernel.sh if-needed; rc=$$?; \
+	tools=$$!; $(KERNEL_IF_NEEDED); rc=$$?; \
 	wait $$tools || { cat $(BUILD)/tools.output >&2; exit 1; }; exit $$rc
 
 .PHONY: tools
@@ -134,11 +145,11 @@ headers: kernel-if-needed tools
 
 .PHONY: samples
 samples: headers ## the example programs
-	$(SUBMAKE) -C samples $(CROSS) VMLINUX_H=$(VMLINUX_H)
+	$(SUBMAKE) -C samples $(CROSS) VMLINUX_H=$$(scripts/vmlinux-h.sh path)
 
 .PHONY: selftests
 selftests: headers ## the test programs (make check runs them)
-	$(SUBMAKE) -C selftests $(CROSS) VMLINUX_H=$(VMLINUX_H)
+	$(SUBMAKE) -C selftests $(CROSS) VMLINUX_H=$$(scripts/vmlinux-h.sh path)
 
 .PHONY: check-host
 check-host: tools ## the user-space tests on the running kernel (root; Linux 6.4 or later)

@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# check.sh [PATTERN]: the tests in the guest, then (without FLAVOUR= and ARCH=) the cost of a
-# packet and the checks of the series, and one line that counts all.
+# check.sh [PATTERN]: the tests in the guest, then (without FLAVOUR=, KERNEL= and ARCH=) the
+# cost of a packet and the checks of the series, and one line that counts all.
 
 . "$(dirname "$0")/lib/common.sh"
 . "$(dirname "$0")/lib/progress.sh"
@@ -79,13 +79,13 @@ main()
 		ran=1
 	fi
 	# These build kernels of their own, whatever the flavour is.
-	if [[ -z $FLAVOUR && $ARCH = x86 && bench-guard = *$PATTERN* ]]; then
+	if [[ -z $FLAVOUR$KERNEL && $ARCH = x86 && bench-guard = *$PATTERN* ]]; then
 		begin_stage bench-guard
 		run_part bench-guard "$TOP/bench/guard.sh"
 		end_stage
 		ran=1
 	fi
-	if [[ -z $FLAVOUR && $ARCH = x86 && check-patches = *$PATTERN* ]]; then
+	if [[ -z $FLAVOUR$KERNEL && $ARCH = x86 && check-patches = *$PATTERN* ]]; then
 		begin_stage check-patches
 		run_part check-patches "$TOP/scripts/check-patches.sh" ${CHECK_PATCHES:+"$CHECK_PATCHES"}
 		end_stage

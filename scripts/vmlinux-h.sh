@@ -1,12 +1,13 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# vmlinux.h, the types that BPF programs are compiled against: from our kernel,
-# or for check-host without one, from the running kernel.
+# vmlinux.h, the types that BPF programs are compiled against: from our kernel, or, if it was
+# not built, from the running kernel (check-host) or from that of KERNEL=.
 
 . "$(dirname "$0")/lib/common.sh"
 
 HOST_H=$BUILD/host/vmlinux.h
+[[ -z $STOCK ]] || HOST_H=$BUILD/stock/vmlinux.h
 HOST_BTF=/sys/kernel/btf/vmlinux
 
 # A file that did not change keeps its time: everything is compiled after it.
@@ -41,8 +42,22 @@ use_whole_kernel()
 	VMLINUX=$BUILD/$OBJECTS/kernel/vmlinux
 }
 
+# Debian's headers have a vmlinux that only has the types.
+dump_stock()
+{
+	local vmlinux=$STOCK/usr/src/linux-headers-${IMAGE##*/vmlinuz-}/vmlinux
+
+	[[ -r $vmlinux ]] || die "KERNEL=$KERNEL: no types of it: unpack the package of its" \
+		"headers beside it, or build ours first (make kernel)"
+	dump "$vmlinux" "$HOST_H"
+}
+
 case ${1:-} in
 "")
+	if [[ -n $STOCK ]]; then
+		[[ -e $VMLINUX_H ]] || dump_stock
+		exit 0
+	fi
 	! suits_flavour || exit 0
 	use_whole_kernel
 	[[ ! $VMLINUX_H -nt $VMLINUX || ! $VMLINUX_H -nt $BPFTOOL ]] || exit 0

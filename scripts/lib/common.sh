@@ -45,6 +45,27 @@ LIBBPF_A=$BUILD/tools/lib/libbpf.a
 SAMPLES=$BUILD/$OBJECTS/samples
 SELFTESTS=$BUILD/$OBJECTS/selftests
 
+# A distribution's kernel in place of ours: scripts/stock.sh has the values of KERNEL and
+# prepares the directory.
+KERNEL=${KERNEL:-}
+case $KERNEL in
+"")	STOCK='' ;;
+stock)	STOCK=$SHARED/stock/kernel ;;
+*.deb)	STOCK=$SHARED/stock/$(basename "$KERNEL" .deb) ;;
+*)	STOCK=$(realpath -m "$KERNEL") ;;
+esac
+if [[ -n $STOCK ]]; then
+	[[ -z $FLAVOUR && $ARCH = x86 ]] || {
+		printf '%s\n' "${0##*/}: KERNEL=$KERNEL: not with FLAVOUR= or ARCH=, which choose" \
+		       "a kernel that is built here" >&2
+		exit 2
+	}
+	# The name of the image has the release.
+	for IMAGE in "$STOCK"/boot/vmlinuz-*; do :; done
+	MODULES=$STOCK
+	INITRAMFS=$SHARED/stock/initramfs-${IMAGE##*/vmlinuz-}
+fi
+
 # depmod and others are not where a user's PATH looks.
 export PATH=$PATH:/usr/sbin:/sbin
 

@@ -1,0 +1,209 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# A distribution's own kernel, unpacked below build/stock and never installed: see usage().
+
+. "$(dirname "$0")/lib/common.sh"
+
+PARTS=$SHARED/stock
+DEBS=$PARTS/debs
+# What a guest needs to reach its root. The initramfs loads them.
+DRIVERS=(9p 9pnet_virtio overlay virtio_pci virtio_console virtio_rng)
+
+usage()
+{
+	cat <<USAGE
+Usage: KERNEL=stock|DEB|DIR scripts/stock.sh
+
+Prepares a distribution's kernel for the guest. No kernel is built, nothing is installed.
+
+  stock   the newest kernel above this distribution's own, as apt finds it: image, headers
+          and linux-kbuild are downloaded to $(rel "$DEBS")
+  DEB     the package of an image. The packages of its headers and linux-kbuild have to be
+          in the same directory.
+  DIR     a directory in which these packages are unpacked
+
+The last line of the output is the directory with the kernel.
+USAGE
+}
+
+# --- download ---------------------------------------------------------------
+
+# The meta package linux-image-6.12-amd64 names the newest image of its series.
+newest_image()
+{
+	local meta
+
+	meta=$(apt-cache search --names-only '^linux-image-[0-9.]+-amd64$' | cut -d ' ' -f 1 |
+	       sort -V | tail -n 1)
+	[[ -n $meta ]] || return 1
+	depends_of "$meta" | grep '^linux-image-[0-9]' | head -n 1
+}
+
+depends_of()
+{
+	apt-cache depends --no-recommends --no-suggests "$1" | sed -n 's/^ *|\?Depends: //p'
+}
+
+# packages_of IMAGE: what is downloaded with it
+packages_of()
+{
+	local release=${1#linux-image-}
+
+	printf '%s\n' "$1" "linux-headers-$release"
+	depends_of "linux-headers-$release" | grep -E '^linux-(headers-.*-common|kbuild-)'
+}
+
+find_packages()
+{
+	local image
+
+	image=$(newest_image) || return 1
+	mapfile -t PACKAGES < <(packages_of "$image")
+	((${#PACKAGES[@]} == 4))
+}
+
+# Without lists of packages, as on a new machine, the first search finds nothing.
+download()
+{
+	local log=$PARTS/download.log
+
+	mkdir -p "$DEBS"
+	if ! find_packages; then
+		apt-get -q update > "$log" 2>&1 || { cat "$log" >&2; die "apt-get update failed"; }
+		find_packages || die "KERNEL=stock: apt-cache knows no kernel newer than the" \
+			"distribution's own with its headers: add the sources that have it"
+	fi
+	IMAGE_DEB=$(echo "$DEBS/${PACKAGES[0]}"_*.deb)
+	[[ ! -r $IMAGE_DEB ]] || return 0
+	need_space "$DEBS" 1200 "an unpacked kernel"
+	note "Downloading ${PACKAGES[0]} and its headers"
+	(cd "$DEBS" && apt-get -q download "${PACKAGES[@]}") > "$log" 2>&1 || {
+		cat "$log" >&2
+		die "${PACKAGES[0]}: apt-get could not download it: run apt-get update"
+	}
+	IMAGE_DEB=$(echo "$DEBS/${PACKAGES[0]}"_*.deb)
+}
+
+# --- unpack -----------------------------------------------------------------
+
+# beside DIR RELEASE: the packages that a module of the release is built with
+beside()
+{
+	local dir=$1 release=$2 common=${2%-*}
+
+	find "$dir" -maxdepth 1 \( -name "linux-headers-${release}_*.deb" \
+		-o -name "linux-headers-${common}-common_*.deb" \
+		-o -name "linux-kbuild-${common}_*.deb" \) | sort
+}
+
+# The headers name each other by absolute paths, as they would be installed.
+relocate_headers()
+{
+	local dir=$1 release=$2 final=$3 headers=$1/usr/src/linux-headers-$2
+
+	[[ -d $headers ]] || return 0
+	sed -i "s:/usr/src/:$final/usr/src/:" "$headers/Makefile"
+	ln -sfn "../../../usr/src/linux-headers-$release" "$dir/lib/modules/$release/build"
+	rm -f "$dir/lib/modules/$release/source"
+}
+
+# unpack DEB TO
+unpack()
+{
+	local deb=$1 to=$2 part=$2.part other release
+
+	rm -rf "$part"
+	mkdir -p "$part"
+	note "Unpacking ${deb##*/}"
+	dpkg-deb -x "$deb" "$part"
+	release=$(release_of "$part")
+	while IFS= read -r other; do
+		dpkg-deb -x "$other" "$part"
+	done < <(beside "${deb%/*}" "$release")
+	relocate_headers "$part" "$release" "$to"
+	depmod -b "$part" "$release"
+	rm -rf "$to"
+	mv "$part" "$to"
+}
+
+# release_of DIR: as its image is named
+release_of()
+{
+	local images=("$1"/boot/vmlinuz-*)
+
+	[[ -r ${images[0]} ]] ||
+		die "KERNEL=$KERNEL: $1 has no boot/vmlinuz-*: give the package of an image," \
+		    "or a directory in which it is unpacked"
+	((${#images[@]} == 1)) ||
+		die "KERNEL=$KERNEL: $1 has ${#images[@]} kernels: give a directory with one"
+	printf '%s' "${images[0]##*/vmlinuz-}"
+}
+
+# --- initramfs --------------------------------------------------------------
+
+# Modules in the order in which they are loaded. Built-in drivers are not listed.
+driver_files()
+{
+	local dir=$1 release=$2 name
+
+	for name in "${DRIVERS[@]}"; do
+		modprobe -d "$dir" -S "$release" --show-depends "$name" ||
+			die "$dir: has no driver $name: the guest cannot reach its root"
+	done | awk '$1 == "insmod" && !seen[$2]++ { print $2 }'
+}
+
+make_initramfs()
+{
+	local dir=$1 release=$2 to=$3 files
+
+	files=$(driver_files "$dir" "$release")
+	gcc -static -O2 -Wall -Werror -o "$to.init" "$TOP/tools/guest/initramfs.c"
+	# shellcheck disable=SC2086	# paths of modules, which have no spaces
+	"$TOP/tools/guest/initramfs.py" "$to.part" "$to.init" $files
+	mv "$to.part" "$to"
+	rm "$to.init"
+}
+
+is_current()
+{
+	local file
+
+	[[ -e $1 ]] || return 1
+	for file in "$TOP"/tools/guest/initramfs.{c,py} "$0"; do
+		[[ ! $file -nt $1 ]] || return 1
+	done
+}
+
+main()
+{
+	local release initramfs dir
+
+	case ${1:-} in
+	-h|--help)
+		usage
+		return ;;
+	esac
+	[[ -n $KERNEL && $ARCH = x86 ]] || { usage >&2; exit 2; }
+
+	take_lock stock
+	case $KERNEL in
+	stock)
+		download
+		dir=$PARTS/$(basename "$IMAGE_DEB" .deb)
+		[[ -d $dir ]] || unpack "$IMAGE_DEB" "$dir"
+		ln -sfn "${dir##*/}" "$STOCK" ;;
+	*.deb)
+		[[ -r $KERNEL ]] || die "KERNEL=$KERNEL: no such package"
+		[[ -d $STOCK && ! $KERNEL -nt $STOCK ]] || unpack "$(realpath "$KERNEL")" "$STOCK" ;;
+	*)
+		[[ -d $STOCK ]] || die "KERNEL=$KERNEL: no such directory" ;;
+	esac
+	release=$(release_of "$STOCK")
+	# As common.sh names it for tools/guest/boot.
+	initramfs=$PARTS/initramfs-$release
+	is_current "$initramfs" || make_initramfs "$STOCK" "$release" "$initramfs"
+	note "$STOCK"
+}
+
+main "$@"
