@@ -43,6 +43,7 @@ PINS=			# programs and maps of this run, links/ in it
 PIN_DIRS=()		# all of its directories
 LINK=			# what attach() pinned last
 INET=			# whether links may be of NFPROTO_INET
+PLAN=			# during setup(): where results are printed
 
 # Ends the running test.
 fail()
@@ -51,9 +52,18 @@ fail()
 	exit 1
 }
 
+# skip REASON: end the running test. In setup(), which has no test of its own, skip all.
 skip()
 {
+	local i number=0
+
 	echo "$*" > "$WORK/skip"
+	if [[ $PLAN ]]; then
+		for i in "${!TESTS[@]}"; do
+			number=$((number + 1))
+			echo "ok $number ${TESTS[i]} # SKIP $*" >&"$PLAN"
+		done
+	fi
 	exit $KSFT_SKIP
 }
 
@@ -685,7 +695,10 @@ run_tests()
 	choose_results
 	echo "TAP version 13"
 	echo "1..${#TESTS[@]}"
+	exec {PLAN}>&1
 	lib_setup > >(sed 's/^/# /') 2>&1
+	exec {PLAN}>&-
+	PLAN=
 	for i in "${!TESTS[@]}"; do
 		number=$((number + 1))
 		# Not in a condition: there "set -e" would be without effect.
