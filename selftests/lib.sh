@@ -187,12 +187,17 @@ pf_of()
 	fi
 }
 
-# attach_in NETNS PROG PF HOOK PRIORITY [defrag]: for this test.
+# attach_in NETNS PROG PF HOOK PRIORITY [defrag]: for this test. A kernel without inet gets a
+# link for each family; LINK is that of IPv4.
 attach_in()
 {
 	local netns=$1 prog=$2 pf=$3 hook=$4 priority=$5
 
 	shift 5
+	if [[ $pf == inet && ${NF_BPF_PATCHED:-0} != 1 && $INET != 1 ]]; then
+		attach_in "$netns" "$prog" ip6 "$hook" "$priority" "$@"
+		pf=ip
+	fi
 	LINK=$PINS/links/${prog//\//-}-$pf-$hook-$priority-$netns
 	nf_prog attach "$PINS/$prog" "$pf" "$hook" "$priority" "$@" \
 		netns "$netns" pin "$LINK"

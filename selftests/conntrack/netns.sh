@@ -14,6 +14,8 @@ BUSY=busy$NS_SUFFIX
 
 setup()
 {
+	# A link of mainline keeps its namespace.
+	needs_own BPF_NF_LINK_NETNS
 	router_up
 	load_policy
 	load_kfunc
