@@ -174,7 +174,7 @@ list_checks()
 	shell_files | sed 's/^/shellcheck /'
 	{
 		cd "$TOP"
-		find net include patches/*/compat tools samples selftests bench \
+		find net include dkms patches/*/compat tools samples selftests bench \
 		     -name '*.[ch]' | sort
 		for dir in patches/* tools/lib/bpf-patch tools/bpf/bpftool-patch; do
 			series_patches "$dir" | sed "s:^:$dir/:"

@@ -175,6 +175,32 @@ is_current()
 	done
 }
 
+# --- our modules ------------------------------------------------------------
+
+# Where dkms would put them. A kernel without headers is run without our modules.
+add_modules()
+{
+	local dir=$1 release=$2 headers=$1/lib/modules/$2/build
+	local module stale=0 log=$PARTS/modules.log to=$1/lib/modules/$2/updates/dkms source=$PARTS/modules-$2
+
+	[[ -e $headers ]] || {
+		warn "$dir: has no headers: the guest is without our modules"
+		return 0
+	}
+	make -C "$TOP/dkms" OUT="$source" KDIR="$headers" KERNEL_RELEASE="$release" modules \
+		> "$log" 2>&1 || {
+		grep -A 5 -E '^nf-bpf:|error:' "$log" >&2 || tail -n 5 "$log" >&2
+		die "our modules could not be built (log: $(rel "$log"))"
+	}
+	mkdir -p "$to"
+	for module in "$source"/*.ko; do
+		[[ ! $to/${module##*/} -nt $module ]] || continue
+		cp "$module" "$to"
+		stale=1
+	done
+	((!stale)) || depmod -b "$dir" "$release"
+}
+
 main()
 {
 	local release initramfs dir
@@ -203,6 +229,7 @@ main()
 	# As common.sh names it for tools/guest/boot.
 	initramfs=$PARTS/initramfs-$release
 	is_current "$initramfs" || make_initramfs "$STOCK" "$release" "$initramfs"
+	add_modules "$STOCK" "$release"
 	note "$STOCK"
 }
 

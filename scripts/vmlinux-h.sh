@@ -14,9 +14,10 @@ HOST_BTF=/sys/kernel/btf/vmlinux
 dump()
 {
 	local btf=$1 header=$2
+	shift 2
 
 	mkdir -p "${header%/*}"
-	"$BPFTOOL" btf dump file "$btf" format c > "$header.part" ||
+	"$BPFTOOL" "$@" btf dump file "$btf" format c > "$header.part" ||
 		die "$btf: bpftool cannot read its types"
 	if cmp -s "$header.part" "$header"; then
 		rm "$header.part"
@@ -42,14 +43,20 @@ use_whole_kernel()
 	VMLINUX=$BUILD/$OBJECTS/kernel/vmlinux
 }
 
-# Debian's headers have a vmlinux that only has the types.
+# Debian's headers have a vmlinux that only has the types. Our module adds its own types.
 dump_stock()
 {
-	local vmlinux=$STOCK/usr/src/linux-headers-${IMAGE##*/vmlinuz-}/vmlinux
+	local release=${IMAGE##*/vmlinuz-} vmlinux module
 
+	vmlinux=$STOCK/usr/src/linux-headers-$release/vmlinux
+	module=$STOCK/lib/modules/$release/updates/dkms/nf_bpf_kfunc.ko
 	[[ -r $vmlinux ]] || die "KERNEL=$KERNEL: no types of it: unpack the package of its" \
 		"headers beside it, or build ours first (make kernel)"
-	dump "$vmlinux" "$HOST_H"
+	if [[ -r $module ]]; then
+		dump "$module" "$HOST_H" -B "$vmlinux"
+	else
+		dump "$vmlinux" "$HOST_H"
+	fi
 }
 
 case ${1:-} in

@@ -794,6 +794,9 @@ __bpf_kfunc int bpf_nf_reject(struct bpf_nf_ctx *ctx, u32 type, u32 code)
 	err = bpf_nf_reject_check(ctx, type);
 	if (err)
 		return err;
+	err = nf_bpf_keep_head(ctx->skb);
+	if (err)
+		return err;
 
 	local_bh_disable();
 	if (this_cpu_inc_return(bpf_nf_reject_depth) > BPF_NF_REJECT_MAX_DEPTH)

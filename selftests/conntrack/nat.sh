@@ -166,7 +166,9 @@ check_set_nat_info()
 	expect_outcome "icmp *"
 	nf_prog exec "$NS_ROUTER" conntrack -F
 	flow "$family" udp 9999 send
-	expect_told packets=1 found=1 state=-"$EINVAL" ret=0 status=-"$EBUSY"
+	expect_told packets=1 found=1 ret=0 status=-"$EBUSY"
+	# The verifier of unmodified kernels does not let a program pass NULL.
+	[[ ${NF_BPF_PATCHED:-0} != 1 ]] || expect_told state=-"$EINVAL"
 	FLOW_LISTEN=8888 flow "$family" udp 6666 send
 	expect_outcome "delivered ${!client} 40000"
 }

@@ -6,6 +6,7 @@
 #include <bpf/bpf_core_read.h>
 #include <bpf/bpf_endian.h>
 #include <bpf/bpf_helpers.h>
+#include <bpf/bpf_netfilter.h>
 
 #include "kfunc.bpf.h"
 #include "kfunc_ct.bpf.h"
@@ -45,7 +46,7 @@ int own(struct bpf_nf_ctx *ctx)
 	count(KFUNC_found);
 	tell(KFUNC_mark, ct->mark);
 	tell(KFUNC_status, ct->status);
-	bpf_ct_release(ct);
+	bpf_nf_entry_release(ct);
 	return told(KFUNC_verdict) & 1;
 }
 
@@ -61,10 +62,10 @@ int direct(struct bpf_nf_ctx *ctx)
 	if (!ct)
 		return told(KFUNC_verdict) & 1;
 	count(KFUNC_found);
-	ct->mark = told(KFUNC_new_mark);
-	tell(KFUNC_ret, bpf_ct_change_timeout(ct, told(KFUNC_timeout)));
-	bpf_ct_change_status(ct, ct->status | IPS_ASSURED);
-	bpf_ct_release(ct);
+	bpf_nf_entry_change_mark(ct, told(KFUNC_new_mark));
+	tell(KFUNC_ret, bpf_nf_entry_change_timeout(ct, told(KFUNC_timeout)));
+	bpf_nf_entry_change_status(ct, ct->status | IPS_ASSURED);
+	bpf_nf_entry_release(ct);
 	return told(KFUNC_verdict) & 1;
 }
 
@@ -176,7 +177,7 @@ int lookup(struct bpf_nf_ctx *ctx)
 	count(KFUNC_found);
 	tell(KFUNC_dir, opts.dir);
 	tell(KFUNC_mark, ct->mark);
-	bpf_ct_release(ct);
+	bpf_nf_entry_release(ct);
 	return told(KFUNC_verdict) & 1;
 }
 
@@ -191,14 +192,10 @@ static struct nf_conn___init *make(struct bpf_nf_ctx *ctx,
 			       sizeof(*opts));
 }
 
-static void read_addr(union nf_inet_addr *addr)
+static void read_addr(union bpf_nf_addr *addr)
 {
-	__u64 low = told(KFUNC_addr0), high = told(KFUNC_addr1);
-
-	addr->all[0] = low;
-	addr->all[1] = low >> 32;
-	addr->all[2] = high;
-	addr->all[3] = high >> 32;
+	addr->words[0] = told(KFUNC_addr0);
+	addr->words[1] = told(KFUNC_addr1);
 }
 
 enum bpf_type_flag___later {
@@ -220,7 +217,7 @@ int alloc(struct bpf_nf_ctx *ctx)
 	struct bpf_sock_tuple tuple = {};
 	struct bpf_nf_ct_opts opts = {};
 	struct nf_conn___init *init;
-	union nf_inet_addr addr;
+	union bpf_nf_addr addr;
 	struct nf_conn *ct;
 	__u32 size;
 
@@ -233,20 +230,20 @@ int alloc(struct bpf_nf_ctx *ctx)
 	if (!init)
 		return told(KFUNC_verdict) & 1;
 	count(KFUNC_found);
-	bpf_ct_set_timeout(init, told(KFUNC_timeout));
-	bpf_ct_set_status(init, IPS_SEEN_REPLY);
-	init->ct.mark = told(KFUNC_new_mark);
+	bpf_nf_entry_set_timeout(init, told(KFUNC_timeout));
+	bpf_nf_entry_set_status(init, IPS_SEEN_REPLY);
+	bpf_nf_entry_set_mark(init, told(KFUNC_new_mark));
 	if (told(KFUNC_addr0)) {
 		read_addr(&addr);
 		tell(KFUNC_state, takes_null() ?
-		     bpf_ct_set_nat_info(init, NULL, 0, NF_NAT_MANIP_DST) : -EINVAL);
-		tell(KFUNC_ret, bpf_ct_set_nat_info(init, &addr, told(KFUNC_nat_port),
-						    NF_NAT_MANIP_DST));
-		tell(KFUNC_status, bpf_ct_set_nat_info(init, &addr, 0, NF_NAT_MANIP_DST));
+		     bpf_nf_entry_set_nat(init, NULL, 0, BPF_NF_NAT_DST) : -EINVAL);
+		tell(KFUNC_ret, bpf_nf_entry_set_nat(init, &addr, told(KFUNC_nat_port),
+						     BPF_NF_NAT_DST));
+		tell(KFUNC_status, bpf_nf_entry_set_nat(init, &addr, 0, BPF_NF_NAT_DST));
 	}
-	ct = bpf_ct_insert_entry(init);
+	ct = bpf_nf_entry_insert(init);
 	if (ct)
-		bpf_ct_release(ct);
+		bpf_nf_entry_release(ct);
 	else
 		tell(KFUNC_ret, -1);
 	return told(KFUNC_verdict) & 1;
@@ -255,12 +252,12 @@ int alloc(struct bpf_nf_ctx *ctx)
 SEC("netfilter")
 int nat(struct bpf_nf_ctx *ctx)
 {
-	union nf_inet_addr addr;
+	union bpf_nf_addr addr;
 
 	if (!meant(ctx))
 		return ACCEPT;
 	read_addr(&addr);
-	tell(KFUNC_ret, bpf_nf_ct_set_nat(ctx, &addr, told(KFUNC_nat_port),
+	tell(KFUNC_ret, bpf_nf_ct_set_nat(ctx, (void *)&addr, told(KFUNC_nat_port),
 					  told(KFUNC_manip)));
 	return told(KFUNC_verdict) & 1;
 }
@@ -289,7 +286,7 @@ int sizes(struct bpf_nf_ctx *ctx)
 	opts->l4proto = IPPROTO_UDP;
 	ct = bpf_nf_ct_lookup(ctx, &tuple, sizeof(tuple.ipv4), opts, size);
 	if (ct)
-		bpf_ct_release(ct);
+		bpf_nf_entry_release(ct);
 	tell(KFUNC_zone, (__s64)opts->error);
 	/* Nothing may be written behind the size. */
 	tell(KFUNC_dir, buf[2] | buf[3] | buf[4] | buf[5] | buf[6] | buf[7]);

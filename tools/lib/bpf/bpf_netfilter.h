@@ -1224,6 +1224,10 @@ enum bpf_nf_nat_manip {
 struct nf_conn;
 struct nf_conn___init;
 
+struct nf_conn___nf {
+	__u32 mark;
+} __attribute__((preserve_access_index));
+
 extern int bpf_nf_frag_info___nf(struct bpf_nf_ctx *ctx,
 				 struct bpf_nf_frag_info___nf *info,
 				 __u32 info__sz) __weak __ksym
@@ -1294,6 +1298,160 @@ extern int bpf_nf_reject___nf(struct bpf_nf_ctx *ctx, __u32 type,
  */
 #define BPF_NF_TRY(func, ...)						\
 	(BPF_NF_HAS(func) ? func##___nf(__VA_ARGS__) : -EOPNOTSUPP)
+
+/*
+ * What a program does with a conntrack entry that it holds. Patched kernels let it call the
+ * functions of tc programs, bpf_ct_*(). An unmodified kernel does not, and the module
+ * nf_bpf_entry has the same functions, bpf_nf_ct_*(). Those below call what is there.
+ */
+/* Complete, as __bpf_nf_skb above is: the program may have the kernel's types as declarations. */
+struct __bpf_nf_entry {
+	__u32 any;
+};
+
+extern void bpf_nf_ct_release___nf(struct __bpf_nf_entry *ct) __weak __ksym;
+extern struct __bpf_nf_entry *bpf_nf_ct_insert_entry___nf(struct __bpf_nf_entry *init) __weak __ksym;
+extern void bpf_nf_ct_set_timeout___nf(struct __bpf_nf_entry *init, __u32 timeout) __weak __ksym;
+extern int bpf_nf_ct_change_timeout___nf(struct __bpf_nf_entry *ct, __u32 timeout) __weak __ksym;
+extern int bpf_nf_ct_set_status___nf(struct __bpf_nf_entry *init, __u32 status) __weak __ksym;
+extern int bpf_nf_ct_change_status___nf(struct __bpf_nf_entry *ct, __u32 status) __weak __ksym;
+extern int bpf_nf_ct_set_init_mark___nf(struct __bpf_nf_entry *init, __u32 mark) __weak __ksym;
+extern int bpf_nf_ct_change_mark___nf(struct __bpf_nf_entry *ct, __u32 mark) __weak __ksym;
+extern int bpf_nf_ct_set_nat_info___nf(struct __bpf_nf_entry *init, union bpf_nf_addr *addr,
+				       int port, enum bpf_nf_nat_manip manip) __weak __ksym;
+
+extern void bpf_ct_release___nf(struct __bpf_nf_entry *ct) __weak __ksym;
+extern struct __bpf_nf_entry *bpf_ct_insert_entry___nf(struct __bpf_nf_entry *init) __weak __ksym;
+extern void bpf_ct_set_timeout___nf(struct __bpf_nf_entry *init, __u32 timeout) __weak __ksym;
+extern int bpf_ct_change_timeout___nf(struct __bpf_nf_entry *ct, __u32 timeout) __weak __ksym;
+extern int bpf_ct_set_status___nf(struct __bpf_nf_entry *init, __u32 status) __weak __ksym;
+extern int bpf_ct_change_status___nf(struct __bpf_nf_entry *ct, __u32 status) __weak __ksym;
+extern int bpf_ct_set_nat_info___nf(struct __bpf_nf_entry *init, union bpf_nf_addr *addr,
+				    int port, enum bpf_nf_nat_manip manip) __weak __ksym;
+
+#define __BPF_NF_ENTRY(func, ...)					\
+	(bpf_ksym_exists(bpf_nf_ct_##func##___nf) ?			\
+	 bpf_nf_ct_##func##___nf(__VA_ARGS__) : bpf_ct_##func##___nf(__VA_ARGS__))
+
+/**
+ * bpf_nf_entry_release - release a conntrack entry
+ * @ct: of bpf_nf_ct_get(), bpf_nf_ct_lookup() or bpf_nf_entry_insert()
+ */
+static __always_inline void bpf_nf_entry_release(struct nf_conn *ct)
+{
+	__BPF_NF_ENTRY(release, (void *)ct);
+}
+
+/**
+ * bpf_nf_entry_insert - put a new entry into the table
+ * @init: of bpf_nf_ct_alloc(); the program no longer has it after the call
+ *
+ * Return: the entry, to be released; NULL if the table has an entry with such a tuple.
+ */
+static __always_inline struct nf_conn *bpf_nf_entry_insert(struct nf_conn___init *init)
+{
+	return (void *)__BPF_NF_ENTRY(insert_entry, (void *)init);
+}
+
+/**
+ * bpf_nf_entry_set_timeout - set the timeout of a new entry
+ * @init: of bpf_nf_ct_alloc()
+ * @timeout: milliseconds
+ */
+static __always_inline void
+bpf_nf_entry_set_timeout(struct nf_conn___init *init, __u32 timeout)
+{
+	__BPF_NF_ENTRY(set_timeout, (void *)init, timeout);
+}
+
+/**
+ * bpf_nf_entry_change_timeout - change the timeout of an entry
+ * @ct: the entry
+ * @timeout: milliseconds
+ *
+ * Return: 0, or -EPERM if the entry has a fixed timeout.
+ */
+static __always_inline int bpf_nf_entry_change_timeout(struct nf_conn *ct, __u32 timeout)
+{
+	return __BPF_NF_ENTRY(change_timeout, (void *)ct, timeout);
+}
+
+/**
+ * bpf_nf_entry_set_status - set the status of a new entry
+ * @init: of bpf_nf_ct_alloc()
+ * @status: IPS_*
+ *
+ * Return: 0, or -EBUSY if @status changes a bit that only conntrack changes.
+ */
+static __always_inline int
+bpf_nf_entry_set_status(struct nf_conn___init *init, __u32 status)
+{
+	return __BPF_NF_ENTRY(set_status, (void *)init, status);
+}
+
+/**
+ * bpf_nf_entry_change_status - change the status of an entry
+ * @ct: the entry
+ * @status: IPS_*
+ *
+ * Return: as bpf_nf_entry_set_status().
+ */
+static __always_inline int bpf_nf_entry_change_status(struct nf_conn *ct, __u32 status)
+{
+	return __BPF_NF_ENTRY(change_status, (void *)ct, status);
+}
+
+/**
+ * bpf_nf_entry_set_mark - set the mark of a new entry
+ * @init: of bpf_nf_ct_alloc()
+ * @mark: the mark
+ *
+ * Return: 0, or -EOPNOTSUPP if the kernel has no marks of connections.
+ */
+static __always_inline int
+bpf_nf_entry_set_mark(struct nf_conn___init *init, __u32 mark)
+{
+	if (bpf_ksym_exists(bpf_nf_ct_set_init_mark___nf))
+		return bpf_nf_ct_set_init_mark___nf((void *)init, mark);
+	if (!bpf_core_field_exists(struct nf_conn___nf, mark))
+		return -EOPNOTSUPP;
+	((struct nf_conn___nf *)init)->mark = mark;
+	return 0;
+}
+
+/**
+ * bpf_nf_entry_change_mark - change the mark of an entry
+ * @ct: the entry
+ * @mark: the mark
+ *
+ * Return: as bpf_nf_entry_set_mark().
+ */
+static __always_inline int bpf_nf_entry_change_mark(struct nf_conn *ct, __u32 mark)
+{
+	if (bpf_ksym_exists(bpf_nf_ct_change_mark___nf))
+		return bpf_nf_ct_change_mark___nf((void *)ct, mark);
+	if (!bpf_core_field_exists(struct nf_conn___nf, mark))
+		return -EOPNOTSUPP;
+	((struct nf_conn___nf *)ct)->mark = mark;
+	return 0;
+}
+
+/**
+ * bpf_nf_entry_set_nat - translate the packets of a new entry
+ * @init: of bpf_nf_ct_alloc()
+ * @addr: the new address, of the entry's family
+ * @port: the new port in host byte order, 0 or less for any
+ * @manip: BPF_NF_NAT_SRC or BPF_NF_NAT_DST
+ *
+ * Return: 0, -EINVAL for a NULL address or another @manip, -EBUSY if this address is set
+ * already, -ENOMEM.
+ */
+static __always_inline int
+bpf_nf_entry_set_nat(struct nf_conn___init *init, union bpf_nf_addr *addr, int port,
+		     enum bpf_nf_nat_manip manip)
+{
+	return __BPF_NF_ENTRY(set_nat_info, (void *)init, addr, port, manip);
+}
 
 /**
  * bpf_nf_mark - read the mark of the packet

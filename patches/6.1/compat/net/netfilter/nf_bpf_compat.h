@@ -33,6 +33,14 @@ static inline struct sk_buff *nf_bpf_build_skb(void *data)
 	return build_skb(data, 0);
 }
 
+/* Kernels whose verifier does not know KF_NETFILTER_MOVES_PACKET have to keep the head of a
+ * packet whose data is about to move. This verifier forgets the program's pointers.
+ */
+static inline int nf_bpf_keep_head(struct sk_buff *skb)
+{
+	return 0;
+}
+
 /* 6.1 calls this for reads, too. As in tc, programs can write the mark of an entry. */
 static inline int
 nf_bpf_btf_struct_access(struct bpf_verifier_log *log, const struct btf *btf,
