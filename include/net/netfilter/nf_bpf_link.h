@@ -82,7 +82,6 @@ static inline void bpf_nf_snapshot(void *to, const void *from, u32 size)
 #if IS_ENABLED(CONFIG_NETFILTER_BPF_LINK)
 int bpf_nf_link_attach(const union bpf_attr *attr, struct bpf_prog *prog);
 u32 bpf_nf_hook_prog_id(const struct nf_hook_ops *ops);
-bool bpf_nf_is_fragment(const struct sk_buff *skb, u8 pf);
 bool bpf_nf_changes_pkt_data(const void *func);
 int bpf_nf_prog_test_run(struct bpf_prog *prog, const union bpf_attr *kattr,
 			 union bpf_attr __user *uattr);
