@@ -43,6 +43,7 @@ static inline void bpf_nf_snapshot(void *to, const void *from, u32 size)
 }
 
 int nf_bpf_keep_head(struct sk_buff *skb);
+int nf_bpf_keep_head_to_write(struct sk_buff *skb, u32 len);
 
 bool nf_bpf_has_nat_hooks(const struct net *net, u8 pf);
 

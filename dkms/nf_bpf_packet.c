@@ -1,20 +1,27 @@
 // SPDX-License-Identifier: GPL-2.0
-/* What a kfunc of a BPF_PROG_TYPE_NETFILTER program needs on an unmodified kernel before it
- * moves the data of the packet.
+/* What BPF_PROG_TYPE_NETFILTER programs of patched kernels do through helpers, as kfuncs. The
+ * rules and errors are those of the helpers: see nf_bpf_packet.h.
+ *
+ * The verifier accepts a pointer that may be NULL, whatever its size argument says.
  */
 #include <linux/bpf.h>
+#include <linux/btf.h>
+#include <linux/btf_ids.h>
+#include <linux/filter.h>
 #include <linux/module.h>
 #include <linux/netfilter.h>
 #include <linux/rcupdate.h>
 #include <linux/skbuff.h>
 #include <net/dst.h>
 #include <net/netfilter/nf_bpf_link.h>
+#include <net/netfilter/nf_nat.h>
 
-#include "nf_bpf_compat.h"
+#include "nf_bpf_packet.h"
+#include "nf_bpf_packet_kfunc.h"
 
 static void nf_bpf_free_head(struct rcu_head *rcu)
 {
-	kfree_skb(container_of((void *)rcu, struct sk_buff, cb));
+	consume_skb(container_of((void *)rcu, struct sk_buff, cb));
 }
 
 /**
@@ -48,9 +55,238 @@ int nf_bpf_keep_head(struct sk_buff *skb)
 }
 EXPORT_SYMBOL_GPL(nf_bpf_keep_head);
 
+/**
+ * nf_bpf_keep_head_to_write - the same, if a write moves the data
+ * @skb: the packet
+ * @len: the number of bytes at the beginning that skb_ensure_writable() is asked for
+ *
+ * Return: 0, or -ENOMEM
+ */
+int nf_bpf_keep_head_to_write(struct sk_buff *skb, u32 len)
+{
+	if (len <= skb_headlen(skb) &&
+	    (!skb_cloned(skb) || skb_clone_writable(skb, len)))
+		return 0;
+	return nf_bpf_keep_head(skb);
+}
+
+/**
+ * bpf_nf_load_bytes - bpf_skb_load_bytes()
+ * @ctx: the context of the program
+ * @offset: from the network header
+ * @to: out: the bytes, or zeros if they cannot be read
+ * @to__sz: number of bytes
+ *
+ * Context: any hook. The packet's data does not move.
+ *
+ * Return: 0, -EFAULT if the packet ends before the bytes do, -EINVAL if there is no @to
+ */
+__bpf_kfunc int bpf_nf_load_bytes(struct bpf_nf_ctx *ctx, u32 offset, void *to, u32 to__sz)
+{
+	if (!to || !to__sz)
+		return -EINVAL;
+	return bpf_nf_load(ctx->skb, offset, to, to__sz);
+}
+
+/**
+ * bpf_nf_load_bytes_relative - bpf_skb_load_bytes_relative()
+ * @ctx: the context of the program
+ * @offset: from the header
+ * @to: out: the bytes, or zeros if they cannot be read
+ * @to__sz: number of bytes
+ * @start_header: BPF_HDR_START_MAC or BPF_HDR_START_NET
+ *
+ * Context: any hook. The packet's data does not move.
+ *
+ * Return: 0, -EFAULT if the packet does not have the bytes, -EINVAL if there is no @to
+ */
+__bpf_kfunc int bpf_nf_load_bytes_relative(struct bpf_nf_ctx *ctx, u32 offset, void *to,
+					   u32 to__sz, u32 start_header)
+{
+	if (!to || !to__sz)
+		return -EINVAL;
+	return bpf_nf_load_relative(ctx->skb, offset, to, to__sz, start_header);
+}
+
+/**
+ * bpf_nf_pull_data - bpf_skb_pull_data()
+ * @ctx: the context of the program
+ * @len: number of bytes that are to be linear and writable; 0 for those that are linear
+ *
+ * Context: any hook. The packet's data may move.
+ *
+ * Return: 0, -ENOMEM
+ */
+__bpf_kfunc int bpf_nf_pull_data(struct bpf_nf_ctx *ctx, u32 len)
+{
+	if (len > ctx->skb->len)
+		return -ENOMEM;
+	return bpf_nf_make_writable(bpf_nf_ctx_kern(ctx), len ?: skb_headlen(ctx->skb));
+}
+
+/**
+ * bpf_nf_store_bytes - bpf_skb_store_bytes()
+ * @ctx: the context of the program
+ * @offset: from the network header
+ * @from: the new bytes, in memory that the program may write to
+ * @from__sz: number of bytes
+ * @flags: BPF_F_RECOMPUTE_CSUM, BPF_F_INVALIDATE_HASH
+ *
+ * Context: any hook. The packet's data may move.
+ *
+ * Return: 0, -EFAULT if the packet ends before the bytes do or cannot be changed, -EPERM
+ * if the stack relies on the bytes, -EINVAL for other flags or if there is no @from
+ */
+__bpf_kfunc int bpf_nf_store_bytes(struct bpf_nf_ctx *ctx, u32 offset, const void *from,
+				   u32 from__sz, u64 flags)
+{
+	if (!from || !from__sz)
+		return -EINVAL;
+	return bpf_nf_store(bpf_nf_ctx_kern(ctx), offset, from, from__sz, flags);
+}
+
+/**
+ * bpf_nf_update_l3_csum - bpf_l3_csum_replace()
+ * @ctx: the context of the program
+ * @offset: of the checksum, from the network header
+ * @from: the old value of the field
+ * @to: the new value of the field, or a difference of checksums
+ * @flags: size of the field: 2, 4, or 0 for a difference
+ *
+ * Context: any hook. The packet's data may move.
+ *
+ * Return: 0, or -EINVAL, -EFAULT, -EPERM as the helper
+ */
+__bpf_kfunc int bpf_nf_update_l3_csum(struct bpf_nf_ctx *ctx, u32 offset, u64 from, u64 to,
+				      u64 flags)
+{
+	return bpf_nf_replace_l3_csum(bpf_nf_ctx_kern(ctx), offset, from, to, flags);
+}
+
+/**
+ * bpf_nf_update_l4_csum - bpf_l4_csum_replace()
+ * @ctx: the context of the program
+ * @offset: of the checksum, from the network header
+ * @from: the old value of the field
+ * @to: the new value of the field, or a difference of checksums
+ * @flags: size of the field: 2, 4, or 0 for a difference, and BPF_F_PSEUDO_HDR,
+ *	BPF_F_MARK_MANGLED_0, BPF_F_MARK_ENFORCE, BPF_F_IPV6
+ *
+ * Context: any hook. The packet's data may move.
+ *
+ * Return: 0, or -EINVAL, -EFAULT, -EPERM as the helper
+ */
+__bpf_kfunc int bpf_nf_update_l4_csum(struct bpf_nf_ctx *ctx, u32 offset, u64 from, u64 to,
+				      u64 flags)
+{
+	return bpf_nf_replace_l4_csum(bpf_nf_ctx_kern(ctx), offset, from, to, flags);
+}
+
+/**
+ * bpf_nf_write_mark - set skb->mark
+ * @ctx: the context of the program
+ * @mark: the new mark
+ *
+ * Context: any hook. The packet's data does not move.
+ */
+__bpf_kfunc void bpf_nf_write_mark(struct bpf_nf_ctx *ctx, u32 mark)
+{
+	ctx->skb->mark = mark;
+}
+
+/**
+ * bpf_nf_write_priority - set skb->priority
+ * @ctx: the context of the program
+ * @priority: the new priority
+ *
+ * Context: any hook. The packet's data does not move.
+ */
+__bpf_kfunc void bpf_nf_write_priority(struct bpf_nf_ctx *ctx, u32 priority)
+{
+	ctx->skb->priority = priority;
+}
+
+/**
+ * bpf_nf_frag_info - get what reassembly knows of the packet
+ * @ctx: the context of the program
+ * @info: out: see struct bpf_nf_frag_info
+ * @info__sz: sizeof(struct bpf_nf_frag_info)
+ *
+ * Context: any hook. The packet's data does not move.
+ *
+ * Return: 0, or -EINVAL if @info is NULL or @info__sz is wrong
+ */
+__bpf_kfunc int bpf_nf_frag_info(struct bpf_nf_ctx *ctx, struct bpf_nf_frag_info *info,
+				 u32 info__sz)
+{
+	if (!info || info__sz != sizeof(*info))
+		return -EINVAL;
+
+	bpf_nf_fill_frag_info(bpf_nf_ctx_kern(ctx), info);
+	return 0;
+}
+
+/**
+ * bpf_nf_output_sample - bpf_perf_event_output()
+ * @ctx: the context of the program
+ * @samples__map: a map of type BPF_MAP_TYPE_PERF_EVENT_ARRAY
+ * @flags: index in the map or BPF_F_CURRENT_CPU, and in the upper half the number of
+ *	bytes of the packet that the sample has
+ * @data: the sample's own data
+ * @data__sz: number of its bytes
+ *
+ * Context: any hook. The packet's data does not move.
+ *
+ * Return: 0, or an error as the helper; -EINVAL also if the map has another type, which the
+ * verifier does not check
+ */
+__bpf_kfunc int bpf_nf_output_sample(struct bpf_nf_ctx *ctx, struct bpf_map *samples__map,
+				     u64 flags, void *data, u32 data__sz)
+{
+	if (samples__map->map_type != BPF_MAP_TYPE_PERF_EVENT_ARRAY || (data__sz && !data))
+		return -EINVAL;
+	return bpf_nf_output(ctx->skb, samples__map, flags, data, data__sz);
+}
+
+BTF_KFUNCS_START(bpf_nf_packet_kfunc_ids)
+BTF_ID_FLAGS(func, bpf_nf_load_bytes)
+BTF_ID_FLAGS(func, bpf_nf_load_bytes_relative)
+BTF_ID_FLAGS(func, bpf_nf_pull_data)
+BTF_ID_FLAGS(func, bpf_nf_store_bytes)
+BTF_ID_FLAGS(func, bpf_nf_update_l3_csum)
+BTF_ID_FLAGS(func, bpf_nf_update_l4_csum)
+BTF_ID_FLAGS(func, bpf_nf_write_mark)
+BTF_ID_FLAGS(func, bpf_nf_write_priority)
+BTF_ID_FLAGS(func, bpf_nf_frag_info)
+BTF_ID_FLAGS(func, bpf_nf_output_sample)
+BTF_KFUNCS_END(bpf_nf_packet_kfunc_ids)
+
+static const struct btf_kfunc_id_set bpf_nf_packet_kfunc_set = {
+	.owner	= THIS_MODULE,
+	.set	= &bpf_nf_packet_kfunc_ids,
+};
+
+/* A vmlinux.h from this module has the types of nf_bpf_kfunc, too. */
+static void __init nf_bpf_emit_types(void)
+{
+	BTF_TYPE_EMIT_ENUM(BPF_NF_FRAG_REASSEMBLED);
+	BTF_TYPE_EMIT_ENUM(BPF_NF_CT_INVALID);
+	BTF_TYPE_EMIT_ENUM(BPF_NF_CT_DIR_ORIGINAL);
+	BTF_TYPE_EMIT_ENUM(BPF_NF_CT_ZONE_BOTH);
+	BTF_TYPE_EMIT_ENUM(BPF_NF_REJECT_ICMP);
+	BTF_TYPE_EMIT_ENUM(BPF_NF_REJECT_NO_ROUTE);
+	BTF_TYPE_EMIT_ENUM(NF_NAT_MANIP_SRC);
+	BTF_TYPE_EMIT_ENUM(IPS_CONFIRMED);
+	BTF_TYPE_EMIT(struct bpf_nf_ct_info);
+	BTF_TYPE_EMIT(struct bpf_nf_ct_labels);
+	BTF_TYPE_EMIT(struct bpf_nf_ct_opts);
+}
+
 static int __init nf_bpf_packet_init(void)
 {
-	return 0;
+	nf_bpf_emit_types();
+	return register_btf_kfunc_id_set(BPF_PROG_TYPE_NETFILTER,
+					 &bpf_nf_packet_kfunc_set);
 }
 
 static void __exit nf_bpf_packet_exit(void)

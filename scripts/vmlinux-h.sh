@@ -49,7 +49,7 @@ dump_stock()
 	local release=${IMAGE##*/vmlinuz-} vmlinux module
 
 	vmlinux=$STOCK/usr/src/linux-headers-$release/vmlinux
-	module=$STOCK/lib/modules/$release/updates/dkms/nf_bpf_kfunc.ko
+	module=$STOCK/lib/modules/$release/updates/dkms/nf_bpf_packet.ko
 	[[ -r $vmlinux ]] || die "KERNEL=$KERNEL: no types of it: unpack the package of its" \
 		"headers beside it, or build ours first (make kernel)"
 	if [[ -r $module ]]; then

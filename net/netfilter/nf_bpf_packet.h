@@ -220,6 +220,9 @@ static int bpf_nf_distrust_gso(struct sk_buff *skb)
 {
 	int err;
 
+	err = nf_bpf_keep_head(skb);
+	if (err)
+		return err;
 	if (skb_has_frag_list(skb))
 		err = bpf_nf_flatten_gso(skb);
 	else
@@ -338,6 +341,9 @@ static int bpf_nf_make_writable(const struct bpf_nf_ctx_kern *ctx, u32 len)
 	bool pulls = skb_has_frag_list(skb) && len > skb_headlen(skb);
 	int err;
 
+	err = nf_bpf_keep_head_to_write(skb, len);
+	if (err)
+		return err;
 	if (unlikely(pulls && skb_is_gso(skb))) {
 		err = bpf_nf_flatten_gso(skb);
 		if (err)

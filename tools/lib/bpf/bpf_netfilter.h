@@ -63,6 +63,9 @@ _Static_assert(sizeof(struct bpf_nf_ctx), "vmlinux.h lacks it: dump that of a ke
 #ifndef ENOENT
 #define ENOENT		2
 #endif
+#ifndef EINVAL
+#define EINVAL		22
+#endif
 #ifndef EBADMSG
 #define EBADMSG		74
 #endif
@@ -283,6 +286,10 @@ struct sk_buff___nf {
  */
 struct __bpf_nf_skb {
 	__u32 len;
+};
+
+struct __bpf_nf_map {
+	__u32 id;
 };
 
 extern int bpf_dynptr_from_skb___nf(struct __bpf_nf_skb *skb, __u64 flags,
@@ -1300,6 +1307,202 @@ extern int bpf_nf_reject___nf(struct bpf_nf_ctx *ctx, __u32 type,
 	(BPF_NF_HAS(func) ? func##___nf(__VA_ARGS__) : -EOPNOTSUPP)
 
 /*
+ * What patched kernels have as helpers, and unmodified kernels as functions of the module
+ * nf_bpf_packet. The functions below have the arguments, rules and errors of the helpers.
+ * Where the kernel has neither, they return -EOPNOTSUPP; bpf_nf_has_packet_access() asks
+ * first. On an unmodified kernel the bytes to store, and the data of a sample, have to be in
+ * memory that the program may write to: not in .rodata.
+ */
+extern int bpf_nf_load_bytes___nf(struct bpf_nf_ctx *ctx, __u32 offset, void *to,
+				  __u32 to__sz) __weak __ksym;
+extern int bpf_nf_load_bytes_relative___nf(struct bpf_nf_ctx *ctx, __u32 offset, void *to,
+					   __u32 to__sz, __u32 start_header) __weak __ksym;
+extern int bpf_nf_pull_data___nf(struct bpf_nf_ctx *ctx, __u32 len) __weak __ksym;
+extern int bpf_nf_store_bytes___nf(struct bpf_nf_ctx *ctx, __u32 offset, const void *from,
+				   __u32 from__sz, __u64 flags) __weak __ksym;
+extern int bpf_nf_update_l3_csum___nf(struct bpf_nf_ctx *ctx, __u32 offset, __u64 from,
+				      __u64 to, __u64 flags) __weak __ksym;
+extern int bpf_nf_update_l4_csum___nf(struct bpf_nf_ctx *ctx, __u32 offset, __u64 from,
+				      __u64 to, __u64 flags) __weak __ksym;
+extern void bpf_nf_write_mark___nf(struct bpf_nf_ctx *ctx, __u32 mark) __weak __ksym;
+extern void bpf_nf_write_priority___nf(struct bpf_nf_ctx *ctx, __u32 priority) __weak __ksym;
+extern int bpf_nf_output_sample___nf(struct bpf_nf_ctx *ctx, struct __bpf_nf_map *samples__map,
+				     __u64 flags, void *data, __u32 data__sz) __weak __ksym;
+
+/**
+ * bpf_nf_has_packet_access - can programs load and store bytes, and output samples?
+ *
+ * True on patched kernels, and on unmodified kernels while the module nf_bpf_packet is
+ * loaded. The answer is known when the program is loaded.
+ */
+static __always_inline bool bpf_nf_has_packet_access(void)
+{
+	return bpf_nf_has_pkt_pointers() || BPF_NF_HAS(bpf_nf_store_bytes);
+}
+
+/* Call the helper, or the function, or say that there is neither. */
+#define __BPF_NF_HELPER(helper, func)					\
+	(bpf_nf_has_pkt_pointers() ? (helper) :				\
+	 BPF_NF_HAS(bpf_nf_store_bytes) ? (func) : -EOPNOTSUPP)
+
+/**
+ * bpf_nf_skb_load_bytes - read bytes anywhere in the packet
+ * @ctx: the program's context
+ * @offset: from the network header
+ * @to: at least @len bytes
+ * @len: number of bytes
+ *
+ * Return: 0, or -EFAULT if the packet ends before them.
+ */
+static __always_inline int
+bpf_nf_skb_load_bytes(struct bpf_nf_ctx *ctx, __u32 offset, void *to, __u32 len)
+{
+	return __BPF_NF_HELPER(bpf_skb_load_bytes(ctx, offset, to, len),
+			       bpf_nf_load_bytes___nf(ctx, offset, to, len));
+}
+
+/**
+ * bpf_nf_skb_load_bytes_relative - read bytes from a header on
+ * @ctx: the program's context
+ * @offset: from the header
+ * @to: at least @len bytes
+ * @len: number of bytes
+ * @start_header: BPF_HDR_START_MAC or BPF_HDR_START_NET
+ *
+ * Return: 0, or -EFAULT if the packet does not have them.
+ */
+static __always_inline int
+bpf_nf_skb_load_bytes_relative(struct bpf_nf_ctx *ctx, __u32 offset, void *to, __u32 len,
+			       __u32 start_header)
+{
+	return __BPF_NF_HELPER(bpf_skb_load_bytes_relative(ctx, offset, to, len, start_header),
+			       bpf_nf_load_bytes_relative___nf(ctx, offset, to, len,
+							       start_header));
+}
+
+/**
+ * bpf_nf_skb_pull_data - make the beginning of the packet linear and writable
+ * @ctx: the program's context
+ * @len: number of bytes, 0 for those that are linear
+ *
+ * Pointers to the packet have to be read again.
+ *
+ * Return: 0, or -ENOMEM.
+ */
+static __always_inline int bpf_nf_skb_pull_data(struct bpf_nf_ctx *ctx, __u32 len)
+{
+	return __BPF_NF_HELPER(bpf_skb_pull_data((void *)ctx, len),
+			       bpf_nf_pull_data___nf(ctx, len));
+}
+
+/**
+ * bpf_nf_skb_store_bytes - change bytes of the packet
+ * @ctx: the program's context
+ * @offset: from the network header
+ * @from: the new bytes
+ * @len: number of bytes
+ * @flags: BPF_F_RECOMPUTE_CSUM, BPF_F_INVALIDATE_HASH
+ *
+ * Pointers to the packet have to be read again.
+ *
+ * Return: 0, -EFAULT, -EPERM if the stack relies on the bytes, -EINVAL.
+ */
+static __always_inline int
+bpf_nf_skb_store_bytes(struct bpf_nf_ctx *ctx, __u32 offset, const void *from, __u32 len,
+		       __u64 flags)
+{
+	return __BPF_NF_HELPER(bpf_skb_store_bytes((void *)ctx, offset, from, len, flags),
+			       bpf_nf_store_bytes___nf(ctx, offset, from, len, flags));
+}
+
+/**
+ * bpf_nf_l3_csum_replace - change a checksum of the IP header
+ * @ctx: the program's context
+ * @offset: of the checksum
+ * @from: the old value of the field
+ * @to: the new value, or a difference
+ * @size: bytes of the field: 2, 4, or 0 for a difference
+ *
+ * Pointers to the packet have to be read again.
+ *
+ * Return: 0, -EFAULT, -EPERM, -EINVAL.
+ */
+static __always_inline int
+bpf_nf_l3_csum_replace(struct bpf_nf_ctx *ctx, __u32 offset, __u64 from, __u64 to, __u64 size)
+{
+	return __BPF_NF_HELPER(bpf_l3_csum_replace((void *)ctx, offset, from, to, size),
+			       bpf_nf_update_l3_csum___nf(ctx, offset, from, to, size));
+}
+
+/**
+ * bpf_nf_l4_csum_replace - change a checksum of TCP, UDP or ICMP
+ * @ctx: the program's context
+ * @offset: of the checksum
+ * @from: the old value of the field
+ * @to: the new value, or a difference
+ * @flags: bytes of the field, as above, and BPF_F_PSEUDO_HDR, BPF_F_MARK_MANGLED_0, ...
+ *
+ * Pointers to the packet have to be read again.
+ *
+ * Return: 0, -EFAULT, -EPERM, -EINVAL.
+ */
+static __always_inline int
+bpf_nf_l4_csum_replace(struct bpf_nf_ctx *ctx, __u32 offset, __u64 from, __u64 to, __u64 flags)
+{
+	return __BPF_NF_HELPER(bpf_l4_csum_replace((void *)ctx, offset, from, to, flags),
+			       bpf_nf_update_l4_csum___nf(ctx, offset, from, to, flags));
+}
+
+/**
+ * bpf_nf_csum_diff - the difference that new bytes make to a checksum
+ * @from: the old bytes
+ * @from_size: their number, a multiple of 4
+ * @to: the new bytes
+ * @to_size: their number, a multiple of 4
+ * @seed: a sum to begin with
+ *
+ * For the checksum functions above, with a field size of 0. An unmodified kernel has no
+ * helper for it, so the program sums up itself there. Constant sizes cost least.
+ *
+ * Return: the difference, or -EINVAL.
+ */
+static __always_inline __s64
+bpf_nf_csum_diff(const __be32 *from, __u32 from_size, const __be32 *to, __u32 to_size,
+		 __u32 seed)
+{
+	__u64 sum = seed;
+	__u32 i;
+
+	if (bpf_nf_has_pkt_pointers())
+		return bpf_csum_diff((__be32 *)from, from_size, (__be32 *)to, to_size, seed);
+	if ((from_size | to_size) % sizeof(*from) || (__u64)from_size + to_size > 512)
+		return -EINVAL;
+	for (i = 0; i < from_size / sizeof(*from); i++)
+		sum += (__u32)~from[i];
+	for (i = 0; i < to_size / sizeof(*to); i++)
+		sum += to[i];
+	sum = (__u32)sum + (sum >> 32);
+	return (__u32)sum + (sum >> 32);
+}
+
+/**
+ * bpf_nf_perf_event_output - give a sample to user space
+ * @ctx: the program's context
+ * @map: a pointer to a map of type BPF_MAP_TYPE_PERF_EVENT_ARRAY
+ * @flags: index or BPF_F_CURRENT_CPU; in the upper half bytes of the packet to add
+ * @data: the sample's own data
+ * @size: its bytes
+ *
+ * Return: 0, or an error of bpf_perf_event_output().
+ */
+static __always_inline int
+bpf_nf_perf_event_output(struct bpf_nf_ctx *ctx, void *map, __u64 flags, void *data, __u64 size)
+{
+	return __BPF_NF_HELPER(bpf_perf_event_output(ctx, map, flags, data, size),
+			       bpf_nf_output_sample___nf(ctx, map, flags, data, size));
+}
+
+/*
  * What a program does with a conntrack entry that it holds. Patched kernels let it call the
  * functions of tc programs, bpf_ct_*(). An unmodified kernel does not, and the module
  * nf_bpf_entry has the same functions, bpf_nf_ct_*(). Those below call what is there.
@@ -1481,9 +1684,13 @@ static __always_inline __u32 bpf_nf_mark(struct bpf_nf_ctx *ctx)
  */
 static __always_inline int bpf_nf_set_mark(struct bpf_nf_ctx *ctx, __u32 mark)
 {
-	if (!bpf_core_field_exists(struct bpf_nf_ctx___nf, mark))
+	if (bpf_core_field_exists(struct bpf_nf_ctx___nf, mark)) {
+		((struct bpf_nf_ctx___nf *)ctx)->mark = mark;
+		return 0;
+	}
+	if (!BPF_NF_HAS(bpf_nf_write_mark))
 		return -EOPNOTSUPP;
-	((struct bpf_nf_ctx___nf *)ctx)->mark = mark;
+	bpf_nf_write_mark___nf(ctx, mark);
 	return 0;
 }
 
@@ -1496,9 +1703,13 @@ static __always_inline int bpf_nf_set_mark(struct bpf_nf_ctx *ctx, __u32 mark)
  */
 static __always_inline int bpf_nf_set_priority(struct bpf_nf_ctx *ctx, __u32 priority)
 {
-	if (!bpf_core_field_exists(struct bpf_nf_ctx___nf, priority))
+	if (bpf_core_field_exists(struct bpf_nf_ctx___nf, priority)) {
+		((struct bpf_nf_ctx___nf *)ctx)->priority = priority;
+		return 0;
+	}
+	if (!BPF_NF_HAS(bpf_nf_write_priority))
 		return -EOPNOTSUPP;
-	((struct bpf_nf_ctx___nf *)ctx)->priority = priority;
+	bpf_nf_write_priority___nf(ctx, priority);
 	return 0;
 }
 

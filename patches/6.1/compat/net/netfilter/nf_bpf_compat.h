@@ -41,6 +41,11 @@ static inline int nf_bpf_keep_head(struct sk_buff *skb)
 	return 0;
 }
 
+static inline int nf_bpf_keep_head_to_write(struct sk_buff *skb, u32 len)
+{
+	return 0;
+}
+
 /* 6.1 calls this for reads, too. As in tc, programs can write the mark of an entry. */
 static inline int
 nf_bpf_btf_struct_access(struct bpf_verifier_log *log, const struct btf *btf,
