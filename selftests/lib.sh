@@ -164,7 +164,7 @@ load_policy()
 load_packet()
 {
 	load_policy
-	grep -qa BPF_NF_FRAG_REASSEMBLED /sys/kernel/btf/vmlinux ||
+	grep -qa BPF_NF_FRAG_REASSEMBLED /sys/kernel/btf/vmlinux || modprobe -q nf_bpf_packet ||
 		lacks "packet pointers"
 	nf_prog load "$SELFTESTS/progs/packet.bpf.o" "$PINS/packet"
 	PIN_DIRS+=("$PINS/packet")
@@ -173,6 +173,7 @@ load_packet()
 # progs/transport.bpf.c in $PINS/transport, after load_packet().
 load_transport()
 {
+	needs_own BPF_NF_LINK_INET	# it reads through ctx->data
 	nf_prog load "$SELFTESTS/progs/transport.bpf.o" "$PINS/transport"
 	PIN_DIRS+=("$PINS/transport")
 }

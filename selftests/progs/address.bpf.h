@@ -19,14 +19,14 @@ static __always_inline int replace_last_byte(struct bpf_nf_ctx *ctx, bool v6, __
 	const __u32 ip_check = 10;
 	int err;
 
-	err = bpf_skb_load_bytes(ctx, at, &change->old, sizeof(change->old));
+	err = bpf_nf_skb_load_bytes(ctx, at, &change->old, sizeof(change->old));
 	if (err)
 		return err;
 	change->new = (change->old & ~bpf_htonl(0xff)) | bpf_htonl(byte);
-	err = bpf_skb_store_bytes((void *)ctx, at, &change->new, sizeof(change->new), 0);
+	err = bpf_nf_skb_store_bytes(ctx, at, &change->new, sizeof(change->new), 0);
 	if (err || v6)
 		return err;
-	return bpf_l3_csum_replace((void *)ctx, ip_check, change->old, change->new,
+	return bpf_nf_l3_csum_replace(ctx, ip_check, change->old, change->new,
 				   sizeof(change->new));
 }
 

@@ -15,12 +15,12 @@ static __always_inline void fill_fib(struct bpf_nf_ctx *ctx, bool v6, __u32 ifin
 	params->ifindex = ifindex;
 	if (v6) {
 		params->family = AF_INET6;
-		bpf_skb_load_bytes(ctx, 8, params->ipv6_src, 16);
-		bpf_skb_load_bytes(ctx, 24, params->ipv6_dst, 16);
+		bpf_nf_skb_load_bytes(ctx, 8, params->ipv6_src, 16);
+		bpf_nf_skb_load_bytes(ctx, 24, params->ipv6_dst, 16);
 	} else {
 		params->family = AF_INET;
-		bpf_skb_load_bytes(ctx, 12, &params->ipv4_src, 4);
-		bpf_skb_load_bytes(ctx, 16, &params->ipv4_dst, 4);
+		bpf_nf_skb_load_bytes(ctx, 12, &params->ipv4_src, 4);
+		bpf_nf_skb_load_bytes(ctx, 16, &params->ipv4_dst, 4);
 	}
 }
 

@@ -7,6 +7,7 @@
 #include <bpf/bpf_core_read.h>
 #include <bpf/bpf_endian.h>
 #include <bpf/bpf_helpers.h>
+#include <bpf/bpf_netfilter.h>
 
 #include "address.bpf.h"
 #include "fib.bpf.h"
@@ -29,9 +30,6 @@ enum {
 	EPERM		= 1,
 };
 
-extern int bpf_nf_frag_info(struct bpf_nf_ctx *ctx, struct bpf_nf_frag_info *info,
-			    __u32 info__sz) __ksym;
-
 /* One address family's part of a packet, read in place. */
 struct packet {
 	struct policy_stats *stats;	/* NULL: none of ours, or the sentinel */
@@ -41,31 +39,45 @@ struct packet {
 	__u32 length;
 };
 
-static __always_inline bool parse_ipv4(struct bpf_nf_ctx *ctx, struct packet *packet)
+/* How much of the packet a program can read in place. */
+static __always_inline __u32 linear(struct bpf_nf_ctx *ctx)
 {
-	struct iphdr *iph = ctx->data;
+	struct bpf_nf_ctx___nf *nf = (void *)ctx;
 
-	if ((void *)(iph + 1) > ctx->data_end || iph->protocol != PROTO_UDP)
+	if (bpf_nf_has_pkt_pointers())
+		return nf->data_end - nf->data;
+	return ctx->skb->len - ctx->skb->data_len;
+}
+
+static __always_inline bool parse_ipv4(struct bpf_nf_pkt *pkt, struct packet *packet)
+{
+	struct iphdr buf;
+	const struct iphdr *iph = bpf_nf_pkt_at(pkt, 0, &buf, sizeof(buf));
+
+	if (!iph || iph->protocol != PROTO_UDP)
 		return false;
 	packet->transport = iph->ihl * 4;
 	packet->length = bpf_ntohs(iph->tot_len);
 	return !(iph->frag_off & bpf_htons(IP_OFFSET));
 }
 
-static __always_inline bool parse_ipv6(struct bpf_nf_ctx *ctx, struct packet *packet)
+static __always_inline bool parse_ipv6(struct bpf_nf_pkt *pkt, struct packet *packet)
 {
-	struct ipv6hdr *ip6h = ctx->data;
-	struct ipv6_opt_hdr *opt = (void *)(ip6h + 1);
+	struct {
+		struct ipv6hdr ip6h;
+		struct ipv6_opt_hdr opt;
+	} __attribute__((packed)) buf;
+	const typeof(buf) *headers = bpf_nf_pkt_at(pkt, 0, &buf, sizeof(buf));
 	__u8 nexthdr;
 
-	if ((void *)(opt + 1) > ctx->data_end)
+	if (!headers)
 		return false;
 	packet->v6 = true;
-	packet->transport = sizeof(*ip6h);
-	packet->length = sizeof(*ip6h) + bpf_ntohs(ip6h->payload_len);
-	nexthdr = ip6h->nexthdr;
+	packet->transport = sizeof(headers->ip6h);
+	packet->length = sizeof(headers->ip6h) + bpf_ntohs(headers->ip6h.payload_len);
+	nexthdr = headers->ip6h.nexthdr;
 	if (nexthdr == PROTO_DSTOPTS || nexthdr == PROTO_FRAGMENT) {
-		nexthdr = opt->nexthdr;
+		nexthdr = headers->opt.nexthdr;
 		packet->transport += 8;
 	}
 	return nexthdr == PROTO_UDP;
@@ -73,15 +85,19 @@ static __always_inline bool parse_ipv6(struct bpf_nf_ctx *ctx, struct packet *pa
 
 static __always_inline void parse(struct bpf_nf_ctx *ctx, struct packet *packet)
 {
-	__u8 *first = ctx->data;
+	const __u8 *first;
 	struct udphdr udph;
+	__u64 buf;
 
-	if ((void *)(first + 1) > ctx->data_end)
+	BPF_NF_PKT(pkt, ctx);
+
+	first = bpf_nf_pkt_at(&pkt, 0, &buf, 1);
+	if (!first)
 		return;
-	if (*first >> 4 == 4 ? !parse_ipv4(ctx, packet) : !parse_ipv6(ctx, packet))
+	if (*first >> 4 == 4 ? !parse_ipv4(&pkt, packet) : !parse_ipv6(&pkt, packet))
 		return;
 	packet->udp = true;
-	if (bpf_skb_load_bytes(ctx, packet->transport, &udph, sizeof(udph)) ||
+	if (bpf_nf_skb_load_bytes(ctx, packet->transport, &udph, sizeof(udph)) ||
 	    udph.dest == bpf_htons(SENTINEL_PORT))
 		return;
 	packet->stats = get_stats();
@@ -89,9 +105,9 @@ static __always_inline void parse(struct bpf_nf_ctx *ctx, struct packet *packet)
 		return;
 	__sync_fetch_and_add(&packet->stats->packets, 1);
 	packet->stats->length = packet->length;
-	packet->stats->linear = ctx->data_end - ctx->data;
-	packet->stats->mark = ctx->mark;
-	packet->stats->priority = ctx->priority;
+	packet->stats->linear = linear(ctx);
+	packet->stats->mark = bpf_nf_mark(ctx);
+	packet->stats->priority = ctx->skb->priority;
 }
 
 /* helpers/frag_probe.c puts this there. */
@@ -100,7 +116,7 @@ static __always_inline bool is_pattern(struct bpf_nf_ctx *ctx,
 {
 	__u8 byte;
 
-	return !bpf_skb_load_bytes(ctx, packet->transport + at, &byte, 1) &&
+	return !bpf_nf_skb_load_bytes(ctx, packet->transport + at, &byte, 1) &&
 	       byte == (__u8)(at * 7 + (at >> 8));
 }
 
@@ -112,7 +128,7 @@ static __always_inline void look(struct bpf_nf_ctx *ctx, struct packet *packet)
 	packet->stats->intact = is_pattern(ctx, packet, 8) +
 				is_pattern(ctx, packet, size / 2) +
 				is_pattern(ctx, packet, size - 1);
-	packet->stats->result = -bpf_skb_load_bytes(ctx, packet->length, &byte, 1);
+	packet->stats->result = -bpf_nf_skb_load_bytes(ctx, packet->length, &byte, 1);
 }
 
 SEC("netfilter")
@@ -135,10 +151,10 @@ int pull(struct bpf_nf_ctx *ctx)
 	parse(ctx, &packet);
 	if (!packet.stats)
 		return ACCEPT;
-	if (bpf_skb_pull_data((void *)ctx, packet.length))
+	if (bpf_nf_skb_pull_data(ctx, packet.length))
 		return ACCEPT;
 	look(ctx, &packet);
-	packet.stats->linear = ctx->data_end - ctx->data;
+	packet.stats->linear = linear(ctx);
 	return ACCEPT;
 }
 
@@ -162,7 +178,7 @@ int link_layer(struct bpf_nf_ctx *ctx)
 	parse(ctx, &packet);
 	if (!packet.stats)
 		return ACCEPT;
-	packet.stats->result = -bpf_skb_load_bytes_relative(ctx, 0, &eth, sizeof(eth),
+	packet.stats->result = -bpf_nf_skb_load_bytes_relative(ctx, 0, &eth, sizeof(eth),
 							    BPF_HDR_START_MAC);
 	packet.stats->smac = link_layer_number(eth.h_source);
 	packet.stats->dmac = link_layer_number(eth.h_dest);
@@ -171,9 +187,9 @@ int link_layer(struct bpf_nf_ctx *ctx)
 
 static __always_inline void ask_info(struct bpf_nf_ctx *ctx, struct packet *packet)
 {
-	struct bpf_nf_frag_info info = {};
+	struct bpf_nf_frag_info___nf info = {};
 
-	packet->stats->result = -bpf_nf_frag_info(ctx, &info, sizeof(info));
+	packet->stats->result = -bpf_nf_frag_info___nf(ctx, &info, sizeof(info));
 	packet->stats->flags = info.flags;
 	packet->stats->pieces = info.pieces;
 	packet->stats->max_size = info.max_size;
@@ -198,7 +214,7 @@ int frag_info_after_pull(struct bpf_nf_ctx *ctx)
 	parse(ctx, &packet);
 	if (!packet.stats)
 		return ACCEPT;
-	bpf_skb_pull_data((void *)ctx, packet.length);
+	bpf_nf_skb_pull_data(ctx, packet.length);
 	ask_info(ctx, &packet);
 	return ACCEPT;
 }
@@ -212,7 +228,7 @@ int frag_info_after_partial_pull(struct bpf_nf_ctx *ctx)
 	parse(ctx, &packet);
 	if (!packet.stats)
 		return ACCEPT;
-	if (!bpf_skb_pull_data((void *)ctx, packet.v6 ? 256 : 228))
+	if (!bpf_nf_skb_pull_data(ctx, packet.v6 ? 256 : 228))
 		ask_info(ctx, &packet);
 	return ACCEPT;
 }
@@ -227,8 +243,8 @@ int frag_info_after_refusals(struct bpf_nf_ctx *ctx)
 	parse(ctx, &packet);
 	if (!packet.stats)
 		return ACCEPT;
-	beyond = bpf_l4_csum_replace((void *)ctx, 0xfff0, 0, 1, 2);
-	shape = bpf_l3_csum_replace((void *)ctx, packet.v6 ? 4 : 2, 0, 1, 2);
+	beyond = bpf_nf_l4_csum_replace(ctx, 0xfff0, 0, 1, 2);
+	shape = bpf_nf_l3_csum_replace(ctx, packet.v6 ? 4 : 2, 0, 1, 2);
 	ask_info(ctx, &packet);
 	packet.stats->result = -beyond * 100 - shape;
 	return ACCEPT;
@@ -242,8 +258,8 @@ int set_mark(struct bpf_nf_ctx *ctx)
 	parse(ctx, &packet);
 	if (!packet.udp)
 		return ACCEPT;
-	ctx->mark = MARK;
-	ctx->priority = PRIORITY;
+	bpf_nf_set_mark(ctx, MARK);
+	bpf_nf_set_priority(ctx, PRIORITY);
 	return ACCEPT;
 }
 
@@ -260,22 +276,20 @@ int see_mark(struct __sk_buff *skb)
 
 static __always_inline int set_ttl_v4(struct bpf_nf_ctx *ctx)
 {
-	struct iphdr *iph = ctx->data;
 	struct iphdr old, new;
 
-	if ((void *)(iph + 1) > ctx->data_end)
+	if (bpf_nf_skb_load_bytes(ctx, 0, &old, sizeof(old)))
 		return -1;
-	old = *iph;
 	new = old;
 	new.ttl = TTL;
 	new.tos = DSCP;
 	new.check = 0;
 	old.check = 0;
-	if (bpf_skb_store_bytes((void *)ctx, 1, &new.tos, 1, 0) ||
-	    bpf_skb_store_bytes((void *)ctx, 8, &new.ttl, 1, 0))
+	if (bpf_nf_skb_store_bytes(ctx, 1, &new.tos, 1, 0) ||
+	    bpf_nf_skb_store_bytes(ctx, 8, &new.ttl, 1, 0))
 		return -1;
-	return bpf_l3_csum_replace((void *)ctx, 10, 0,
-				   bpf_csum_diff((void *)&old, sizeof(old),
+	return bpf_nf_l3_csum_replace(ctx, 10, 0,
+				   bpf_nf_csum_diff((void *)&old, sizeof(old),
 						 (void *)&new, sizeof(new), 0), 0);
 }
 
@@ -284,8 +298,8 @@ static __always_inline int set_ttl_v6(struct bpf_nf_ctx *ctx)
 	__u8 bytes[2] = { 0x60 | DSCP >> 4, (DSCP & 0xf) << 4 };
 	__u8 ttl = TTL;
 
-	return bpf_skb_store_bytes((void *)ctx, 0, bytes, sizeof(bytes), 0) ?:
-	       bpf_skb_store_bytes((void *)ctx, 7, &ttl, 1, 0);
+	return bpf_nf_skb_store_bytes(ctx, 0, bytes, sizeof(bytes), 0) ?:
+	       bpf_nf_skb_store_bytes(ctx, 7, &ttl, 1, 0);
 }
 
 SEC("netfilter")
@@ -312,10 +326,10 @@ static __always_inline int write_last(struct bpf_nf_ctx *ctx, bool with_sum)
 	parse(ctx, &packet);
 	if (!packet.stats)
 		return ACCEPT;
-	err = bpf_skb_load_bytes(ctx, packet.length - 2, &old, sizeof(old)) ?:
-	      bpf_skb_store_bytes((void *)ctx, packet.length - 2, &new, sizeof(new), 0);
+	err = bpf_nf_skb_load_bytes(ctx, packet.length - 2, &old, sizeof(old)) ?:
+	      bpf_nf_skb_store_bytes(ctx, packet.length - 2, &new, sizeof(new), 0);
 	if (!err && with_sum)
-		err = bpf_l4_csum_replace((void *)ctx, packet.transport + UDP_CHECK, old,
+		err = bpf_nf_l4_csum_replace(ctx, packet.transport + UDP_CHECK, old,
 					  new, BPF_F_MARK_MANGLED_0 | sizeof(new));
 	packet.stats->result = -err;
 	return ACCEPT;
@@ -342,9 +356,9 @@ int more_fragments(struct bpf_nf_ctx *ctx)
 
 	parse(ctx, &packet);
 	if (packet.stats)
-		packet.stats->result = -(bpf_l3_csum_replace((void *)ctx, 10, 0, fragments,
+		packet.stats->result = -(bpf_nf_l3_csum_replace(ctx, 10, 0, fragments,
 							     sizeof(fragments)) ?:
-					 bpf_skb_store_bytes((void *)ctx, 6, &fragments,
+					 bpf_nf_skb_store_bytes(ctx, 6, &fragments,
 							     sizeof(fragments), 0));
 	return ACCEPT;
 }
@@ -357,13 +371,13 @@ static __always_inline bool find_protocol(struct bpf_nf_ctx *ctx, __u8 *is, __u3
 
 	*at = v6 ? offsetof(struct ipv6hdr, nexthdr) : offsetof(struct iphdr, protocol);
 	*transport = v6 ? sizeof(struct ipv6hdr) : sizeof(struct iphdr);
-	if (bpf_skb_load_bytes((void *)ctx, *at, is, sizeof(*is)))
+	if (bpf_nf_skb_load_bytes(ctx, *at, is, sizeof(*is)))
 		return false;
 	if (!v6 || *is != PROTO_DSTOPTS)
 		return true;
 	*at = *transport;
 	*transport += 8;
-	return !bpf_skb_load_bytes((void *)ctx, *at, is, sizeof(*is));
+	return !bpf_nf_skb_load_bytes(ctx, *at, is, sizeof(*is));
 }
 
 /* Makes datagrams of the TCP segments that have data. The 4 bytes after the ports are
@@ -378,13 +392,13 @@ int tcp_to_udp(struct bpf_nf_ctx *ctx)
 	__be16 udp[2] = {};
 
 	if (!values || !find_protocol(ctx, &is, &at, &tcp) || is != PROTO_TCP ||
-	    bpf_skb_load_bytes((void *)ctx, tcp + 13, &flags, sizeof(flags)) ||
+	    bpf_nf_skb_load_bytes(ctx, tcp + 13, &flags, sizeof(flags)) ||
 	    !(flags & 8))
 		return ACCEPT;
 	values->packets++;
 	udp[0] = bpf_htons(ctx->skb->len - tcp);
-	if (bpf_skb_store_bytes((void *)ctx, tcp + 4, udp, sizeof(udp), 0) ||
-	    bpf_skb_store_bytes((void *)ctx, at, &udp_protocol, 1, 0))
+	if (bpf_nf_skb_store_bytes(ctx, tcp + 4, udp, sizeof(udp), 0) ||
+	    bpf_nf_skb_store_bytes(ctx, at, &udp_protocol, 1, 0))
 		values->result++;
 	return ACCEPT;
 }
@@ -400,7 +414,7 @@ int udp_to_tcp(struct bpf_nf_ctx *ctx)
 	if (!values || !find_protocol(ctx, &is, &at, &udp) || is != PROTO_UDP)
 		return ACCEPT;
 	values->packets++;
-	if (bpf_skb_store_bytes((void *)ctx, at, &tcp_protocol, 1, 0))
+	if (bpf_nf_skb_store_bytes(ctx, at, &tcp_protocol, 1, 0))
 		values->result++;
 	return ACCEPT;
 }
@@ -409,7 +423,7 @@ static __always_inline bool is_kept(struct bpf_nf_ctx *ctx, __u32 offset)
 {
 	__u8 byte = 0x5a;
 
-	return bpf_skb_store_bytes((void *)ctx, offset, &byte, 1, 0) == -EPERM;
+	return bpf_nf_skb_store_bytes(ctx, offset, &byte, 1, 0) == -EPERM;
 }
 
 /* Of a packet with hop-by-hop options. The result: how many of the three bytes that
@@ -420,16 +434,16 @@ int change_hopopts(struct bpf_nf_ctx *ctx)
 {
 	__u32 header = sizeof(struct ipv6hdr), padding = header + 4;
 	struct policy_stats *values = get_stats();
-	struct ipv6hdr *ip6h = ctx->data;
+	struct ipv6hdr ip6h;
 	__u8 byte = 0x5a;
 
 	if (!values || ctx->state->pf != AF_INET6 ||
-	    (void *)(ip6h + 1) > ctx->data_end || ip6h->nexthdr)
+	    bpf_nf_skb_load_bytes(ctx, 0, &ip6h, sizeof(ip6h)) || ip6h.nexthdr)
 		return ACCEPT;
 	values->packets++;
 	values->result = is_kept(ctx, offsetof(struct ipv6hdr, nexthdr)) +
 			 is_kept(ctx, header) + is_kept(ctx, header + 1);
-	if (!bpf_skb_store_bytes((void *)ctx, padding, &byte, 1, 0))
+	if (!bpf_nf_skb_store_bytes(ctx, padding, &byte, 1, 0))
 		values->result += 10;
 	return ACCEPT;
 }
@@ -442,7 +456,7 @@ static __always_inline int set_address(struct bpf_nf_ctx *ctx,
 	int err;
 
 	err = replace_last_byte(ctx, packet->v6, at, byte, &change);
-	return err ?: bpf_l4_csum_replace((void *)ctx, packet->transport + UDP_CHECK,
+	return err ?: bpf_nf_l4_csum_replace(ctx, packet->transport + UDP_CHECK,
 					  change.old, change.new, BPF_F_PSEUDO_HDR |
 					  BPF_F_MARK_MANGLED_0 | sizeof(change.new));
 }

@@ -3,6 +3,7 @@
 #include "vmlinux.h"
 #include <bpf/bpf_endian.h>
 #include <bpf/bpf_helpers.h>
+#include <bpf/bpf_netfilter.h>
 
 #include "kfunc.bpf.h"
 
@@ -19,11 +20,11 @@ int answer(struct bpf_nf_ctx *ctx)
 	__be16 old, new;
 	int err;
 
-	if (!meant(ctx) || bpf_skb_load_bytes(ctx, tcp + 12, &old, sizeof(old)))
+	if (!meant(ctx) || bpf_nf_skb_load_bytes(ctx, tcp + 12, &old, sizeof(old)))
 		return ACCEPT;
 	new = (old & bpf_htons(0xff00)) | bpf_htons(0x10);
-	if (bpf_skb_store_bytes((void *)ctx, tcp + 12, &new, sizeof(new), 0) ||
-	    bpf_l4_csum_replace((void *)ctx, tcp + 16, old, new, sizeof(new)))
+	if (bpf_nf_skb_store_bytes(ctx, tcp + 12, &new, sizeof(new), 0) ||
+	    bpf_nf_l4_csum_replace(ctx, tcp + 16, old, new, sizeof(new)))
 		return ACCEPT;
 	err = bpf_nf_reject(ctx, told(KFUNC_type), 0);
 	if (err)

@@ -6,6 +6,7 @@
 #include "vmlinux.h"
 #include <bpf/bpf_endian.h>
 #include <bpf/bpf_helpers.h>
+#include <bpf/bpf_netfilter.h>
 
 #include "address.bpf.h"
 #include "fib.bpf.h"
