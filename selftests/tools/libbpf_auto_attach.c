@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* SEC("netfilter/FAMILY/HOOK[/PRIORITY[/defrag|/strict]]") attaches by itself. */
+/* SEC("netfilter/FAMILY/HOOK[/PRIORITY][/defrag|/strict]") attaches by itself. */
 #include <limits.h>
 #include <stdarg.h>
 
@@ -87,6 +87,12 @@ GOOD_CASE(ip_defrag, NFPROTO_IPV4, NF_INET_FORWARD, 0, DEFRAG);
 GOOD_CASE(ip6_defrag, NFPROTO_IPV6, NF_INET_FORWARD, -399, DEFRAG);
 GOOD_CASE(inet_defrag, NFPROTO_INET, NF_INET_FORWARD, 0, DEFRAG);
 GOOD_CASE(inet_strict, NFPROTO_INET, NF_INET_FORWARD, 0, DEFRAG | STRICT);
+GOOD_CASE(defrag_only, NFPROTO_IPV4, NF_INET_FORWARD, 0, DEFRAG);
+GOOD_CASE(strict_only, NFPROTO_INET, NF_INET_FORWARD, 0, DEFRAG | STRICT);
+GOOD_CASE(pre_routing, NFPROTO_IPV4, NF_INET_PRE_ROUTING, 0, 0);
+GOOD_CASE(local_in, NFPROTO_IPV4, NF_INET_LOCAL_IN, -300, 0);
+GOOD_CASE(local_out, NFPROTO_IPV4, NF_INET_LOCAL_OUT, 0, DEFRAG);
+GOOD_CASE(post_routing, NFPROTO_IPV4, NF_INET_POST_ROUTING, 101, 0);
 
 FIXTURE_SETUP(good)
 {
@@ -154,7 +160,8 @@ BAD_CASE(empty_hook, EINVAL, "bad hook ''");
 BAD_CASE(bad_hook, EINVAL, "bad hook 'ingress'");
 BAD_CASE(hook_number, EINVAL, "bad hook '2'");
 BAD_CASE(empty_priority, EINVAL, "bad priority ''");
-BAD_CASE(bad_priority, EINVAL, "bad priority 'last'");
+BAD_CASE(bad_priority, EINVAL,
+	 "bad priority 'last': expected raw, mangle, dstnat, filter, security or srcnat with an optional +NUM or -NUM, a number, or a flag");
 BAD_CASE(hexadecimal_priority, EINVAL, "bad priority '0x10'");
 BAD_CASE(half_an_offset, EINVAL, "bad priority 'filter+'");
 BAD_CASE(two_offsets, EINVAL, "bad priority 'filter+1+1'");
@@ -165,6 +172,11 @@ BAD_CASE(bad_flag, EINVAL, "bad flag 'reassemble': expected defrag or strict");
 BAD_CASE(empty_flag, EINVAL, "bad flag ''");
 BAD_CASE(more_behind_defrag, EINVAL, "bad flag 'defrag/x'");
 BAD_CASE(more_behind_strict, EINVAL, "bad flag 'strict/x'");
+BAD_CASE(priority_behind_defrag, EINVAL,
+	 "bad flag 'defrag/filter': expected defrag or strict, at the end");
+BAD_CASE(empty_behind_strict, EINVAL, "bad flag 'strict/'");
+BAD_CASE(two_flags, EINVAL, "bad flag 'defrag/strict'");
+BAD_CASE(alias_in_capitals, EINVAL, "bad hook 'LOCAL_IN'");
 BAD_CASE(defrag_too_early, ERANGE, "-399");
 BAD_CASE(priority_min, ERANGE, "failed to attach");
 
