@@ -160,7 +160,7 @@ check_not_loaded()
 	rm -r "${OBJECTS[@]/#/$PINS/}"
 	unload
 	modinfo "$MODULE" > "$WORK/modinfo"
-	expect_fails "it is in the module $MODULE, which is not loaded: run 'modprobe $MODULE'" \
+	expect_fails "it may be in the module $MODULE, which is not loaded: try 'modprobe $MODULE'" \
 		nf_prog load "$WORK/$object.bpf.o" "$PINS/$object"
 	modprobe "$MODULE"
 	load_examples
