@@ -1,10 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0
 /* What libbpf says of kernel functions that are not there: where they would be. */
+#include <stdarg.h>
+#include <sys/syscall.h>
+
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 
 #include "kselftest_harness.h"
 #include "helpers/nf_test.h"
+#include "tools/progs/asked.skel.h"
 #include "tools/progs/missing.skel.h"
 #include "tools/progs/missing_strong.skel.h"
 
@@ -149,6 +153,64 @@ NF_TEST_F(kfunc, asked_for)
 {
 	EXPECT_EQ(0, load("asks"));
 	EXPECT_STREQ("", said);
+}
+
+/* libbpf calls the second one, which calls the first: see the Makefile. */
+typeof(syscall) __real_syscall, __wrap_syscall;
+
+static int probes;
+
+static bool is_probe(const union bpf_attr *attr)
+{
+	const struct bpf_insn *insns = (void *)(unsigned long)attr->insns;
+
+	return attr->insn_cnt == 4 && insns[0].src_reg == BPF_PSEUDO_BTF_ID &&
+	       insns[3].code == (BPF_JMP | BPF_EXIT);
+}
+
+long __wrap_syscall(long number, ...)
+{
+	long args[6];
+	va_list ap;
+	int i;
+
+	va_start(ap, number);
+	for (i = 0; i < 6; i++)
+		args[i] = va_arg(ap, long);
+	va_end(ap);
+	if (number == __NR_bpf && args[0] == BPF_PROG_LOAD)
+		probes += is_probe((void *)args[1]);
+	return __real_syscall(number, args[0], args[1], args[2], args[3], args[4],
+			      args[5]);
+}
+
+static const char packet[64];
+
+static int run(const struct bpf_program *prog)
+{
+	LIBBPF_OPTS(bpf_test_run_opts, opts,
+		    .data_in = packet,
+		    .data_size_in = sizeof(packet));
+	int err = bpf_prog_test_run_opts(bpf_program__fd(prog), &opts);
+
+	return err ?: opts.retval;
+}
+
+/* Functions that every kernel has: the address is not 0, be it of no use on 6.1. */
+TEST_F(kfunc, that_exists)
+{
+	struct tools_asked *skel;
+
+	probes = 0;
+	said[0] = '\0';
+	skel = tools_asked__open_and_load();
+	ASSERT_NE(NULL, skel) {
+		TH_LOG("%s", said);
+	}
+	EXPECT_EQ(2, run(skel->progs.both));
+	EXPECT_EQ(1, run(skel->progs.one_of_two));
+	EXPECT_EQ(1, probes);
+	tools_asked__destroy(skel);
 }
 
 TEST_HARNESS_MAIN
