@@ -30,6 +30,8 @@ IGNORE_TOOLS=(
 	SPACING
 	# LIBBPF_OPTS() declares a variable
 	LINE_SPACING
+	# bpftool's commands, which its bootstrap version is linked without
+	WEAK_DECLARATION
 )
 # The header for programs, in which a kfunc is declared "extern ... __ksym".
 IGNORE_PROGRAMS=(
