@@ -5,7 +5,7 @@
 
 char LICENSE[] SEC("license") = "GPL";
 
-SEC("netfilter/inet/forward/filter/defrag")
+SEC("netfilter")
 int drop_port_9999(struct bpf_nf_ctx *ctx)
 {
 	struct bpf_nf_flow flow;
