@@ -6,7 +6,7 @@ BASE	?= 6.1
 # The base that the programs of tests and samples are compiled for. They run on any.
 OBJECTS	?= $(BASE)
 ARCH	?= x86
-PREFIX	?= /usr/local
+PREFIX	?= /opt/nf-bpf
 JOBS	?= $(shell nproc)
 
 TOP	:= $(CURDIR)
@@ -163,8 +163,9 @@ check-patches: packages ## the series applies, reverts and builds patch by patch
 	scripts/check-patches.sh
 
 .PHONY: install-tools
-install-tools: tools ## bpftool, libbpf, man pages and completion into PREFIX=/usr/local
+install-tools: tools ## bpftool, libbpf, headers, man pages and completion into PREFIX=/opt/nf-bpf
 	$(SUBMAKE) -C tools install $(CROSS_TOOLS) PREFIX=$(PREFIX)
+	$(if $(DESTDIR),,echo 'Installed in $(PREFIX). To use it: export PATH=$(PREFIX)/bin:$$PATH PKG_CONFIG_PATH=$(PREFIX)/lib/pkgconfig')
 
 .PHONY: where
 where: ## KEY=path of what is built, for other runners and scripts

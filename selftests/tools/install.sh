@@ -1,23 +1,30 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# "make install-tools" installs a bpftool that runs and a libbpf to build programs with,
-# and "make uninstall" of tools/ removes all of it.
+# "make install-tools" installs a bpftool that runs and a libbpf to build programs with, in
+# a directory of its own, and "make uninstall" of tools/ removes all of it.
 #
 # Requires: clang bpftool
 
 source "$(dirname "$0")/../lib.sh"
 
 TOP=$(cd "$SELFTESTS_SRC/.." && pwd -P)
-PREFIX=/opt/nf
+PREFIX=/opt/nf-bpf	# by default
+ROOT=			# DESTDIR, one for each test
 
-# make_tools TARGET: into $WORK/root, from a project that may be read-only: what make
-# writes goes to memory.
-make_tools()
+needs_make()
 {
-	type -P make > /dev/null || lacks make
 	# The tools of another processor need the options that they were built with.
 	[[ $BUILD -ef $TOP/build ]] || skip "tools of another processor"
+	type -P make pkg-config > /dev/null || lacks "make and pkg-config"
+}
+
+# make_tools TARGET [VARIABLE=VALUE...]: into $ROOT, from a project that may be read-only:
+# what make writes goes to memory.
+make_tools()
+{
+	needs_make
+	[[ -n $ROOT ]] || ROOT=$(mktemp -d "$WORK/root.XXXXXX")
 	mkdir -p "$WORK/layer"
 	# shellcheck disable=SC2016 # the inner shell expands it
 	unshare -m bash -ec 'mount -t tmpfs tmpfs "$2"
@@ -25,70 +32,136 @@ make_tools()
 		mount -t overlay -o "lowerdir=$1,upperdir=$2/upper,workdir=$2/work" overlay "$1"
 		cd /
 		exec make -s -C "$1/tools" "${@:3}"' -- "$TOP" "$WORK/layer" \
-		"$1" DESTDIR="$WORK/root" PREFIX="$PREFIX" BUILD="$TOP/build"
+		"$@" DESTDIR="$ROOT" BUILD="$TOP/build"
 }
 
 installed()
 {
-	find "$WORK/root" -type f -printf '%P\n' | sort
+	find "$ROOT" -type f -printf '/%P\n' 2> /dev/null | sort
 }
 
-expect_installed()
+# pkg_config ARG...: of what is installed, and of nothing else on this machine
+pkg_config()
 {
-	local file files
-
-	files=$(installed)
-	for file; do
-		[[ $'\n'$files$'\n' == *$'\n'"opt/nf/$file"$'\n'* ]] || fail "$file: not in: $files"
-	done
+	PKG_CONFIG_LIBDIR=$ROOT$PREFIX/lib/pkgconfig PKG_CONFIG_SYSROOT_DIR=$ROOT \
+		pkg-config "$@" libbpf
 }
 
 test_files()
 {
+	local file files
+
 	make_tools install
-	expect_installed bin/bpftool share/man/man8/bpftool-net.8 \
-		share/bash-completion/completions/bpftool lib/libbpf.a lib/pkgconfig/libbpf.pc \
-		include/bpf/libbpf.h include/bpf/bpf_netfilter.h
-	[[ $(installed) != *include/linux* ]] || fail "headers of the kernel are installed"
+	files=$(installed)
+	for file in bin/bpftool share/man/man8/bpftool-net.8 \
+		    share/bash-completion/completions/bpftool lib/libbpf.a \
+		    lib/pkgconfig/libbpf.pc include/bpf/libbpf.h include/bpf/bpf_netfilter.h \
+		    include/linux/bpf.h include/linux/bpf_nf.h; do
+		[[ $'\n'$files$'\n' == *$'\n'"$PREFIX/$file"$'\n'* ]] ||
+			fail "$file: not in: $files"
+	done
+	expect_eq "outside of the prefix" "" "$(grep -v "^$PREFIX/" <<< "$files" || :)"
+}
+
+# Compilers, shells and man look there without being asked.
+check_shared_prefix()
+{
+	needs_make
+	expect_fails "would shadow those of the distribution" make_tools copy PREFIX="$1"
+	expect_eq "installed" "" "$(installed)"
 }
 
 test_bpftool()
 {
-	make_tools install
+	make_tools copy
 	expect_match "help of net" "*attach netfilter*" \
-		"$("$WORK/root$PREFIX/bin/bpftool" net help 2>&1)"
+		"$("$ROOT$PREFIX/bin/bpftool" net help 2>&1)"
 }
 
-# By what pkg-config says of it: the paths are those below PREFIX, without DESTDIR.
-test_libbpf()
+test_version()
+{
+	make_tools copy
+	expect_match "version" "1.*+nf-bpf" "$(pkg_config --modversion)"
+	pkg_config --atleast-version=1.3
+	! pkg_config --atleast-version=1.99 || fail "it is at least 1.99"
+}
+
+test_other_prefix()
+{
+	local PREFIX=/srv/nf
+
+	make_tools copy PREFIX="$PREFIX"
+	expect_eq "prefix" "$PREFIX" "$(PKG_CONFIG_LIBDIR=$ROOT$PREFIX/lib/pkgconfig \
+		pkg-config --variable=prefix libbpf)"
+	expect_eq "outside of the prefix" "" "$(installed | grep -v "^$PREFIX/" || :)"
+}
+
+# check_link ARG...: a program is compiled and linked with the flags of pkg-config ARG...
+# alone, and runs. It has names that no distribution's headers have.
+check_link()
 {
 	local flags
 
-	type -P pkg-config > /dev/null || lacks pkg-config
-	make_tools install
-	expect_eq "prefix" "$PREFIX" "$(PKG_CONFIG_PATH=$WORK/root$PREFIX/lib/pkgconfig \
-		pkg-config --variable=prefix libbpf)"
-	flags=$(PKG_CONFIG_PATH=$WORK/root$PREFIX/lib/pkgconfig \
-		PKG_CONFIG_SYSROOT_DIR=$WORK/root pkg-config --cflags --libs libbpf)
-	cat > "$WORK/program.c" <<-EOF2
+	make_tools copy
+	flags=$(pkg_config --cflags --libs "$@")
+	cat > "$WORK/program.c" <<-'EOF'
 	#include <stdio.h>
+	#include <linux/bpf_nf.h>
+	#include <bpf/bpf.h>
+	#include <bpf/bpf_netfilter.h>
 	#include <bpf/libbpf.h>
 	int main(void)
 	{
-		printf("%s %d\n", libbpf_version_string(), !bpf_program__attach_netfilter);
+		LIBBPF_OPTS(bpf_netfilter_opts, opts,
+			    .flags = BPF_F_NETFILTER_IP_DEFRAG | BPF_F_NETFILTER_DEFRAG_STRICT,
+			    .link_flags = BPF_F_BEFORE | BPF_F_LINK);
+		struct bpf_link_info info = { .netfilter.netns_ino = 0 };
+
+		bpf_object__open_mem("", 1, NULL);
+		printf("%s %d %u %zu\n", libbpf_version_string(),
+		       !bpf_program__attach_netfilter, opts.flags + info.netfilter.netns_ino,
+		       sizeof(struct bpf_nf_tuple));
 	}
-	EOF2
+	EOF
 	# shellcheck disable=SC2086 # they are several
-	clang "$WORK/program.c" -o "$WORK/program" $flags -lelf -lz
-	expect_match "version" "v1.*[0-9] 0" "$("$WORK/program")"
+	clang "${LINK_MODE[@]}" "$WORK/program.c" -o "$WORK/program" $flags
+	expect_match "output" "v1.*[0-9] 0 65537 40" "$("$WORK/program" 2> /dev/null)"
+}
+
+# libbpf.a is the only libbpf that is installed.
+test_link()
+{
+	local LINK_MODE=()
+
+	check_link
+}
+
+test_link_static()
+{
+	local LINK_MODE=(-static)
+
+	check_link --static
 }
 
 test_uninstall()
 {
-	make_tools install
+	make_tools copy
 	[[ -n $(installed) ]] || fail "nothing is installed"
 	make_tools uninstall
 	expect_eq "left" "" "$(installed)"
+	[[ ! -e $ROOT$PREFIX ]] || fail "$PREFIX: still there: $(find "$ROOT$PREFIX")"
 }
+
+test_uninstall_keeps_other_files()
+{
+	make_tools copy
+	touch "$ROOT$PREFIX/bin/other"
+	make_tools uninstall
+	expect_eq "left" "$PREFIX/bin/other" "$(installed)"
+}
+
+for prefix in / /usr /usr/local/; do
+	add_test "prefix_refused_${prefix//\//_}" check_shared_prefix "$prefix"
+done
 
 run_tests
