@@ -641,7 +641,10 @@ between_tests()
 	local pins=("$BPFFS/netfilter/${NS_ROUTER:-none}"_*)
 
 	rm -f "$WORK/skip"
-	[[ ! -e ${pins[0]} ]] || nf_prog clean "${pins[@]}"
+	if [[ -e ${pins[0]} ]]; then
+		nf_prog clean "${pins[@]}"
+		rm -rf "${pins[@]}"
+	fi
 	((!${#PIN_DIRS[@]})) || nf_prog clean "$PINS/links" "${PIN_DIRS[@]}"
 	if [[ -e $WORK/nft ]]; then
 		nft_router flush ruleset
