@@ -204,6 +204,22 @@ test_other_family()
 	expect_refused "no program is attached there" ip6 "${HERE[@]}" netns "$NS_ROUTER"
 }
 
+# A link by its place, and another one by the name of this place: no guess which is meant.
+test_name_of_another_link()
+{
+	needs_own BPF_NF_LINK_NETNS
+	attach_here pin "$PINS/links/mine"
+	bpftool net attach netfilter pinned "$PINS/accept" "$FAMILY" hook forward priority 8 \
+		netns "$NS_ROUTER" pin "$(here_pin)"
+	expect_fails -s 255 "choose one with 'link'" \
+		bpftool net detach netfilter "$FAMILY" "${HERE[@]}" netns "$NS_ROUTER"
+	expect_link "$PINS/links/mine" priority=7 "netns=$ROUTER_INO"
+	expect_link "$(here_pin)" priority=8 "netns=$ROUTER_INO"
+	bpftool net detach netfilter link "$(link_id "$PINS/links/mine")"
+	bpftool net detach netfilter "$FAMILY" "${HERE[@]}" netns "$NS_ROUTER"
+	[[ ! -e $(here_pin) ]] || fail "the pin is still there"
+}
+
 test_no_hook()
 {
 	expect_refused "'hook' is missing" "$FAMILY" priority 7 netns "$NS_ROUTER"
