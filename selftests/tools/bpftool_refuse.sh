@@ -245,31 +245,24 @@ test_advice_for_other_flags()
 	expect_delivered ""
 }
 
-# Where the kernel cannot replace a program, the same advice.
-test_advice_without_update()
+# Also where the kernel cannot replace a program: then the link is replaced.
+check_advice_to_overwrite()
 {
-	local message
-
-	! grep -qa BPF_NF_LINK_UPDATE /sys/kernel/btf/vmlinux ||
-		skip "this kernel has BPF_LINK_UPDATE"
 	attach_here
-	message=$(second overwrite)
-	follow "such as (-?[0-9]+) .*'bpftool net detach netfilter link ([0-9]+)'" "$message"
-	bpftool net attach netfilter pinned "$PINS/drop" "$FAMILY" hook forward \
-		priority "${BASH_REMATCH[1]}" netns "$NS_ROUTER"
-	bpftool net detach netfilter link "${BASH_REMATCH[2]}"
-	probe 4 client-server
-	expect_delivered ""
+	follow "'overwrite' puts this program" "$(second "$@")"
+	bpftool net attach netfilter pinned "$PINS/drop" "$FAMILY" "${HERE[@]}" \
+		netns "$NS_ROUTER" "$@" overwrite
+	expect_program "$(here_pin)" drop
 }
 
 test_advice_for_a_taken_place()
 {
-	needs_own BPF_NF_LINK_UPDATE
-	attach_here
-	follow "'overwrite' puts this program" "$(second)"
-	bpftool net attach netfilter pinned "$PINS/drop" "$FAMILY" "${HERE[@]}" \
-		netns "$NS_ROUTER" overwrite
-	expect_program "$(here_pin)" drop
+	check_advice_to_overwrite
+}
+
+test_advice_for_the_pin_of_that_place()
+{
+	check_advice_to_overwrite pin "$(here_pin)"
 }
 
 # "overwrite" is not offered where it is refused.
@@ -281,15 +274,6 @@ test_no_advice_to_overwrite_with_other_flags()
 	attach_here priority 9 2> /dev/null && fail "two priorities"
 	[[ $(second defrag pin "$(here_pin)") != *overwrite* ]] ||
 		fail "$(second defrag pin "$(here_pin)")"
-}
-
-test_no_advice_to_overwrite_without_update()
-{
-	! grep -qa BPF_NF_LINK_UPDATE /sys/kernel/btf/vmlinux ||
-		skip "this kernel has BPF_LINK_UPDATE"
-	attach_here
-	[[ $(second) != *overwrite* ]] || fail "$(second)"
-	[[ $(second pin "$(here_pin)") != *overwrite* ]] || fail "$(second pin "$(here_pin)")"
 }
 
 test_advice_for_a_pin_that_exists()
@@ -573,18 +557,6 @@ test_mount_namespace_with_the_common_bpffs()
 		"${HERE[@]}" netns "$NS_ROUTER"
 	probe 4 client-server
 	expect_stats packets=1
-}
-
-# Mainline's link is of one family: the advice is what works there.
-test_one_family_a_link()
-{
-	if ((INET)); then
-		bpftool net attach netfilter pinned "$PINS/drop" inet "${HERE[@]}" \
-			netns "$NS_ROUTER" pin "$PINS/links/both"
-		expect_link "$PINS/links/both" pf=1
-	else
-		check_refused "attach to ip and to ip6" inet "${HERE[@]}" netns "$NS_ROUTER"
-	fi
 }
 
 add_test no_arguments expect_error "which program, and where? Usage: bpftool net attach netfilter { id" \

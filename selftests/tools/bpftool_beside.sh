@@ -1,0 +1,546 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# "bpftool net attach netfilter ... overwrite" where the kernel cannot replace the program
+# of a link: the new program is attached beside the old one, gets its name, and then the old
+# one goes. At no moment is there none, and what fails half way is undone.
+#
+# Requires: bpftool jq
+
+source "$(dirname "$0")/../lib.sh"
+
+# More than a replacement calls of what fail_call counts.
+MAX_CALLS=200
+REPLACEMENTS=20
+MAX_SENT=2000000
+# The places of the tests: name, family to attach, families that it covers.
+PLACES=(one:ip:4 two:inet:46)
+
+setup()
+{
+	setup_bpftool
+	load_policy received
+	BPFTOOL=$(type -P bpftool)
+}
+
+cleanup()
+{
+	remove_dirs
+}
+
+# Pins of two links are in a directory, of which "nf_prog clean" removes the pins.
+remove_dirs()
+{
+	local dir
+
+	for dir in "$PINS/links"/*/; do
+		[[ ! -d $dir ]] || rm -r "$dir"
+	done
+}
+
+# place ONE_OF_PLACES: where this test works. PIN is the default pin there.
+place()
+{
+	local families
+
+	remove_dirs
+	IFS=: read -r _ PF families <<< "$1"
+	FAMILIES=()
+	while read -rn 1 family; do
+		[[ -z $family ]] || FAMILIES+=("$family")
+	done <<< "$families"
+	PIN=$(here_pin "$PF")
+	THERE=("$PF" "${HERE[@]}" netns "$NS_ROUTER")
+}
+
+# put PROG ARG...: of bpftool, the program to the place.
+put()
+{
+	"$BPFTOOL" net attach netfilter pinned "$PINS/$1" "${THERE[@]}" "${@:2}"
+}
+
+# The pins of links that a name stands for.
+members()
+{
+	if [[ -d $1 ]]; then
+		echo "$1/ip" "$1/ip6"
+	else
+		echo "$1"
+	fi
+}
+
+# expect_one PROG PRIORITY [PIN]: the name holds the program, each packet meets that one and
+# no other, and no temporary name is left.
+expect_one()
+{
+	local pin=${3:-$PIN} member family tmp
+
+	for member in $(members "$pin"); do
+		expect_program "$member" "$1"
+		expect_link "$member" "priority=$2"
+	done
+	for tmp in "$BPFFS/netfilter"/*~new "$PINS/links"/*~new; do
+		[[ ! -e $tmp ]] || fail "$tmp: was left behind"
+	done
+	for family in "${FAMILIES[@]}"; do
+		nf_prog clean "$PINS"
+		probe "$family" client-server
+		case $1 in
+		drop) expect_stats packets=1 dropped=1 ;;
+		*) expect_stats packets=1 dropped=0 ;;
+		esac
+	done
+}
+
+ids()
+{
+	local member
+
+	for member in $(members "$1"); do
+		link_id "$member"
+	done
+}
+
+expect_gone()
+{
+	local id
+
+	for id; do
+		expect_fails "no such link" "$BPFTOOL" net detach netfilter link "$id"
+	done
+}
+
+check_replaced()
+{
+	local ids
+
+	place "$1"
+	put accept
+	ids=$(ids "$PIN")
+	put drop overwrite
+	expect_one drop 8
+	# shellcheck disable=SC2086 # one or two
+	expect_gone $ids
+}
+
+# The priority that was asked for is the nearest to itself, as soon as it is free.
+check_repeated()
+{
+	local i
+
+	place "$1"
+	put accept overwrite
+	expect_one accept 7
+	for i in 1 2; do
+		put drop overwrite
+		expect_one drop 8
+		put accept overwrite
+		expect_one accept 7
+	done
+}
+
+check_flags()
+{
+	place "$1"
+	put accept defrag
+	put drop defrag overwrite
+	expect_link "$(members "$PIN" | cut -d ' ' -f 1)" flags=1
+	expect_one drop 8
+}
+
+check_said()
+{
+	local output
+
+	place "$1"
+	put accept
+	output=$(put drop overwrite 2>&1 > /dev/null)
+	expect_match "what is said" \
+		"$PF forward priority 7 (filter + 7) in netns $NS_ROUTER: *the new program was attached at priority 8 (filter + 8), and then the old one at 7 was detached: for a moment each packet met both" \
+		"$output"
+}
+
+check_json()
+{
+	local output old
+
+	place "$1"
+	put accept
+	old=$(ids "$PIN" | jq -sc .)
+	output=$("$BPFTOOL" -j net attach netfilter pinned "$PINS/drop" "${THERE[@]}" overwrite \
+		2> "$WORK/stderr")
+	expect_eq "standard error" "" "$(< "$WORK/stderr")"
+	expect_json "$output" ".pf_name == \"$PF\"" '.prio == 8 and .wanted_prio == 7' \
+		'.replaced_prio == 7' ".replaced_link_ids == $old" \
+		'.note | contains("each packet met both")' ".pinned == [\"$PIN\"]" \
+		".link_ids // [.link_id] | . == $(ids "$PIN" | jq -sc .)"
+}
+
+# A free priority on the one side, and then on the other.
+check_next_priority()
+{
+	place "$1"
+	put accept
+	attach accept ip forward 8
+	put drop overwrite
+	nf_prog clean "$LINK"
+	expect_one drop 6
+}
+
+# For the second family only: the first must not stay.
+test_next_priority_of_both_families()
+{
+	place two:inet:46
+	put accept
+	attach accept ip6 forward 8
+	put drop overwrite
+	nf_prog clean "$LINK"
+	expect_one drop 6
+}
+
+check_pin_of_choice()
+{
+	local pin=$PINS/links/mine
+
+	place "$1"
+	put accept pin "$pin"
+	put drop pin "$pin" overwrite
+	expect_one drop 8 "$pin"
+	put accept pin "$pin" overwrite
+	expect_one accept 7 "$pin"
+	[[ ! -e $PIN ]] || fail "the default pin is there too"
+}
+
+# All names of the old links are names of the new ones.
+test_two_pins()
+{
+	place one:ip:4
+	put accept
+	nf_prog pin "$PIN" "$PINS/links/again"
+	put drop overwrite
+	expect_program "$PINS/links/again" drop
+	expect_eq "the link of the second name" "$(link_id "$PIN")" \
+		"$(link_id "$PINS/links/again")"
+	expect_one drop 8
+}
+
+check_if_prog()
+{
+	place "$1"
+	put accept
+	put drop overwrite if-prog pinned "$PINS/accept"
+	expect_one drop 8
+	expect_fails -s 255 "not the one that 'if-prog' names: nothing was replaced" \
+		put accept overwrite if-prog pinned "$PINS/accept"
+	expect_one drop 8
+}
+
+# Two that update at the same time: one of them is refused, or both are done one after the
+# other; what is left is one program.
+check_at_once()
+{
+	local i one two status
+
+	place "$1"
+	put accept
+	for i in 1 2 3 4 5; do
+		status=0
+		put drop overwrite if-prog pinned "$PINS/accept" 2> /dev/null & one=$!
+		put drop overwrite if-prog pinned "$PINS/accept" 2> /dev/null & two=$!
+		wait "$one" || status=$((status + 1))
+		wait "$two" || status=$((status + 1))
+		expect_eq "commands that were refused" 1 "$status"
+		expect_one drop "$(nf_prog info "$(members "$PIN" | cut -d ' ' -f 1)" |
+			sed -n 's/^priority=//p')"
+		put accept overwrite 2> /dev/null
+	done
+}
+
+received()
+{
+	read_stats received
+	echo "${STATS[packets]}"
+}
+
+flood()
+{
+	local family address
+
+	for family in "${FAMILIES[@]}"; do
+		address=SERVER_IP$family
+		"$HELPERS/nf_prog" exec "$NS_CLIENT" "$HELPERS/flood" "${!address}" 9999 \
+			"$MAX_SENT" > "$WORK/sent$family" &
+		FLOODS+=($!)
+	done
+}
+
+stop_flood()
+{
+	local family
+
+	kill -TERM "${FLOODS[@]}"
+	wait "${FLOODS[@]}"
+	for family in "${FAMILIES[@]}"; do
+		(($(< "$WORK/sent$family"))) || fail "nothing was sent"
+	done
+}
+
+# Every program drops everything. The one that counts sees packets when there is none.
+check_never_unseen()
+{
+	local family i FLOODS=()
+
+	place "$1"
+	for family in "${FAMILIES[@]}"; do
+		attach_in "$NS_SERVER" received/drop "$(pf_of "$family")" input 0
+	done
+	nf_prog clean "$PINS/received"
+	put drop
+	flood
+	for ((i = 0; i < REPLACEMENTS; i++)); do
+		put drop overwrite 2> /dev/null
+	done
+	expect_eq "packets that no program has dropped" 0 "$(received)"
+	"$BPFTOOL" net detach netfilter pin "$PIN"
+	wait_for some_received
+	stop_flood
+}
+
+some_received()
+{
+	(($(received)))
+}
+
+# check_failures PLACE: each call fails once. Either nothing has changed then, or all.
+check_failures()
+{
+	local number old status
+
+	place "$1"
+	put accept
+	for ((number = 1; number < MAX_CALLS; number++)); do
+		old=$(ids "$PIN")
+		status=0
+		"$HELPERS/fail_call" "$WORK/failed" "$number" 5 "$BPFTOOL" net attach netfilter \
+			pinned "$PINS/drop" "${THERE[@]}" overwrite > "$WORK/said" 2>&1 || status=$?
+		[[ -s $WORK/failed ]] || break
+		echo "$number $(< "$WORK/failed"): $status: $(< "$WORK/said")"
+		clean_tmp
+		if ((status)); then
+			expect_eq "links" "$old" "$(ids "$PIN")"
+			! changes || expect_one accept "$(priority_of_pin)"
+		else
+			expect_one drop "$(priority_of_pin)"
+			put accept overwrite 2> /dev/null
+		fi
+	done
+	((number > 10 && number < MAX_CALLS)) || fail "$number calls"
+	expect_eq "exit status without a failure" 0 "$status"
+	expect_one drop "$(priority_of_pin)"
+}
+
+# If what failed is the removal of the temporary name, the command says how to repeat it.
+clean_tmp()
+{
+	[[ $(< "$WORK/said") =~ \'(bpftool net detach netfilter pin [^\']*)\' ]] || return 0
+	# shellcheck disable=SC2086 # it is a command
+	${BASH_REMATCH[1]}
+}
+
+priority_of_pin()
+{
+	nf_prog info "$(members "$PIN" | cut -d ' ' -f 1)" | sed -n 's/^priority=//p'
+}
+
+# Whether the call that failed changes something: most of them ask.
+changes()
+{
+	case $(< "$WORK/failed") in
+	"bpf "[78] | "bpf 15" | "bpf 30") return 1 ;;
+	esac
+}
+
+expect_dropped()
+{
+	local family
+
+	for family in "${FAMILIES[@]}"; do
+		probe "$family" client-server
+		expect_delivered ""
+	done
+}
+
+# check_kills PLACE: it is killed before each call. A program is attached, has the name, and
+# the next command says what to do.
+check_kills()
+{
+	local number
+
+	place "$1"
+	put drop
+	for ((number = 1; number < MAX_CALLS; number++)); do
+		"$HELPERS/fail_call" "$WORK/failed" "$number" 0 "$BPFTOOL" net attach netfilter \
+			pinned "$PINS/drop" "${THERE[@]}" overwrite > "$WORK/said" 2>&1 || :
+		[[ -s $WORK/failed ]] || break
+		! changes || expect_dropped
+		if ! put drop overwrite > "$WORK/said" 2>&1; then
+			expect_match "after kill $number at $(< "$WORK/failed")" "*was killed*" \
+				"$(< "$WORK/said")"
+			clean_tmp
+			put drop overwrite 2> /dev/null
+		fi
+		! changes || expect_one drop "$(priority_of_pin)"
+	done
+	((number > 10 && number < MAX_CALLS)) || fail "$number calls"
+}
+
+# A first attach is done, or is not: also for two links.
+check_first_attach()
+{
+	local number status
+
+	place "$1"
+	for ((number = 1; number < MAX_CALLS; number++)); do
+		status=0
+		"$HELPERS/fail_call" "$WORK/failed" "$number" 5 "$BPFTOOL" net attach netfilter \
+			pinned "$PINS/drop" "${THERE[@]}" > "$WORK/said" 2>&1 || status=$?
+		[[ -s $WORK/failed ]] || break
+		if ((status)); then
+			[[ ! -e $PIN && ! -e $PIN~new ]] || fail "a pin is left: $(< "$WORK/failed")"
+			expect_nothing_attached
+		else
+			expect_one drop 7
+			"$BPFTOOL" net detach netfilter pin "$PIN"
+			nf_prog clean "$PINS"
+		fi
+	done
+	((number > 2 && number < MAX_CALLS)) || fail "$number calls"
+	expect_eq "exit status without a failure" 0 "$status"
+	expect_one drop 7
+}
+
+# A link that is not in this namespace is another's policy.
+check_of_another_netns()
+{
+	local pin=$PINS/links/server
+
+	place "$1"
+	"$BPFTOOL" net attach netfilter pinned "$PINS/accept" "$PF" "${HERE[@]}" \
+		netns "$NS_SERVER" pin "$pin"
+	expect_fails -s 255 "is not attached in this network namespace" \
+		put drop pin "$pin" overwrite
+	expect_link "$(members "$pin" | cut -d ' ' -f 1)" priority=7
+	expect_nothing_attached
+	"$BPFTOOL" net detach netfilter pin "$pin"
+}
+
+# The advice for the pin of a link that somebody has detached.
+check_of_a_detached_link()
+{
+	local message member
+
+	place "$1"
+	put accept
+	for member in $(members "$PIN"); do
+		nf_prog detach "$member"
+	done
+	message=$(put drop overwrite 2>&1) && fail "replaced"
+	[[ $message =~ \'(bpftool net detach netfilter link [0-9]+)\' ]] || fail "$message"
+	${BASH_REMATCH[1]}
+	put drop overwrite
+	expect_one drop 7
+}
+
+# A command that was killed has left this; an empty directory, too.
+check_tmp_is_there()
+{
+	place "$1"
+	put accept
+	put drop pin "$PIN~new" priority 9 2> /dev/null && fail "two priorities"
+	"$BPFTOOL" net attach netfilter pinned "$PINS/accept" "$PF" hook forward priority 9 \
+		netns "$NS_ROUTER" pin "$PIN~new"
+	put drop overwrite > "$WORK/said" 2>&1 && fail "replaced"
+	expect_match "what is said" "*another command is about to pin something there*" \
+		"$(< "$WORK/said")"
+	clean_tmp
+	put drop overwrite
+	expect_one drop 8
+	mkdir "$PIN~new"
+	put accept overwrite > "$WORK/said" 2>&1 && fail "replaced"
+	clean_tmp
+	put accept overwrite
+	expect_one accept 7
+}
+
+check_moved_is_detached()
+{
+	place "$1"
+	put accept
+	put drop overwrite
+	"$BPFTOOL" net detach netfilter "${THERE[@]}"
+	[[ ! -e $PIN ]] || fail "the pin is still there"
+	nf_prog clean "$PINS"
+	expect_nothing_attached
+}
+
+# Another link can get the priority of which it has the name.
+check_moved_or_another()
+{
+	place "$1"
+	put accept
+	put accept overwrite
+	put drop pin "$PINS/links/second"
+	expect_fails -s 255 "with 'link'" \
+		"$BPFTOOL" net detach netfilter "${THERE[@]}"
+	"$BPFTOOL" net detach netfilter link "$(ids "$PINS/links/second" | head -n 1)"
+	expect_one accept 8
+}
+
+check_moved_is_in_the_way()
+{
+	local message
+
+	place "$1"
+	put accept
+	put accept overwrite
+	message=$(put drop 2>&1) && fail "attached"
+	expect_match "what is said" \
+		"*exists already and holds link * priority 8 (filter + 8), *'overwrite' puts*" "$message"
+	put drop overwrite
+	expect_one drop 7
+}
+
+# One of two links went by other means: the new ones are two again.
+test_what_is_left_of_two()
+{
+	place two:inet:46
+	put accept
+	rm "$PIN/ip"
+	put drop overwrite
+	expect_one drop 8
+}
+
+test_directory_with_something_else()
+{
+	place two:inet:46
+	put accept
+	mkdir "$PIN/other"
+	expect_fails -s 255 "the directory has more in it" put drop overwrite
+	rmdir "$PIN/other"
+	expect_one accept 7
+}
+
+for where in "${PLACES[@]}"; do
+	for what in replaced repeated flags said json next_priority pin_of_choice if_prog at_once \
+		never_unseen failures kills first_attach of_another_netns of_a_detached_link \
+		tmp_is_there moved_is_detached moved_or_another moved_is_in_the_way; do
+		add_test "${what}_${where%%:*}" "check_$what" "$where"
+	done
+done
+
+if [[ ${ARGUMENTS[0]-} != -l ]] && grep -qsa BPF_NF_LINK_UPDATE /sys/kernel/btf/vmlinux; then
+	echo "1..0 # SKIP this kernel has BPF_LINK_UPDATE"
+	exit $KSFT_SKIP
+fi
+
+run_tests

@@ -1,0 +1,210 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Runs a command and lets a chosen one of its calls that change something fail, or kills
+ * the command there. The calls are intercepted by a seccomp filter, so that it works for
+ * static binaries, and on every processor.
+ */
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <linux/bpf.h>
+#include <linux/bpf_common.h>
+#include <linux/seccomp.h>
+
+/* Of <linux/filter.h>: the tests are built with that of tools/include, which has
+ * another content.
+ */
+struct sock_filter {
+	__u16 code;
+	__u8 jt;
+	__u8 jf;
+	__u32 k;
+};
+
+struct sock_fprog {
+	unsigned short len;
+	struct sock_filter *filter;
+};
+
+static const char usage[] =
+	"Usage: fail_call FILE NUMBER ERRNO COMMAND [ARGUMENT]...\n"
+	"\n"
+	"The calls are bpf with a command that makes, changes, detaches, pins or opens a\n"
+	"link, renameat2, mkdir, rmdir and unlink, counted from 1. Number NUMBER fails with\n"
+	"the error ERRNO; if ERRNO is 0, the command is killed instead. Writes the call's\n"
+	"name to FILE, nothing if there was no such call.\n"
+	"\n"
+	"Exit status: that of COMMAND, 2 for wrong arguments, 125 for failures of its own.\n";
+
+static const struct {
+	int nr;
+	const char *name;
+} calls[] = {
+	{ SYS_bpf,		"bpf" },
+	{ SYS_renameat2,	"renameat2" },
+	{ SYS_mkdirat,		"mkdirat" },
+	{ SYS_unlinkat,		"unlinkat" },
+#ifdef SYS_mkdir
+	{ SYS_mkdir,		"mkdir" },
+	{ SYS_rmdir,		"rmdir" },
+	{ SYS_unlink,		"unlink" },
+#endif
+};
+
+#define ARRAY_SIZE(array) (sizeof(array) / sizeof((array)[0]))
+#define NR_CALLS ARRAY_SIZE(calls)
+
+static int failed(const char *what)
+{
+	fprintf(stderr, "fail_call: %s: %s\n", what, strerror(errno));
+	return 125;
+}
+
+/* Returns a fd that tells of the calls, -1 on an error. */
+static int intercept(void)
+{
+	struct sock_filter code[2 * NR_CALLS + 2], *insn = code;
+	struct sock_fprog prog = { .filter = code };
+	unsigned int i;
+
+	*insn++ = (struct sock_filter){ BPF_LD | BPF_W | BPF_ABS, 0, 0,
+					offsetof(struct seccomp_data, nr) };
+	for (i = 0; i < NR_CALLS; i++) {
+		*insn++ = (struct sock_filter){ BPF_JMP | BPF_JEQ | BPF_K, 0, 1, calls[i].nr };
+		*insn++ = (struct sock_filter){ BPF_RET | BPF_K, 0, 0, SECCOMP_RET_USER_NOTIF };
+	}
+	*insn++ = (struct sock_filter){ BPF_RET | BPF_K, 0, 0, SECCOMP_RET_ALLOW };
+	prog.len = insn - code;
+
+	return syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER,
+		       SECCOMP_FILTER_FLAG_NEW_LISTENER, &prog);
+}
+
+/* The listener is closed by exec: the parent must have got it before. */
+static int run_command(int to_parent, int from_parent, char **argv)
+{
+	int listener;
+	char ack;
+
+	listener = intercept();
+	if (write(to_parent, &listener, sizeof(listener)) != sizeof(listener) || listener < 0)
+		return failed("seccomp");
+	if (read(from_parent, &ack, 1) != 1)
+		return 125;
+	execvp(argv[0], argv);
+	return failed(argv[0]);
+}
+
+/* What bpf() is asked for is its first argument; a query changes nothing. */
+static const char *name_of(const struct seccomp_data *data)
+{
+	static char name[32];
+	unsigned int i;
+
+	for (i = 0; i < NR_CALLS - 1 && calls[i].nr != data->nr; i++)
+		;
+	if (calls[i].nr != SYS_bpf)
+		return calls[i].name;
+
+	switch (data->args[0]) {
+	case BPF_LINK_CREATE:
+	case BPF_LINK_UPDATE:
+	case BPF_LINK_DETACH:
+	case BPF_LINK_GET_FD_BY_ID:
+	case BPF_OBJ_PIN:
+	case BPF_OBJ_GET:
+	case BPF_OBJ_GET_INFO_BY_FD:
+		snprintf(name, sizeof(name), "bpf %llu", (unsigned long long)data->args[0]);
+		return name;
+	default:
+		return NULL;
+	}
+}
+
+/* Returns 0 when there is nothing more to answer. */
+static int answer(int listener, long chosen, int err, pid_t pid, FILE *file)
+{
+	struct seccomp_notif_resp resp = {};
+	struct seccomp_notif notif = {};
+	static long seen;
+	const char *name;
+
+	if (ioctl(listener, SECCOMP_IOCTL_NOTIF_RECV, &notif))
+		return errno == ENOENT || errno == EINTR;
+	resp.id = notif.id;
+	resp.flags = SECCOMP_USER_NOTIF_FLAG_CONTINUE;
+	name = name_of(&notif.data);
+	if (name && ++seen == chosen) {
+		fprintf(file, "%s\n", name);
+		resp.flags = 0;
+		resp.error = -err;
+		if (!err)
+			kill(pid, SIGKILL);
+	}
+	if (ioctl(listener, SECCOMP_IOCTL_NOTIF_SEND, &resp) && errno != ENOENT)
+		return 0;
+
+	return 1;
+}
+
+static int take_listener(pid_t pid, int from_child, int to_child)
+{
+	int listener, pidfd;
+
+	if (read(from_child, &listener, sizeof(listener)) != sizeof(listener) || listener < 0)
+		return -1;
+	pidfd = syscall(SYS_pidfd_open, pid, 0);
+	if (pidfd < 0)
+		return -1;
+	listener = syscall(SYS_pidfd_getfd, pidfd, listener, 0);
+	if (listener >= 0 && write(to_child, "", 1) != 1)
+		return -1;
+
+	return listener;
+}
+
+int main(int argc, char **argv)
+{
+	int listener, status, up[2], down[2];
+	struct pollfd poll_fd;
+	FILE *file;
+	pid_t pid;
+
+	if (argc < 5) {
+		fputs(usage, stderr);
+		return 2;
+	}
+	file = fopen(argv[1], "w");
+	if (!file || pipe(up) || pipe(down))
+		return failed(argv[1]);
+	pid = fork();
+	if (pid < 0)
+		return failed("fork");
+	if (!pid)
+		_exit(run_command(up[1], down[0], argv + 4));
+
+	listener = take_listener(pid, up[0], down[1]);
+	if (listener < 0)
+		return failed("listener");
+	poll_fd = (struct pollfd){ .fd = listener, .events = POLLIN };
+	while (poll(&poll_fd, 1, -1) > 0 && poll_fd.revents & POLLIN) {
+		if (!answer(listener, atol(argv[2]), atoi(argv[3]), pid, file))
+			break;
+	}
+	close(listener);
+	fclose(file);
+	if (waitpid(pid, &status, 0) != pid)
+		return failed("wait");
+
+	return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+}
