@@ -427,6 +427,8 @@ check_of_another_netns()
 	place "$1"
 	"$BPFTOOL" net attach netfilter pinned "$PINS/accept" "$PF" "${HERE[@]}" \
 		netns "$NS_SERVER" pin "$pin"
+	expect_fails -s 255 "'overwrite' puts this program in that one's place if it is in this network namespace" \
+		put drop pin "$pin"
 	expect_fails -s 255 "is not attached in this network namespace" \
 		put drop pin "$pin" overwrite
 	expect_link "$(members "$pin" | cut -d ' ' -f 1)" priority=7
