@@ -122,28 +122,25 @@ explain_failure()
 	/^Hunk #[0-9]+ FAILED at/ {
 		sub(/^#/, "", $2)
 		sub(/\.$/, "", $5)
-		printf "%s: %s: hunk %s does not fit Linux %s (line %s)\n",
-		       patch, file, $2, version, $5
-		said = 1
+		said = said sprintf("%s: %s: hunk %s does not fit Linux %s (line %s)\n",
+				    patch, file, $2, version, $5)
 	}
 	/^can.t find file to patch/ {
 		missing = 1
 	}
 	/^\|\+\+\+ / && missing {
 		sub(/^b\//, "", $2)
-		printf "%s: %s: no such file in Linux %s\n", patch, $2, version
-		said = 1
+		said = said sprintf("%s: %s: no such file in Linux %s\n", patch, $2, version)
 	}
-	/previously applied/ {
-		printf "%s: %s: is in Linux %s already\n", patch, file, version
-		said = 1
+	# This is the last line. The hunks did not fit because they are there.
+	/can be reverse-applied$/ {
+		said = sprintf("%s: is in Linux %s already\n", patch, version)
 	}
 	/malformed patch/ {
-		print patch ": " $0
-		said = 1
+		said = said patch ": " $0 "\n"
 	}
 	{ all = all "  " $0 "\n" }
-	END { if (!said) printf "%s: does not apply:\n%s", patch, all }' >&2
+	END { printf "%s", said ? said : patch ": does not apply:\n" all }' >&2
 	die "$(rel "$dir") was made for Linux $made: mend the patch in $(rel "$into")" \
 	    "(quilt push -f, edit, quilt refresh), or give a KSRC= that it fits"
 }
