@@ -165,7 +165,7 @@ keep_edits()
 		for copy in applied next pristine; do
 			! cmp -s "$TREE/$path" "$STATE/$copy/$path" || continue 2
 		done
-		mkdir -p "$EDITED/${path%/*}"
+		mkdir -p "$(dirname "$EDITED/$path")"
 		cp "$TREE/$path" "$EDITED/$path"
 		warn "$(rel "$TREE")/$path: was edited there; kept as $(rel "$EDITED")/$path"
 	done < <(applied_files)
