@@ -103,34 +103,6 @@ static inline bool nf_verifier_says(const char *log, const char *texts)
 		close(fd);						\
 } while (0)
 
-/* Of a skeleton's programs only @name. Return: 0, or an error and the verifier's words */
-#define LOAD_OF_SKELETON(skeleton, name) ({				\
-	struct skeleton *skel = skeleton##__open();			\
-	int err;							\
-									\
-	ASSERT_NE(NULL, skel);						\
-	bpf_program__set_autoload(skel->progs.name, true);		\
-	bpf_program__set_flags(skel->progs.name, nf_verifier_flags);	\
-	bpf_program__set_log_buf(skel->progs.name, self->log,		\
-				 sizeof(self->log));			\
-	err = skeleton##__load(skel);					\
-	skeleton##__destroy(skel);					\
-	err;								\
-})
-
-#define EXPECT_LOADS_OF_SKELETON(skeleton, name) do {			\
-	libbpf_set_print(NULL);						\
-	EXPECT_EQ(0, LOAD_OF_SKELETON(skeleton, name))			\
-		TH_LOG("%s", self->log);				\
-} while (0)
-
-#define EXPECT_REFUSED_OF_SKELETON(skeleton, name, message) do {	\
-	libbpf_set_print(NULL);						\
-	EXPECT_GT(0, LOAD_OF_SKELETON(skeleton, name));			\
-	EXPECT_TRUE(nf_verifier_says(self->log, message))		\
-		TH_LOG("no '%s' in: %s", message, self->log);		\
-} while (0)
-
 #define RETURN(verdict)							\
 	BPF_MOV64_IMM(BPF_REG_0, verdict),				\
 	BPF_EXIT_INSN()

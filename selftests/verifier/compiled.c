@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The compiled programs of progs/packet.bpf.c and progs/mainline.bpf.c. Global functions
- * and callbacks cannot be written as bare instructions, because the verifier finds them by
- * their BTF. The tags of expect.bpf.h beside each program say what the verifier must answer.
- * Each program is one result, whose name is that of the file and of the program.
+ * The compiled programs of progs/. The tags of expect.bpf.h beside each program say what the
+ * verifier must answer. Each program is one result, whose name is that of the file and of the
+ * program.
  *
  * Two files are mainline's own tests, unmodified, with the tags of mainline's bpf_misc.h.
  */
@@ -16,20 +15,34 @@
 #include "helpers/nf_verifier.h"
 #include "mainline/tests/verifier_netfilter_ctx.skel.h"
 #include "mainline/tests/verifier_netfilter_retcode.skel.h"
+#include "verifier/progs/conntrack.skel.h"
 #include "verifier/progs/mainline.skel.h"
 #include "verifier/progs/packet.skel.h"
 
 enum { MAINLINE_DATA_LEN = 64 };
+
+static const char *missing_packets(void)
+{
+	return nf_btf_offset("bpf_nf_ctx", "data") > 0 ? NULL : "packet pointers";
+}
+
+static const char *missing_conntrack(void)
+{
+	if (nf_without("conntrack"))
+		return "conntrack";
+	return system("modprobe -q nf_bpf_kfunc") ? "the module nf_bpf_kfunc" : NULL;
+}
 
 static const struct file {
 	const char *name;
 	const void *(*bytes)(size_t *size);
 	const char *prefix;	/* of tags */
 	const char *needs;	/* a kfunc */
-	bool has_packet_pointers;
+	const char *(*missing)(void);	/* what this kernel lacks, or NULL */
 	bool may_be_unsound;
 } files[] = {
-	{ "packet", verifier_packet__elf_bytes, "expect:", .has_packet_pointers = true },
+	{ "packet", verifier_packet__elf_bytes, "expect:", .missing = missing_packets },
+	{ "conntrack", verifier_conntrack__elf_bytes, "expect:", .missing = missing_conntrack },
 	{ "mainline", verifier_mainline__elf_bytes, "expect:", .may_be_unsound = true },
 	{ "netfilter_ctx", verifier_netfilter_ctx__elf_bytes, "comment:test_",
 	  .needs = "bpf_dynptr_slice" },
@@ -181,8 +194,7 @@ FIXTURE_SETUP(compiled)
 	const struct program *program = program_of_variant(variant);
 
 	libbpf_set_print(NULL);
-	if (program->file->has_packet_pointers && nf_btf_offset("bpf_nf_ctx", "data") <= 0)
-		self->lacks = "packet pointers";
+	self->lacks = program->file->missing ? program->file->missing() : NULL;
 }
 
 FIXTURE_TEARDOWN(compiled)
