@@ -386,8 +386,6 @@ EDGE_CASE(defrag_before_minus_399, -399, BEFORE, DEFRAG, -ERANGE);
 EDGE_CASE(defrag_before_minus_398, -398, BEFORE, DEFRAG, 0);
 EDGE_CASE(defrag_after_minus_399, -399, AFTER, DEFRAG, 0);
 EDGE_CASE(defrag_after_minus_401, -401, AFTER, DEFRAG, -ERANGE);
-EDGE_CASE(strict_before_minus_399, -399, BEFORE, DEFRAG | STRICT, -ERANGE);
-EDGE_CASE(before_minus_399, -399, BEFORE, 0, 0);
 
 FIXTURE_SETUP(place_edge)
 {

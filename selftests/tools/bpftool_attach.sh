@@ -154,19 +154,6 @@ test_after()
 	expect_stats packets=2 dropped=1
 }
 
-# The new place is one to be next to, like any other.
-test_before_one_after_another()
-{
-	local priority
-
-	needs_own BPF_NF_LINK_PLACE
-	attach_here
-	for priority in 7 6 5; do
-		attach_drop before link "$(link_id "$(here_pin "$FAMILY" "$priority")")"
-	done
-	expect_link "$(here_pin "$FAMILY" 4)" priority=4
-}
-
 test_before_with_pin_and_flags()
 {
 	needs_own BPF_NF_LINK_PLACE
@@ -182,16 +169,6 @@ test_after_in_short()
 	attach_here
 	attach_drop af li "$(link_id "$(here_pin)")"
 	expect_link "$(here_pin "$FAMILY" 8)" priority=8
-}
-
-# A link of both families is met by one of each.
-test_after_a_link_of_both_families()
-{
-	needs_own BPF_NF_LINK_PLACE
-	attach_here
-	bpftool net attach netfilter pinned "$PINS/drop" ip6 hook forward \
-		after link "$(link_id "$(here_pin)")" netns "$NS_ROUTER"
-	expect_link "$(here_pin ip6 8)" priority=8 pf=10
 }
 
 test_before_json()
@@ -223,16 +200,6 @@ test_after_a_pin_with_a_pin()
 	attach_here pin "$PINS/links/anchor"
 	attach_drop after pin "$PINS/links/anchor" pin "$PINS/links/mine"
 	expect_link "$PINS/links/mine" priority=8
-}
-
-# It does not follow the one that it was put next to.
-test_before_stays()
-{
-	needs_own BPF_NF_LINK_PLACE
-	attach_here
-	attach_drop before link "$(link_id "$(here_pin)")"
-	bpftool net detach netfilter "$FAMILY" "${HERE[@]}" netns "$NS_ROUTER"
-	expect_link "$(here_pin "$FAMILY" 6)" priority=6 "netns=$ROUTER_INO"
 }
 
 test_before_default_pin_of_a_detached_link()
@@ -556,22 +523,10 @@ done
 add_test hook_local_in check_hook local_in 1
 add_test hook_post_routing check_hook post_routing 4
 add_test hook_in_short check_hook pre 0
-add_test priority_number check_priority 42 42
-add_test priority_plus_number check_priority 42 +42
-add_test priority_negative check_priority -42 -42
-add_test priority_raw check_priority -300 raw
-add_test priority_mangle check_priority -150 mangle
-add_test priority_dstnat check_priority -100 dstnat
 add_test priority_filter check_priority 0 filter
-add_test priority_security check_priority 50 security
-add_test priority_srcnat check_priority 100 srcnat
-add_test priority_name_plus check_priority 10 filter+10
-add_test priority_name_minus check_priority -155 mangle-5
 add_test priority_three_words check_priority 10 filter + 10
 add_test priority_two_words check_priority 10 filter +10
 add_test priority_quoted check_priority 90 "srcnat - 10"
-add_test priority_lowest check_priority -2147483647 -2147483647
-add_test priority_highest check_priority 2147483646 2147483646
 for how in id name tag pinned; do
 	add_test "if_prog_by_$how" check_if_prog $how accept
 done

@@ -384,15 +384,6 @@ test_before_the_lowest()
 	expect_stats packets=1 dropped=0
 }
 
-test_before_the_lowest_with_defrag()
-{
-	needs_own BPF_NF_LINK_PLACE
-	take -399
-	expect_no_place "there is no priority before that one" \
-		before link "$(link_id "$(here_pin "$FAMILY" -399)")" defrag
-	expect_stats packets=1 dropped=0
-}
-
 test_after_the_highest()
 {
 	needs_own BPF_NF_LINK_PLACE
@@ -583,12 +574,8 @@ add_test priority_without_value check_refused "'priority' needs a value" ip hook
 add_test netns_without_value check_refused "'netns' needs a value" ip hook forward netns
 add_test pin_without_value check_refused "'pin' needs a value" ip hook forward pin
 add_test priority_unknown check_arguments "bad priority 'late': expected a number, or raw, mangle" hook forward priority late
-add_test priority_half check_arguments "bad priority 'filter+" hook forward priority "filter+"
-add_test priority_hexadecimal check_arguments "bad priority '0x10'" hook forward priority 0x10
 add_test priority_too_large check_arguments "out of range" hook forward priority 2147483648
-add_test priority_sum_too_large check_arguments "out of range" hook forward priority srcnat+2147483647
 add_test priority_min check_arguments "the lowest priority is -2147483647" hook forward priority -2147483648
-add_test priority_max check_arguments "the highest 2147483646" hook forward priority 2147483647
 add_test defrag_too_early check_arguments "the lowest priority is -399" hook forward priority -400 defrag
 add_test before_without_value check_refused "'before' needs a value" ip hook forward before
 add_test before_what check_arguments "unknown '5': expected one of 'pin', 'link'" hook forward before 5
