@@ -297,12 +297,7 @@ check_labels()
 broadcast()
 {
 	tell proto="$UDP" port=9999 label0=8 mask0=-1 "$@"
-	nf_prog exec "$NS_CLIENT" /usr/bin/python3 -BS -c '
-import socket
-fd = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-fd.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
-fd.bind(("192.0.2.2", 40000))
-fd.sendto(b"x", ("192.0.2.255", 9999))'
+	FLOW_TO_ADDRESS=192.0.2.255 flow 4 udp 9999 send
 }
 
 # A bridge floods clones of a packet, and all of them have its new entry: none may move

@@ -3,9 +3,7 @@
  * Sends UDP datagrams, every other one of them so large that the kernel cuts it,
  * until it is told to stop.
  */
-#include <arpa/inet.h>
 #include <errno.h>
-#include <netinet/in.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -15,6 +13,8 @@
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
+
+#include "helpers/nf_test.h"
 
 #define SMALL 100
 #define LARGE 2800
@@ -39,25 +39,20 @@ static void on_signal(int signal)
 	stop = true;
 }
 
-static int connected(const char *address, int port)
+static int connected(const char *text, int port)
 {
-	struct sockaddr_in6 sin6 = { .sin6_family = AF_INET6, .sin6_port = htons(port) };
-	struct sockaddr_in sin = { .sin_family = AF_INET, .sin_port = htons(port) };
-	bool ipv6 = inet_pton(AF_INET6, address, &sin6.sin6_addr) == 1;
-	int fd, err;
+	struct sockaddr_storage address = {};
+	int fd;
 
-	if (!ipv6 && inet_pton(AF_INET, address, &sin.sin_addr) != 1) {
-		fprintf(stderr, "flood: %s: not an address\n", address);
+	if (nf_parse_address(text, &address)) {
+		fprintf(stderr, "flood: %s: not an address\n", text);
 		exit(2);
 	}
-	fd = socket(ipv6 ? AF_INET6 : AF_INET, SOCK_DGRAM, 0);
+	nf_set_port(&address, port);
+	fd = socket(address.ss_family, SOCK_DGRAM, 0);
 	if (fd < 0)
 		return fd;
-	if (ipv6)
-		err = connect(fd, (void *)&sin6, sizeof(sin6));
-	else
-		err = connect(fd, (void *)&sin, sizeof(sin));
-	return err ? -1 : fd;
+	return connect(fd, (void *)&address, nf_address_length(&address)) ? -1 : fd;
 }
 
 int main(int argc, char **argv)

@@ -35,7 +35,8 @@ static const char usage[] =
 	"           sends them back: \"echoed N\" if all are as they were, else \"damaged\",\n"
 	"           or \"stuck\" and how many came back\n"
 	"  size=N   datagrams have N bytes from here on (10)\n"
-	"  options=HEX  the client sends these IPv4 options from here on\n"
+	"  options=HEX  the client sends these IPv4 options, or this hop-by-hop header of\n"
+	"           IPv6, from here on\n"
 	"  burst=N  the client sends N datagrams: \"errors N\", as many as were answered\n"
 	"           by an ICMP error\n"
 	"  flood=N  the same, and nobody looks at the answers: \"sent N\"\n"
@@ -302,6 +303,7 @@ static void do_echo(struct flow *flow, int count)
 
 static void do_options(struct flow *flow, const char *hex)
 {
+	const bool ipv6 = flow->from.ss_family == AF_INET6;
 	unsigned char options[40];
 	size_t size;
 
@@ -310,7 +312,8 @@ static void do_options(struct flow *flow, const char *hex)
 			wrong(hex);
 	if (*hex)
 		wrong(hex);
-	if (setsockopt(flow->client, IPPROTO_IP, IP_OPTIONS, options, size))
+	if (setsockopt(flow->client, ipv6 ? IPPROTO_IPV6 : IPPROTO_IP,
+		       ipv6 ? IPV6_HOPOPTS : IP_OPTIONS, options, size))
 		die("options");
 }
 

@@ -26,6 +26,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "helpers/nf_fragment.h"
 #include "helpers/nf_test.h"
 #include "progs/policy.h"
 
@@ -239,52 +240,6 @@ static void open_receivers(struct probe *probe)
 	probe->sentinel = bound_udp(probe, SENTINEL_PORT);
 }
 
-static int ipv4_packet(struct probe *probe, int offset, int size, bool more, bool df,
-		       unsigned char *packet)
-{
-	int header = sizeof(struct iphdr) + probe->options_length;
-	struct iphdr iph = {
-		.version = 4,
-		.ihl = header / 4,
-		.ttl = 64,
-		.protocol = IPPROTO_UDP,
-		.id = htons(probe->id % 65535 + 1),
-		.frag_off = htons(offset / 8 | (more ? IP_MF : 0) | (df ? IP_DF : 0)),
-		.tot_len = htons(header + size),
-		.saddr = ((struct sockaddr_in *)&probe->src)->sin_addr.s_addr,
-		.daddr = ((struct sockaddr_in *)&probe->dst)->sin_addr.s_addr,
-	};
-
-	memcpy(packet, &iph, sizeof(iph));
-	memcpy(packet + sizeof(iph), probe->options, probe->options_length);
-	return header;
-}
-
-static int ipv6_packet(struct probe *probe, int offset, int size, bool more,
-		       unsigned char *packet)
-{
-	bool whole = !offset && !more;
-	struct ip6_hdr ip6h = {
-		.ip6_flow = htonl(6 << 28),
-		.ip6_plen = htons(size + (whole ? 0 : sizeof(struct ip6_frag))),
-		.ip6_nxt = whole ? IPPROTO_UDP : IPPROTO_FRAGMENT,
-		.ip6_hlim = 64,
-		.ip6_src = ((struct sockaddr_in6 *)&probe->src)->sin6_addr,
-		.ip6_dst = ((struct sockaddr_in6 *)&probe->dst)->sin6_addr,
-	};
-	struct ip6_frag fragment = {
-		.ip6f_nxt = IPPROTO_UDP,
-		.ip6f_offlg = htons(offset) | (more ? IP6F_MORE_FRAG : 0),
-		.ip6f_ident = htonl(probe->id),
-	};
-
-	memcpy(packet, &ip6h, sizeof(ip6h));
-	if (whole)
-		return sizeof(ip6h);
-	memcpy(packet + sizeof(ip6h), &fragment, sizeof(fragment));
-	return sizeof(ip6h) + sizeof(fragment);
-}
-
 static void send_packet(struct probe *probe, int fd, const void *packet, int length)
 {
 	if (sendto(fd, packet, length, 0, (void *)&probe->dst,
@@ -295,41 +250,47 @@ static void send_packet(struct probe *probe, int fd, const void *packet, int len
 	puts("refused");
 }
 
+static void send_part(struct probe *probe, int fd, const struct nf_fragment *part,
+		      const void *data)
+{
+	unsigned char packet[2048];
+	int header = nf_put_header(packet, part);
+
+	memcpy(packet + header, data, part->length);
+	send_packet(probe, fd, packet, header + part->length);
+}
+
 static void send_raw(struct probe *probe, int fd, const struct raw *raw)
 {
-	unsigned char packet[sizeof(struct ip6_hdr) + MAX_RAW_LENGTH];
-	struct ip6_hdr ip6h = {
-		.ip6_flow = htonl(6 << 28),
-		.ip6_plen = htons(raw->length),
-		.ip6_nxt = raw->nexthdr,
-		.ip6_hlim = 64,
-		.ip6_src = ((struct sockaddr_in6 *)&probe->src)->sin6_addr,
-		.ip6_dst = ((struct sockaddr_in6 *)&probe->dst)->sin6_addr,
+	const struct nf_fragment part = {
+		.src = &probe->src,
+		.dst = &probe->dst,
+		.length = raw->length,
+		.nexthdr = raw->nexthdr,
 	};
 
-	memcpy(packet, &ip6h, sizeof(ip6h));
-	memcpy(packet + sizeof(ip6h), raw->bytes, raw->length);
-	send_packet(probe, fd, packet, sizeof(ip6h) + raw->length);
+	send_part(probe, fd, &part, raw->bytes);
 }
 
 static void send_fragment(struct probe *probe, int fd, int index)
 {
-	unsigned char packet[2048];
-	int offset = 0, header, i;
-	bool more;
+	struct nf_fragment part = {
+		.src = &probe->src,
+		.dst = &probe->dst,
+		.id = probe->id,
+		.more = index < probe->nr_sizes - 1,
+		.options = probe->options,
+		.options_length = probe->options_length,
+	};
+	int i;
 
 	if (index < 0 || index >= probe->nr_sizes)
 		wrong("-o names a fragment that -z has not");
 	for (i = 0; i < index; i++)
-		offset += probe->sizes[i];
-	more = index < probe->nr_sizes - 1;
-	if (probe->family == AF_INET)
-		header = ipv4_packet(probe, offset, probe->sizes[index], more,
-				     probe->df[index], packet);
-	else
-		header = ipv6_packet(probe, offset, probe->sizes[index], more, packet);
-	memcpy(packet + header, probe->datagram + offset, probe->sizes[index]);
-	send_packet(probe, fd, packet, header + probe->sizes[index]);
+		part.offset += probe->sizes[i];
+	part.length = probe->sizes[index];
+	part.df = probe->df[index];
+	send_part(probe, fd, &part, probe->datagram + part.offset);
 }
 
 static void send_all(struct probe *probe)

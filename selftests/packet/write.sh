@@ -12,6 +12,7 @@ SIZES=1400,480,8,912
 
 # More than one packet, and fewer larger ones where a device segments.
 BULK=200000
+HOPOPTS=0000010400000000	# a hop-by-hop header of padding
 
 setup()
 {
@@ -182,25 +183,15 @@ check_translated()
 	expect_match "outcome without the program" "@(lost|icmp *)" "$OUTCOME"
 }
 
-# send_hopopts: a datagram to the server, behind hop-by-hop options that pad.
-send_hopopts()
-{
-	nf_prog exec "$NS_CLIENT" /usr/bin/python3 -BS -c '
-import socket, sys
-fd = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)
-fd.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_HOPOPTS, bytes([0, 0, 1, 4, 0, 0, 0, 0]))
-fd.sendto(b"x", (sys.argv[1], 9999))' "$SERVER_IP6"
-}
-
 # The length of the header was believed when the packet came.
 check_hopopts()
 {
 	capture "$NS_SERVER" "$SERVER_DEV" "ip6[6] == 0"
-	send_hopopts
+	flow 6 udp 9999 "options=$HOPOPTS" send
 	expect_captured "HBH .*UDP"
 	attach packet/change_hopopts ip6 prerouting -150
 	capture "$NS_SERVER" "$SERVER_DEV" "ip6[6] == 0"
-	send_hopopts
+	flow 6 udp 9999 "options=$HOPOPTS" send
 	expect_captured "HBH .*UDP"
 	expect_stats_of packet packets=1 result=13
 }

@@ -4,7 +4,7 @@
 # The examples of Documentation/bpf/prog_netfilter_portable.rst and of README.md, as they
 # are printed there.
 #
-# Requires: bpftool clang python3 rst2man
+# Requires: bpftool clang rst2man
 
 source "$(dirname "$0")/../lib.sh"
 
@@ -89,38 +89,27 @@ pieces()
 	echo '}'
 }
 
-# connect FAMILY PORT: what becomes of a TCP connection to a port without a server.
-connect()
+# expect_tcp OUTCOME FAMILY PORT: of a connection to a port without a server.
+expect_tcp()
 {
-	local address=SERVER_IP$1
-
-	in_ns "$NS_CLIENT" timeout 10 python3 - "$1" "${!address}" "$2" <<-'PYTHON'
-	import socket, sys
-	s = socket.socket(socket.AF_INET if sys.argv[1] == "4" else socket.AF_INET6)
-	s.settimeout(2)
-	try:
-	    s.connect((sys.argv[2], int(sys.argv[3])))
-	except ConnectionRefusedError:
-	    print("refused")
-	except TimeoutError:
-	    print("timeout")
-	PYTHON
+	FLOW_LISTEN=1234 flow "$2" tcp "$3" send
+	expect_outcome "$1"
 }
 
 check_example()
 {
 	local family=$1 pf
 
-	expect_eq "port 22 without the program" "refused" "$(connect "$family" 22)"
+	expect_tcp reset "$family" 22
 	for pf in $( ((INET)) && echo inet || echo ip ip6); do
 		attach doc/no_new_ssh "$pf" forward 0 defrag
 	done
-	expect_eq "port 23" "refused" "$(connect "$family" 23)"
-	expect_eq "port 22" "timeout" "$(connect "$family" 22)"
+	expect_tcp reset "$family" 23
+	expect_tcp lost "$family" 22
 	# Mainline's links have no counters.
 	[[ $'\n'$(nf_prog info "$LINK")$'\n' != *$'\n'dropped=0$'\n'* ]] ||
 		fail "lost, and not dropped by the program"
-	expect_eq "port 23 again" "refused" "$(connect "$family" 23)"
+	expect_tcp reset "$family" 23
 }
 
 # With the flag of the command there, where the kernel has it.
@@ -130,12 +119,12 @@ check_readme()
 
 	grep -q "no_telnet.bpf.o hook forward strict$" "$README" || fail "README.md: not strict"
 	! ((INET)) || reassembly=strict
-	expect_eq "port 23 without the program" "refused" "$(connect "$family" 23)"
+	expect_tcp reset "$family" 23
 	for pf in $( ((INET)) && echo inet || echo ip ip6); do
 		attach doc/no_telnet "$pf" forward 0 "$reassembly"
 	done
-	expect_eq "port 24" "refused" "$(connect "$family" 24)"
-	expect_eq "port 23" "timeout" "$(connect "$family" 23)"
+	expect_tcp reset "$family" 24
+	expect_tcp lost "$family" 23
 	flow "$family" udp 23 send
 	expect_outcome "delivered *"
 }

@@ -6,8 +6,6 @@
  */
 #include <arpa/inet.h>
 #include <errno.h>
-#include <netinet/ip.h>
-#include <netinet/ip6.h>
 #include <netinet/udp.h>
 #include <signal.h>
 #include <stdatomic.h>
@@ -19,6 +17,9 @@
 #include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
+
+#include "helpers/nf_fragment.h"
+#include "helpers/nf_test.h"
 
 /* Of the datagram; a multiple of 8 that fits into 1500 bytes with IPv6's headers. */
 #define FRAGMENT 1448
@@ -50,11 +51,7 @@ static atomic_bool stop;
 
 struct sender {
 	int fd;
-	bool ipv6;
-	struct sockaddr_in6 to6;
-	struct sockaddr_in to;
-	struct in6_addr from6;
-	struct in_addr from;
+	struct sockaddr_storage from, to;
 	int port;
 	int each;
 	unsigned int id;
@@ -71,50 +68,6 @@ static int failed(const char *what)
 {
 	fprintf(stderr, "frag_flood: %s: %s\n", what, strerror(errno));
 	return 1;
-}
-
-static int put_ip4(const struct sender *sender, char *packet, int offset, int length,
-		   bool more)
-{
-	struct iphdr header = {
-		.version = 4,
-		.ihl = 5,
-		.ttl = 64,
-		.protocol = IPPROTO_UDP,
-		.tot_len = htons(sizeof(header) + length),
-		.id = htons(sender->id),
-		.frag_off = htons(offset / 8 | (more ? IP_MF : 0)),
-		.saddr = sender->from.s_addr,
-		.daddr = sender->to.sin_addr.s_addr,
-	};
-
-	memcpy(packet, &header, sizeof(header));
-	return sizeof(header);
-}
-
-static int put_ip6(const struct sender *sender, char *packet, int offset, int length,
-		   bool more)
-{
-	const bool fragment = offset || more;
-	struct ip6_frag frag = {
-		.ip6f_nxt = IPPROTO_UDP,
-		.ip6f_offlg = htons(offset | more),
-		.ip6f_ident = htonl(sender->id),
-	};
-	struct ip6_hdr header = {
-		.ip6_flow = htonl(6 << 28),
-		.ip6_plen = htons(length + (fragment ? sizeof(frag) : 0)),
-		.ip6_nxt = fragment ? IPPROTO_FRAGMENT : IPPROTO_UDP,
-		.ip6_hlim = 64,
-		.ip6_src = sender->from6,
-		.ip6_dst = sender->to6.sin6_addr,
-	};
-
-	memcpy(packet, &header, sizeof(header));
-	if (!fragment)
-		return sizeof(header);
-	memcpy(packet + sizeof(header), &frag, sizeof(frag));
-	return sizeof(header) + sizeof(frag);
 }
 
 /* Emulated machines may have no clock that is finer than a few milliseconds. */
@@ -158,26 +111,25 @@ static int send_part(struct sender *sender, int offset, int length, int total)
 		.dest = htons(sender->port),
 		.len = htons(total),
 	};
-	const bool more = offset + length < total;
+	const struct nf_fragment part = {
+		.src = &sender->from,
+		.dst = &sender->to,
+		.id = sender->id,
+		.offset = offset,
+		.length = length,
+		.more = offset + length < total,
+	};
 	unsigned long long start;
 	static char packet[2048];
 	ssize_t sent;
-	int header;
+	int header = nf_put_header(packet, &part);
 
-	if (sender->ipv6)
-		header = put_ip6(sender, packet, offset, length, more);
-	else
-		header = put_ip4(sender, packet, offset, length, more);
 	memset(packet + header, 0, length);
 	if (!offset)
 		memcpy(packet + header, &udp, sizeof(udp));
 	start = read_ticks();
-	if (sender->ipv6)
-		sent = sendto(sender->fd, packet, header + length, 0,
-			      (void *)&sender->to6, sizeof(sender->to6));
-	else
-		sent = sendto(sender->fd, packet, header + length, 0,
-			      (void *)&sender->to, sizeof(sender->to));
+	sent = sendto(sender->fd, packet, header + length, 0, (void *)&sender->to,
+		      nf_address_length(&sender->to));
 	if (sender->packets < MAX_TICKS)
 		sender->ticks[sender->packets] = read_ticks() - start;
 	if (++sender->packets % BURST == 0)
@@ -214,17 +166,6 @@ static int send_some(struct sender *sender)
 	}
 }
 
-static bool parse_addresses(struct sender *sender, const char *from, const char *to)
-{
-	sender->to.sin_family = AF_INET;
-	sender->to6.sin6_family = AF_INET6;
-	if (inet_pton(AF_INET, to, &sender->to.sin_addr) == 1)
-		return inet_pton(AF_INET, from, &sender->from) == 1;
-	sender->ipv6 = true;
-	return inet_pton(AF_INET6, to, &sender->to6.sin6_addr) == 1 &&
-	       inet_pton(AF_INET6, from, &sender->from6) == 1;
-}
-
 static int (*find_kind(const char *name))(struct sender *sender)
 {
 	if (!strcmp(name, "whole"))
@@ -252,7 +193,9 @@ int main(int argc, char **argv)
 	sender.each = argc == 7 ? atoi(argv[6]) : 0;
 	if (argc != (send_next == send_tiny ? 7 : 6) || sender.each < argc - 6)
 		send_next = NULL;
-	if (!send_next || !parse_addresses(&sender, argv[2], argv[3])) {
+	if (!send_next || nf_parse_address(argv[2], &sender.from) ||
+	    nf_parse_address(argv[3], &sender.to) ||
+	    sender.from.ss_family != sender.to.ss_family) {
 		fputs(usage, stderr);
 		return 2;
 	}
@@ -263,7 +206,7 @@ int main(int argc, char **argv)
 	max = atol(argv[5]);
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	sigaction(SIGTERM, &action, NULL);
-	sender.fd = socket(sender.ipv6 ? AF_INET6 : AF_INET, SOCK_RAW, IPPROTO_RAW);
+	sender.fd = socket(sender.to.ss_family, SOCK_RAW, IPPROTO_RAW);
 	if (sender.fd < 0)
 		return failed("socket");
 	for (; !stop && datagrams < max; datagrams++)
