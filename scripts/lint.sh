@@ -117,7 +117,7 @@ check_header()
 int main(void) { return 0; }"
 }
 
-# What README says of bases is what the series were made for.
+# README names the versions of the bases that the series were made for.
 check_bases()
 {
 	local version said
