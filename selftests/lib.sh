@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
 # shellcheck shell=bash
 #
-# What the tests written in shell share. A test file
+# Functions that the tests written in shell share. A test file
 #
 #   # Requires: nft jq                # in the comment at its beginning, see run.sh
 #   source "$(dirname "$0")/../lib.sh"
@@ -67,7 +67,7 @@ skip()
 	exit $KSFT_SKIP
 }
 
-# For a subject that this kernel has not; ours must have it.
+# Skip a test of a feature that this kernel lacks. On our kernel it is a failure.
 lacks()
 {
 	[[ ${NF_BPF_PATCHED:-0} != 1 ]] || fail "this kernel lacks $*"
@@ -116,8 +116,8 @@ without()
 	[[ ${NF_BPF_FLAVOUR:-} == "no$1" ]]
 }
 
-# What there is to test, what counts it, and where nft has the rules for all of it:
-# a table of both families needs IPv6.
+# The families to test, the files with their counters, and the family of nft tables for
+# all of them: a table of family inet needs IPv6.
 FAMILIES=(4 6)
 SNMP=(/proc/net/snmp /proc/net/snmp6)
 NFT_INET=inet
@@ -139,7 +139,7 @@ snmp_counter()
 		END { print sum }' "${SNMP[@]}"
 }
 
-# requires PART: for a test whose subject needs it, where the file as a whole does not.
+# requires PART: for a test that needs PART in a file that works without PART.
 requires()
 {
 	! without "$1" || skip "no $1"
@@ -178,7 +178,7 @@ load_transport()
 	PIN_DIRS+=("$PINS/transport")
 }
 
-# What nf_prog calls the family of one of 4 and 6.
+# The name that nf_prog has for address family 4 or 6.
 pf_of()
 {
 	if (($1 == 4)); then
@@ -229,7 +229,7 @@ detach_all()
 	nf_prog clean "$PINS/links"
 }
 
-# Asked once, in setup: load_policy() does.
+# load_policy() calls it once.
 find_families()
 {
 	local error
@@ -372,7 +372,7 @@ needs_own()
 	grep -qa "$1" /sys/kernel/btf/vmlinux || lacks "$1"
 }
 
-# The id of the link that is pinned there.
+# link_id PIN: the id of the pinned link.
 link_id()
 {
 	nf_prog info "$1" | sed -n 's/^id=//p'
@@ -392,7 +392,7 @@ attach_here()
 		netns "$NS_ROUTER" "$@"
 }
 
-# expect_link PIN NAME=VALUE...: what the kernel says of the link.
+# expect_link PIN NAME=VALUE...: in the information that the kernel gives on the link.
 expect_link()
 {
 	local pin=$1 info pair
@@ -428,7 +428,7 @@ expect_json()
 	local text=$1 filter
 
 	shift
-	# Of nothing jq finds nothing wrong.
+	# jq accepts an empty text.
 	[[ $text == *[![:space:]]* ]] || fail "no JSON: nothing"
 	jq . <<< "$text" > /dev/null || fail "no JSON: $text"
 	for filter; do
@@ -445,13 +445,13 @@ load_kfunc()
 	PIN_DIRS+=("$PINS/kfunc")
 }
 
-# tell NAME=VALUE...: to the programs; the rest, and what they have told, is 0.
+# tell NAME=VALUE...: parameters for the programs; all other values, and results, are 0.
 tell()
 {
 	"$HELPERS/kfunc_values" set "$PINS/kfunc/values" verdict=1 netns_id=-1 "$@"
 }
 
-# expect_told NAME=VALUE...: what the programs have said.
+# expect_told NAME=VALUE...: results that the programs have stored.
 expect_told()
 {
 	local told pair
@@ -710,7 +710,7 @@ run_tests()
 	PLAN=
 	for i in "${!TESTS[@]}"; do
 		number=$((number + 1))
-		# Not in a condition: there "set -e" would be without effect.
+		# Do not run it in a condition, where "set -e" has no effect.
 		set +e
 		(run_one "$i") > "$WORK/log" 2>&1
 		status=$?

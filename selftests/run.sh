@@ -216,9 +216,9 @@ run_program()
 	local status=0 result=()
 
 	! run_nothing "$1" || return 0
-	# As kselftest_harness.h and lib.sh take it.
+	# kselftest_harness.h and lib.sh have the same option.
 	[[ -z $RESULT ]] || result=(-r "$RESULT")
-	# On a line of its own, whatever the program has ended with.
+	# Start a new line, because the last line of the program may be incomplete.
 	timeout --kill-after=10 "$TEST_TIMEOUT" "$2" "${result[@]}" </dev/null 2>&1 ||
 		status=$?
 	printf '\nexit-status %s\n' "$status"
@@ -243,7 +243,7 @@ print_output()
 	local line
 
 	for line in "${output[@]}"; do
-		# What the harness says of each result, passed or not.
+		# The harness prints these lines for every result, so omit them.
 		[[ $line =~ ^#\ +(RUN|OK|FAIL)\  ]] || printf '      %s\n' "$line"
 	done
 }
@@ -287,14 +287,14 @@ run_file()
 	while IFS= read -r line; do
 		if [[ $line =~ ^exit-status\ ([0-9]+)$ ]]; then
 			status=${BASH_REMATCH[1]}
-			# Not until its end: a process that was left behind
-			# may hold the pipe.
+			# Do not read to the end of the pipe: a process that the
+			# test left behind may hold the pipe open.
 			break
 		elif [[ $KTAP == - && $line == "ktap "* ]]; then
 			printf '%s\n' "$line"
 		elif [[ $line =~ ^1\.\.([0-9]+)(.*)$ && $plan == -1 ]]; then
 			plan=${BASH_REMATCH[1]}
-			# The harness plans none if it has no such RESULT.
+			# The harness plans no result if there is no RESULT of this name.
 			[[ $plan != 0 || -n $RESULT && -z ${BASH_REMATCH[2]} ]] ||
 				take_result "$name" ok "${BASH_REMATCH[2]}" 0.0
 			output=()
@@ -307,8 +307,8 @@ run_file()
 		elif [[ -n $line ]]; then
 			output+=("$line")
 		fi
-	# These live as long as any process that the test leaves behind: they must not
-	# hold the standard error of who waits for all tests.
+	# This subshell lives as long as any process that the test leaves behind. It must
+	# not hold the standard error of a caller who waits for all tests.
 	done < <(exec 2>&1; run_program "$name" "$program" | keep_ktap "$name")
 
 	check_file
@@ -328,7 +328,7 @@ file_verdict()
 	fi
 }
 
-# What the results of a file cannot tell.
+# Check what the results of a file do not show: the plan, and the exit status.
 check_file()
 {
 	local failures=$((failed - failed_before)) reason=

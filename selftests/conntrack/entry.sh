@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# What programs see and change of conntrack, with packets that the router forwards:
-# the same as nft and conntrack(8) see and change.
+# Programs read and change conntrack entries of packets that the router forwards. nft and
+# conntrack(8) see the same values and changes.
 #
 # Requires: CONFIG_NF_CONNTRACK CONFIG_NETFILTER_BPF_KFUNC nft conntrack python3
 
@@ -86,7 +86,7 @@ check_states()
 	expect_told packets=5 state="$ESTABLISHED" dir=0 status="$CONFIRMED_AND_REPLIED"
 }
 
-# To a port where nobody listens: the server's error passes the router.
+# The server's port is closed, so the server's error passes the router.
 check_related()
 {
 	local family=$1
@@ -99,7 +99,7 @@ check_related()
 	expect_told packets=1 state="$RELATED" dir=1
 }
 
-# An echo reply that nobody has asked for, then a request.
+# send_icmp FAMILY TYPE: an echo reply without a request, or a request.
 send_icmp()
 {
 	local family=$1 type=$2 server=SERVER_IP$1
@@ -224,7 +224,7 @@ check_mark()
 	expect_told packets=2 mark=$((0x12cd))
 }
 
-# Who listens to conntrack's events hears of it.
+# Listeners of conntrack events are notified.
 check_mark_event()
 {
 	local family=$1 listener
@@ -300,8 +300,8 @@ broadcast()
 	FLOW_TO_ADDRESS=192.0.2.255 flow 4 udp 9999 send
 }
 
-# A bridge floods clones of a packet, and all of them have its new entry: none may move
-# what the others read. One that is routed has its entry for itself.
+# A bridge floods clones of a packet, which share its new entry. The function must not
+# change an entry that others read. A packet that is routed has an entry of its own.
 test_labels_of_clones()
 {
 	track
@@ -338,7 +338,7 @@ check_labels_of_nft()
 	expect_told packets=1 labels0=32 labels1=0
 }
 
-# A connection that began without room for labels has none to give.
+# A connection that began without room for labels cannot get labels later.
 check_labels_too_late()
 {
 	local family=$1
@@ -412,7 +412,7 @@ check_lookup_zone()
 	expect_told packets=1 found=1 ret=0 dir=0
 }
 
-# What the router calls the server's namespace: it has a device's peer there.
+# The id that the server's namespace has in the router, as the peer of a device.
 server_netns_id()
 {
 	local list
@@ -465,7 +465,7 @@ check_alloc()
 	expect_told packets=1 found=1 ret=0
 	expect_entry "$family" 6666 "*dport=6666 *mark=102 *"
 	expect_timeout "$family" 6666 90 100
-	# There is one already: this one is freed.
+	# The table has this entry already, so the new one is freed.
 	flow "$family" udp 9999 send
 	expect_told packets=2 found=2 ret=-1
 	# The entry is used by the packet whose tuple it has.

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Every allocation that the sending of a packet reaches fails once, those of the
- * kernel functions that a program calls among them: the program is told the error
- * that is documented, its verdict is done, and nothing is left behind.
+ * Each allocation while a packet is sent fails once, also those in the kernel
+ * functions that a program calls. The function must return the documented error, the
+ * program's verdict must take effect, and no object may leak.
  *
- * Faults are of a task, so the packets are those that it sends: they pass LOCAL_OUT
- * before send() returns.
+ * Faults hit one task, so the test uses packets that this task sends: they pass
+ * LOCAL_OUT before send() returns.
  *
  * Requires: CONFIG_FAILSLAB
  */
@@ -25,7 +25,7 @@
 
 enum { PORT = 7001, NAT_PORT = 7002, OTHER_PORT = 7003 };
 
-/* Behind conntrack (-200), before NAT (-100). */
+/* After conntrack (-200), before NAT (-100). */
 enum { PRIORITY = -150 };
 
 /* In two pages and more: it is sent in pieces of memory. */
@@ -63,8 +63,8 @@ static void take_references(struct state *state)
 		state->references[i] = nf_module_references(modules[i]);
 }
 
-/* What is in the table goes; what somebody still holds is left. A packet or a
- * program that is on its way out may hold some for a moment.
+/* Entries in the table are removed, so only referenced ones are left. A packet or a
+ * program that is being freed may hold a reference for a moment.
  */
 static void take_state(struct state *state, const struct state *expected)
 {
@@ -81,7 +81,7 @@ static void take_state(struct state *state, const struct state *expected)
 	}
 }
 
-/* "" if there is none. */
+/* Return: text that names the first difference, or "" */
 static const char *difference(const struct state *state, const struct state *expected)
 {
 	size_t i;
@@ -159,7 +159,7 @@ FAULTS_CASE_OF(nat_and_helper, nat, ip, UDP, .receiver = 1, .helper = true,
 	       .error = -ENOMEM, .allocations = 1);
 FAULTS_CASE_OF(nat_and_helper, nat, ip6, UDP, .receiver = 1, .helper = true,
 	       .error = -ENOMEM, .allocations = 1);
-/* An answer that cannot be made is none. */
+/* If the answer cannot be allocated, no answer is sent, and there is no error. */
 FAULTS_CASE(unreachable, ip, UDP, .answered = true, .allocations = 2);
 FAULTS_CASE(unreachable, ip6, UDP, .answered = true, .allocations = 2);
 FAULTS_CASE(reset, ip, TCP, .answered = true, .allocations = 2);
@@ -274,7 +274,7 @@ FIXTURE_SETUP(kfunc_faults)
 	};
 	int i;
 
-	/* So that what is sent arrives in that order. */
+	/* One CPU, so that packets arrive in the order in which they are sent. */
 	ASSERT_EQ(0, nf_one_cpu());
 	ASSERT_EQ(0, nf_netns_new());
 	ASSERT_EQ(0, nf_netns_loopback_up());
@@ -326,7 +326,7 @@ static enum where where_was(const struct conntrack_faults__bss *bss, bool inject
 	return bss->after ? BEHIND_CALLS : IN_CALLS;
 }
 
-/* @nth: of its allocations the one that fails, 0 for none. */
+/* @nth: the allocation that fails, or 0 */
 static struct packet send_packet(FIXTURE_DATA(kfunc_faults) *self,
 				 const FIXTURE_VARIANT(kfunc_faults) *variant, int id,
 				 int nth, __u32 verdict)
@@ -382,7 +382,7 @@ static bool is_intact(const FIXTURE_DATA(kfunc_faults) *self,
 	return size == variant->size && data[i] == (stored ? 'y' : 'x');
 }
 
-/* Which packet arrives next: its id, 0 if it is not as it should be, -1 if none. */
+/* Return: the id of the next packet, 0 if it is damaged, -1 if no packet arrives */
 static int receive(const FIXTURE_DATA(kfunc_faults) *self,
 		   const FIXTURE_VARIANT(kfunc_faults) *variant)
 {
@@ -500,7 +500,7 @@ static bool is_settled(int fd)
 		EXPECT_ACCEPTED(packet, nth);				\
 } while (0)
 
-/* What came of faults in the calls. */
+/* The results of faults in the calls. */
 struct tally {
 	int hits;
 	int errors;
@@ -547,8 +547,8 @@ static void check(struct __test_metadata *_metadata, FIXTURE_DATA(kfunc_faults) 
 		packet = check_fault(_metadata, self, variant, verdict, nth, &tally);
 	ASSERT_GT(MAX_FAULTS, nth);
 	faults = nth - 2;
-	/* A page for a slab, now and then, is one allocation more on the way: a fault
-	 * has come too early then.
+	/* Sometimes the slab allocator needs a new page. The fault then comes one
+	 * allocation too early, so try again.
 	 */
 	nth = faults + 1 - packet.to_fault;
 	for (i = 1; i <= variant->allocations; i++) {

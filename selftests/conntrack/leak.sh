@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# Thousands of packets through every function that has to do with entries; then none
-# is left, and conntrack can be unloaded, which waits for each that somebody holds.
+# Thousands of packets use each function for entries. Afterwards no entry is left, and
+# conntrack can be unloaded: the unload waits for entries with a reference.
 #
 # Requires: CONFIG_NF_CONNTRACK CONFIG_NETFILTER_BPF_KFUNC nft conntrack
 

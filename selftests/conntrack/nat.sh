@@ -12,7 +12,7 @@ declare -ri UDP=17 TCP=6
 declare -ri SRC=0 DST=1		# enum nf_nat_manip_type
 declare -ri ENOENT=2 EBUSY=16 EINVAL=22 EUNATCH=49 EOPNOTSUPP=95
 
-# Nobody's address, by way of the router.
+# An unused address, routed through the router.
 VIP4=203.0.113.7
 VIP6=2001:db8:99::7
 
@@ -47,7 +47,7 @@ check_dnat()
 	tell proto="$proto" port=9999 "${words[@]}" nat_port=8888 manip="$DST"
 	flow "$family" "$protocol" 9999 send
 	expect_outcome "delivered ${!client} 40000"
-	# What follows of a connection has its NAT already.
+	# Later packets of a connection have their NAT already.
 	[[ $protocol != udp ]] || expect_told packets=1 ret=0
 }
 
@@ -91,7 +91,7 @@ check_snat()
 	expect_told packets=1 ret=0
 }
 
-# What is for the router itself is translated where it gets there.
+# The source address of packets to the router itself is translated at LOCAL_IN.
 check_snat_input()
 {
 	local family=$1 right=ROUTER_RIGHT_IP$1 left=ROUTER_LEFT_IP$1 client=CLIENT_IP$1

@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# Programs that ask for entries while their network namespace ends: nobody refers to it
-# any more, and it still judges packets until its hooks are gone.
+# Programs ask for entries while their network namespace is dismantled. It has no
+# references then, but its hooks still judge packets.
 #
 # Processors: 2
 # Requires: CONFIG_NF_CONNTRACK CONFIG_NETFILTER_BPF_KFUNC nft
@@ -34,7 +34,7 @@ busy_up()
 	attach_in "$BUSY" accept ip forward 0
 }
 
-# The kernel's complaint of a reference on what nobody refers to.
+# Count the kernel's warnings of a reference on an object without references.
 complaints()
 {
 	dmesg | grep -c 'refcount_t: ' || :
@@ -48,14 +48,14 @@ check_end()
 	router_up
 	busy_up
 	busy=$LINK
-	# Where nobody listens there would be answers, which end the flood.
+	# A closed port would answer, and the answer would end the flood.
 	attach_in "$NS_SERVER" drop inet input 0
 	attach "kfunc/$program" ip forward 0
 	tell proto=17 port=9999 other_port=9999 other_proto=17 timeout=60000
 	nf_prog exec "$NS_CLIENT" "$HELPERS/flood" "$SERVER_IP4" 9999 "$MAX_SENT" \
 		> "$WORK/sent" 2>&1 &
 	"$HELPERS/end_netns" "$BUSY" "$busy" "$NS_ROUTER" "$LINK"
-	# Its devices end with it, and the flood with these.
+	# The devices end with the namespace, and the flood ends with the devices.
 	wait $! || :
 	grep -q unreachable "$WORK/sent" || fail "the flood: $(cat "$WORK/sent")"
 	expect_told ret="$2"
@@ -64,7 +64,7 @@ check_end()
 }
 
 add_test "lookup" check_end lookup -2
-# Of the first packet's tuple there is one then.
+# The first packet has inserted an entry with this tuple, so a later insert fails.
 add_test "alloc" check_end alloc -1
 
 run_tests

@@ -15,7 +15,7 @@ setup()
 	load_policy second
 }
 
-# Not of the sentinel.
+# The rule leaves out the sentinel.
 track()
 {
 	nft_track 'udp dport { 53, 9999 }'

@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# What bpf_nf_frag_info() tells of packets in the forwarding path.
+# The results of bpf_nf_frag_info() for packets in the forwarding path.
 
 source "$(dirname "$0")/../lib.sh"
 

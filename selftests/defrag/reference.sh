@@ -148,7 +148,7 @@ check_given_back_when_busy()
 	expect_defrag "$family" untouched
 }
 
-# Of the two families the second is refused, after both were enabled.
+# The hook of IPv6 is taken, so the attach fails for the second of the two families.
 test_inet_given_back_when_ip6_is_busy()
 {
 	requires ipv6
@@ -199,8 +199,8 @@ has_refcount()
 	[[ $(refcount "$1") == "$2" ]]
 }
 
-# Take the module out, with those which use it.
-# What other tests have loaded on top of it goes first.
+# Unload the module. Modules that use it are unloaded first: other tests may have
+# loaded them.
 unload_with_users()
 {
 	local user

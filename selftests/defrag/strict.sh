@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# What reassembly lets through as a fragment: with defrag alone the program sees
-# it and it leaves the router, with strict it does neither and is counted.
+# Some fragments pass reassembly. With defrag alone, the program sees such a fragment and
+# the router forwards it. With strict, the link drops and counts it.
 #
 # Requires: nft
 
@@ -50,7 +50,7 @@ whole_length()
 	echo $((TOTAL + ($1 == 4 ? 20 : 40)))
 }
 
-# What becomes whole passes, in whatever order it came.
+# Reassembled packets pass, in whatever order their fragments came.
 check_whole()
 {
 	local mode=$1 pf=$2 family=$3
@@ -229,7 +229,7 @@ check_half_a_header()
 	expect_seen 1 0 0
 }
 
-# What only looks odd is no fragment, and passes.
+# An unusual packet that is no fragment passes.
 check_no_fragment()
 {
 	local mode=$1 pf=$2 packet=$3 seen=$4

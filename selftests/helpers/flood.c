@@ -18,8 +18,8 @@
 
 #define SMALL 100
 #define LARGE 2800
-/* Then the receiving side gets its turn: nothing may be lost for lack of room
- * in the queue of a processor, which holds 1000 packets.
+/* After a burst the sender pauses and the receiver runs. Otherwise packets are lost,
+ * because the queue of a processor holds only 1000 packets.
  */
 #define BURST 16
 #define PAUSE_US 300
@@ -57,7 +57,7 @@ static int connected(const char *text, int port)
 
 int main(int argc, char **argv)
 {
-	/* A datagram that waits for room is sent before that. */
+	/* A datagram that waits for room in the queue is sent before the program ends. */
 	struct sigaction action = { .sa_handler = on_signal, .sa_flags = SA_RESTART };
 	char data[LARGE] = "";
 	long sent = 0, max;

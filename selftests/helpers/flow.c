@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * A client and a server in two network namespaces, who say what became of each
- * packet: delivered, answered by an ICMP error or a reset, or lost.
+ * A client and a server in two network namespaces. They print the fate of each packet:
+ * delivered, answered by an ICMP error or a reset, or lost.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -18,9 +18,9 @@
 
 #include "helpers/nf_test.h"
 
-/* One CPU does all of it, so what arrives is there in no time. */
+/* All work is done on one CPU, so a packet that is not lost arrives at once. */
 #define LOST_MS 300
-/* TCP sends again what is lost. */
+/* TCP needs longer, because it retransmits lost segments. */
 #define STUCK_MS 5000
 
 static const char usage[] =
@@ -173,7 +173,7 @@ static void send_datagram(struct flow *flow, int fd, const void *to)
 {
 	static char data[65000];
 
-	/* What was left by an error of the datagram before is told once. */
+	/* An ICMP error for an earlier datagram makes the first call fail. */
 	if (sendto(fd, data, flow->size, 0, to, to ? flow->length : 0) < 0 &&
 	    sendto(fd, data, flow->size, 0, to, to ? flow->length : 0) < 0)
 		printf("errno %s: ", strerrorname_np(errno));
@@ -220,14 +220,14 @@ static void do_send(struct flow *flow)
 	outcome(flow, flow->server);
 }
 
-/* On a busy processor they come later than the call that they answer. */
+/* On a busy processor an error arrives after the call that caused it. */
 static bool wait_for_error(struct flow *flow)
 {
 	struct pollfd fd = { .fd = flow->client };
 	socklen_t length = sizeof(int);
 	int err;
 
-	/* What the datagrams before have left is no more than one of those. */
+	/* The socket stores at most one error of earlier datagrams. */
 	getsockopt(flow->client, SOL_SOCKET, SO_ERROR, &err, &length);
 	return poll(&fd, 1, LOST_MS) > 0;
 }
@@ -254,7 +254,7 @@ static void do_flood(struct flow *flow, int count)
 	printf("sent %d\n", count);
 }
 
-/* As much as there is, or as fits; @done goes on. */
+/* Move as many bytes as possible, and add their number to @done. */
 static void move(int fd, short events, char *data, int end, int *done)
 {
 	int moved = 0;

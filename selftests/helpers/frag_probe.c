@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Sends one UDP datagram, in fragments of chosen sizes and order, from one
- * network namespace and tells what of it arrives in another: each packet on the
- * wire, and what its UDP socket gets.
+ * Sends one UDP datagram from one network namespace to another, in fragments of
+ * chosen sizes and order. Prints each packet that arrives there on the wire, and
+ * what the UDP socket receives.
  *
- * A second, small datagram (the sentinel) follows the same way. Everything is
- * sent by one CPU, so veth keeps the order: when the sentinel has been received,
- * what has not arrived before it never will. Nothing is waited for in vain.
+ * A second, small datagram (the sentinel) takes the same path. One CPU sends all
+ * packets, so veth keeps their order: a packet that has not arrived before the
+ * sentinel is lost. So the program never waits for a lost packet.
  */
 #include <arpa/inet.h>
 #include <errno.h>

@@ -54,7 +54,7 @@ static inline int nf_fault_setup(void)
 	return fd < 0 ? -errno : fd;
 }
 
-/* From here on this thread's @nth allocation fails. */
+/* Let the @nth allocation of this thread fail, counted from this call on. */
 static inline bool nf_fault_arm(int fault_fd, int nth)
 {
 	char text[16];

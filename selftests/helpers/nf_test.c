@@ -110,7 +110,7 @@ int nf_load_verdict(int verdict)
 	return nf_load_return(BPF_PROG_TYPE_NETFILTER, BPF_NETFILTER, verdict);
 }
 
-/* Of another type, and one that is attached by links to network namespaces too. */
+/* A program of another type, which links also attach to a network namespace. */
 int nf_load_sk_lookup(void)
 {
 	return nf_load_return(BPF_PROG_TYPE_SK_LOOKUP, BPF_SK_LOOKUP, 1);
@@ -176,7 +176,7 @@ int nf_count_links(void)
 	return nr;
 }
 
-/* 0: it has none that can be read. */
+/* Return: the id, or 0 if it cannot be read */
 __u32 nf_prog_id(int prog_fd)
 {
 	struct bpf_prog_info info = {};
@@ -560,13 +560,13 @@ int nf_flush_conntrack(void)
 	return err;
 }
 
-/* It does not wait for who uses it. */
+/* Do not wait for users of the module. */
 int nf_module_unload(const char *name)
 {
 	return syscall(SYS_delete_module, name, O_NONBLOCK) ? -errno : 0;
 }
 
-/* What uses it goes first. Of these what is in use stays, and so does the module. */
+/* Unload the modules that use it first. If one of them is in use, @name stays as well. */
 int nf_module_unload_with_users(const char *name)
 {
 	const struct dirent *user;
@@ -587,7 +587,7 @@ bool nf_module_is_loaded(const char *name)
 {
 	char path[64];
 
-	/* What is built in has none. */
+	/* Code that is built in has no reference count. */
 	snprintf(path, sizeof(path), "/sys/module/%s/refcnt", name);
 	return !access(path, F_OK);
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* What the tests written in C share. */
+/* Functions that the tests written in C share. */
 #ifndef NF_TEST_H
 #define NF_TEST_H
 
@@ -68,7 +68,7 @@ struct nf_link_info {
 	__u64 dropped_fragments;
 };
 
-/* What nfnetlink_hook tells of a hook; type and prog_id are -1 where it does not. */
+/* A hook as nfnetlink_hook reports it. Without a type or program, the member is -1. */
 struct nf_hook {
 	__s32 priority;
 	const char *function;
@@ -127,11 +127,11 @@ int nf_fdinfo(int fd, const char *key, char *value, size_t size);
 int nf_module_unload(const char *name);
 int nf_module_unload_with_users(const char *name);
 bool nf_module_is_loaded(const char *name);
-/* Both modules of reassembly, with what uses them. Return: are they gone? */
+/* Unload both modules of reassembly and their users. Return: true if both are gone */
 bool nf_defrag_unload(void);
-/* Of a module that is not loaded there are none. */
+/* A module that is not loaded has no references. */
 int nf_module_references(const char *name);
-/* From here on this thread runs on that processor, or on the one that it is on. */
+/* Bind this thread to the processor, or to the one that it runs on. */
 int nf_bind_cpu(int cpu);
 int nf_one_cpu(void);
 int nf_parse_address(const char *text, struct sockaddr_storage *address);
@@ -163,7 +163,7 @@ bool nf_has_stats(int link_fd);
 	SKIP(statement, fmt, ##__VA_ARGS__);				\
 } while (0)
 
-/* Of one test: a debug kernel on a busy machine takes its time. */
+/* Timeout of one test in seconds: a debug kernel on a busy machine is slow. */
 #undef TEST_TIMEOUT_DEFAULT
 #define TEST_TIMEOUT_DEFAULT	300
 

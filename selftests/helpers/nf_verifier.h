@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * What the tests of the verifier share: small programs, and its words on them.
- * To be included behind kselftest_harness.h; fixtures have a member "log".
+ * Macros for tests of the verifier: they load small programs and check the messages.
+ * Include it after kselftest_harness.h. Each fixture needs a member "log".
  */
 #ifndef NF_VERIFIER_H
 #define NF_VERIFIER_H
@@ -38,7 +38,7 @@ static inline int nf_verifier_load(char *log, size_t log_size, enum bpf_prog_typ
 		.prog_flags = nf_verifier_flags,
 	};
 
-	/* What is refused before the verifier has not the words of a load before. */
+	/* An error before the verifier runs must not leave the log of an earlier load. */
 	log[0] = '\0';
 	return nf_load(&load);
 }
@@ -92,7 +92,7 @@ static inline bool nf_verifier_says(const char *log, const char *texts)
 #define EXPECT_REFUSED(errnum, message, ...)				\
 	EXPECT_REFUSED_AS("GPL", errnum, message, __VA_ARGS__)
 
-/* Where the error has changed between kernels. */
+/* For refusals whose error code differs between kernels. */
 #define EXPECT_REFUSED_SAYING(message, ...) do {			\
 	int fd = LOAD_AS("GPL", __VA_ARGS__);				\
 									\

@@ -346,7 +346,7 @@ FIXTURE_VARIANT_ADD(load_type, zero)
 	.expected = -EINVAL,
 };
 
-/* What BPF_NETFILTER would be on 6.1 if it just took the next free number. */
+/* BPF_NETFILTER would have this number on 6.1 if it were the next free one. */
 FIXTURE_VARIANT_ADD(load_type, struct_ops)
 {
 	.expected_attach_type = BPF_STRUCT_OPS,
@@ -420,7 +420,7 @@ TEST(no_file_descriptor_left)
 	prog_fd = nf_load_verdict(NF_ACCEPT);
 	ASSERT_LE(0, prog_fd);
 	ASSERT_EQ(0, getrlimit(RLIMIT_NOFILE, &limit));
-	/* The modules are loaded by now, and the number is one that is free. */
+	/* This attach loads the modules and shows which number is free. */
 	link_fd = nf_link(prog_fd, &key);
 	ASSERT_LE(0, link_fd);
 	close(link_fd);

@@ -298,8 +298,8 @@ TEST(refused_before_reassembly)
 	close(prog_fd);
 }
 
-/* What is there for a moment is met by who runs meanwhile: the two floods have a
- * processor, who attaches has the other.
+/* A hook that exists for a moment meets packets only if these run at the same time: the
+ * flood runs on one processor, the attaching thread on the other.
  */
 enum { FLOOD_CPU, ATTACH_CPU };
 
@@ -324,7 +324,7 @@ static void wait_for_more(const __u64 *packets, __u64 nr)
 		sched_yield();
 }
 
-/* Of a datagram's beginning, past reassembly; to @refused, how many were dropped. */
+/* Send first fragments that pass reassembly, and count dropped ones in @refused. */
 static void flood_fragments(__u64 *refused)
 {
 	const struct sockaddr_in to = {
@@ -435,7 +435,7 @@ TEST_F(refused_half, judges_nothing)
 	close(fd);
 }
 
-/* Nor does strict drop in that moment what the program would not have been given. */
+/* A strict link drops no fragment before it has a program. */
 TEST_F(refused_half, drops_no_fragment)
 {
 	const int accepting = bpf_program__fd(self->skel->progs.first);

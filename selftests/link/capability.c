@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Who may load a program and attach it. */
+/* Capabilities that are needed to load a program and to attach it. */
 #include <fcntl.h>
 #include <sched.h>
 

@@ -239,7 +239,7 @@ static void setup(struct __test_metadata *_metadata, FIXTURE_DATA(faults) *self,
 		.priority = PRIORITY,
 		.flags = flags,
 	};
-	/* What the tools of this test load is loaded before it counts. */
+	/* Count after the test's own tools have loaded their modules. */
 	ASSERT_EQ(0, take_state(&state));
 }
 
@@ -289,7 +289,7 @@ FIXTURE_TEARDOWN(faults)
 	EXPECT_FRAGMENTS(false, nth);					\
 } while (0)
 
-/* Fault after fault, until an attach gets by with none. */
+/* Let the first allocation fail, then the second, and so on, until none is left. */
 static void check_attach(struct __test_metadata *_metadata,
 			 FIXTURE_DATA(faults) *self, bool (*prepare)(void))
 {
@@ -332,7 +332,7 @@ TEST_F_TIMEOUT(faults, attach, TIMEOUT)
 	check_attach(_metadata, self, NULL);
 }
 
-/* What is given up with an allocation that fails is given up all the same. */
+/* Detach releases everything, even if an allocation fails meanwhile. */
 TEST_F_TIMEOUT(faults, detach, TIMEOUT)
 {
 	struct nf_key neighbour = self->key;
@@ -425,7 +425,7 @@ TEST_F_TIMEOUT(faults, update_and_info, TIMEOUT)
 	close(fd);
 }
 
-/* Nothing holds a program that was attached without success. */
+/* A failed attach leaves no reference on the program. */
 TEST_F_TIMEOUT(faults, program_goes, TIMEOUT)
 {
 	const struct timespec pause = { .tv_nsec = 20 * 1000 * 1000 };

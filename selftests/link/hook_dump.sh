@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# What the kernel tells of a hook with a program: its type and the program's id,
-# raw and by "nft list hooks".
+# The hook dump shows the type of a hook with a program and the program's id, read
+# directly and by "nft list hooks".
 
 source "$(dirname "$0")/../lib.sh"
 

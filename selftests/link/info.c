@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* What link info and fdinfo tell of a link. */
+/* The information on a link in bpf_link_info and fdinfo. */
 #include <fcntl.h>
 #include <linux/filter.h>
 

@@ -66,7 +66,7 @@ check_detach_in_one()
 	expect_stats_of second packets=1
 }
 
-# Traffic through a namespace that comes and goes: none of it is left behind.
+# A namespace with traffic comes and goes, and leaves no packet or link.
 router_is_freed()
 {
 	! ip -n "$NS_CLIENT" link show dev "$CLIENT_DEV" >/dev/null 2>&1

@@ -116,7 +116,7 @@ FIXTURE_TEARDOWN(place)
 		   relative(_place, self->anchor, self->count.first));	\
 })
 
-/* What a test before was refused for is all that was wrong with it. */
+/* The same call without the mistake succeeds, so the mistake caused the refusal. */
 #define EXPECT_PLACED() do {						\
 	int _fd = PLACE(self->count.second, IP, OUT, variant->place);	\
 									\
@@ -153,7 +153,7 @@ NF_TEST_F(place, order_of_execution)
 	EXPECT_EQ(1, self->count.skel->bss->dropping_packets);
 }
 
-/* Behind a neighbour's neighbour there is room again. */
+/* A link can be placed next to one that was placed in the same way. */
 NF_TEST_F(place, in_a_row)
 {
 	const __u32 side = variant->place & (BEFORE | AFTER);
@@ -223,7 +223,7 @@ NF_TEST_F(place, defrag_flags_are_kept)
 	close(fd);
 }
 
-/* The place is its own from then on. */
+/* The new link stays where it is when the other link is detached. */
 NF_TEST_F(place, anchor_goes)
 {
 	int fd = PLACE(self->count.second, IP, OUT, variant->place);
@@ -416,7 +416,7 @@ NF_TEST_F(place_edge, of_the_priorities)
 
 	if (variant->expected) {
 		ASSERT_EQ(variant->expected, fd);
-		/* On the other side of it there is room. */
+		/* The priority on the other side is free. */
 		key.flags = 0;
 		fd = nf_link_at(self->other_fd, &key,
 				LINK | (variant->place & BEFORE ? AFTER : BEFORE),
@@ -468,7 +468,7 @@ FIXTURE_TEARDOWN(place_many)
 	close(self->prog_fd);
 }
 
-/* Of a program that is at the hook several times. */
+/* The program is attached to the hook several times. */
 NF_TEST_F(place_many, before_is_before_the_first)
 {
 	const struct nf_key key = at(IP, OUT, 0, 0);
@@ -489,7 +489,7 @@ NF_TEST_F(place_many, after_is_after_the_last)
 	close(fd);
 }
 
-/* After an update the link's new program is the one to ask for. */
+/* After an update only the new program names the link. */
 NF_TEST_F(place_many, of_the_program_after_an_update)
 {
 	const struct nf_key key = at(IP, OUT, 0, 0);

@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# Who comes first at a hook: lower priorities do, be it programs or nft chains.
+# Programs and nft chains at a hook run in the order of their priorities.
 #
 # Requires: nft
 

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * What the fd of a link or program is good for where its holder may do nothing
- * else, and what nobody gets to see: memory and addresses of the kernel, other
- * network namespaces. Loading and attaching are in capability.c.
+ * A process without privileges holds the fd of a link or program: the operations that
+ * it may do, and information that it must not get: memory and addresses of the kernel,
+ * other network namespaces. Loading and attaching are in capability.c.
  */
 #include <ctype.h>
 #include <fcntl.h>
@@ -247,7 +247,7 @@ NF_TEST_F(passed, attach_next_to)
 				      self->prog_fd));
 }
 
-/* Nor does a refusal tell which ids there are. */
+/* The error code must not reveal whether an id exists. */
 NF_TEST_F(passed, attach_next_to_id)
 {
 	const __u32 place = BPF_F_AFTER | BPF_F_LINK | BPF_F_ID;
@@ -280,7 +280,7 @@ NF_TEST_F(passed, hooks)
 	EXPECT_EQ(1, nf_dump_hooks(NFPROTO_IPV4, NF_INET_FORWARD, take_nothing, NULL));
 }
 
-/* A pin is a file: whoever may not open it has no link. */
+/* A pin is a file. A process that may not open it does not get the link. */
 NF_TEST_F(passed, pin)
 {
 	char path[64];
@@ -292,7 +292,7 @@ NF_TEST_F(passed, pin)
 	EXPECT_LE(0, fd);
 	close(fd);
 
-	/* Of the file system only, so that the pin can be removed here. */
+	/* Change only the file system uid, so that root can remove the pin below. */
 	setfsuid(NOBODY);
 	EXPECT_EQ(-EACCES, bpf_obj_get(path));
 	setfsuid(0);
@@ -357,7 +357,7 @@ NF_TEST_F(told, info)
 		EXPECT_EQ(0, buffer[i]);
 }
 
-/* Not a byte behind what was asked for. */
+/* The kernel writes no byte beyond the length that the caller gives. */
 NF_TEST_F(told, short_info)
 {
 	unsigned char whole[sizeof(struct nf_link_info)] = {};

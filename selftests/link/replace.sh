@@ -9,7 +9,7 @@
 source "$(dirname "$0")/../lib.sh"
 
 UPDATES=1000
-# So that a flood ends also where nothing ends the updates.
+# A flood must end even if the updates hang.
 MAX_SENT=2000000
 PROGRAMS=(one two)
 FLOODS=()
@@ -62,7 +62,7 @@ check_updates()
 	local flags=$1 before sent=0 seen=0 family address file dir
 
 	needs_family inet
-	# Where nobody listens there would be answers, forwarded too.
+	# A closed port would answer, and the router would forward the answers.
 	attach_in "$NS_SERVER" received/drop inet input 0 defrag
 	# shellcheck disable=SC2086 # none or one
 	attach one/accept inet forward 0 $flags

@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# Where a program runs: in a softirq, with statistics and without, and in a process,
-# of a sender or of who has given a verdict on a queued packet.
+# Programs run in softirqs, with statistics and without, and in processes: in a sender,
+# or in a process that gives a verdict on a queued packet.
 #
 # Requires: nft bpftool jq python3
 
@@ -24,13 +24,13 @@ run_count()
 	bpftool -j prog show pinned "$PINS/accept" | jq '.run_cnt // 0'
 }
 
-# Of a link: what its program has accepted.
+# The number of packets that the program of the link has accepted.
 accepted()
 {
 	nf_prog info "$LINK" | sed -n 's/^accepted=//p'
 }
 
-# expect_runs all|none FAMILY PATH: are counted by the kernel of those that the link counts.
+# expect_runs all|none FAMILY PATH: the kernel counts all or none of the runs of the link.
 expect_runs()
 {
 	local expected=$1 family=$2 path=$3 runs links

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * What a link counts: exactly its packets, whatever happens to its program.
+ * A link counts exactly its packets, even if its program is replaced meanwhile.
  *
  * Processors: 2
  */
@@ -13,7 +13,7 @@
 #include "helpers/nf_test.h"
 #include "helpers/nf_count.h"
 
-/* Where mainline's struct ends. */
+/* Mainline's struct ends here. */
 #define MAINLINE_LEN offsetof(struct nf_link_info, netns_ino)
 
 FIXTURE(stats)
@@ -224,7 +224,7 @@ NF_TEST_F(stats, info_of_an_old_caller)
 	EXPECT_EQ(0x5a5a5a5a5a5a5a5a, old.dropped_fragments);
 }
 
-/* Nor does any other length let the kernel write behind it. */
+/* The kernel writes no byte beyond the given length, for each length. */
 NF_TEST_F(stats, info_of_any_length)
 {
 	unsigned char info[sizeof(struct nf_link_info)];

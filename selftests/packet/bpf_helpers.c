@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * What the helpers for packets do, one packet of ours after the other: every
- * offset, size and flag, the error, and the packet behind it.
+ * The helpers for packets, called for one packet each: every offset, size and flag,
+ * the error code, and the packet after the call.
  */
 #include <arpa/inet.h>
 #include <net/ethernet.h>
@@ -24,7 +24,7 @@
 #define SO_NETNS_COOKIE 71
 #endif
 
-/* An IPv4 header here has options: a record route that nobody has filled. */
+/* The IPv4 headers have an option: an empty record route. */
 enum { OPTIONS = 8, PAYLOAD = 48, STATE_MAX = 128, BUFFER = 512 };
 
 FIXTURE(packet)
@@ -134,7 +134,7 @@ static void set_ipv6(unsigned char *packet, __u32 size)
 	memcpy(packet, &ip6h, sizeof(ip6h));
 }
 
-/* What takes long is done once: tests are forked from this process. */
+/* Load once, because it takes long. Each test is forked from this process. */
 static struct packet_bpf_helpers *loaded;
 
 static void __attribute__((constructor)) load(void)
@@ -232,7 +232,7 @@ static bool all_are(const unsigned char *data, int length, unsigned char value)
 	return true;
 }
 
-/* Of the buffer, only what was asked for is written. */
+/* The helper must write @_length bytes of the buffer, and no other. */
 #define EXPECT_LOADED(name, _offset, _length, expected) do {		\
 	__u8 *_buffer = self->skel->bss->buffer;			\
 									\
@@ -393,7 +393,7 @@ NF_TEST_F(packet, store_bytes)
 	}
 }
 
-/* What it was may be stored: a header that is copied, changed and put back. */
+/* A program may store unchanged bytes: it copies a header, changes a part and stores it. */
 NF_TEST_F(packet, store_the_same)
 {
 	EXPECT_EQ(0, STORE(0, self->size, self->packet));
@@ -506,7 +506,7 @@ NF_TEST_F(packet, store_and_hash)
 #define EXPECT_UDP_CHECKSUM()						\
 	EXPECT_TRUE(has_udp_checksum(self->out, variant->pf, self->udp, self->size))
 
-/* As after the store that a program makes, before it or behind it. */
+/* Carry the new checksum over into the packet, for the next step. */
 #define TAKE_OVER_CHECKSUM(at)						\
 	memcpy(self->packet + (at), self->out + (at), 2)
 
@@ -646,7 +646,7 @@ NF_TEST_F(packet, l4_csum_replace)
 	EXPECT_UDP_CHECKSUM();
 }
 
-/* No checksum stays none, unless the caller insists. */
+/* A datagram without a checksum stays without, unless the caller enforces one. */
 NF_TEST_F(packet, l4_csum_replace_of_none)
 {
 	*udp_checksum(self->packet, self->udp) = 0;
@@ -886,7 +886,7 @@ NF_TEST_F(packet, tail_call)
 	EXPECT_EQ(NF_DROP, self->opts.retval);
 }
 
-/* What is jumped to from a static function returns to that function's caller. */
+/* The target of a tail call in a static function returns to that function's caller. */
 NF_TEST_F(packet, tail_call_of_a_subprogram)
 {
 	int target = bpf_program__fd(self->skel->progs.jump_target);

@@ -137,8 +137,8 @@ alias_of()
 	fi
 }
 
-# The alias is routed to a device from which nobody gets to the server. An address that
-# changes after routing does not change the route.
+# The route to the alias uses a device that does not lead to the server. If the program
+# changes the address after routing, the packet keeps this route.
 check_route()
 {
 	local family=$1 alias

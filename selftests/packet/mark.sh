@@ -8,7 +8,7 @@
 
 source "$(dirname "$0")/../lib.sh"
 
-# What only the table of marked packets has a route to.
+# Addresses to which only the routing table of marked packets has a route.
 BEHIND_IP4=203.0.113.7
 BEHIND_IP6=2001:db8:99::7
 

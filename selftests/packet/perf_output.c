@@ -9,7 +9,7 @@
 #include "helpers/nf_test.h"
 #include "packet/progs/perf_output.skel.h"
 
-/* What nf_send_loopback() sends: headers of IPv4 and UDP, and a byte. */
+/* PACKET: nf_send_loopback() sends headers of IPv4 and UDP, and a byte. */
 enum { PACKET = 20 + 8 + 1, MAGIC = 8, RING_BYTES = 24 };
 
 FIXTURE(samples)

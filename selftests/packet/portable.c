@@ -153,7 +153,7 @@ static void set_length(struct packet *packet)
 		ip6h->ip6_plen = htons(packet->size - sizeof(*ip6h));
 }
 
-/* Of any protocol: ports, or for ICMP a type and a code, come first. */
+/* Append a header of @protocol. It begins with ports; ICMP has type and code there. */
 static void finish(struct packet *packet, __u8 protocol, __u32 size)
 {
 	const __be16 ports[] = { htons(SPORT), htons(DPORT) };
@@ -230,14 +230,14 @@ static int test_run(struct run *run, const char *prog)
 	return test_run_fd(run, bpf_program__fd(program));
 }
 
-/* What takes long is done once: tests are forked from this process. */
+/* Load once, because it takes long. Each test is forked from this process. */
 static struct packet_portable *own;
 static struct packet_portable_mainline *mainline;
 
 static void __attribute__((constructor)) load(void)
 {
 	nf_btf_size(STATE);
-	/* Where there is none, or where it is in the kernel, that is no error. */
+	/* It is no error if the module is built in or missing. */
 	if (system("modprobe -q nf_bpf_kfunc"))
 		errno = 0;
 	own = packet_portable__open_and_load();
@@ -270,7 +270,7 @@ FIXTURE_SETUP(portable)
 	self->run.offset_pf = nf_btf_offset(STATE, "pf");
 	ASSERT_LE(0, offset_hook);
 	ASSERT_LE(0, self->run.offset_pf);
-	/* Where mainline's test run, too, takes a packet without Ethernet. */
+	/* Mainline's test run accepts a packet without Ethernet only at this hook. */
 	self->run.state[offset_hook] = NF_INET_LOCAL_OUT;
 
 	start_ipv4(&self->run.packet, 0, 0);
@@ -284,7 +284,7 @@ FIXTURE_TEARDOWN(portable)
 {
 }
 
-/* What the program has to find in the packet, the tuple apart. */
+/* The program has to find this in the packet. Another macro checks the tuple. */
 #define EXPECT_PARSE(_result, _protocol, _l4_off, _fragment) do {	\
 	memset(self->run.io, 0x5a, sizeof(*self->run.io));		\
 	self->run.io->runs = 0;						\
@@ -502,7 +502,7 @@ NF_TEST_F(portable, authentication_header)
 	start_ipv4(&self->run.packet, 0, 1);
 	finish(&self->run.packet, AUTH, 24);
 	EXPECT_PARSE(LATER_FRAGMENT, AUTH, 20, LATER);
-	/* The headers of IPv6 are none of IPv4. */
+	/* IPv4 has no extension headers. */
 	start_ipv4(&self->run.packet, 0, 0);
 	extend(&self->run.packet, DEST, 8);
 	finish(&self->run.packet, UDP, 8);
@@ -618,7 +618,7 @@ NF_TEST_F(portable, ipv6_fragments)
 	EXPECT_PARSE(CHAIN, FRAGMENT, 48, FIRST);
 	EXPECT_PORTS(0, 0);
 
-	/* What comes behind it may be missing. */
+	/* The rest of the header chain may be in a later fragment. */
 	start_ipv6(&self->run.packet);
 	extend_fragment(&self->run.packet, 0, true);
 	extend(&self->run.packet, DEST, 8);
@@ -787,7 +787,7 @@ NF_TEST_F(portable, tcp_flags)
 	EXPECT_EQ(BPF_NF_TCP_SYN, 1 << 1);
 	EXPECT_EQ(BPF_NF_TCP_ACK, 1 << 4);
 	EXPECT_EQ(BPF_NF_TCP_AE, 1 << 8);
-	/* A later fragment has none, whatever its protocol says. */
+	/* A later fragment has no TCP header, even if its protocol is TCP. */
 	start_ipv4(&self->run.packet, 0, 1);
 	finish(&self->run.packet, TCP, 20);
 	RUN("details", LATER_FRAGMENT);
@@ -1251,7 +1251,7 @@ TEST_F(portable, paged_ipv6)
 {
 	if (nf_without("ipv6"))
 		SKIP(return, "kernel without ipv6");
-	/* Where it is a module, nothing may have asked for it yet. */
+	/* IPv6 may be a module that is not loaded yet. */
 	close(socket(AF_INET6, SOCK_DGRAM, 0));
 	start_ipv6(&self->run.packet);
 	finish(&self->run.packet, UDP, PAGED_SIZE - 40);
@@ -1297,7 +1297,7 @@ TEST_F(portable, paged_tunnel)
 	EXPECT_EQ(inner.size, self->run.io->details.ip.length);
 }
 
-/* What is in pages is copied, and only that. */
+/* Bytes in pages are copied, bytes in the linear part are not. */
 TEST_F(portable, read_paged)
 {
 	static const struct {

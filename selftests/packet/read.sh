@@ -37,7 +37,7 @@ path_through()
 	esac
 }
 
-# One byte at the beginning, in the middle and at the end; none behind it.
+# Read a byte at the beginning, in the middle and at the end, and fail beyond the end.
 check_whole()
 {
 	local family=$1 hook=$2
@@ -81,7 +81,7 @@ check_pulled()
 	esac
 }
 
-# What came to the router has the link layer header that it came with, at any hook.
+# A packet that the router received keeps its link layer header at each hook.
 check_link_layer()
 {
 	local family=$1 hook=$2 path=client-server
@@ -95,7 +95,7 @@ check_link_layer()
 	expect_delivered "992 intact"
 }
 
-# What the router sends has none yet: zeroes, not what is before the packet in memory.
+# A packet that the router sends has no header yet: the program must read zeroes.
 check_no_link_layer()
 {
 	local family=$1 hook=$2

@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# What a sender sees of bpf_nf_reject(): each ICMP code of each family, resets, and
-# silence where the kernel owes none.
+# The answers that bpf_nf_reject() sends: each ICMP code of each family, resets, and no
+# answer where the kernel must not send one.
 #
 # Requires: CONFIG_NETFILTER_BPF_KFUNC nft bpftool
 
@@ -20,8 +20,8 @@ setup()
 	load_kfunc reject
 }
 
-# limits MS: between two errors to one address, 0 for none. That of all errors together,
-# the namespace's since 6.1.165, is out of the way.
+# limits MS: allow one error to an address in MS milliseconds; 0 is no limit. The limit of
+# all errors together, per namespace since 6.1.165, is raised so that it has no effect.
 limits()
 {
 	nf_prog exec "$NS_ROUTER" bash -ec "cd /proc/sys/net
@@ -230,7 +230,7 @@ check_fragments()
 	expect_eq "errors sent" $((before + 1 + (family == 4))) "$(sent_unreachable)"
 }
 
-# To all, to many: nobody is answered.
+# A packet to a broadcast or multicast address gets no answer.
 check_multicast()
 {
 	local family=$1 to before addresses=(224.1.2.3 192.0.2.255)
@@ -248,7 +248,7 @@ check_multicast()
 	expect_eq "errors sent" "$before" "$(sent_unreachable)"
 	rejected "$family" "$ICMPX" 0 "$(unreachable "$family") 0"
 
-	# Here no device has found it to be one of these.
+	# At output no device has marked the packet as broadcast or multicast.
 	detach_all
 	attach kfunc/reject inet output 0
 	before=$(sent_unreachable)
@@ -301,7 +301,7 @@ check_options()
 	expect_outcome "icmp 3 13"
 }
 
-# An error about an error: the server's, whose port nobody listens to.
+# An ICMP error gets no answer. The server sends the error, because its port is closed.
 check_error()
 {
 	local family=$1 before proto=1

@@ -117,7 +117,7 @@ static void add_ethernet(struct packet *packet, __u16 type)
 	packet->size += sizeof(packet->eth);
 }
 
-/* What takes long is done once: tests are forked from this process. */
+/* Load once, because it takes long. Each test is forked from this process. */
 static struct packet_test_run *loaded;
 
 static void __attribute__((constructor)) load(void)

@@ -10,7 +10,7 @@ source "$(dirname "$0")/../lib.sh"
 
 SIZES=1400,480,8,912
 
-# More than one packet, and fewer larger ones where a device segments.
+# Bytes that need several packets, or fewer large ones if a device segments.
 BULK=200000
 HOPOPTS=0000010400000000	# a hop-by-hop header of padding
 
@@ -19,7 +19,7 @@ setup()
 	router_up
 	load_packet
 	load_transport
-	# So that the router completes checksums, and the receiver looks at them.
+	# Let the router complete checksums, and the receiver check them.
 	in_ns "$NS_ROUTER" ethtool -K "$ROUTER_RIGHT_DEV" tx off > /dev/null
 	in_ns "$NS_ROUTER" ethtool -K "$ROUTER_LEFT_DEV" tx off > /dev/null
 }
@@ -81,8 +81,8 @@ alias_of()
 	fi
 }
 
-# To an address that nobody has, rewritten before the packet is routed: a datagram
-# with its checksum, and the sentinel, whose checksum a device is to complete.
+# The program rewrites an unused destination address before routing. The datagram has
+# its checksum; a device is to complete the checksum of the sentinel.
 check_dnat()
 {
 	local family=$1 sizes=$2 defrag=$3
@@ -120,15 +120,15 @@ check_snat()
 		"$(alias_of "$family").*9998"
 }
 
-# hosts_sum on|off: on, the sums of packets are not complete yet in the router, which
-# has to rewrite them for whoever completes them.
+# hosts_sum on|off: on, checksums are still incomplete in the router. The router has to
+# rewrite them for the device that completes them.
 hosts_sum()
 {
 	in_ns "$NS_CLIENT" ethtool -K "$CLIENT_DEV" tx "$1" > /dev/null
 	in_ns "$NS_SERVER" ethtool -K "$SERVER_DEV" tx "$1" > /dev/null
 }
 
-# Both ports: the server sees another, and has listened to another.
+# Both ports change: the server sees another client port, and listens to another port.
 check_ports()
 {
 	local family=$1 offload=$2 client=CLIENT_IP$1 server=SERVER_IP$1
@@ -163,7 +163,7 @@ check_ports_old_sum()
 	expect_outcome "delivered *"
 }
 
-# NAT without conntrack: to an address and a port that nobody has, and from these.
+# NAT without conntrack, from and to an unused address and port.
 check_translated()
 {
 	local family=$1 offload=$2 client=CLIENT_IP$1 alias
@@ -183,7 +183,7 @@ check_translated()
 	expect_match "outcome without the program" "@(lost|icmp *)" "$OUTCOME"
 }
 
-# The length of the header was believed when the packet came.
+# The stack relied on the length of the header when the packet arrived.
 check_hopopts()
 {
 	capture "$NS_SERVER" "$SERVER_DEV" "ip6[6] == 0"

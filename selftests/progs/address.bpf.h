@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* What programs that translate addresses by hand share. */
+/* Functions for programs that translate addresses without conntrack. */
 #ifndef ADDRESS_BPF_H
 #define ADDRESS_BPF_H
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * What tests of the verifier call: where they jump to, a function that does, and loops.
- * Behind vmlinux.h and bpf_helpers.h.
+ * Targets of calls in tests of the verifier: a map for tail calls, a function with one, and
+ * loops. Include it after vmlinux.h and bpf_helpers.h.
  */
 #ifndef CALLS_BPF_H
 #define CALLS_BPF_H
@@ -13,7 +13,7 @@ struct {
 	__type(value, __u32);
 } jump SEC(".maps");
 
-/* What it returns behind the tail call is not what its caller gets of one. */
+/* If the tail call succeeds, the caller gets the return value of the called program. */
 static __noinline int jump_or_4(struct bpf_nf_ctx *ctx)
 {
 	int four = 4;
@@ -23,7 +23,7 @@ static __noinline int jump_or_4(struct bpf_nf_ctx *ctx)
 	return four;
 }
 
-/* The callback is given a pointer to the context's. */
+/* The callback gets a pointer to the pointer to the context. */
 #define LOOP_PROGRAM(name, callback)					\
 	SEC("?netfilter")						\
 	int name(struct bpf_nf_ctx *ctx)				\

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* What programs that look up routes share; behind vmlinux.h and bpf_helpers.h. */
+/* Route lookups of programs. Include it after vmlinux.h and bpf_helpers.h. */
 #ifndef FIB_BPF_H
 #define FIB_BPF_H
 

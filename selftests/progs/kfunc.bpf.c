@@ -288,7 +288,7 @@ int sizes(struct bpf_nf_ctx *ctx)
 	if (ct)
 		bpf_nf_entry_release(ct);
 	tell(KFUNC_zone, (__s64)opts->error);
-	/* Nothing may be written behind the size. */
+	/* The function must not write beyond the size. */
 	tell(KFUNC_dir, buf[2] | buf[3] | buf[4] | buf[5] | buf[6] | buf[7]);
 	return told(KFUNC_verdict) & 1;
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* What the programs that call kfuncs share: their map, and which packets are meant. */
+/* Shared by programs that call kfuncs: the map, and the choice of packets. */
 #ifndef KFUNC_BPF_H
 #define KFUNC_BPF_H
 
@@ -40,8 +40,8 @@ static bool read(struct sk_buff *skb, __u32 off, void *to, __u32 size)
 				      skb->head + skb->network_header + off);
 }
 
-/* Of what the test sends, without options and extension headers. Return: the size
- * of the tuple's family, 0 for anything else
+/* Parse a packet without options and extension headers, as the tests send them. Return:
+ * the size of the tuple for its family, 0 for any other packet
  */
 static __u32 parse(struct bpf_nf_ctx *ctx, struct bpf_sock_tuple *tuple,
 		   __u8 *proto)
@@ -73,7 +73,7 @@ static __u32 parse(struct bpf_nf_ctx *ctx, struct bpf_sock_tuple *tuple,
 	return sizeof(tuple->ipv6);
 }
 
-/* Is the packet one that the test means? */
+/* Return: true if the test chose this packet by protocol and port */
 static bool meant(struct bpf_nf_ctx *ctx)
 {
 	struct bpf_sock_tuple tuple = {};

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* What progs/kfunc.bpf.c is told and tells: the elements of its map "values". */
+/* The elements of the map "values": parameters and results of progs/kfunc.bpf.c. */
 #ifndef KFUNC_H
 #define KFUNC_H
 
-/* Told: */
+/* Parameters: */
 #define KFUNC_INPUTS(X)							\
 	X(proto)	/* packets of this protocol */			\
 	X(port)		/* and from or to this port, 0 for any */	\

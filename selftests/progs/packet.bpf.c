@@ -158,7 +158,7 @@ int pull(struct bpf_nf_ctx *ctx)
 	return ACCEPT;
 }
 
-/* As it is written. */
+/* The address as the number that its text form shows. */
 static __always_inline __u64 link_layer_number(const __u8 *address)
 {
 	__u64 number = 0;
@@ -363,7 +363,7 @@ int more_fragments(struct bpf_nf_ctx *ctx)
 	return ACCEPT;
 }
 
-/* Where the protocol is, and the header that it is about; IPv6's options are skipped. */
+/* Find the protocol field and the header that it describes, after IPv6 options. */
 static __always_inline bool find_protocol(struct bpf_nf_ctx *ctx, __u8 *is, __u32 *at,
 					  __u32 *transport)
 {
@@ -403,7 +403,7 @@ int tcp_to_udp(struct bpf_nf_ctx *ctx)
 	return ACCEPT;
 }
 
-/* The other way, for a datagram whose bytes are those of a segment as well. */
+/* The reverse, for a datagram whose bytes are a valid TCP segment. */
 SEC("netfilter")
 int udp_to_tcp(struct bpf_nf_ctx *ctx)
 {
@@ -426,8 +426,8 @@ static __always_inline bool is_kept(struct bpf_nf_ctx *ctx, __u32 offset)
 	return bpf_nf_skb_store_bytes(ctx, offset, &byte, 1, 0) == -EPERM;
 }
 
-/* Of a packet with hop-by-hop options. The result: how many of the three bytes that
- * say where these end cannot be changed, and 10 more if their padding can.
+/* Change the hop-by-hop options of a packet. The result is the number of bytes that the
+ * helper refuses to change, of the three that give the length, plus 10 if it changes padding.
  */
 SEC("netfilter")
 int change_hopopts(struct bpf_nf_ctx *ctx)

@@ -14,7 +14,7 @@ struct packet {
 	__u16 dport;
 };
 
-/* Whether it is one to be judged: UDP, and not the sentinel. */
+/* Return: true for a packet that the program judges: UDP, and not the sentinel */
 static __always_inline bool parse(struct bpf_nf_ctx *ctx, struct packet *packet)
 {
 	int result;

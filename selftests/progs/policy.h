@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* What the programs that use stats.bpf.h count, and helpers/nf_prog.c prints. */
+/* The counters of programs that use stats.bpf.h. helpers/nf_prog.c prints them. */
 #ifndef POLICY_H
 #define POLICY_H
 
 /*
- * What the programs have seen of UDP. A datagram to SENTINEL_PORT marks the end
- * of an exchange: it always passes and is not counted.
+ * Counters of the UDP packets that a program has seen. A datagram to SENTINEL_PORT
+ * marks the end of an exchange: it always passes and is not counted.
  */
 #define POLICY_STATS(X)							\
 	X(packets)	/* UDP packets, whole or not */			\

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* Where programs count: the map that "nf_prog stats" reads. */
+/* The map of counters. Programs write it, and "nf_prog stats" reads it. */
 #ifndef STATS_BPF_H
 #define STATS_BPF_H
 

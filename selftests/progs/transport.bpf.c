@@ -24,10 +24,10 @@ enum {
 	UDP_CHECK	= 6,
 	CLIENT_PORT	= 40000,
 	SERVER_PORT	= DENIED_PORT,
-	/* What the server sees, and listens to. */
+	/* The ports after translation: the client as the server sees it, the server. */
 	NEW_CLIENT_PORT	= 50000,
 	NEW_SERVER_PORT	= 8888,
-	/* The last byte of the server's address, and of one that nobody has. */
+	/* The last byte of the server's address, and of an unused address. */
 	SERVER_BYTE	= 2,
 	ALIAS_BYTE	= 0x99,
 	MTU		= 1500,
@@ -113,7 +113,7 @@ static __always_inline long route(struct bpf_nf_ctx *ctx, const struct packet *p
 	return bpf_fib_lookup((void *)ctx, &params, sizeof(params), 0);
 }
 
-/* Of the packets that are larger than the MTU. */
+/* Look up the route of packets that are larger than the MTU. */
 SEC("netfilter")
 int routes(struct bpf_nf_ctx *ctx)
 {
@@ -217,7 +217,7 @@ int longer_header(struct bpf_nf_ctx *ctx)
 	return ACCEPT;
 }
 
-/* Both ports, both ways. */
+/* Rewrite both ports, in both directions. */
 SEC("netfilter")
 int new_ports(struct bpf_nf_ctx *ctx)
 {

@@ -70,7 +70,7 @@ example()
 		fail "$DOC: no example with $1" >&2
 }
 
-# What the shell is told there to feed to nft.
+# The rules in the here document of the example.
 rules()
 {
 	example "$1" | sed -n "/<<'EOF'/,/^ *EOF/p" |
@@ -151,7 +151,7 @@ unload()
 	! grep -q "^$MODULE " /proc/modules || wait_for rmmod "$MODULE"
 }
 
-# What libbpf says of the printed program, and that the command it names helps.
+# libbpf refuses the example with a message. The command in the message helps.
 check_not_loaded()
 {
 	local object=${OBJECTS[-1]}

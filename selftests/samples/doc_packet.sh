@@ -75,7 +75,7 @@ check_example()
 	expect_link "$LINK" accepted=2 dropped=0
 }
 
-# What the examples are there to drop.
+# The example drops a datagram in too many fragments.
 test_too_many_pieces()
 {
 	check_example few_pieces

@@ -26,7 +26,7 @@ start()
 	nsenter --net="/run/netns/$NS_ROUTER" -- "$SAMPLE" "$@" \
 		> "$WORK/lines" 2> "$WORK/errors" &
 	LOGGER=$!
-	# Not before it has ended: what it says would be taken for the next one's.
+	# Wait for its end, because the next test would take its last lines for its own.
 	# shellcheck disable=SC2064 # this one
 	trap "kill $LOGGER 2>/dev/null && wait $LOGGER || :" EXIT
 	# To load it takes seconds, where there is no debugging.
@@ -231,7 +231,7 @@ test_unparsed()
 	expect_lines "forward ip udp $CLIENT_IP4 > $SERVER_IP4 length 22 cut dropped"
 }
 
-# What cannot be written is not said to be logged.
+# Packets that cannot be written are not counted as logged.
 test_full()
 {
 	nsenter --net="/run/netns/$NS_ROUTER" -- "$SAMPLE" > /dev/full 2> "$WORK/errors" &

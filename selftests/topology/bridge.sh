@@ -105,8 +105,8 @@ frag_fails()
 	snmp_counter "$NS_ROUTER" Ip FragFails Ip6FragFails
 }
 
-# Without a link the bridge cuts what is too large. What has been reassembled it drops,
-# tells nobody, and counts that.
+# Without a link the bridge fragments packets that are too large. It drops reassembled
+# packets without an error to the sender, and counts them.
 test_mtu_ipv4()
 {
 	local fails

@@ -13,7 +13,7 @@ TOTAL=2400
 # An address of the server behind the tunnel, and the networks of both sides.
 INNER4=10.20.0.2
 INNER6=2001:db8:20::2
-# Another one, behind a tunnel from the client to the server.
+# Another address, behind a tunnel from the client to the server.
 TRANSIT4=10.21.0.2
 TRANSIT6=2001:db8:21::2
 LEFT_NET4=192.0.2.0/24
@@ -88,8 +88,8 @@ tap_esp()
 	tap_end
 }
 
-# A packet of these bytes behind its IP header, in a tunnel: IV and trailer, to a
-# multiple of 4, and 8 bytes ahead and 16 behind.
+# esp FAMILY BYTES: the length that a packet with BYTES after its IP header has in a tunnel:
+# with IV and trailer, padded to a multiple of 4, 8 bytes before it and 16 after it.
 esp()
 {
 	local header=$(($1 == 4 ? 20 : 40)) size

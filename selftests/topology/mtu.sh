@@ -67,7 +67,7 @@ check_no_link()
 	expect_tap client in "$(too_big "$family")"
 }
 
-# Nothing leaves, and the client is told once.
+# No packet leaves, and the client gets one error.
 check_link()
 {
 	local family=$1 df=$2 length=$((2400 + ($1 == 4 ? 20 : 40)))
@@ -121,7 +121,7 @@ sources()
 	awk '$1 == "right" && $2 == "out" { print $3 }' "$WORK/tap" | sort -u
 }
 
-# Both addresses are translated on the way out, and back in what the client is told.
+# Both addresses are translated on output, and translated back in the error to the client.
 check_nat()
 {
 	local family=$1 sizes=$2 df=$3 vip=VIP$1 server=SERVER_IP$1 right=ROUTER_RIGHT_IP$1

@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# Multicast routes from one device to three: all pieces of a datagram that a link has
-# reassembled leave on each of them, and none stays in the router.
+# Multicast routes lead from one device to three. All fragments of a datagram that a link has
+# reassembled leave on each of them, and no fragment stays in the router.
 
 source "$(dirname "$0")/lib.sh"
 
@@ -143,7 +143,7 @@ limit_fragments()
 		echo "$2" > "/proc/sys/$1_high_thresh"' -- "${!limit}" "$2"
 }
 
-# No piece stays in the cache: it has room for one datagram, and of six none is lost.
+# No fragment stays in the cache: it has room for one datagram, and all of six arrive.
 check_cache()
 {
 	local family=$1 i
@@ -158,7 +158,7 @@ check_cache()
 		expect_eq "datagram $i" "${PIECES[*]}" "$WIRE"
 	done
 	expect_stats packets=$((6 * 3)) fragments=0
-	# As it is if pieces do stay.
+	# The control: if fragments stay, the next datagram is lost.
 	for i in {1..6}; do
 		to_group "$family" -z "$SIZES" -o 0
 	done

@@ -13,13 +13,13 @@ WHOLE=$((${NF_BPF_SMOKE:-0} ? 2000 : 30000))
 WHOLE_PORT=7777
 # More than any of the tests takes; the test ends the flood.
 MAX_FLOOD=100000000
-# Of a fragment of 1448 bytes in the kernel's memory at least: 2 KB for its data,
-# and what tells of it.
+# Memory that a fragment of 1448 bytes needs in the kernel, at least: 2 KB for its data,
+# and the descriptor of the buffer.
 FRAGMENT_MEMORY=2304
-# Of one of 8 bytes.
+# The same for a fragment of 8 bytes.
 TINY_MEMORY=768
-# So many of these are a short queue to sort the next one into, and a long one, which
-# still fits into the memory.
+# Fragments in a short and in a long queue, into which the kernel sorts the next fragment.
+# The long one still fits into the memory.
 SHORT=64 LONG=4096
 
 setup()
@@ -36,7 +36,7 @@ setup()
 		echo 5 > /proc/sys/net/ipv4/ipfrag_time
 		echo 5 > /proc/sys/net/netfilter/nf_conntrack_frag6_timeout'
 	detach_all
-	# Not at each test: the flood before it may have left some for seconds.
+	# Count once, not for each test: buffers of the flood before may stay for seconds.
 	BUFFERS_BEFORE=$(buffers)
 }
 
@@ -122,7 +122,7 @@ check_arrived()
 	expect_eq "whole datagrams at the server, of those sent during the flood" \
 		"$WHOLE" "$arrived"
 	if ((allowed)); then
-		# Of complete datagrams, as those that passed in two pieces.
+		# Only complete datagrams arrive, and these consist of two fragments.
 		expect_eq "first and later fragments at the server" \
 			$((2 * STATS[later])) "${STATS[fragments]}"
 	else
@@ -199,7 +199,7 @@ check_flood()
 	add_figure
 }
 
-# Of what check_flood() has found.
+# Add a line on the flood of check_flood() to the figures.
 add_figure()
 {
 	local what="$packets fragments of $datagrams datagrams"

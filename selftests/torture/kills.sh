@@ -15,10 +15,10 @@ source "$(dirname "$0")/../lib.sh"
 SMOKE=${NF_BPF_SMOKE:-0}
 SEED=${NF_BPF_SEED:-$((RANDOM << 15 | RANDOM))}
 RANDOM=$((SEED % 32768))
-# Of the stops of a command so many, and of random times.
+# How many system calls and how many random times of a command are tried.
 STOPS=$((SMOKE ? 4 : 1000))
 TIMES=$((SMOKE ? 3 : 30))
-# In turn: there is no handler for either, neither should make a difference.
+# Use both in turn. No command handles them, so they should have the same effect.
 SIGNALS=(KILL INT)
 FLOODS=()
 MAX_SENT=2000000
@@ -29,10 +29,10 @@ setup()
 	copy_programs
 	load_policy one
 	load_policy two
-	# Out of the way of read_state().
+	# A directory that read_state() does not look at.
 	mkdir -p "$PINS/server"
 	PIN_DIRS+=("$PINS/server")
-	# Those of a test before may still be on their way out.
+	# The kernel may still be freeing links of the test before.
 	wait_for -t 30 no_links || :
 	BEFORE=$(nf_prog links)
 	PIN=$(here_pin)

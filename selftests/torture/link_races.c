@@ -747,7 +747,7 @@ static void close_all(void)
 /* Now and then few links are left that use them, and some come right then. */
 static void unloader(struct thread *thread)
 {
-	/* What uses them takes long to come again. */
+	/* Unload their users less often, because these take long to load again. */
 	const bool with_users = one_in(thread, 4);
 	const char *module;
 	int i;
@@ -938,7 +938,7 @@ static bool setup_network(void)
 	if (nf_netns_new())
 		return false;
 	run.router = open("/proc/self/ns/net", O_RDONLY);
-	/* Where it is a module, nothing may have asked for it yet. */
+	/* IPv6 may be a module that is not loaded yet. */
 	return shell("set -e\n" IP6
 		     "ip6 modprobe -q ipv6 || :\n"
 		     "ip link add in address 02:00:00:00:01:01 type veth \\\n"
@@ -1072,12 +1072,12 @@ static void check_coverage(int seconds)
 		flaw("no packet was accepted, or none dropped");
 	if (seconds < 60 * number("NF_BPF_SLOW", 1))
 		return;
-	/* What calls a module, if that came and went more than a few times. */
+	/* Calls into a module can only succeed if the module was loaded several times. */
 	for (op = 0; op < NR_OPS; op++)
 		if (!atomic_load(&done[op][0]) &&
 		    (op < CALLER_LOAD || atomic_load(&done[CALLED_LOAD][0]) > 5))
 			flaw("%s: never succeeded", ops[op].name);
-	/* Of IPv4's none gets past reassembly. */
+	/* Only IPv6 fragments can pass reassembly as fragments. */
 	if (!run.sum.dropped_fragments && !nf_without("ipv6"))
 		flaw("no packet was dropped as a fragment");
 }

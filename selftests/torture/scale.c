@@ -387,8 +387,8 @@ static void test_namespaces_end(void)
 
 /* --- one hook --- */
 
-/* netfilter copies the list of a hook at each change, so that this one grows; what
- * it costs is a figure, where its end is a test.
+/* netfilter copies the list of a hook at each change, so the cost grows with the list. The
+ * cost is printed as a figure; only the limit of the list is tested.
  */
 static void test_full_hook(void)
 {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * What the verifier takes and refuses of programs that read packets in place,
- * write mark and priority, and call the helpers for packets.
+ * Programs that read packets in place, write mark and priority, and call the helpers
+ * for packets: the verifier accepts the safe ones and refuses the others.
  */
 #include <linux/filter.h>
 
@@ -15,7 +15,7 @@
 
 enum { FIB_PARAMS = 64, INFO_SIZE = 12 };
 
-/* Of the context, and the kfunc's id in BTF. */
+/* Offsets of members of the context, and the kfunc's id in BTF. */
 static int off_data, off_data_end, off_mark, off_priority, frag_info;
 
 __attribute__((constructor))
@@ -763,7 +763,7 @@ NF_TEST_F(packet, fib_lookup_params)
 		       CALL(BPF_FUNC_fib_lookup), RETURN(NF_ACCEPT));
 }
 
-/* What a map that nobody may write holds is known when the program is loaded. */
+/* The verifier knows the values of a read-only map, so the helper must not change them. */
 NF_TEST_F(packet, fib_lookup_into_a_map)
 {
 	LIBBPF_OPTS(bpf_map_create_opts, opts, .map_flags = BPF_F_RDONLY_PROG);
@@ -798,7 +798,7 @@ NF_TEST_F(packet, perf_event_output_arguments)
 		     CALL(BPF_FUNC_perf_event_output), RETURN(NF_ACCEPT));
 }
 
-/* Of the kernel's stack too, one may see only with CAP_PERFMON. */
+/* Reading uninitialised stack requires CAP_PERFMON. */
 NF_TEST_F(packet, uninitialised_memory)
 {
 	ASSERT_EQ(0, nf_set_caps(CAPS_OF_A_LOADER));

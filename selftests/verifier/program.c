@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * What the verifier takes and refuses, one small program each. They are written
- * in instructions: a compiler would choose access sizes of its own.
+ * Small programs that the verifier accepts or refuses. They are written in
+ * instructions, because a compiler chooses access sizes of its own.
  */
 #include <linux/filter.h>
 
@@ -109,7 +109,7 @@ TEST_F(verifier, return_nothing)
 	EXPECT_REFUSED(EACCES, "R0 !read_ok", BPF_EXIT_INSN());
 }
 
-/* Of two paths to one exit each is looked at. */
+/* Two paths lead to one exit. The verifier has to look at both. */
 TEST_F(verifier, return_of_either_path)
 {
 #define RETURN_EITHER(first, second)					\

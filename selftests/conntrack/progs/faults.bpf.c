@@ -26,7 +26,7 @@ __u16 nat_port;
 __u32 address[4];	/* of NAT */
 struct bpf_sock_tuple tuple;	/* of an entry to be made */
 
-/* For the test, of the first of these packets: */
+/* Results for the test, of the first packet: */
 __u32 packets;
 __s32 ret;
 __u32 before;
@@ -37,7 +37,7 @@ struct task_struct___faults {
 	unsigned int fail_nth;
 } __attribute__((preserve_access_index));
 
-/* 0 if it has come. The packets of a softirq are nobody's, and do not count. */
+/* 0 after the fault. Packets of a softirq belong to no task and do not count. */
 static __u32 fail_nth(void)
 {
 	struct task_struct___faults *task = (void *)bpf_get_current_task_btf();
@@ -210,7 +210,7 @@ int pull(struct bpf_nf_ctx *ctx)
 	return end(ctx, bpf_skb_pull_data((void *)ctx, ctx->skb->len));
 }
 
-/* What was sent ends with 'x'. */
+/* The packets of the test end with 'x'. */
 SEC("netfilter")
 int store(struct bpf_nf_ctx *ctx)
 {

@@ -15,13 +15,13 @@ __u32 offset, length, start, linear, mark, priority;
 __u64 from, to, flags, seed;
 __u8 buffer[BUFFER];
 __u8 other[BUFFER];
-/* What bpf_nf_frag_info() said. */
+/* The result of bpf_nf_frag_info(). */
 __u32 frag_flags, pieces, max_size;
 
 extern int bpf_nf_frag_info(struct bpf_nf_ctx *ctx, struct bpf_nf_frag_info *info,
 			    __u32 info__sz) __ksym;
 
-/* Of values that are large enough, and none is there. */
+/* Its values are large enough, but a lookup finds none. */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(max_entries, 1);
@@ -42,7 +42,7 @@ struct {
 									\
 	static __always_inline __s64 do_##name(struct bpf_nf_ctx *ctx)
 
-/* So that the verifier knows its bounds. */
+/* Bound the size for the verifier. */
 static __always_inline __u64 size(__u64 value)
 {
 	return value < BUFFER ? value : BUFFER;
@@ -156,7 +156,7 @@ PROGRAM(store_and_hash)
 	return before != bpf_get_hash_recalc((void *)ctx);
 }
 
-/* Of address family @from, to no address, from the loopback device. */
+/* Look up an address of 0 in family @from, from the loopback device. */
 PROGRAM(fib)
 {
 	struct bpf_fib_lookup params = { .family = from, .ifindex = 1 };

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* What <bpf/bpf_netfilter.h> makes of a packet. */
+/* Programs that read a packet by <bpf/bpf_netfilter.h>. */
 #include "vmlinux.h"
 #include <bpf/bpf_helpers.h>
 #include <bpf/bpf_netfilter.h>
@@ -168,7 +168,7 @@ int read_init(struct bpf_nf_ctx *ctx)
 	return NF_ACCEPT;
 }
 
-/* What only our kernel has, in a program that loads anyhow. */
+/* Uses a feature of our kernel, but loads on other kernels as well. */
 SEC("netfilter")
 int frag_info(struct bpf_nf_ctx *ctx)
 {

@@ -53,7 +53,7 @@ struct portable_io {
 };
 
 enum {
-	/* What read_at's buffer is filled with beforehand. */
+	/* The buffer of read_at is filled with this byte before the read. */
 	PORTABLE_FILLER	= 0xa5,
 };
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* What a program sees of a packet of BPF_PROG_TEST_RUN. */
+/* Stores what the program sees of a packet of BPF_PROG_TEST_RUN. */
 #include "vmlinux.h"
 #include <bpf/bpf_helpers.h>
 

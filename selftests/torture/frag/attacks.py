@@ -57,7 +57,7 @@ class Row:
     hook: str = "forward"
     modes: tuple = MODES
     device: str = ""        # that the program is told of
-    log: str = ""           # what the kernel says, of who reassembles first
+    log: str = ""           # message of the kernel on what reassembles first
 
     @property
     def deniable(self):
@@ -581,7 +581,7 @@ def untracked(run):
         run.nft("flush ruleset")
 
 
-# Those that have an entry already are in selftests/defrag/strict.sh: tracked_fragments_*.
+# selftests/defrag/strict.sh has fragments with an entry: tracked_fragments_*.
 @row(34, around=untracked, passed=(0, 1), orders=("in_order",), counts={4: {"IpReasmReqds": 0}})
 def untracked_pair(b):
     b.cut(b.udp(1200), [800])
@@ -597,7 +597,7 @@ def zones(run):
         run.nft("flush ruleset")
 
 
-# To have zones is to track, and so to reassemble: there is no plain mode of these.
+# Zones need conntrack, which reassembles. So these attacks have no plain mode.
 # Bridges have queues of their own in the same way; no link attaches to a bridge.
 @row(36, around=zones, orders=("in_order",), modes=REASSEMBLING)
 def two_zones(b):

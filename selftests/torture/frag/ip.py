@@ -11,7 +11,7 @@ from packets import checksum
 
 HOP_BY_HOP, ROUTING, FRAGMENT, AUTHENTICATION, NO_NEXT, DESTINATION = 0, 43, 44, 51, 59, 60
 MOBILITY, HIP, SHIM6 = 135, 139, 140
-# What may stand before a fragment header; the program's parser knows these too.
+# Headers that may precede a fragment header. The program's parser knows them too.
 EXTENSIONS = (HOP_BY_HOP, ROUTING, FRAGMENT, AUTHENTICATION, DESTINATION, MOBILITY, HIP, SHIM6)
 
 
@@ -105,7 +105,7 @@ def whole(piece, data):
     header = bytearray(piece.head[:4] + bytes(2) + piece.head[4:38])
     before = bytearray(piece.head[38:])
     if before:
-        # The last of these names what the fragment header named.
+        # The last header now names the protocol that the fragment header named.
         at, place = 0, header[6]
         while at + extension_size(place, before[at + 1]) < len(before):
             place, at = before[at], at + extension_size(place, before[at + 1])

@@ -98,7 +98,7 @@ class Router:
                     delivered.append(sock.recv(1 << 16))
             except BlockingIOError:
                 pass
-        # Not the answers of the server.
+        # Leave out the answers of the server.
         judged = [j for j in self.log.read() if j.ifindex != self.right]
         return Observed(judged, [p for p in left if not is_multicast(p)], delivered, PORTS[0])
 

@@ -2,15 +2,15 @@
 # shellcheck shell=bash disable=SC2034	# variables are for the Python programs
 # shellcheck disable=SC2153	# topology.sh has ROUTER_LEFT_DEV, too
 #
-# What the fragment tests share, behind lib.sh: a router with a second device to
-# the client, whose program logs what it judges.
+# The router of the fragment tests: it has a second device to the client, and its
+# program logs its verdicts. Source it after lib.sh.
 
 CLIENT2_DEV=eth1
 CLIENT2_MAC=02:00:00:00:03:02
 ROUTER_LEFT2_DEV=left2
 ROUTER_LEFT2_MAC=02:00:00:00:03:01
 
-# As long as a run, so that nothing expires that was not meant to.
+# Longer than a run, so that no fragment expires by accident.
 TIMEOUT=7200
 
 setup()

@@ -18,7 +18,7 @@ int nr_args(int kind)
 	return nr;
 }
 
-/* Of 32 bits, as the members of the attributes are. */
+/* Values have 32 bits, as the members of the attributes do. */
 int random_value(const struct argument *arg, long now)
 {
 	switch (below(16)) {
@@ -138,7 +138,7 @@ static bool parse_call(char *line, struct call *call)
 	return true;
 }
 
-/* 0, or the number of the line that is no call; -1 when there is none at all. */
+/* Return: 0, the number of the first line that is no call, or -1 without any call */
 int read_input(const char *path, struct input *input)
 {
 	char line[512];
@@ -171,7 +171,7 @@ static int is_input(const struct dirent *entry)
 	return dot && !strcmp(dot, ".calls");
 }
 
-/* For each input of a directory, by name; false where there is none, too. */
+/* Call @does for each input, sorted by name. Return: false also without any input */
 bool each_input(const char *directory, bool (*does)(const char *path))
 {
 	struct dirent **entries;

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * Sends UDP packets from one address to another: whole ones, or a flood of
- * datagrams most of which are never completed, to fill the memory of whoever
- * reassembles them on the way.
+ * datagrams most of which stay incomplete. These fill the memory of the router
+ * that reassembles them.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -21,14 +21,14 @@
 #include "helpers/nf_fragment.h"
 #include "helpers/nf_test.h"
 
-/* Of the datagram; a multiple of 8 that fits into 1500 bytes with IPv6's headers. */
+/* Bytes in a fragment: a multiple of 8 that fits into 1500 bytes with IPv6 headers. */
 #define FRAGMENT 1448
 #define WHOLE 100
-/* Bytes, and how many of these a datagram has. */
+/* Bytes in a tiny fragment, and the number of fragments in its datagram. */
 #define TINY 8
 #define TINY_ALL 8188
 #define MAX_TICKS 65536
-/* As in flood.c: so that nothing is lost for lack of room in a queue. */
+/* As in flood.c: pause after a burst, so that no queue overflows. */
 #define BURST 16
 #define PAUSE_US 300
 
@@ -103,7 +103,7 @@ static unsigned int median_ticks(struct sender *sender)
 	return nr ? sender->ticks[nr / 2] : 0;
 }
 
-/* Of a datagram of @total bytes the @length that begin at @offset. */
+/* Send @length bytes at @offset of a datagram that has @total bytes. */
 static int send_part(struct sender *sender, int offset, int length, int total)
 {
 	const struct udphdr udp = {
@@ -143,7 +143,7 @@ static int send_whole(struct sender *sender)
 	return send_part(sender, 0, WHOLE, WHOLE);
 }
 
-/* At multiples of its size: twice the same one now and then, but no overlap. */
+/* Offsets are multiples of the size: a fragment may repeat, but none overlaps another. */
 static int send_tiny(struct sender *sender)
 {
 	if (sender->packets % sender->each == 0)
@@ -180,7 +180,7 @@ static int (*find_kind(const char *name))(struct sender *sender)
 int main(int argc, char **argv)
 {
 	int (*send_next)(struct sender *sender);
-	/* A packet that waits for room is sent before that. */
+	/* A packet that waits for room in the queue is sent before the program ends. */
 	struct sigaction action = { .sa_handler = on_signal, .sa_flags = SA_RESTART };
 	static struct sender sender;
 	long datagrams = 0, max;
@@ -199,7 +199,7 @@ int main(int argc, char **argv)
 		fputs(usage, stderr);
 		return 2;
 	}
-	/* So that those of two runs are not of one datagram. */
+	/* Fragments of two runs must not belong to one datagram. */
 	sender.id = getpid() * 64;
 	srand(getpid());
 	sender.port = atoi(argv[4]);

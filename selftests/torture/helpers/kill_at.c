@@ -53,8 +53,8 @@ static bool changes(__u64 call)
 	}
 }
 
-/* Whether the call that @pid is stopped in is one of those; the end of a call does
- * not tell its number, so @inside is kept from its beginning.
+/* Return: true if @pid is stopped in one of these calls. At the end of a call ptrace does
+ * not give its number, so @inside remembers the answer from the beginning.
  */
 static bool is_stop(pid_t pid, bool *inside)
 {

@@ -65,7 +65,7 @@ static int open_socket(enum netns netns, const struct flow *flow, int type, int 
 	if (flow->ipv6)
 		setsockopt(fd, SOL_IPV6, IPV6_V6ONLY, &yes, sizeof(yes));
 	set_options(flow, fd);
-	/* An address in a VRF is one for sockets of the VRF only. */
+	/* Only sockets of a VRF can use an address in the VRF. */
 	if (netns == NS_SERVER && !strcmp(path_names[flow->arg[T_PATH]], "vrf"))
 		setsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, "vrf1", sizeof("vrf1"));
 	return fd;
@@ -315,7 +315,7 @@ void use_flow(struct flow *flow)
 		wait_for_packet(flow, flow->server);
 		if (flow->server >= 0)
 			answer(flow);
-		/* A socket that is connected to a group hears nobody. */
+		/* A socket that is connected to a group receives no answer. */
 		if (flow->traffic != MULTICAST)
 			wait_for_packet(flow, flow->client);
 		got = drain(flow->client) + drain(flow->server);

@@ -19,7 +19,7 @@
 #include "torture/packet/queue.h"
 #include "torture/packet/world.h"
 
-/* As tools/guest/boot has it, without the messages that come long after their cause. */
+/* The pattern of tools/guest/boot, without messages that come long after their cause. */
 #define SPLAT "BUG:|BUG [a-zA-Z0-9_:-]+ [(]|WARNING:|Oops|Call Trace|general protection fault" \
 	"|KASAN|UBSAN|suspicious RCU|possible (circular|recursive) locking" \
 	"|inconsistent lock state|irq lock inversion|refcount_t:|unreferenced object|ODEBUG:" \

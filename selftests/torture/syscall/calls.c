@@ -340,7 +340,7 @@ static void set_ctx(union bpf_attr *attr, const long *arg, __u32 ctx)
 	attr->test.ctx_in = (unsigned long)ctx_page + PAGE - room;
 }
 
-/* What is sure to be refused; a hook state that was not given is a good one. */
+/* Return: true if the kernel must refuse it. Without a hook state it is valid. */
 static bool run_is_wrong(const long *arg, __u32 size, __u32 ctx)
 {
 	const bool has_pf = ctx > world.state_pf, has_hook = ctx > world.state_hook;
@@ -400,7 +400,7 @@ static void do_run(const long *arg)
 
 	memset(ctx_page, CANARY, PAGE);
 	set_ctx(&attr, arg, ctx);
-	/* In the same page before what goes in, which there is none of then. */
+	/* Without ctx_in, ctx_out can use its page. */
 	if (ctx_out && !ctx) {
 		attr.test.ctx_size_out = ctx_out;
 		attr.test.ctx_out = (unsigned long)ctx_page + PAGE - ctx_out;

@@ -50,7 +50,7 @@ static void cover_find_functions(void)
 	fclose(file);
 }
 
-/* Where the next symbol is, of whichever kind: those of modules are in no order. */
+/* A function ends at the next symbol of any kind. Symbols of modules are not sorted. */
 static void cover_find_ends(void)
 {
 	FILE *file = cover_open_symbols();

@@ -123,8 +123,8 @@ struct call random_call(void)
 	const int nr = nr_args(call.kind);
 	int i, times;
 
-	/* What is said of many is good but for one or two: a call whose every
-	 * argument is odd does not get past the first of the tests.
+	/* Most arguments of a call are valid. If all of them were odd, the call
+	 * would fail in the first check of the kernel.
 	 */
 	if (call.kind == CREATE) {
 		call.arg[C_PF] = args[C_PF].values[below(3)];

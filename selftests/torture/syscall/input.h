@@ -5,7 +5,7 @@
 #include "torture/fuzz/fuzz.h"
 #include "torture/fuzz/input.h"
 
-/* What an argument that stands for a file descriptor, or an id, refers to. */
+/* Objects that an argument can name by file descriptor or id. */
 enum ref {
 	REF_ACCEPT, REF_DROP, REF_LOADED,
 	REF_LINK,		/* the first of NR_LINKS */

@@ -50,7 +50,7 @@ void judge(enum kind kind, int err, const struct reasons *why)
 			 strerror(why->errnums[0]));
 }
 
-/* Of those that are documented for the call, any. */
+/* Accept each error that the documentation lists for the call. */
 void judge_errno(enum kind kind, int err, const int *known, int nr)
 {
 	int i;
@@ -279,8 +279,8 @@ void judge_verdict(__u32 verdict)
 		world.verdicts[verdict]++;
 }
 
-/* What is there against what should be. What an unlink leaves goes when the kernel
- * gets to it: a minute. Not where many attempts have to show the same once more.
+/* Compare the number of objects with the expected one. Unlinked objects are freed later,
+ * so wait up to a minute, but not if many attempts have to show the same flaw again.
  */
 void judge_count(const char *what, int (*count)(void), int expected)
 {

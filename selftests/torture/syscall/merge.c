@@ -136,7 +136,7 @@ int merge(const char *directory, struct find *finds, int nr, struct places *know
 
 	while ((best = best_find(finds, nr, known))) {
 		beyond = places_beyond(&best->places, known);
-		/* What another run of it misses does not count. */
+		/* Count only places that a second run of the input reaches as well. */
 		if (!reaches(&best->input, &beyond)) {
 			keep_common(&best->places, &cover.now);
 			continue;

@@ -151,7 +151,7 @@ static const struct bpf_insn *template_of(const struct call *call)
 	return templates[(unsigned long)call->arg[L_TEMPLATE] % ARRAY_SIZE(templates)];
 }
 
-/* As it stands, of which this kernel has all that it calls: it has to load. */
+/* Return: true if the template is unchanged and its functions exist, so it must load */
 bool is_whole_template(const struct call *call)
 {
 	const struct call whole = default_call(LOAD);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * What syscall_fuzz knows of the machine: which links, pins and programs there are,
- * as far as it made them. The laws (laws.c) hold the kernel against it.
+ * The links, pins and programs that syscall_fuzz has made. The laws (laws.c) compare
+ * the kernel with this list.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -70,7 +70,7 @@ __u32 ref_id(long ref)
 	return ref == REF_FOREIGN_LINK ? world.foreign_link_id : UNOPENED;
 }
 
-/* What an fd is for the kernel, which may have been given a part of one. */
+/* Return: the link that the kernel finds by @fd, which a short attr may have cut off */
 struct link *link_of_fd(int fd)
 {
 	int i;
@@ -91,7 +91,7 @@ struct link *link_of_id(__u32 id)
 	return NULL;
 }
 
-/* 0: none of ours. */
+/* Return: the id, or 0 if the fuzzer did not load the program */
 __u32 prog_id_of_fd(int fd)
 {
 	int i;
@@ -102,7 +102,7 @@ __u32 prog_id_of_fd(int fd)
 	return 0;
 }
 
-/* As the kernel says of an fd that is not what it should be. */
+/* Return: the error that the kernel gives for an fd of another kind */
 int error_of_fd(int fd)
 {
 	return fcntl(fd, F_GETFD) < 0 ? EBADF : EINVAL;

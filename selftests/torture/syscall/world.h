@@ -9,7 +9,7 @@
 
 enum { UNOPENED = 0x7ffffff0, ERRNO_LIMIT = 600 };
 
-/* What the self-test has the fuzzer believe of the kernel, which then must be told. */
+/* Wrong facts that the self-test gives the fuzzer, which has to report a flaw. */
 enum lie {
 	LIE_NONE, LIE_ERRNO, LIE_SUCCESS, LIE_FAILURE, LIE_LINKS, LIE_HOOKS, LIE_PROGS,
 	LIE_ADDRESS, LIE_BEYOND_INFO, LIE_BEYOND_PACKET, LIE_VERDICT, LIE_CTX_OUT, NR_LIES,

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* One program each for what only compiled code has; see verifier/compiled.c. */
+/* Programs with global functions, callbacks and tail calls; see verifier/compiled.c. */
 #include "vmlinux.h"
 #include <bpf/bpf_helpers.h>
 
@@ -170,7 +170,7 @@ int bounds_the_return(struct bpf_nf_ctx *ctx)
 	return !bpf_skb_load_bytes((void *)ctx, 0, buffer, len);
 }
 
-/* Nor is what it writes there written. */
+/* If the tail call succeeds, *len is not written. */
 static __noinline int jump_or_write(struct bpf_nf_ctx *ctx, __u64 *len)
 {
 	bpf_tail_call(ctx, &jump, 0);
@@ -371,7 +371,7 @@ static __always_inline void add_value(struct count *count)
 	sum += count->nr;
 }
 
-/* @then: what comes behind the loop. */
+/* @then is called after the loop. */
 #define COUNT_PROGRAM(name, callback, then)				\
 	SEC("?netfilter")						\
 	int name(struct bpf_nf_ctx *ctx)				\
@@ -571,7 +571,7 @@ int extends_a_number(struct bpf_nf_ctx *ctx, __u64 number)
 	return number;
 }
 
-/* As one walks IPv6's extension headers. */
+/* The usual loop over IPv6 extension headers. */
 __success
 SEC("?netfilter")
 int loop_over_headers(struct bpf_nf_ctx *ctx)
