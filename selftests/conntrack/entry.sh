@@ -371,8 +371,8 @@ check_lookup()
 	expect_told packets=2 found=1 ret=0 dir=0 mark=$((0x7777))
 
 	for change in other_proto=6:ENOENT other_proto=1:EPROTO netns_id=-2:EINVAL \
-			netns_id=99:ENONET reserved=1:EINVAL in_zone_dir=4:EINVAL \
-			in_zone=1:ENOENT; do
+			netns_id=99:ENONET in_zone_dir=4:EINVAL in_zone=1:ENOENT \
+			reserved=1:EINVAL reserved=2:EINVAL reserved=3:EINVAL; do
 		error=${change#*:}
 		tell "${meant[@]}" "${change%:*}"
 		flow "$family" udp 9999 send

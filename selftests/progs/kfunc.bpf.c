@@ -129,7 +129,9 @@ static void read_opts(struct bpf_nf_ct_opts *opts)
 	opts->l4proto = told(KFUNC_other_proto);
 	opts->zone = told(KFUNC_in_zone);
 	opts->zone_dir = told(KFUNC_in_zone_dir);
-	opts->reserved[0] = told(KFUNC_reserved);
+	opts->reserved[0] = told(KFUNC_reserved) == 1;
+	opts->reserved[1] = told(KFUNC_reserved) == 2;
+	opts->reserved[2] = told(KFUNC_reserved) == 3;
 }
 
 /* The packet's tuple, to another port. */
