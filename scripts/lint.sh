@@ -73,6 +73,7 @@ selects checks by the names below.
   errors            bpf_nf.h and prog_netfilter.rst list the same errors of an attach
   differs           kconfig/guest.differs has a reason for each network option that the
                     guest's kernel sets differently from the distribution's
+  tree TEST         a test of scripts/tree.sh: KSRC= and the refresh of a series
   sync              bpftool's help, man page and completion agree with its source; this
                     one builds bpftool
 USAGE
@@ -155,6 +156,11 @@ check_sync()
 	make -C "$TOP/tools" --no-print-directory BUILD="$BUILD" BASE="$BASE" check
 }
 
+check_tree()
+{
+	"$TOP/scripts/test-tree.sh" "$1" "$LOG.tree"
+}
+
 # --- the list, and the run --------------------------------------------------
 
 # Scripts have no common ending: they are found by their first line, and libraries, which
@@ -173,6 +179,7 @@ list_checks()
 
 	# The longest is the first, so that the others run beside it.
 	printf 'sync bpftool: help, man page, completion and source agree\n'
+	"$TOP/scripts/test-tree.sh" -l | sed 's/^/tree /'
 	shell_files | sed 's/^/shellcheck /'
 	{
 		cd "$TOP"

@@ -1,28 +1,16 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# scripts/tree.sh makes a tree of any source that KSRC= names, and rewrites a series for it.
-# The kernel of these tests has two files, so nothing is unpacked or built for long.
-#
-# Requires: quilt rsync
+# Tests of scripts/tree.sh: it makes a tree of any source that KSRC= names, and rewrites a
+# series for it. The kernel of these tests has two files, so nothing is unpacked or built
+# for long. scripts/lint.sh runs each test.
 
-source "$(dirname "$0")/../lib.sh"
+# shellcheck source=../selftests/lib.sh
+source "$(dirname "$0")/../selftests/lib.sh"
 
 TOP=$(cd "$SELFTESTS_SRC/.." && pwd -P)
 FIRST=0001-change-line-20.patch
 SECOND=0002-add-a-line-to-other.c.patch
-
-# tree.sh asks for the space that a real kernel needs. The size of a tmpfs is only a limit.
-setup()
-{
-	mkdir "$WORK/project"
-	mount -t tmpfs -o size=4G tmpfs "$WORK/project"
-}
-
-cleanup()
-{
-	umount "$WORK/project"
-}
 
 # make_source DIR VERSION: a kernel source, which line 20 of file.c is patched in.
 make_source()
@@ -39,12 +27,11 @@ make_source()
 # A project with two patches made for 6.1.10, a file of its own, and the source 6.1.10.
 project()
 {
-	PROJECT=$WORK/project/nf
+	PROJECT=$WORK/project
 	TREE=$PROJECT/build/6.1/linux
 	PATCHES=$PROJECT/patches/6.1
-	KERNEL=$WORK/project/source
+	KERNEL=$WORK/source
 	EDITED=$PROJECT/build/edited/file.c
-	rm -rf "$PROJECT" "$KERNEL"* "$WORK/project"/linux.tar
 	mkdir -p "$PROJECT/net" "$PROJECT/include" "$PATCHES/compat"
 	cp -r "$TOP/scripts" "$PROJECT"
 	echo "int own;" > "$PROJECT/net/own.c"
@@ -106,9 +93,9 @@ test_directory()
 test_tarball()
 {
 	project
-	tar -c -f "$WORK/project/linux.tar" -C "$WORK/project" source
+	tar -c -f "$WORK/linux.tar" -C "$WORK" source
 	rm -r "$KERNEL"
-	KERNEL=$WORK/project/linux.tar
+	KERNEL=$WORK/linux.tar
 	tree prepare kernel
 	expect_prepared
 	# A file that no patch has touched so far comes out of the tarball.
@@ -233,7 +220,41 @@ test_refresh_what()
 	expect_fails -s 1 "net: not a series of this project" tree refresh net
 }
 
-add_test prepare_keeps_an_edited_file check_kept prepare kernel
-add_test refresh_keeps_an_edited_file check_kept refresh patches/6.1
+test_keeps_an_edited_file()
+{
+	check_kept prepare kernel
+}
 
-run_tests
+test_refresh_keeps_an_edited_file()
+{
+	check_kept refresh patches/6.1
+}
+
+usage()
+{
+	echo "Usage: scripts/test-tree.sh -l | TEST DIR"
+	echo
+	echo "Runs TEST, one of those that -l lists. DIR is for its files."
+}
+
+main()
+{
+	add_functions
+	case $#:${1:-} in
+	1:-l)
+		printf '%s\n' "${TESTS[@]}" ;;
+	1:-h|1:--help)
+		usage ;;
+	2:*)
+		declare -F "test_$1" > /dev/null || { usage >&2; exit 2; }
+		rm -rf "$2"
+		mkdir -p "$2"
+		WORK=$(realpath "$2")
+		"test_$1" ;;
+	*)
+		usage >&2
+		exit 2 ;;
+	esac
+}
+
+main "$@"
