@@ -13,7 +13,7 @@
 
 char _license[] SEC("license") = "GPL";
 
-enum { CURRENT_NETNS = -1, EINVAL = 22 };
+enum { CURRENT_NETNS = -1 };
 
 SEC("netfilter")
 int info(struct bpf_nf_ctx *ctx)
