@@ -38,6 +38,11 @@ static inline int nf_bpf_keep_head(struct sk_buff *skb)
 	return 0;
 }
 
+static inline int nf_bpf_keep_head_to_write(struct sk_buff *skb, u32 len)
+{
+	return 0;
+}
+
 /* 6.12 calls this for writes only. As in tc, programs can write the mark of an entry. */
 static inline int
 nf_bpf_btf_struct_access(struct bpf_verifier_log *log,
