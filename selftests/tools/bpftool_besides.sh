@@ -180,6 +180,7 @@ test_chain_at_another_priority()
 	attach_here
 	chain ip 8
 	expect_json "$(shown)" 'has("same_priority") | not'
+	nft_router delete table ip fw
 	chain ip 7
 	expect_json "$(shown)" '.same_priority | length == 1'
 }
