@@ -66,8 +66,9 @@ static __always_inline bool parse_ipv6(struct bpf_nf_pkt *pkt, struct packet *pa
 	struct {
 		struct ipv6hdr ip6h;
 		struct ipv6_opt_hdr opt;
-	} __attribute__((packed)) buf;
-	const typeof(buf) *headers = bpf_nf_pkt_at(pkt, 0, &buf, sizeof(buf));
+	} buf;
+	const typeof(buf) *headers = bpf_nf_pkt_at(pkt, 0, &buf,
+						   sizeof(buf.ip6h) + sizeof(buf.opt));
 	__u8 nexthdr;
 
 	if (!headers)
@@ -289,8 +290,8 @@ static __always_inline int set_ttl_v4(struct bpf_nf_ctx *ctx)
 	    bpf_nf_skb_store_bytes(ctx, 8, &new.ttl, 1, 0))
 		return -1;
 	return bpf_nf_l3_csum_replace(ctx, 10, 0,
-				   bpf_nf_csum_diff((void *)&old, sizeof(old),
-						 (void *)&new, sizeof(new), 0), 0);
+				      bpf_nf_csum_diff((void *)&old, sizeof(old),
+						       (void *)&new, sizeof(new), 0), 0);
 }
 
 static __always_inline int set_ttl_v6(struct bpf_nf_ctx *ctx)
@@ -330,7 +331,7 @@ static __always_inline int write_last(struct bpf_nf_ctx *ctx, bool with_sum)
 	      bpf_nf_skb_store_bytes(ctx, packet.length - 2, &new, sizeof(new), 0);
 	if (!err && with_sum)
 		err = bpf_nf_l4_csum_replace(ctx, packet.transport + UDP_CHECK, old,
-					  new, BPF_F_MARK_MANGLED_0 | sizeof(new));
+					     new, BPF_F_MARK_MANGLED_0 | sizeof(new));
 	packet.stats->result = -err;
 	return ACCEPT;
 }
@@ -357,9 +358,9 @@ int more_fragments(struct bpf_nf_ctx *ctx)
 	parse(ctx, &packet);
 	if (packet.stats)
 		packet.stats->result = -(bpf_nf_l3_csum_replace(ctx, 10, 0, fragments,
-							     sizeof(fragments)) ?:
+								sizeof(fragments)) ?:
 					 bpf_nf_skb_store_bytes(ctx, 6, &fragments,
-							     sizeof(fragments), 0));
+								sizeof(fragments), 0));
 	return ACCEPT;
 }
 

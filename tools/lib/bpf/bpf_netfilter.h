@@ -1513,7 +1513,8 @@ struct __bpf_nf_entry {
 };
 
 extern void bpf_nf_ct_release___nf(struct __bpf_nf_entry *ct) __weak __ksym;
-extern struct __bpf_nf_entry *bpf_nf_ct_insert_entry___nf(struct __bpf_nf_entry *init) __weak __ksym;
+extern struct __bpf_nf_entry *bpf_nf_ct_insert_entry___nf(struct __bpf_nf_entry *init)
+	__weak __ksym;
 extern void bpf_nf_ct_set_timeout___nf(struct __bpf_nf_entry *init, __u32 timeout) __weak __ksym;
 extern int bpf_nf_ct_change_timeout___nf(struct __bpf_nf_entry *ct, __u32 timeout) __weak __ksym;
 extern int bpf_nf_ct_set_status___nf(struct __bpf_nf_entry *init, __u32 status) __weak __ksym;
