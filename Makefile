@@ -4,15 +4,15 @@
 
 BASE	?= 6.1
 # The base that the programs of tests and samples are compiled for. They run on any.
-OBJECTS	?= $(BASE)
+COMPILED_FOR	?= $(BASE)
 ARCH	?= x86
 PREFIX	?= /opt/nf-bpf
 JOBS	?= $(shell nproc)
 
 TOP	:= $(CURDIR)
 BUILD	:= $(TOP)/build
-VMLINUX_H = $(BUILD)/$(OBJECTS)/vmlinux.h
-SUBMAKE	= $(MAKE) --no-print-directory -j$(JOBS) BUILD=$(BUILD) BASE=$(OBJECTS)
+VMLINUX_H = $(BUILD)/$(COMPILED_FOR)/vmlinux.h
+SUBMAKE	= $(MAKE) --no-print-directory -j$(JOBS) BUILD=$(BUILD) BASE=$(COMPILED_FOR)
 # Not $(MAKE) in a recipe, or "make -n" would run all of it.
 AGAIN	= $(MAKE) --no-print-directory
 
@@ -47,7 +47,7 @@ PF	?= inet
 PRIORITY ?= filter
 DEFRAG	?= 1
 
-export ARCH BASE OBJECTS KERNEL KSRC FLAVOUR V ACCEL PACKAGES JOBS SMOKE SEED ALL CHECK_PATCHES
+export ARCH BASE COMPILED_FOR KERNEL KSRC FLAVOUR V ACCEL PACKAGES JOBS SMOKE SEED ALL CHECK_PATCHES
 
 ifeq ($(V),)
 MAKEFLAGS += -s
@@ -62,7 +62,7 @@ help: ## this list
 	awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
 	printf '%s\n' '' \
 	  'Variables: BASE=$(BASE) (a folder of patches/)   KSRC=DIR|TARBALL (another kernel source)' \
-	  '           OBJECTS=$(OBJECTS) (the base that samples and tests are compiled for)' \
+	  '           COMPILED_FOR=$(COMPILED_FOR) (the base that samples and tests are compiled for)' \
 	  '           ARCH=x86|arm64 (the processor that the guest has)' \
 	  '           V=1 (every command)   ACCEL=kvm|tcg (no probe)   PACKAGES=no (no check for packages)' \
 	  '           FLAVOUR=lockdebug|memdebug|kcov|noipv6|noconntrack|modules (another kernel: kconfig/)' \

@@ -35,12 +35,12 @@ suits_flavour()
 
 # A flavour that leaves out IPv6 or conntrack lacks their types, and the programs of
 # the tests are the same for all: they are compiled with those of the kernel that
-# has everything. OBJECTS= names another base.
+# has everything. COMPILED_FOR= names another base.
 use_whole_kernel()
 {
-	[[ $FLAVOUR = no* || $OBJECTS != "$BASE" ]] || return 0
-	BASE=$OBJECTS FLAVOUR='' "$TOP/scripts/kernel.sh" if-needed
-	VMLINUX=$BUILD/$OBJECTS/kernel/vmlinux
+	[[ $FLAVOUR = no* || $COMPILED_FOR != "$BASE" ]] || return 0
+	BASE=$COMPILED_FOR FLAVOUR='' "$TOP/scripts/kernel.sh" if-needed
+	VMLINUX=$BUILD/$COMPILED_FOR/kernel/vmlinux
 }
 
 # Debian's headers have a vmlinux that only has the types. Our module adds its own types.

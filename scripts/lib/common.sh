@@ -8,7 +8,7 @@ set -euo pipefail
 TOP=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd -P)
 BASE=${BASE:-6.1}
 # The base that the programs of samples and tests are compiled for.
-OBJECTS=${OBJECTS:-$BASE}
+COMPILED_FOR=${COMPILED_FOR:-$BASE}
 KSRC=${KSRC:-}
 FLAVOUR=${FLAVOUR:-}
 V=${V:-}
@@ -37,13 +37,13 @@ VMLINUX=$KOBJ/vmlinux
 # The guest's options, without those of a flavour. A base need not have any of its own.
 FRAGMENTS=("$TOP/kconfig/machine/$ARCH.config" "$TOP/kconfig/guest.config")
 [[ ! -r $TOP/kconfig/base/$BASE.config ]] || FRAGMENTS=("$TOP/kconfig/base/$BASE.config" "${FRAGMENTS[@]}")
-VMLINUX_H=$BUILD/$OBJECTS/vmlinux.h
+VMLINUX_H=$BUILD/$COMPILED_FOR/vmlinux.h
 TOOLS_SRC=$SHARED/tools/src
 BPFTOOL=$SHARED/tools/bin/bpftool
 LIBBPF_INCLUDE=$BUILD/tools/include
 LIBBPF_A=$BUILD/tools/lib/libbpf.a
-SAMPLES=$BUILD/$OBJECTS/samples
-SELFTESTS=$BUILD/$OBJECTS/selftests
+SAMPLES=$BUILD/$COMPILED_FOR/samples
+SELFTESTS=$BUILD/$COMPILED_FOR/selftests
 
 # A distribution's kernel in place of ours: scripts/stock.sh has the values of KERNEL and
 # prepares the directory.
