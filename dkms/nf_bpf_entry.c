@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* What a BPF_PROG_TYPE_NETFILTER program can do with a conntrack entry that it holds.
+/* Kfuncs for a BPF_PROG_TYPE_NETFILTER program that holds a conntrack entry.
  *
  * On a patched kernel netfilter programs call the kfuncs of the modules nf_conntrack and
  * nf_nat, as tc and XDP programs do: bpf_ct_release(), bpf_ct_insert_entry() and so on. On

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
-/* What BPF_PROG_TYPE_NETFILTER programs of patched kernels do through helpers, as kfuncs. The
- * rules and errors are those of the helpers: see nf_bpf_packet.h.
+/* Kfuncs for packets. They do what helpers do on patched kernels, with the same rules and
+ * errors: see nf_bpf_packet.h.
  *
  * The verifier accepts a pointer that may be NULL, whatever its size argument says.
  */

@@ -7,7 +7,7 @@
 
 PARTS=$SHARED/stock
 DEBS=$PARTS/debs
-# What a guest needs to reach its root. The initramfs loads them.
+# The initramfs loads these drivers, by which a guest reaches its root.
 DRIVERS=(9p 9pnet_virtio overlay virtio_pci virtio_console virtio_rng)
 
 usage()

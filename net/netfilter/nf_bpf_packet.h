@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* What programs do to packets: nf_bpf_prog.c has it as helpers. For kernels that nobody
- * rebuilds dkms/nf_bpf_packet.c has it as kfuncs. Each includes this header once.
+/* Functions by which programs read and change packets. nf_bpf_prog.c makes helpers of them,
+ * and the module for unmodified kernels (dkms/nf_bpf_packet.c) makes kfuncs of them. Each of
+ * the two includes this header once.
  *
  * A packet at a netfilter hook is in the middle of the IP stack. The stack has already
  * parsed its headers, chosen a socket, summed it up and planned its segmentation. If a

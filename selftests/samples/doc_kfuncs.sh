@@ -13,7 +13,7 @@ source "$(dirname "$0")/../lib.sh"
 source "$SELFTESTS_SRC/helpers/doc_programs.sh"
 DOC=$SELFTESTS_SRC/../Documentation/bpf/prog_netfilter_kfuncs.rst
 PROTOTYPES=$SELFTESTS_SRC/../include/net/netfilter/nf_bpf_kfunc.h
-# Of the modules for unmodified kernels.
+# The modules for unmodified kernels declare these functions.
 PACKET_PROTOTYPES=$SELFTESTS_SRC/../dkms/nf_bpf_packet_kfunc.h
 ENTRY_PROTOTYPES=$SELFTESTS_SRC/../dkms/nf_bpf_entry.h
 UAPI=$SELFTESTS_SRC/../include/uapi/linux/bpf_nf.h

@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# What bpftool says of others that decide about the packets of a program: flowtables, which
-# take packets past its hook, and chains that have come to its priority.
+# bpftool names flowtables that take packets past the hook of a program, and chains that came
+# to its priority.
 #
 # Requires: bpftool jq nft
 
@@ -144,7 +144,7 @@ needs_listed_hooks()
 		lacks "CONFIG_NETFILTER_NETLINK_HOOK"
 }
 
-# What is said of the order is what happens.
+# bpftool says that the chain runs first. So the program does not see what the chain drops.
 test_chain_at_the_same_priority()
 {
 	needs_listed_hooks

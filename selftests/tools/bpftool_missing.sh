@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# What bpftool says of a program that calls a kernel function that is not there: which
-# module has it, and whether modprobe would find this module.
+# If a program calls a kernel function that is missing, bpftool says which module has the
+# function, and whether modprobe would find this module.
 #
 # Requires: bpftool jq
 
@@ -72,7 +72,7 @@ check_attach()
 }
 
 INSTALLED="kernel/a/$MODULE.ko.xz: kernel/a/nf_conntrack.ko\n"
-# What another module needs, or has in its name, is not there by that.
+# Another module that only needs this one, or has a similar name, does not count.
 OTHERS="kernel/a/xt_a.ko: kernel/a/$MODULE.ko\nkernel/a/x_$MODULE.ko:\n"
 
 # A strong function stops libbpf, a weak one the verifier.

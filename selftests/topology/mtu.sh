@@ -37,7 +37,7 @@ too_big()
 # recorded.
 probe_tapped()
 {
-	# Of a probe before this one the router may have told the client the route's MTU.
+	# The router may have told the client the route's MTU after an earlier probe.
 	ip -n "$NS_CLIENT" -"$1" route flush cache
 	tap "client=$NS_CLIENT:$CLIENT_DEV" "right=$NS_ROUTER:$ROUTER_RIGHT_DEV"
 	probe "$1" client-server "${@:2}"

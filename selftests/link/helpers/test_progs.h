@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * What mainline's own tests expect of their runner, on top of kselftest.h. A test of theirs
- * is a function that has subtests. Each subtest is one result here.
+ * The functions and macros that mainline's own tests call, on top of kselftest.h. Such a test
+ * is one function with subtests. Each subtest is one result here.
  */
 #ifndef TEST_PROGS_H
 #define TEST_PROGS_H

@@ -105,7 +105,7 @@ static int run_command(int to_parent, int from_parent, char **argv)
 	return failed(argv[0]);
 }
 
-/* What bpf() is asked for is its first argument; a query changes nothing. */
+/* The first argument of bpf() is the command. Commands that only query have no name here. */
 static const char *name_of(const struct seccomp_data *data)
 {
 	static char name[32];
