@@ -6,8 +6,6 @@
 #define _NF_BPF_COMPAT_H
 
 #include <linux/build_bug.h>
-#include <linux/compiler.h>
-#include <linux/string.h>
 #include <linux/types.h>
 
 struct net;
@@ -28,19 +26,6 @@ struct bpf_nf_ctx_kern {
 };
 
 static_assert(sizeof(struct bpf_nf_ctx_kern) == sizeof(struct bpf_nf_ctx));
-
-static inline const struct bpf_nf_ctx_kern *
-bpf_nf_ctx_kern(const struct bpf_nf_ctx *ctx)
-{
-	return (const struct bpf_nf_ctx_kern *)ctx;
-}
-
-/* As in include/net/netfilter/nf_bpf_link.h of a patched kernel. */
-static inline void bpf_nf_snapshot(void *to, const void *from, u32 size)
-{
-	memcpy(to, from, size);
-	barrier_data(to);
-}
 
 int nf_bpf_keep_head(struct sk_buff *skb);
 int nf_bpf_keep_head_to_write(struct sk_buff *skb, u32 len);

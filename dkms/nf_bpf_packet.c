@@ -266,25 +266,9 @@ static const struct btf_kfunc_id_set bpf_nf_packet_kfunc_set = {
 	.set	= &bpf_nf_packet_kfunc_ids,
 };
 
-/* A vmlinux.h from this module has the types of nf_bpf_kfunc, too. */
-static void __init nf_bpf_emit_types(void)
-{
-	BTF_TYPE_EMIT_ENUM(BPF_NF_FRAG_REASSEMBLED);
-	BTF_TYPE_EMIT_ENUM(BPF_NF_CT_INVALID);
-	BTF_TYPE_EMIT_ENUM(BPF_NF_CT_DIR_ORIGINAL);
-	BTF_TYPE_EMIT_ENUM(BPF_NF_CT_ZONE_BOTH);
-	BTF_TYPE_EMIT_ENUM(BPF_NF_REJECT_ICMP);
-	BTF_TYPE_EMIT_ENUM(BPF_NF_REJECT_NO_ROUTE);
-	BTF_TYPE_EMIT_ENUM(NF_NAT_MANIP_SRC);
-	BTF_TYPE_EMIT_ENUM(IPS_CONFIRMED);
-	BTF_TYPE_EMIT(struct bpf_nf_ct_info);
-	BTF_TYPE_EMIT(struct bpf_nf_ct_labels);
-	BTF_TYPE_EMIT(struct bpf_nf_ct_opts);
-}
-
 static int __init nf_bpf_packet_init(void)
 {
-	nf_bpf_emit_types();
+	bpf_nf_emit_kfunc_types();
 	return register_btf_kfunc_id_set(BPF_PROG_TYPE_NETFILTER,
 					 &bpf_nf_packet_kfunc_set);
 }

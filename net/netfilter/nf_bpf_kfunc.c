@@ -42,7 +42,7 @@
 #include <net/netfilter/nf_nat.h>
 #include <net/route.h>
 
-#include "nf_bpf_compat.h"
+#include "nf_bpf_ctx.h"
 
 #if IS_ENABLED(CONFIG_NF_CONNTRACK)
 

@@ -17,14 +17,18 @@
 
 #include <linux/bpf.h>
 #include <linux/bpf_nf.h>
+#include <linux/btf.h>
+#include <linux/init.h>
 #include <linux/netfilter.h>
 #include <linux/skbuff.h>
 #include <net/checksum.h>
 #include <net/ip.h>
 #include <net/ipv6.h>
 #include <net/net_namespace.h>
+#include <net/netfilter/nf_conntrack_bpf.h>
+#include <net/netfilter/nf_nat.h>
 
-#include "nf_bpf_compat.h"
+#include "nf_bpf_ctx.h"
 #include "nf_bpf_fragment.h"
 
 /* A flag in IPCB() and IP6CB(): a helper has pulled bytes from the frag_list. The
@@ -611,6 +615,26 @@ static void bpf_nf_fill_frag_info(const struct bpf_nf_ctx_kern *ctx,
 	info->flags = flags;
 	info->pieces = pieces;
 	info->max_size = max_size;
+}
+
+/* Put the argument types of nf_bpf_kfunc.c into the BTF of the file that includes this.
+ * nf_bpf_kfunc.c can be a module, and vmlinux.h does not contain the types of modules.
+ */
+static void __init bpf_nf_emit_kfunc_types(void)
+{
+	BTF_TYPE_EMIT_ENUM(BPF_NF_FRAG_REASSEMBLED);
+	BTF_TYPE_EMIT_ENUM(BPF_NF_CT_INVALID);
+	BTF_TYPE_EMIT_ENUM(BPF_NF_CT_DIR_ORIGINAL);
+	BTF_TYPE_EMIT_ENUM(BPF_NF_CT_ZONE_BOTH);
+	BTF_TYPE_EMIT_ENUM(BPF_NF_REJECT_ICMP);
+	BTF_TYPE_EMIT_ENUM(BPF_NF_REJECT_NO_ROUTE);
+	BTF_TYPE_EMIT_ENUM(NF_NAT_MANIP_SRC);
+	BTF_TYPE_EMIT_ENUM(IPS_CONFIRMED);
+	BTF_TYPE_EMIT(struct bpf_nf_ct_info);
+	BTF_TYPE_EMIT(struct bpf_nf_ct_labels);
+	BTF_TYPE_EMIT(struct bpf_nf_ct_opts);
+	BTF_TYPE_EMIT(struct nf_conn___init);
+	BTF_TYPE_EMIT(union nf_inet_addr);
 }
 
 #endif /* _NF_BPF_PACKET_H */

@@ -495,28 +495,8 @@ static const struct btf_kfunc_id_set bpf_nf_kfunc_set = {
 	.set	= &bpf_nf_prog_kfunc_ids,
 };
 
-/* Put the argument types of nf_bpf_kfunc.c into the BTF of vmlinux. That file can be a
- * module, and vmlinux.h does not contain the types of modules.
- */
-static void __init bpf_nf_emit_kfunc_types(void)
-{
-	BTF_TYPE_EMIT_ENUM(BPF_NF_CT_INVALID);
-	BTF_TYPE_EMIT_ENUM(BPF_NF_CT_DIR_ORIGINAL);
-	BTF_TYPE_EMIT_ENUM(BPF_NF_CT_ZONE_BOTH);
-	BTF_TYPE_EMIT_ENUM(BPF_NF_REJECT_ICMP);
-	BTF_TYPE_EMIT_ENUM(BPF_NF_REJECT_NO_ROUTE);
-	BTF_TYPE_EMIT_ENUM(NF_NAT_MANIP_SRC);
-	BTF_TYPE_EMIT_ENUM(IPS_CONFIRMED);
-	BTF_TYPE_EMIT(struct bpf_nf_ct_info);
-	BTF_TYPE_EMIT(struct bpf_nf_ct_labels);
-	BTF_TYPE_EMIT(struct bpf_nf_ct_opts);
-	BTF_TYPE_EMIT(struct nf_conn___init);
-	BTF_TYPE_EMIT(union nf_inet_addr);
-}
-
 static int __init bpf_nf_prog_init(void)
 {
-	BTF_TYPE_EMIT_ENUM(BPF_NF_FRAG_REASSEMBLED);
 	bpf_nf_emit_kfunc_types();
 	return register_btf_kfunc_id_set(BPF_PROG_TYPE_NETFILTER,
 					 &bpf_nf_kfunc_set);

@@ -3,10 +3,8 @@
 #define _NF_BPF_LINK_H
 
 #include <linux/build_bug.h>
-#include <linux/compiler.h>
 #include <linux/errno.h>
 #include <linux/stddef.h>
-#include <linux/string.h>
 #include <linux/types.h>
 
 struct bpf_nf_frag_info;
@@ -59,25 +57,6 @@ static_assert(offsetof(struct bpf_nf_ctx_kern, state) ==
 	      offsetof(struct bpf_nf_ctx, state));
 static_assert(offsetof(struct bpf_nf_ctx_kern, skb) ==
 	      offsetof(struct bpf_nf_ctx, skb));
-
-/* The parameter of a kfunc has the type that programs know, but a kfunc gets a pointer
- * to the smaller struct.
- */
-static inline const struct bpf_nf_ctx_kern *
-bpf_nf_ctx_kern(const struct bpf_nf_ctx *ctx)
-{
-	return (const struct bpf_nf_ctx_kern *)ctx;
-}
-
-/* Copy memory that a program passes. It may be in a map that others write to at the
- * same time, so check and use the copy only. barrier_data() keeps the compiler from
- * reading @from again.
- */
-static inline void bpf_nf_snapshot(void *to, const void *from, u32 size)
-{
-	memcpy(to, from, size);
-	barrier_data(to);
-}
 
 #if IS_ENABLED(CONFIG_NETFILTER_BPF_LINK)
 int bpf_nf_link_attach(const union bpf_attr *attr, struct bpf_prog *prog);
