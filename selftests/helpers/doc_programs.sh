@@ -5,6 +5,10 @@
 # because clang takes long where the processor is emulated. Source it after lib.sh, define
 # compile_programs, and call on_host before run_tests.
 
+# Where "make selftests" compiled them: a folder for each test, because pages of the
+# documentation call different programs by the same name.
+COMPILED=$SELFTESTS/samples/programs/$(basename "$0" .sh)
+
 # The flags for libbpf's headers.
 HEADER_FLAGS=(-I "$BUILD/tools/include")
 
@@ -18,7 +22,7 @@ compile_program()
 # host, takes that object.
 compile_source()
 {
-	local name=$1 built=$SELFTESTS/samples/programs/$1
+	local name=$1 built=$COMPILED/$1
 	shift
 
 	if [[ -e $built.o ]] && cmp -s "$built.c" "$WORK/$name.c"; then
@@ -33,7 +37,7 @@ on_host()
 {
 	[[ ${1-} == --compile ]] || return 0
 	WORK=$2
-	SELFTESTS=$WORK/none
+	COMPILED=$WORK/none
 	mkdir -p "$WORK"
 	compile_programs
 	exit

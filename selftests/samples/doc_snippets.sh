@@ -32,7 +32,7 @@ check_page_here()
 # "make selftests" has installed them, as on the machine of somebody who has no more.
 install_tools()
 {
-	INSTALLED=$SELFTESTS/samples/programs/installed
+	INSTALLED=$COMPILED/installed
 	if [[ ! -e $INSTALLED.flags ]]; then
 		INSTALLED=$WORK/installed
 		install_here
