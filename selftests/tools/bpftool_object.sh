@@ -130,6 +130,17 @@ test_several_programs()
 	expect_link "$(here_pin)" priority=7
 }
 
+# SEC("?netfilter"): libbpf loads it only when asked.
+test_optional_program()
+{
+	local OBJECT=$SELFTESTS/tools/progs/optional.bpf.o
+
+	no_maps
+	attach_object prog optional
+	expect_json "$(bpftool -j net show | jq -c ".[].netfilter[] | select(.pinned == [\"$(here_pin)\"])")" \
+		'.prog_name == "optional"'
+}
+
 test_no_such_program()
 {
 	no_maps
