@@ -32,7 +32,7 @@ expect_nothing_loaded()
 	for place in 1111 2222; do
 		[[ $place != "${TAKEN:-}" ]] || continue
 		attach accept ip forward "$place"
-		rm "$LINK"
+		nf_prog clean "$LINK"
 	done
 }
 
@@ -67,7 +67,7 @@ check_loaded()
 	load loadall "$SECTIONS" "$PINS/links/all" autoattach
 	expect_link "$PINS/links/all/first" priority=1111
 	expect_link "$PINS/links/all/second" priority=2222
-	rm -r "$PINS/links/all"
+	nf_prog clean "$PINS/links/all"
 }
 
 test_load_attaches_the_first()
@@ -92,11 +92,11 @@ test_second_place_is_taken()
 	TAKEN=2222
 	refused "'netfilter/ip/forward/2222' says: Device or resource busy" \
 		loadall "$SECTIONS" "$PINS/links/all"
-	rm "$PINS/links/accept-ip-forward-2222-$NS_ROUTER"
+	nf_prog clean "$PINS/links/accept-ip-forward-2222-$NS_ROUTER"
 	OPTIONS=()
 	load loadall "$SECTIONS" "$PINS/links/all" autoattach
 	expect_link "$PINS/links/all/first" priority=1111
-	rm -r "$PINS/links/all"
+	nf_prog clean "$PINS/links/all"
 }
 
 check_misspelt()
