@@ -224,6 +224,25 @@ test_two_pins()
 	expect_one drop 8
 }
 
+# These kernels do not tell the network namespace of a link, and it has no name that does.
+# Then do as the message says.
+test_link_without_a_pin()
+{
+	local id
+
+	place one:ip:4
+	hold accept ip forward 7
+	expect_fails -s 255 "pin it with 'bpftool link pin id ID FILE'" put drop overwrite
+	id=$("$BPFTOOL" -j net show |
+		jq '.[].netfilter[] | select(.prog_name == "accept" and .prio == 7) | .link_id // .id')
+	"$BPFTOOL" link pin id "$id" "$PINS/links/found"
+	put drop pin "$PINS/links/found" overwrite
+	expect_one drop 8 "$PINS/links/found"
+	kill "$HELD"
+	wait "$HELD" || :
+	expect_one drop 8 "$PINS/links/found"
+}
+
 check_if_prog()
 {
 	place "$1"
