@@ -663,14 +663,6 @@ run_one()
 	"${command[@]}"
 }
 
-# setup() failed: none of the results in the plan can be given.
-setup_failed()
-{
-	sed 's/^/# /' "$WORK/log"
-	echo "Bail out! setup failed"
-	exit 1
-}
-
 # Handle the options -l (list results) and -r (run one result).
 choose_results()
 {
