@@ -2,8 +2,7 @@
 /* BPF links that run a program at a netfilter hook.
  *
  * A link registers a netfilter hook whose private data is the link itself, so the
- * program can be replaced without touching the hook. The hook function reads the link
- * and its program under RCU; bpf_nf_mutex serializes updates and detaches.
+ * program can be replaced without touching the hook.
  */
 #include <linux/bpf.h>
 #include <linux/bpf_nf.h>
@@ -69,7 +68,7 @@ struct bpf_nf_stats {
  * @hook_ops: the netfilter hook; hook_ops.priv points to this link
  * @prog: the program that judges packets. It is set last, when the hook is registered
  *	for all of its families and reassembly is enabled, so that an attach that fails
- *	half-way drops no packet. While it is NULL, the hook accepts packets and does
+ *	half-way judges no packet. While it is NULL, the hook accepts packets and does
  *	not count them.
  * @stats: counters, one per CPU; they continue when the program is replaced
  * @defrag: the modules that reassemble packets for this link, one per family. The link
@@ -81,7 +80,7 @@ struct bpf_nf_stats {
  * @node: entry in the namespace's list of links
  * @flags: link_create.netfilter.flags
  *
- * Packets and the hook dump reach the link through @hook_ops under RCU. The link is
+ * The hook functions and bpf_nf_hook_prog_id() reach the link under RCU. The link is
  * freed one grace period after its last reference is dropped; its hook is unregistered
  * before that. bpf_nf_mutex protects @net, @node, and changes of @prog and link.prog.
  */
@@ -100,8 +99,8 @@ struct bpf_nf_net {
 	struct list_head links;
 };
 
-/* Do not call request_module() with this mutex held, it would deadlock: modprobe waits
- * for pernet_ops_rwsem, and cleanup_net() holds pernet_ops_rwsem while
+/* Do not call request_module() under this mutex. It would deadlock: modprobe waits for
+ * pernet_ops_rwsem, and cleanup_net() holds pernet_ops_rwsem while
  * bpf_nf_net_pre_exit() waits for this mutex.
  */
 static DEFINE_MUTEX(bpf_nf_mutex);
@@ -143,13 +142,13 @@ static unsigned int nf_hook_run_bpf(void *priv, struct sk_buff *skb,
 	if (unlikely(!prog))
 		return NF_ACCEPT;
 
-	/* In a softirq the CPU cannot change. But LOCAL_OUT and POST_ROUTING also run in
-	 * process context, and so does any hook for a packet that user space has
-	 * reinjected: the CPU has to be pinned there.
+	/* A program must stay on its CPU. In a softirq it does. LOCAL_OUT, POST_ROUTING,
+	 * and any hook of a packet that user space has reinjected can run in process
+	 * context: pin the CPU.
 	 */
 	verdict = bpf_prog_run_pin_unless_softirq(prog, &ctx);
-	/* The verifier allows NF_ACCEPT and NF_DROP only. Should another value come
-	 * nevertheless, drop: nf_hook_slow() would queue or leak the packet, or warn.
+	/* The verifier allows NF_ACCEPT and NF_DROP only. Drop on any other value:
+	 * nf_hook_slow() would queue or leak the packet, or warn.
 	 */
 	if (unlikely(verdict != NF_ACCEPT)) {
 		bpf_nf_count(nf_link->stats, &nf_link->stats->dropped);
@@ -528,8 +527,8 @@ static int bpf_nf_check_place(const union bpf_attr *attr)
 		return attr->link_create.netfilter.relative_fd ? -EINVAL : 0;
 	if (!(flags & BPF_F_BEFORE) == !(flags & BPF_F_AFTER))
 		return -EINVAL;
-	/* Without another program or link, tcx attaches first or last. There is no
-	 * priority for that.
+	/* Without another program or link, tcx attaches first or last. No priority
+	 * means this.
 	 */
 	if (!(flags & (BPF_F_ID | BPF_F_LINK)) &&
 	    !attr->link_create.netfilter.relative_fd)
@@ -570,7 +569,7 @@ static int bpf_nf_check_attr(const union bpf_attr *attr)
 
 static int bpf_nf_check_priority(s32 priority, u32 flags)
 {
-	/* Conntrack has to confirm entries after all other hooks, at NF_IP_PRI_LAST.
+	/* Conntrack confirms entries after all other hooks, mostly at NF_IP_PRI_LAST.
 	 * Hooks at NF_IP_PRI_FIRST expect that no other hook runs before them.
 	 */
 	if (priority == NF_IP_PRI_FIRST || priority == NF_IP_PRI_LAST)
@@ -581,7 +580,7 @@ static int bpf_nf_check_priority(s32 priority, u32 flags)
 	return 0;
 }
 
-/* Return: true if @nf_link is at the hook in @attr, for a family that is in @attr */
+/* True if the link and the attributes share the hook number and a family. */
 static bool bpf_nf_link_shares_hook(const struct bpf_nf_link *nf_link,
 				    const union bpf_attr *attr)
 {
@@ -658,9 +657,8 @@ static int bpf_nf_priority_of_prog(struct net *net, const union bpf_attr *attr,
 	return err;
 }
 
-/* The relative place is turned into a priority once. The priority does not change when
- * other links come or go later. So if the other link is detached before the new one is
- * registered, the result is the same as if it were detached just afterwards.
+/* No lock is held from here to the registration. If the other link is detached in
+ * between, the new link keeps the priority, as it does after a later detach.
  */
 static int bpf_nf_choose_priority(struct net *net, const union bpf_attr *attr,
 				  s32 *priority)
@@ -730,7 +728,7 @@ static int bpf_nf_link_init(struct bpf_nf_link *nf_link,
  * @attr: the attributes; the parameters are in link_create.netfilter
  * @prog: the program. If the call succeeds, the link owns the caller's reference.
  *
- * The link is attached in the caller's network namespace.
+ * The link is attached in the caller's network namespace, which the caller keeps alive.
  *
  * Return: the fd of the new link, or one of the errors listed in linux/bpf_nf.h
  */
