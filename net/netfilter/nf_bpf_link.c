@@ -144,7 +144,7 @@ static unsigned int nf_hook_run_bpf(void *priv, struct sk_buff *skb,
 
 	/* A program must stay on its CPU. In a softirq it does. LOCAL_OUT, POST_ROUTING,
 	 * and any hook of a packet that user space has reinjected can run in process
-	 * context: pin the CPU.
+	 * context: pin the program.
 	 */
 	verdict = bpf_prog_run_pin_unless_softirq(prog, &ctx);
 	/* The verifier allows NF_ACCEPT and NF_DROP only. Drop on any other value:
@@ -527,8 +527,8 @@ static int bpf_nf_check_place(const union bpf_attr *attr)
 		return attr->link_create.netfilter.relative_fd ? -EINVAL : 0;
 	if (!(flags & BPF_F_BEFORE) == !(flags & BPF_F_AFTER))
 		return -EINVAL;
-	/* Without another program or link, tcx attaches first or last. No priority
-	 * means this.
+	/* Without another program or link, tcx attaches first or last. There is no
+	 * priority for that.
 	 */
 	if (!(flags & (BPF_F_ID | BPF_F_LINK)) &&
 	    !attr->link_create.netfilter.relative_fd)
