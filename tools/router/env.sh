@@ -56,21 +56,3 @@ need_samples()
 {
 	[[ -d $SAMPLES ]] || die "$SAMPLES: does not exist: run make samples"
 }
-
-# attach_families PROG FAMILY: print FAMILY. If FAMILY is inet and the kernel takes one
-# family for each link, as mainline does, print "ip ip6". This project's kernel must
-# have inet, so there is no second try.
-attach_families()
-{
-	local program=$1 family=$2 pin=$BPFFS/probe$NS_SUFFIX
-
-	if [[ $family == inet && ! ${NF_BPF_PATCHED-} ]]; then
-		if bpftool net attach netfilter pinned "$program" inet hook input \
-			netns "$NS_ROUTER" pin "$pin" >/dev/null 2>&1; then
-			rm -f "$pin"
-		else
-			family='ip ip6'
-		fi
-	fi
-	printf '%s\n' "$family"
-}

@@ -133,17 +133,13 @@ load_program()
 
 attach_program()
 {
-	local family families
+	local -a command=(bpftool net attach netfilter pinned "$PINS/prog/$NAME" "$PF"
+			  hook "$HOOK" priority "$PRIORITY")
 
-	families=$(attach_families "$PINS/prog/$NAME" "$PF")
-	for family in $families; do
-		local -a command=(bpftool net attach netfilter pinned "$PINS/prog/$NAME"
-				  "$family" hook "$HOOK" priority "$PRIORITY")
-		((DEFRAG == 0)) || command+=(defrag)
-		command+=(netns "$NS_ROUTER" pin "$PINS/link-$family")
-		printf '# %s\n' "${command[*]}"
-		"${command[@]}" || die "$NAME: cannot attach it (see above)"
-	done
+	((DEFRAG == 0)) || command+=(defrag)
+	command+=(netns "$NS_ROUTER" pin "$PINS/link")
+	printf '# %s\n' "${command[*]}"
+	"${command[@]}" || die "$NAME: cannot attach it (see above)"
 }
 
 # Route all packets of a capture to the server's wire.
