@@ -11,8 +11,9 @@ usage()
 	Usage: shell.sh
 
 	Sets up a client, a router and a server in namespaces with these names, with a DNS
-	server on the server. Then it prints commands to try, and starts a shell. "make
-	shell" runs it in a guest. Everything is deleted when the shell ends.
+	server on the server. Then it prints commands to try, and starts a shell in the
+	network namespace of the router. "make shell" runs it in a guest. Everything is
+	deleted when the shell ends.
 
 	Exit status: 0 the shell has ended, 1 the set-up failed, 2 wrong use.
 	EOF_USAGE
@@ -49,13 +50,13 @@ cheat_sheet()
 	2. Load the policy "accept UDP port 53 and ICMP, drop other UDP":
 	     bpftool prog load ${SAMPLES#"$PROJECT"/}/udp_policy_netfilter.bpf.o $POLICY
 	3. Attach it on the router, after reassembly, then ask again:
-	     bpftool net attach netfilter pinned $POLICY hook forward defrag netns $NS_ROUTER
+	     bpftool net attach netfilter pinned $POLICY hook forward defrag
 	4. Look at it:
-	     bpftool net show netns $NS_ROUTER
+	     bpftool net show
 	5. Detach it:
-	     bpftool net detach netfilter hook forward netns $NS_ROUTER
+	     bpftool net detach netfilter hook forward
 
-	exit (or Ctrl-D) ends all of this.
+	This terminal is on the router. exit (or Ctrl-D) ends all of this.
 
 	EOF
 }
@@ -68,7 +69,7 @@ main()
 	esac
 	((EUID == 0)) || die "needs root: make shell runs it in a guest"
 	[[ -t 0 ]] || die "standard input is not a terminal"
-	need_tools bpftool dig ip
+	need_tools bpftool dig ip nsenter
 	need_bpffs
 	need_samples
 	DIR=$(mktemp -d)
@@ -79,7 +80,8 @@ main()
 	dns_up "$DIR"
 	cheat_sheet
 	cd "$PROJECT"
-	PS1='\h:\w# ' bash --norc -i || :
+	# Not "ip netns exec": pins made in its mount namespace vanish.
+	PS1='router:\w# ' nsenter --net="/run/netns/$NS_ROUTER" bash --norc -i || :
 }
 
 main "$@"
