@@ -92,6 +92,15 @@ test_demo_traffic()
 	expect_flows 'no first fragment' dropped
 }
 
+# The first program of README.md, which "make selftests" compiles.
+test_tcp()
+{
+	run_prog PROG="$SELFTESTS/samples/programs/doc_portable/no_telnet.bpf.o" \
+		"$ROUTER_DIR/run-prog.sh" > "$WORK/flows"
+	expect_flows '^tcp .* > .*:23 ' dropped
+	expect_flows '^tcp .* > .*:80 ' accepted
+}
+
 test_capture()
 {
 	run_prog PROG="$NETFILTER:udp_policy_netfilter" PCAP="$WORK/capture" \

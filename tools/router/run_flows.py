@@ -66,6 +66,7 @@ def demo(wires):
     for family in families(os.environ):
         traffic = Traffic(wires, os.environ, family)
         traffic.ping()
+        traffic.connect()
         traffic.large_dns()
         traffic.padded_query()
         traffic.exfiltrate()

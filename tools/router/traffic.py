@@ -3,6 +3,7 @@
 
 import random
 import re
+import socket
 import struct
 import subprocess
 
@@ -11,6 +12,7 @@ from packets import ECHO_REPLY, UDP, echo_request, fragments, udp
 from wire import bind_udp, enter_netns
 
 DNS_PORT, EXFILTRATION_PORT = 53, 9999
+TCP_PORTS = (23, 80)
 LARGE_NAME = "large.example"
 
 EXFILTRATION_BYTES = 4096
@@ -66,6 +68,18 @@ class Traffic:
         return any(s.wire == "client" and not s.to_router and s.packet
                    and ECHO_REPLY.get(s.packet.proto) == s.packet.data[0]
                    for s in self.wires.seen)
+
+    def connect(self):
+        """Begins a TCP connection to each of two ports, where the server has nothing."""
+        enter_netns(self.env["NS_CLIENT"])
+        family = socket.AF_INET if self.family == 4 else socket.AF_INET6
+        clients = [socket.socket(family, socket.SOCK_STREAM) for _ in TCP_PORTS]
+        for client, port in zip(clients, TCP_PORTS):
+            client.setblocking(False)
+            client.connect_ex((self.server, port))
+        self.wires.settle()
+        for client in clients:
+            client.close()
 
     def padded_query(self):
         """Sends a padded query (RFC 7830) in uneven fragments; returns its port."""
