@@ -189,7 +189,7 @@ test_nothing_there()
 
 test_nothing_there_names_what_is()
 {
-	expect_refused "$FAMILY forward priority 7 (filter + 7)" \
+	expect_refused "$FAMILY forward priority 7 (filter + 7) netns $NS_ROUTER" \
 		"$FAMILY" hook forward priority 8 netns "$NS_ROUTER"
 }
 
