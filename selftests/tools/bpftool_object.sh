@@ -167,7 +167,7 @@ test_no_object()
 	OBJECT=$WORK/none.o
 	refused "can't open it: No such file"
 	echo nonsense > "$WORK/none.o"
-	refused "can't open it"
+	refused "it is not a BPF object file: 'clang -O2 -g -target bpf -c' makes one"
 }
 
 # The map is made and pinned before the attach fails.

@@ -553,7 +553,7 @@ test_mount_namespace_with_the_common_bpffs()
 add_test no_arguments expect_error "which program, and where? Usage: bpftool net attach netfilter { id" \
 	BPFTOOL net attach netfilter
 add_test program_without_value expect_error "'id' needs a value" BPFTOOL net attach netfilter id
-add_test no_program expect_error "expected 'id', 'tag', 'name' or 'pinned'" \
+add_test no_program expect_error "expected 'obj' and a file, or 'id', 'tag', 'name' or 'pinned'" \
 	BPFTOOL net attach netfilter nonesuch x y z
 add_test no_such_id check_program "4000000000" id 4000000000
 add_test no_such_name check_program "nonesuch" name nonesuch
