@@ -132,6 +132,26 @@ test_counters_of_link_show()
 		"$(bpftool link show pinned "$pin")"
 }
 
+# On mainline the link keeps the first of the two namespaces, which has no name any more.
+test_namespace_made_again()
+{
+	local ns=again$$
+	local pin=$BPFFS/netfilter/${ns}_${FAMILY}_forward_30022
+
+	ip netns add "$ns"
+	bpftool net attach netfilter pinned "$PINS/accept" "$FAMILY" hook forward priority 30022 \
+		netns "$ns"
+	expect_match "in its namespace" "*prio 30022*" "$(bpftool net show netns "$ns")"
+	ip netns delete "$ns"
+	ip netns add "$ns"
+	expect_eq "links in the new namespace" 0 "$(bpftool -j net show netns "$ns" |
+		jq '[.[].netfilter[]? | select(.prio == 30022)] | length')"
+	expect_eq "links that are said to be in it" 0 "$(bpftool -j net show |
+		jq "[.[].netfilter[]? | select(.prio == 30022 and .netns_name == \"$ns\")] | length")"
+	bpftool net detach netfilter pin "$pin"
+	ip netns delete "$ns"
+}
+
 test_counters_go_on_when_overwritten()
 {
 	needs_own BPF_NF_LINK_STATS
