@@ -1,25 +1,25 @@
 # SPDX-License-Identifier: GPL-2.0
 # shellcheck shell=bash
 #
-# Compiles programs that the documentation prints. "make selftests" does it on the host,
-# because clang takes long where the processor is emulated. Source it after lib.sh, define
-# compile_programs, and call on_host before run_tests.
+# Compiles programs that the documentation prints. "make selftests" compiles them on the
+# host, because clang is slow in a guest with an emulated processor. A test sources this
+# file after lib.sh, defines compile_programs, and calls on_host before run_tests.
 
-# Where "make selftests" compiled them: a folder for each test, because pages of the
-# documentation call different programs by the same name.
+# The results of "make selftests", in a folder for each test: pages of the documentation
+# use the same name for different programs.
 COMPILED=$SELFTESTS/samples/programs/$(basename "$0" .sh)
 
 # The flags for libbpf's headers.
 HEADER_FLAGS=(-I "$BUILD/tools/include")
 
-# compile_program NAME [FLAG...]: $WORK/NAME.bpf.c, a BPF program
+# compile_program NAME [FLAG...]: compile $WORK/NAME.bpf.c, a BPF program
 compile_program()
 {
 	compile_source "$1.bpf" -O2 -g -target bpf -Wall -Werror "${@:2}"
 }
 
-# compile_source NAME [FLAG...]: $WORK/NAME.c. If the same source was compiled on the
-# host, takes that object.
+# compile_source NAME [FLAG...]: compile $WORK/NAME.c. If the host has compiled the same
+# source, copy its object.
 compile_source()
 {
 	local name=$1 built=$COMPILED/$1
@@ -32,7 +32,7 @@ compile_source()
 	clang "$@" "${HEADER_FLAGS[@]}" -c "$WORK/$name.c" -o "$WORK/$name.o"
 }
 
-# on_host [--compile DIR]: with these arguments of the test, compiles into DIR and ends
+# on_host [--compile DIR]: if the test has these arguments, compile into DIR and exit
 on_host()
 {
 	[[ ${1-} == --compile ]] || return 0
@@ -43,9 +43,9 @@ on_host()
 	exit
 }
 
-# snippets PAGE NAME [DIR]: the names of the pieces of C in a page, NAME_1 and so on. With
-# DIR, DIR/NAME_1.snippet has the piece. A block that does not say its language is C if a
-# line ends in a semicolon, and it is not what somebody types into a shell.
+# snippets PAGE NAME [DIR]: print a name for each piece of C in a page: NAME_1 and so on.
+# With DIR, write the pieces to DIR/NAME_1.snippet and so on. A block without a language is
+# C if one of its lines ends in a semicolon and it does not begin with a shell prompt.
 snippets()
 {
 	awk -v name="$2" -v dir="${3-}" -v markdown="$([[ $1 == *.md ]] && echo 1)" '

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Sends UDP datagrams, every other one of them so large that the kernel cuts it,
- * until it is told to stop.
+ * Sends UDP datagrams until a signal stops it. Every other datagram is so large that the
+ * kernel fragments it.
  */
 #include <errno.h>
 #include <signal.h>

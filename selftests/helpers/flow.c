@@ -115,7 +115,7 @@ static void open_client(struct flow *flow)
 		die("connect");
 }
 
-/* Return: 1 and the error's type and code, if there is one in the queue. */
+/* Return: 1 if the queue has an error; then @type and @code are set */
 static int read_error(struct flow *flow, int *type, int *code)
 {
 	struct sock_extended_err *err;
@@ -362,7 +362,7 @@ int main(int argc, char **argv)
 	open_client(&flow);
 	for (argv += 9; *argv; argv++)
 		do_step(&flow, *argv);
-	/* First, so that the client's port is free for another connection. */
+	/* Close this socket first, so that the client's port is free for another connection. */
 	if (flow.accepted >= 0)
 		close(flow.accepted);
 	return 0;

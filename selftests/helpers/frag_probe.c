@@ -123,7 +123,7 @@ static int parse_list(const char *text, int *list)
 	return nr;
 }
 
-/* Return: how many bytes @text has. */
+/* Return: the number of bytes in @text */
 static int parse_hex(const char *text, unsigned char *bytes, int max)
 {
 	int length, used;

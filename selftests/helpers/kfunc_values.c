@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Tells progs/kfunc.bpf.c what to do, and what it said. */
+/* Sets the parameters of progs/kfunc.bpf.c, and prints its results. */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>

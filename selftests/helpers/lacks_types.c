@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * In place of a test whose programs are made of types that only this project's kernel
- * has, where vmlinux.h is of another: see PROGS in the Makefile.
+ * Stands in for a test whose programs need types of this project's kernel, if vmlinux.h is
+ * of another kernel. See STAND_INS in the Makefile.
  */
 #include <stdio.h>
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * The programs of progs/count.bpf.c, for fixtures: they count packets, and the
- * third drops them.
+ * Loads the three programs of progs/count.bpf.c for a fixture. Each counts packets; the
+ * third program also drops them.
  */
 #ifndef NF_COUNT_H
 #define NF_COUNT_H
@@ -15,12 +15,12 @@
 
 struct nf_count {
 	struct count *skel;
-	int first;		/* the programs' fds */
+	int first;		/* fds of the programs */
 	int second;
 	int dropping;
 };
 
-/* In a network namespace of its own, lo is up. Return: 0, or a negative errno. */
+/* Creates a network namespace with lo up. Return: 0, or a negative errno */
 static int nf_count_setup(struct nf_count *count)
 {
 	int err = nf_netns_new() ?: nf_netns_loopback_up();

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * To let the kernel's allocations of this thread fail, one at a time. Include it
- * after kselftest_harness.h.
+ * Functions that make the kernel's allocations for this thread fail, one at a time.
+ * Include this file after kselftest_harness.h.
  *
  * A test that includes it requires CONFIG_FAILSLAB, with CONFIG_FAIL_PAGE_ALLOC and
- * CONFIG_FAULT_INJECTION_DEBUG_FS. The faults are of a task: nothing fails in a
- * softirq, also when it interrupts that task.
+ * CONFIG_FAULT_INJECTION_DEBUG_FS. The faults belong to a task: allocations in a softirq
+ * do not fail, even if the softirq interrupts this task.
  */
 #ifndef NF_FAULT_H
 #define NF_FAULT_H
@@ -20,14 +20,15 @@
 
 #include "helpers/nf_test.h"
 
-/* More than any call allocates. */
+/* No call makes more allocations than this. */
 enum { MAX_FAULTS = 1000 };
 
 #define FAULT_DIR "/sys/kernel/debug/"
 #define FAIL_NTH "/proc/thread-self/fail-nth"
 
-/* Also what may sleep is to fail, single pages too, and without a stack dump that
- * would be taken for a complaint. Return: a fd for those below, or a negative errno
+/* Let allocations that may sleep and those of single pages fail, too. Turn off the stack
+ * dumps, which would look like a warning of the kernel. Return: the fd for the functions
+ * below, or a negative errno
  */
 static inline int nf_fault_setup(void)
 {
@@ -63,7 +64,7 @@ static inline bool nf_fault_arm(int fault_fd, int nth)
 	return pwrite(fault_fd, text, len, 0) == len;
 }
 
-/* Whether it came to that. */
+/* Return: true if the allocation has failed */
 static inline bool nf_fault_disarm(int fault_fd)
 {
 	char text[16] = "";

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Dumps the hooks of a family and hook as the kernel's nfnetlink tells them, one
- * line each: PRIORITY FUNCTION MODULE TYPE ID, with - for what there is not. ID
- * is that of the BPF program. (nft shows the same, in words of its version.)
+ * Prints the functions that nfnetlink reports at a hook of a family, one a line: PRIORITY
+ * FUNCTION MODULE TYPE ID. A missing value is "-". ID is the id of the BPF program. (nft
+ * prints the same, but its format changes between versions.)
  */
 #include <stdio.h>
 #include <stdlib.h>

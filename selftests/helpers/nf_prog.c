@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Loads, attaches and reads the programs of the tests written in shell. */
+/* Loads and attaches programs and reads their counters, for the tests written in shell. */
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -114,7 +114,7 @@ static int do_load(char **argv)
 	return err;
 }
 
-/* A program that is of no use here: of another type. */
+/* For tests that pass a program of a wrong type. */
 static int do_load_xdp(char **argv)
 {
 	int prog, err;
@@ -128,7 +128,7 @@ static int do_load_xdp(char **argv)
 	return err ? refused("pin", argv[0], err) : 0;
 }
 
-/* A link that is of no use here: to the network namespace, but of another type. */
+/* For tests that pass a link of a wrong type. This one is attached to the namespace, too. */
 static int do_link_lookup(char **argv)
 {
 	int prog, link, err;
@@ -166,7 +166,7 @@ static int parse_hook(const char *text, struct nf_key *key)
 	return -EINVAL;
 }
 
-/* Until it is killed, at the latest with the test. */
+/* Wait to be killed. The process also dies with the test. */
 static int hold(void)
 {
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
@@ -260,7 +260,7 @@ static int clean_pin(const char *path)
 	if (!strcmp(basename(path), "stats")) {
 		err = bpf_map_update_elem(fd, &key, &stats, BPF_ANY);
 	} else if (!nf_link_info(fd, &info) && info.type == BPF_LINK_TYPE_NETFILTER) {
-		/* Unpinning alone would detach it a little later only. */
+		/* After an unlink alone, the kernel would detach the link a little later. */
 		err = bpf_link_detach(fd);
 		unlink(path);
 	}
@@ -347,8 +347,8 @@ static int do_alternate(char **argv)
 	for (i = 0; i < 4; i++)
 		if (!argv[i])
 			return wrong("alternate");
-	/* Each processor can be at a packet that it counts after the update, and
-	 * that the program before it judges.
+	/* During an update, each processor can be at a packet that the old program judges and
+	 * that the link counts after the update.
 	 */
 	in_flight = libbpf_num_possible_cpus();
 	if (in_flight < 0)

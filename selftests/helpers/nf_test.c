@@ -44,7 +44,7 @@ int nf_netns_new(void)
 	return unshare(CLONE_NEWNET) ? -errno : 0;
 }
 
-/* One of those that ip-netns(8) has named. */
+/* Enter a namespace that ip-netns(8) has named. */
 int nf_netns_enter(const char *name)
 {
 	char path[512];
@@ -86,7 +86,7 @@ int nf_load(const struct nf_load *load)
 			     load->insns, load->insn_cnt, &opts);
 }
 
-/* A program that does nothing but return @value. */
+/* Load a program that only returns @value. */
 int nf_load_return(enum bpf_prog_type type, enum bpf_attach_type expected_attach_type,
 		   int value)
 {
@@ -110,7 +110,7 @@ int nf_load_verdict(int verdict)
 	return nf_load_return(BPF_PROG_TYPE_NETFILTER, BPF_NETFILTER, verdict);
 }
 
-/* A program of another type, which links also attach to a network namespace. */
+/* Load a program of another type whose links are also attached to a network namespace. */
 int nf_load_sk_lookup(void)
 {
 	return nf_load_return(BPF_PROG_TYPE_SK_LOOKUP, BPF_SK_LOOKUP, 1);
@@ -128,11 +128,11 @@ int nf_link(int prog_fd, const struct nf_key *key)
 }
 
 /* @place: link_create.flags
- * @relative: fd or id of the link or program that @place means, or 0
+ * @relative: fd or id of the link or program next to which @place puts the new link, or 0
  */
 int nf_link_at(int prog_fd, const struct nf_key *key, __u32 place, __u32 relative)
 {
-	/* The beginning of bpf_attr.link_create. */
+	/* The first members of bpf_attr.link_create. */
 	const struct {
 		__u32 prog_fd;
 		__u32 target_fd;
@@ -152,7 +152,7 @@ int nf_link_at(int prog_fd, const struct nf_key *key, __u32 place, __u32 relativ
 	return fd < 0 ? -errno : fd;
 }
 
-/* To this network namespace, for nf_load_sk_lookup(). */
+/* Attach a program of nf_load_sk_lookup() to this network namespace. */
 int nf_link_sk_lookup(int prog_fd)
 {
 	int netns = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
@@ -165,7 +165,7 @@ int nf_link_sk_lookup(int prog_fd)
 	return fd;
 }
 
-/* All there are, of whatever type and namespace. */
+/* Return: the number of links of all types in all namespaces */
 int nf_count_links(void)
 {
 	__u32 id = 0;
@@ -201,7 +201,7 @@ int nf_link_stats(int link_fd, struct nf_link_info *info)
 	return bpf_link_get_info_by_fd(link_fd, (void *)info, &len);
 }
 
-/* @old_prog_fd: the program that must be there, -1 for any. */
+/* @old_prog_fd: the program that the link must have now; -1: any program */
 int nf_link_update(int link_fd, int prog_fd, int old_prog_fd)
 {
 	LIBBPF_OPTS(bpf_link_update_opts, opts);
@@ -296,7 +296,7 @@ int nf_btf_module_fd(const char *module)
 	return -ENOENT;
 }
 
-/* Leave only @caps, and so that an exec() of ours would not bring them back. */
+/* Drop all capabilities but @caps, so that an exec() does not bring others back. */
 int nf_set_caps(__u64 caps)
 {
 	struct __user_cap_header_struct header = {
@@ -325,7 +325,7 @@ static int send_loopback(int count, bool wait)
 
 	fd = socket(AF_INET, SOCK_DGRAM, 0);
 	from = socket(AF_INET, SOCK_DGRAM, 0);
-	/* A receiver, or the ICMP errors would be counted too. */
+	/* Without a receiver there would be ICMP errors, which would be counted, too. */
 	if (fd < 0 || from < 0 || bind(fd, (void *)&to, sizeof(to)) ||
 	    getsockname(fd, (void *)&to, &len) ||
 	    setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &moment, sizeof(moment)))
@@ -342,25 +342,25 @@ static int send_loopback(int count, bool wait)
 }
 
 /*
- * Datagrams which pass LOCAL_OUT, POST_ROUTING, PRE_ROUTING and LOCAL_IN. On a busy machine
- * the receiving side can run later, in another thread: each datagram is awaited, for a
- * moment only, because a program may drop it.
+ * Send datagrams through LOCAL_OUT, POST_ROUTING, PRE_ROUTING and LOCAL_IN. On a busy
+ * machine the receiving side can run later, in another thread. So wait for each datagram,
+ * but only for a moment, because a program may drop it.
  */
 int nf_send_loopback(int count)
 {
 	return send_loopback(count, true);
 }
 
-/* Does not wait until the datagrams have arrived. */
+/* The same without waiting for the datagrams. */
 int nf_flood_loopback(int count)
 {
 	return send_loopback(count, false);
 }
 
 /*
- * The word after @key in what a link adds to /proc/self/fdinfo/@fd: one key a
- * line, or several as mainline prints them. Every file has a "flags:" as well,
- * before the link's own keys.
+ * Read the word after @key in the link's part of /proc/self/fdinfo/@fd. A line has one key,
+ * or several as in mainline. The part begins after the general keys: one of these is
+ * "flags:", too.
  */
 int nf_fdinfo(int fd, const char *key, char *value, size_t size)
 {
@@ -503,7 +503,7 @@ static int receive_hooks(int fd, void (*take)(const struct nf_hook *, void *), v
 	return -errno;
 }
 
-/* The hooks of @pf at @hooknum, as nfnetlink tells them; how many there were. */
+/* Call @take for each hook that nfnetlink reports. Return: their number */
 int nf_dump_hooks(int pf, int hooknum, void (*take)(const struct nf_hook *, void *),
 		  void *arg)
 {
@@ -529,7 +529,7 @@ int nf_dump_hooks(int pf, int hooknum, void (*take)(const struct nf_hook *, void
 	return nr;
 }
 
-/* From nfnetlink_conntrack.h, as above. */
+/* From nfnetlink_conntrack.h, for the same reason as above. */
 enum { NFNL_SUBSYS_CTNETLINK = 1, IPCTNL_MSG_CT_DELETE = 2 };
 
 int nf_flush_conntrack(void)
@@ -592,7 +592,7 @@ bool nf_module_is_loaded(const char *name)
 	return !access(path, F_OK);
 }
 
-/* A namespace of a test before may still be on its way out, and use them. */
+/* The namespace of an earlier test may not be freed yet, and still use the modules. */
 bool nf_defrag_unload(void)
 {
 	static const char * const modules[] = { "nf_defrag_ipv4", "nf_defrag_ipv6" };
@@ -637,7 +637,9 @@ int nf_bind_cpu(int cpu)
 	return sched_setaffinity(0, sizeof(set), &set) ? -errno : 0;
 }
 
-/* veth hands over on the sender's processor: what one sends keeps its order. */
+/* veth delivers packets on the sender's processor, so a sender on one processor keeps the
+ * order of its packets.
+ */
 int nf_one_cpu(void)
 {
 	return nf_bind_cpu(sched_getcpu());

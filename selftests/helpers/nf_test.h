@@ -14,8 +14,8 @@
 #define ARRAY_SIZE(array) (sizeof(array) / sizeof((array)[0]))
 #endif
 
-/* <linux/netfilter.h> drags in headers which clash with <netinet/in.h>; these
- * are the values of its enums that the tests name.
+/* <linux/netfilter.h> includes headers that clash with <netinet/in.h>, so repeat the values
+ * of its enums here.
  */
 enum {
 	NFPROTO_UNSPEC		= 0,
@@ -41,7 +41,7 @@ enum { NF_DROP = 0, NF_ACCEPT = 1 };
 
 enum { NF_IP_PRI_CONNTRACK_DEFRAG = -400 };
 
-/* Where a program is attached: bpf_attr.link_create.netfilter. */
+/* The place of a link: bpf_attr.link_create.netfilter. */
 struct nf_key {
 	__u32 pf;
 	__u32 hooknum;
@@ -112,16 +112,16 @@ int nf_link_update(int link_fd, int prog_fd, int old_prog_fd);
 int nf_btf_size(const char *type);
 int nf_btf_offset(const char *type, const char *member);
 bool nf_btf_has_func(const char *name);
-/* For nf_load.fd_array: a fd of the BTF of a module that is loaded. */
+/* Return: a fd of the BTF of a loaded module, for nf_load.fd_array */
 int nf_btf_module_fd(const char *module);
 int nf_set_caps(__u64 caps);
 int nf_send_loopback(int count);
 int nf_flood_loopback(int count);
 int nf_dump_hooks(int pf, int hooknum, void (*take)(const struct nf_hook *, void *),
 		  void *arg);
-/* Hooks of BPF programs, of both families, in this network namespace. */
+/* Return: the number of BPF programs at hooks of both families in this network namespace */
 int nf_count_hooks(void);
-/* All entries of this network namespace. */
+/* Flush all conntrack entries of this network namespace. */
 int nf_flush_conntrack(void);
 int nf_fdinfo(int fd, const char *key, char *value, size_t size);
 int nf_module_unload(const char *name);
@@ -129,32 +129,32 @@ int nf_module_unload_with_users(const char *name);
 bool nf_module_is_loaded(const char *name);
 /* Unload both modules of reassembly and their users. Return: true if both are gone */
 bool nf_defrag_unload(void);
-/* A module that is not loaded has no references. */
+/* Return: the reference count; 0 if the module is not loaded */
 int nf_module_references(const char *name);
-/* Bind this thread to the processor, or to the one that it runs on. */
+/* Bind this thread to @cpu, or to the processor on which it runs. */
 int nf_bind_cpu(int cpu);
 int nf_one_cpu(void);
 int nf_parse_address(const char *text, struct sockaddr_storage *address);
 void nf_set_port(struct sockaddr_storage *address, int port);
 socklen_t nf_address_length(const struct sockaddr_storage *address);
 
-/* The Internet checksum, of 16-bit words in network order: a sum, then folded. */
+/* The Internet checksum of 16-bit words in network order: add up, then fold. */
 __u32 nf_sum(__u32 sum, const void *data, int length);
 __u16 nf_sum_fold(__u32 sum);
 
-/* The kernel under test is ours: what it lacks is a failure. */
+/* Return: true if this project's kernel is under test: a missing feature is a failure */
 bool nf_patched(void);
-/* But for what its flavour leaves out: "ipv6", "conntrack". */
+/* Return: true if the kernel's flavour leaves out @part, "ipv6" or "conntrack" */
 bool nf_without(const char *part);
-/* No reassembly for the family of @key, which asks for it. */
+/* Return: true if @key asks for reassembly and this kernel has none for its family */
 bool nf_without_defrag(const struct nf_key *key);
 bool nf_has_inet(int prog_fd);
 bool nf_has_update(int prog_fd);
 bool nf_has_stats(int link_fd);
 
 /*
- * To leave a test whose subject this kernel does not have; on our own kernel
- * nothing may be missing.
+ * Skip a test of a feature that this kernel lacks. On this project's kernel the test fails,
+ * because nothing may be missing.
  */
 #define NF_LACKS(statement, fmt, ...) do {				\
 	ASSERT_FALSE(nf_patched()) {					\
@@ -168,8 +168,8 @@ bool nf_has_stats(int link_fd);
 #define TEST_TIMEOUT_DEFAULT	300
 
 /*
- * A test whose fixture may find that its subject is missing, and then says so in
- * self->lacks: 6.1's harness runs the test all the same after a SKIP() in setup.
+ * A test of a feature that may be missing. The fixture's setup names the missing feature in
+ * self->lacks. A SKIP() in setup is not enough: 6.1's harness runs the test all the same.
  */
 #define NF_TEST_F(fixture, test)					\
 	static void nf_##fixture##_##test(				\

@@ -13,12 +13,12 @@
 
 #include "helpers/nf_test.h"
 
-/* BTF of modules, for kfuncs: the fds that CALL_KFUNC() counts, from 1 on. */
+/* BTF fds of modules with kfuncs. CALL_KFUNC() has an index into this array, from 1 on. */
 static const int *nf_verifier_fds;
 
 /*
- * For all loads of a test. BPF_F_TEST_STATE_FREQ: every path is held against those that
- * were seen, so that one that wrongly passes for another does so here.
+ * Flags for all loads of a test. With BPF_F_TEST_STATE_FREQ the verifier compares states
+ * at every instruction, so a test shows if it wrongly takes two paths for equal.
  */
 static __u32 nf_verifier_flags;
 
@@ -62,8 +62,8 @@ static inline int nf_verifier_load(char *log, size_t log_size, enum bpf_prog_typ
 		close(fd);						\
 } while (0)
 
-/* @texts has a '|' between two texts, one of which is in @log: kernels have words of their
- * own.
+/* Return: true if @log contains one of @texts, which have '|' between them. The messages
+ * differ between kernels.
  */
 static inline bool nf_verifier_says(const char *log, const char *texts)
 {
@@ -78,7 +78,7 @@ static inline bool nf_verifier_says(const char *log, const char *texts)
 	}
 }
 
-/* @message is the part of the verifier's words that kernels share: nf_verifier_says(). */
+/* @message: see nf_verifier_says(). */
 #define EXPECT_REFUSED_AS(license, errnum, message, ...) do {		\
 	int fd = LOAD_AS(license, __VA_ARGS__);				\
 									\
@@ -92,7 +92,7 @@ static inline bool nf_verifier_says(const char *log, const char *texts)
 #define EXPECT_REFUSED(errnum, message, ...)				\
 	EXPECT_REFUSED_AS("GPL", errnum, message, __VA_ARGS__)
 
-/* For refusals whose error code differs between kernels. */
+/* For refusals whose error codes differ between kernels. */
 #define EXPECT_REFUSED_SAYING(message, ...) do {			\
 	int fd = LOAD_AS("GPL", __VA_ARGS__);				\
 									\
@@ -110,7 +110,7 @@ static inline bool nf_verifier_says(const char *log, const char *texts)
 #define CALL(func)							\
 	BPF_RAW_INSN(BPF_JMP | BPF_CALL, 0, 0, 0, func)
 
-/* @insns: how many there are between the call and the subprogram. */
+/* @insns: the number of instructions between the call and the subprogram. */
 #define CALL_SUBPROGRAM(insns)						\
 	BPF_RAW_INSN(BPF_JMP | BPF_CALL, 0, BPF_PSEUDO_CALL, 0, insns)
 
