@@ -3,15 +3,15 @@
 #ifndef ADDRESS_BPF_H
 #define ADDRESS_BPF_H
 
-/* The four bytes of an address that change, for the checksum of the transport. */
+/* The four changed bytes of an address, for the transport checksum. */
 struct address_change {
 	__be32 old;
 	__be32 new;
 };
 
 /*
- * The last byte of the address whose last four are @at; of IPv4 the checksum too.
- * Return: 0, or a negative errno.
+ * Replace the last byte of the address whose last four bytes are at @at, and correct the
+ * IPv4 checksum. Return: 0, or a negative errno
  */
 static __always_inline int replace_last_byte(struct bpf_nf_ctx *ctx, bool v6, __u32 at,
 					     __u8 byte, struct address_change *change)

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Sections by which libbpf attaches; a test loads those that it is about. */
+/* Programs in sections for libbpf's auto-attach. A test loads the programs that it needs. */
 #include "vmlinux.h"
 #include <bpf/bpf_helpers.h>
 
@@ -70,6 +70,6 @@ PROGRAM(priority_behind_defrag, "/ip/forward/defrag/filter")
 PROGRAM(empty_behind_strict, "/ip/forward/strict/")
 PROGRAM(two_flags, "/ip/forward/defrag/strict")
 PROGRAM(alias_in_capitals, "/ip/LOCAL_IN")
-/* The kernel refuses these two, libbpf takes them. */
+/* libbpf accepts these two, and the kernel refuses them. */
 PROGRAM(defrag_too_early, "/ip/forward/-400/defrag")
 PROGRAM(priority_min, "/ip/forward/-2147483648")

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * Dynptrs of packets, which 6.1 does not have: a program that calls one of these is tagged
- * with __needs(). Behind vmlinux.h and bpf_helpers.h.
+ * kfuncs for dynptrs of packets. 6.1 does not have them: tag a program that calls one with
+ * __needs(). Include this file after vmlinux.h and bpf_helpers.h.
  */
 #ifndef DYNPTR_BPF_H
 #define DYNPTR_BPF_H

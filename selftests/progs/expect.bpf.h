@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * Tags that say beside a program what the verifier must answer. verifier/compiled.c loads
- * each program that has one. The idea is that of bpf_misc.h in the kernel's selftests.
+ * Tags beside a program that say what the verifier must answer. verifier/compiled.c loads
+ * each program that has a tag. The kernel's selftests have such tags in bpf_misc.h.
  */
 #ifndef EXPECT_BPF_H
 #define EXPECT_BPF_H
 
 #define __expect(text)	__attribute__((btf_decl_tag("expect:" text)))
 
-/* The verifier accepts the program, or refuses it with a message that contains @text, or
- * one of several texts with a '|' between them: bases have words of their own.
+/* The verifier accepts the program, or refuses it with a message that contains @text. @text
+ * can be several texts with a '|' between them, because messages differ between bases.
  */
 #define __success	__expect("success")
 #define __failure(text)	__expect("failure=" text)
@@ -21,12 +21,12 @@
 /* The program is skipped on kernels without this kfunc. */
 #define __needs(kfunc)	__expect("needs=" kfunc)
 
-/* The program is skipped by verifiers that verify a callback until nothing changes (6.7 and
- * later): they find out more, or give up.
+/* The program is skipped if the verifier follows a callback repeatedly, until its state no
+ * longer changes (6.7 and later). Such a verifier accepts more, or gives up.
  */
 #define __if_verified_once	__expect("if_verified_once")
 
-/* BPF_F_TEST_STATE_FREQ: the verifier compares every path with those that it has seen. */
+/* BPF_F_TEST_STATE_FREQ: the verifier compares states at every instruction. */
 #define __test_state_freq	__expect("test_state_freq")
 
 #endif

@@ -8,7 +8,7 @@ enum {
 	AF_INET6	= 10,
 };
 
-/* The packet's addresses, as if it came in by the device @ifindex. */
+/* Ask for the packet's addresses, as if the packet came in by the device @ifindex. */
 static __always_inline void fill_fib(struct bpf_nf_ctx *ctx, bool v6, __u32 ifindex,
 				     struct bpf_fib_lookup *params)
 {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
-/* The kfuncs for conntrack and NAT, of nf_bpf_kfunc.ko, nf_conntrack.ko and nf_nat.ko,
- * a program each.
+/* A program for each kfunc for conntrack and NAT of nf_bpf_kfunc.ko, nf_conntrack.ko and
+ * nf_nat.ko.
  */
 #include "vmlinux.h"
 #include <bpf/bpf_core_read.h>
@@ -24,7 +24,7 @@ int info(struct bpf_nf_ctx *ctx)
 		return ACCEPT;
 	tell(KFUNC_ret, bpf_nf_ct_info(ctx, &info, sizeof(info)));
 	tell(KFUNC_state, info.state);
-	/* Whether it is assured by now, is a question of time. */
+	/* Leave out IPS_ASSURED, which depends on timing. */
 	tell(KFUNC_status, info.status & (IPS_CONFIRMED | IPS_SEEN_REPLY));
 	tell(KFUNC_mark, info.mark);
 	tell(KFUNC_zone, info.zone);
@@ -50,7 +50,7 @@ int own(struct bpf_nf_ctx *ctx)
 	return told(KFUNC_verdict) & 1;
 }
 
-/* The mark through the pointer, as tc programs do, and the entry's own kfuncs. */
+/* Write the mark through the pointer, as tc programs do, and call the entry's kfuncs. */
 SEC("netfilter")
 int direct(struct bpf_nf_ctx *ctx)
 {
@@ -134,7 +134,7 @@ static void read_opts(struct bpf_nf_ct_opts *opts)
 	opts->reserved[2] = told(KFUNC_reserved) == 3;
 }
 
-/* The packet's tuple, to another port. */
+/* Make the packet's tuple with another destination port. */
 static __u32 other_tuple(struct bpf_nf_ctx *ctx, struct bpf_sock_tuple *tuple)
 {
 	__be16 port = bpf_htons(told(KFUNC_other_port));
@@ -149,7 +149,7 @@ static __u32 other_tuple(struct bpf_nf_ctx *ctx, struct bpf_sock_tuple *tuple)
 	return size;
 }
 
-/* The size is a constant at each call, as the verifier of some kernels wants. */
+/* The size is a constant at each call, because some kernels' verifiers require it. */
 static struct nf_conn *find(struct bpf_nf_ctx *ctx, struct bpf_sock_tuple *tuple,
 			    __u32 size, struct bpf_nf_ct_opts *opts)
 {
@@ -204,15 +204,15 @@ enum bpf_type_flag___later {
 	PTR_TRUSTED___later,
 };
 
-/* Later verifiers than that of 6.1 refuse a NULL when the program is loaded, if they know
- * that it is one. The answer is a constant to them.
+/* After 6.1 the verifier refuses to load a program that passes a NULL that it knows. For
+ * such a verifier, the result of this function is a constant.
  */
 static __always_inline bool takes_null(void)
 {
 	return !bpf_core_enum_value_exists(enum bpf_type_flag___later, PTR_TRUSTED___later);
 }
 
-/* An entry for the packet's tuple to another port, with NAT if an address is told. */
+/* Create an entry for the packet's tuple with another port; with NAT if addr0 is set. */
 SEC("netfilter")
 int alloc(struct bpf_nf_ctx *ctx)
 {
@@ -264,7 +264,7 @@ int nat(struct bpf_nf_ctx *ctx)
 	return told(KFUNC_verdict) & 1;
 }
 
-/* Sizes that are known when it runs only. */
+/* Pass sizes that the verifier does not know. */
 SEC("netfilter")
 int sizes(struct bpf_nf_ctx *ctx)
 {

@@ -40,8 +40,8 @@ static bool read(struct sk_buff *skb, __u32 off, void *to, __u32 size)
 				      skb->head + skb->network_header + off);
 }
 
-/* Parse a packet without options and extension headers, as the tests send them. Return:
- * the size of the tuple for its family, 0 for any other packet
+/* Parse a packet without options and extension headers. Return: the size of the tuple for
+ * its family, or 0 for other packets
  */
 static __u32 parse(struct bpf_nf_ctx *ctx, struct bpf_sock_tuple *tuple,
 		   __u8 *proto)

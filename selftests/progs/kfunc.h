@@ -7,37 +7,37 @@
 #define KFUNC_INPUTS(X)							\
 	X(proto)	/* packets of this protocol */			\
 	X(port)		/* and from or to this port, 0 for any */	\
-	X(oneway)	/* to it only */				\
-	X(verdict)	/* of these packets */				\
+	X(oneway)	/* only to this port, not from it */		\
+	X(verdict)	/* on these packets */				\
 	X(new_mark)							\
 	X(mask)								\
 	X(label0)	/* the low half of the 128 labels */		\
 	X(label1)							\
 	X(mask0)							\
 	X(mask1)							\
-	X(other_port)	/* destination of the tuple that is meant */	\
+	X(other_port)	/* destination port of the tuple to look up */	\
 	X(other_proto)							\
 	X(netns_id)							\
 	X(in_zone)							\
 	X(in_zone_dir)							\
 	X(reserved)							\
 	X(timeout)	/* ms */					\
-	X(addr0)	/* of NAT, as it is in memory */		\
+	X(addr0)	/* address for NAT, in network order */		\
 	X(addr1)							\
 	X(nat_port)							\
 	X(manip)							\
-	X(type)		/* of reject */					\
+	X(type)		/* arguments of bpf_nf_reject() */		\
 	X(code)								\
 	X(times)							\
-	X(size)		/* of arguments */
+	X(size)		/* size of arguments */
 
-/* Tells, of the last packet: */
+/* Results, of the last packet unless another object is named: */
 #define KFUNC_OUTPUTS(X)						\
-	X(packets)	/* all so far */				\
-	X(found)	/* all that a kfunc returned an entry for */	\
-	X(refused)	/* all that bpf_nf_reject() did not answer */	\
-	X(ret)		/* of the last kfunc, or opts.error */		\
-	X(device)	/* of the packet after bpf_nf_reject(), or 0 */	\
+	X(packets)	/* number of packets */				\
+	X(found)	/* number of entries that kfuncs returned */	\
+	X(refused)	/* number of failures of bpf_nf_reject() */	\
+	X(ret)		/* result of the last kfunc, or opts.error */	\
+	X(device)	/* ifindex of the packet after bpf_nf_reject(), or 0 */ \
 	X(state)							\
 	X(status)							\
 	X(mark)								\

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Programs that read, write, route and mark the UDP packets of a router. What they
- * found of the last one is in "stats"; the sentinel is treated alike, not counted.
+ * Programs that read, write, route and mark the UDP packets of a router. "stats" has the
+ * results for the last packet. The programs treat the sentinel alike, but do not count it.
  */
 #include "vmlinux.h"
 #include <bpf/bpf_core_read.h>
@@ -32,14 +32,14 @@ enum {
 
 /* One address family's part of a packet, read in place. */
 struct packet {
-	struct policy_stats *stats;	/* NULL: none of ours, or the sentinel */
-	bool udp;			/* one of ours, the sentinel too */
+	struct policy_stats *stats;	/* NULL: do not count this packet */
+	bool udp;			/* a test's datagram, or the sentinel */
 	bool v6;
 	__u32 transport;
 	__u32 length;
 };
 
-/* How much of the packet a program can read in place. */
+/* The number of bytes that a program can read in place. */
 static __always_inline __u32 linear(struct bpf_nf_ctx *ctx)
 {
 	struct bpf_nf_ctx___nf *nf = (void *)ctx;
@@ -111,7 +111,7 @@ static __always_inline void parse(struct bpf_nf_ctx *ctx, struct packet *packet)
 	packet->stats->priority = ctx->skb->priority;
 }
 
-/* helpers/frag_probe.c puts this there. */
+/* Does the datagram have the byte that helpers/frag_probe.c has written at @at? */
 static __always_inline bool is_pattern(struct bpf_nf_ctx *ctx,
 				       const struct packet *packet, __u32 at)
 {
@@ -143,7 +143,7 @@ int read(struct bpf_nf_ctx *ctx)
 	return ACCEPT;
 }
 
-/* All of it linear, and then read again. */
+/* Make the whole packet linear, then read it again. */
 SEC("netfilter")
 int pull(struct bpf_nf_ctx *ctx)
 {
@@ -159,7 +159,7 @@ int pull(struct bpf_nf_ctx *ctx)
 	return ACCEPT;
 }
 
-/* The address as the number that its text form shows. */
+/* A MAC address as a number, whose hexadecimal form is that of the address. */
 static __always_inline __u64 link_layer_number(const __u8 *address)
 {
 	__u64 number = 0;
@@ -220,7 +220,7 @@ int frag_info_after_pull(struct bpf_nf_ctx *ctx)
 	return ACCEPT;
 }
 
-/* A part, which ends within the list of pieces. */
+/* Pull a part that ends within the list of pieces. */
 SEC("netfilter")
 int frag_info_after_partial_pull(struct bpf_nf_ctx *ctx)
 {
@@ -234,7 +234,7 @@ int frag_info_after_partial_pull(struct bpf_nf_ctx *ctx)
 	return ACCEPT;
 }
 
-/* Calls that are refused have not pulled anything. */
+/* Calls that the kernel refuses pull nothing. */
 SEC("netfilter")
 int frag_info_after_refusals(struct bpf_nf_ctx *ctx)
 {
@@ -264,7 +264,7 @@ int set_mark(struct bpf_nf_ctx *ctx)
 	return ACCEPT;
 }
 
-/* The same, as seen from tc. */
+/* Count the packets that have this mark and priority at tc. */
 SEC("tc")
 int see_mark(struct __sk_buff *skb)
 {
@@ -317,7 +317,7 @@ int set_ttl(struct bpf_nf_ctx *ctx)
 	return ACCEPT;
 }
 
-/* Writes the last two bytes of a datagram, of an even length, with the sum or not. */
+/* Write the last two bytes of a datagram of even length; correct the sum if @with_sum. */
 static __always_inline int write_last(struct bpf_nf_ctx *ctx, bool with_sum)
 {
 	struct packet packet = {};
@@ -348,7 +348,7 @@ int write_end_old_sum(struct bpf_nf_ctx *ctx)
 	return write_last(ctx, false);
 }
 
-/* Says of an IPv4 datagram that more of it is to come. */
+/* Set the bit "more fragments" of an IPv4 datagram. */
 SEC("netfilter")
 int more_fragments(struct bpf_nf_ctx *ctx)
 {
@@ -381,8 +381,8 @@ static __always_inline bool find_protocol(struct bpf_nf_ctx *ctx, __u8 *is, __u3
 	return !bpf_nf_skb_load_bytes(ctx, *at, is, sizeof(*is));
 }
 
-/* Makes datagrams of the TCP segments that have data. The 4 bytes after the ports are
- * the length and no checksum.
+/* Turn TCP segments with data into UDP datagrams: write the length and a zero checksum into
+ * the 4 bytes after the ports.
  */
 SEC("netfilter")
 int tcp_to_udp(struct bpf_nf_ctx *ctx)
@@ -404,7 +404,7 @@ int tcp_to_udp(struct bpf_nf_ctx *ctx)
 	return ACCEPT;
 }
 
-/* The reverse, for a datagram whose bytes are a valid TCP segment. */
+/* Turn a datagram whose bytes are a valid TCP segment into TCP. */
 SEC("netfilter")
 int udp_to_tcp(struct bpf_nf_ctx *ctx)
 {
@@ -427,8 +427,8 @@ static __always_inline bool is_kept(struct bpf_nf_ctx *ctx, __u32 offset)
 	return bpf_nf_skb_store_bytes(ctx, offset, &byte, 1, 0) == -EPERM;
 }
 
-/* Change the hop-by-hop options of a packet. The result is the number of bytes that the
- * helper refuses to change, of the three that give the length, plus 10 if it changes padding.
+/* Change the hop-by-hop options of a packet. Three bytes determine their length. The result
+ * is how many of these the helper refuses to change, plus 10 if it changes padding.
  */
 SEC("netfilter")
 int change_hopopts(struct bpf_nf_ctx *ctx)
@@ -449,7 +449,7 @@ int change_hopopts(struct bpf_nf_ctx *ctx)
 	return ACCEPT;
 }
 
-/* 198.51.100.2 and 2001:db8:2::2 are the server; .153 and ::99 stand for it. */
+/* The server is 198.51.100.2 and 2001:db8:2::2. Its alias is .153 and ::99. */
 static __always_inline int set_address(struct bpf_nf_ctx *ctx,
 				       const struct packet *packet, __u32 at, __u8 byte)
 {
@@ -462,7 +462,7 @@ static __always_inline int set_address(struct bpf_nf_ctx *ctx,
 					  BPF_F_MARK_MANGLED_0 | sizeof(change.new));
 }
 
-/* To the address that stands for the server, at PRE_ROUTING. */
+/* At PRE_ROUTING: replace the alias by the server's address. */
 SEC("netfilter")
 int dnat(struct bpf_nf_ctx *ctx)
 {
@@ -478,7 +478,7 @@ int dnat(struct bpf_nf_ctx *ctx)
 	return ACCEPT;
 }
 
-/* The way back: from it. */
+/* For the way back: replace the server's address by the alias. */
 SEC("netfilter")
 int snat(struct bpf_nf_ctx *ctx)
 {
@@ -494,7 +494,7 @@ int snat(struct bpf_nf_ctx *ctx)
 	return ACCEPT;
 }
 
-/* The route of the packet's addresses, as if it came in by the device @in. */
+/* Look up the route of the packet's addresses, as if it came in by this hook's device. */
 static __always_inline int route(struct bpf_nf_ctx *ctx, bool with_length, __u32 flags)
 {
 	struct bpf_fib_lookup params = {};
@@ -529,14 +529,14 @@ int fib_length(struct bpf_nf_ctx *ctx)
 	return route(ctx, true, 0);
 }
 
-/* From the device on which it leaves, as a local sender asks. */
+/* Look up the route as a local sender does, which starts at the output device. */
 SEC("netfilter")
 int fib_output(struct bpf_nf_ctx *ctx)
 {
 	return route(ctx, false, BPF_FIB_LOOKUP_OUTPUT);
 }
 
-/* The result: how far the packet's checksum is known, CHECKSUM_NONE to CHECKSUM_PARTIAL. */
+/* The result is skb->ip_summed, CHECKSUM_NONE to CHECKSUM_PARTIAL. */
 SEC("netfilter")
 int ip_summed(struct bpf_nf_ctx *ctx)
 {

@@ -14,7 +14,7 @@ struct packet {
 	__u16 dport;
 };
 
-/* Return: true for a packet that the program judges: UDP, and not the sentinel */
+/* Return: true if the program judges the packet, which is UDP but not the sentinel */
 static __always_inline bool parse(struct bpf_nf_ctx *ctx, struct packet *packet)
 {
 	int result;
@@ -45,7 +45,7 @@ static __always_inline void count(struct bpf_nf_ctx *ctx, const struct packet *p
 	__sync_fetch_and_add(&value->later,
 			     packet->flow.fragment == BPF_NF_FRAGMENT_LATER);
 	__sync_fetch_and_add(&value->ports, packet->ports);
-	/* Conntrack's; the low bits are enum ip_conntrack_info. */
+	/* Conntrack's entry. The low bits are enum ip_conntrack_info. */
 	if (bpf_core_field_exists(ctx->skb->_nfct))
 		__sync_fetch_and_add(&value->tracked, !!(ctx->skb->_nfct & ~7UL));
 	__sync_fetch_and_add(&value->dropped, verdict == NF_DROP);
@@ -77,7 +77,7 @@ int drop(struct bpf_nf_ctx *ctx)
 	return NF_DROP;
 }
 
-/* By port, and what has no port passes: right only where packets are whole. */
+/* Judge by port, and accept packets without ports. This is right for whole packets only. */
 SEC("netfilter")
 int deny_port(struct bpf_nf_ctx *ctx)
 {

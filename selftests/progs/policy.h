@@ -9,31 +9,31 @@
  */
 #define POLICY_STATS(X)							\
 	X(packets)	/* UDP packets, whole or not */			\
-	X(fragments)	/* of these, still fragments */			\
-	X(later)	/* of these, not the first */			\
+	X(fragments)	/* UDP packets that are fragments */		\
+	X(later)	/* UDP packets that are later fragments */	\
 	X(ports)	/* UDP packets in which the ports could be read */ \
 	X(tracked)	/* UDP packets with a conntrack entry */	\
 	X(dropped)	/* UDP packets which got NF_DROP */		\
-	X(length)	/* skb->len of the last one */			\
-	X(hook)		/* nf_hook_state of the last one */		\
+	X(length)	/* skb->len of the last UDP packet */		\
+	X(hook)		/* and its nf_hook_state */			\
 	X(pf)								\
 	X(in)								\
 	X(out)								\
-	/* what programs of packet.bpf.c add */				\
+	/* programs of packet.bpf.c only: */				\
 	X(linear)	/* bytes from ctx->data to ctx->data_end */	\
-	X(intact)	/* of three bytes of the datagram, read right */ \
-	X(result)	/* of the helper that the program is about */	\
+	X(intact)	/* how many of three bytes were read right */	\
+	X(result)	/* result of the helper under test */		\
 	X(mtu)								\
-	X(smac)		/* of the packet or of its route, as numbers */	\
+	X(smac)		/* addresses of the packet or of its route */	\
 	X(dmac)								\
-	X(flags)	/* bpf_nf_frag_info */				\
+	X(flags)	/* result of bpf_nf_frag_info() */		\
 	X(pieces)							\
 	X(max_size)							\
 	X(mark)								\
 	X(priority)							\
-	X(larger)	/* packets than the MTU */			\
-	X(fitting)	/* of these, in segments that fit a route */	\
-	X(too_long)	/* of these, in segments that do not */
+	X(larger)	/* packets that are larger than the MTU */	\
+	X(fitting)	/* of these, packets whose segments fit the route */ \
+	X(too_long)	/* of these, packets whose segments do not */
 
 enum {
 	DENIED_PORT	= 9999,

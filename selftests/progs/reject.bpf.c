@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* The kfunc of nf_bpf_kfunc.ko that a kernel without conntrack has, too. */
+/* Programs for bpf_nf_reject(), which a kernel without conntrack has, too. */
 #include "vmlinux.h"
 #include <bpf/bpf_endian.h>
 #include <bpf/bpf_helpers.h>
@@ -11,7 +11,7 @@ char _license[] SEC("license") = "GPL";
 
 int bpf_nf_reject(struct bpf_nf_ctx *ctx, __u32 type, __u32 code) __ksym;
 
-/* Makes an acknowledgment of a TCP packet, also of a reset, and answers that. */
+/* Turn a TCP packet, also a reset, into an acknowledgment, and reject that. */
 SEC("netfilter")
 int answer(struct bpf_nf_ctx *ctx)
 {

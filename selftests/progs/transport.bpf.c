@@ -24,7 +24,7 @@ enum {
 	UDP_CHECK	= 6,
 	CLIENT_PORT	= 40000,
 	SERVER_PORT	= DENIED_PORT,
-	/* The ports after translation: the client as the server sees it, the server. */
+	/* The ports after translation. */
 	NEW_CLIENT_PORT	= 50000,
 	NEW_SERVER_PORT	= 8888,
 	/* The last byte of the server's address, and of an unused address. */
@@ -61,7 +61,7 @@ static __always_inline bool parse_network(struct bpf_nf_ctx *ctx, struct packet 
 	return true;
 }
 
-/* Ports by packet pointers alone: they are in the linear part. */
+/* Read the ports by packet pointers only, because they are in the linear part. */
 static __always_inline bool parse(struct bpf_nf_ctx *ctx, struct packet *packet)
 {
 	__be16 *ports;
@@ -101,7 +101,7 @@ int ports(struct bpf_nf_ctx *ctx)
 	return ACCEPT;
 }
 
-/* Whether this packet fits a route to where it goes; its segments, if it has some. */
+/* Look up the route. The result says whether the packet, or each of its segments, fits. */
 static __always_inline long route(struct bpf_nf_ctx *ctx, const struct packet *packet)
 {
 	struct bpf_fib_lookup params = {};
@@ -178,7 +178,7 @@ static __always_inline int rewrite_ports(struct bpf_nf_ctx *ctx, bool sum)
 	return ACCEPT;
 }
 
-/* Pulls the first byte of the second segment into the linear part. */
+/* Pull the first byte of the second segment into the linear part. */
 SEC("netfilter")
 int pull_segments(struct bpf_nf_ctx *ctx)
 {
@@ -194,7 +194,9 @@ int pull_segments(struct bpf_nf_ctx *ctx)
 	return ACCEPT;
 }
 
-/* Pulls a word more and makes the TCP header a word longer: each segment starts later. */
+/* Pull one more word and make the TCP header one word longer, so each segment starts
+ * later.
+ */
 SEC("netfilter")
 int longer_header(struct bpf_nf_ctx *ctx)
 {
@@ -224,7 +226,7 @@ int new_ports(struct bpf_nf_ctx *ctx)
 	return rewrite_ports(ctx, true);
 }
 
-/* The same, and the checksum is left as it was. */
+/* The same, but leave the checksum as it is. */
 SEC("netfilter")
 int new_ports_old_sum(struct bpf_nf_ctx *ctx)
 {
@@ -242,7 +244,7 @@ static __always_inline int set_address(struct bpf_nf_ctx *ctx,
 				  BPF_F_PSEUDO_HDR | sizeof(change.new));
 }
 
-/* From port 9999 of the alias to port 8888 of the server, and back. */
+/* Translate port 9999 of the alias to port 8888 of the server, and back. */
 SEC("netfilter")
 int translate(struct bpf_nf_ctx *ctx)
 {
