@@ -5,13 +5,13 @@
 #
 #   # Requires: nft jq                # in the comment at its beginning, see run.sh
 #   source "$(dirname "$0")/../lib.sh"
-#   setup() { router_up; load_policy; }   # once, before the first test
-#   test_something() { ...; }         # each is one KTAP result, in this order
+#   setup() { router_up; load_policy; }   # runs once, before the first test
+#   test_something() { ...; }         # each function is one KTAP result, in file order
 #   run_tests
 #
-# A test is a function in a subshell of its own. It passes when it returns 0 and
-# fails at the first expect_* or command that does not hold. What it attaches by
-# attach() and puts into nft of the router is gone before the next one starts.
+# A test is a function in a subshell of its own. It passes when it returns 0, and
+# fails at the first expect_* or command that fails. Links of attach() and the router's
+# nft rules are removed before the next test starts.
 #
 # FILE -l lists the results, FILE -r RESULT runs one of them. run.sh prepares what a
 # test needs, so use it: selftests/run.sh FOLDER/FILE/RESULT.
@@ -19,8 +19,8 @@
 set -euo pipefail
 
 SELFTESTS_SRC=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
-FOLDER=$(cd "$(dirname "$0")" && pwd)	# of the running test
-ARGUMENTS=("$@")			# and what it was given
+FOLDER=$(cd "$(dirname "$0")" && pwd)	# folder of the running test
+ARGUMENTS=("$@")			# and its arguments
 BUILD=${BUILD:-$SELFTESTS_SRC/../build}
 BASE=${BASE:-6.1}
 SELFTESTS=${SELFTESTS:-$BUILD/$BASE/selftests}
@@ -33,19 +33,19 @@ readonly KSFT_SKIP=4
 HOOKS=(prerouting input forward output postrouting)
 BPFFS=/sys/fs/bpf
 
-TESTS=()		# names, TEST_<index> of what they run,
-REQUIRES=()		# and what they require
+TESTS=()		# names; TEST_<index> is the command of each,
+REQUIRES=()		# and this is the part that each requires
 declare -A STATS=()
 WORK=			# files of this run
-HELPERS=		# the programs in helpers/, those of the test's folder, and bpftool,
-			# where starting them is cheap
-PINS=			# programs and maps of this run, links/ in it
-PIN_DIRS=()		# all of its directories
-LINK=			# what attach() pinned last
-INET=			# whether links may be of NFPROTO_INET
-PLAN=			# during setup(): where results are printed
+HELPERS=		# copies of the shared helpers, the folder's helpers and bpftool, in
+			# a place from which they start fast
+PINS=			# bpffs directory for programs and maps of this run; links/ is in it
+PIN_DIRS=()		# its directories that hold programs
+LINK=			# pin of the last link that attach() made
+INET=			# 1 if the kernel has links of NFPROTO_INET
+PLAN=			# file descriptor for results, during setup() only
 
-# Ends the running test.
+# End the running test as failed.
 fail()
 {
 	echo "$*"
@@ -85,7 +85,7 @@ expect_match()
 {
 	local what=$1 pattern=$2 actual=$3
 
-	# shellcheck disable=SC2053 # it is a pattern
+	# shellcheck disable=SC2053 # a pattern must not be quoted
 	[[ $actual == $pattern ]] || fail "$what: expected '$pattern', got '$actual'"
 }
 
@@ -109,15 +109,15 @@ expect_fails()
 	[[ $output == *"$text"* ]] || fail "$*: expected '$text', got '$output'"
 }
 
-# without PART: does this kernel's flavour leave out "ipv6" or "conntrack"? In any
-# other a missing one is a failure.
+# without PART: does this kernel's flavour leave out PART, "ipv6" or "conntrack"? In other
+# flavours the tests of PART run, and fail if PART is missing.
 without()
 {
 	[[ ${NF_BPF_FLAVOUR:-} == "no$1" ]]
 }
 
-# The families to test, the files with their counters, and the family of nft tables for
-# all of them: a table of family inet needs IPv6.
+# The families to test, the files with their counters, and a family of nft tables that
+# covers them. The nft family inet needs IPv6.
 FAMILIES=(4 6)
 SNMP=(/proc/net/snmp /proc/net/snmp6)
 NFT_INET=inet
@@ -127,8 +127,8 @@ if without ipv6; then
 	NFT_INET=ip
 fi
 
-# snmp_counter NETNS GROUP IPV4_NAME IPV6_NAME: of both families together, such as
-# Ip ReasmFails Ip6ReasmFails.
+# snmp_counter NETNS GROUP IPV4_NAME IPV6_NAME: the sum of a counter over both families.
+# Example: snmp_counter NETNS Ip ReasmFails Ip6ReasmFails.
 snmp_counter()
 {
 	# shellcheck disable=SC2016 # columns of awk
@@ -160,7 +160,7 @@ load_policy()
 	[[ -n $INET ]] || find_families
 }
 
-# progs/packet.bpf.c in $PINS/packet, for tests of what programs do to packets.
+# Load progs/packet.bpf.c into $PINS/packet, for tests of programs that change packets.
 load_packet()
 {
 	load_policy
@@ -170,7 +170,7 @@ load_packet()
 	PIN_DIRS+=("$PINS/packet")
 }
 
-# progs/transport.bpf.c in $PINS/transport, after load_packet().
+# Load progs/transport.bpf.c into $PINS/transport. Call load_packet() first.
 load_transport()
 {
 	needs_own BPF_NF_LINK_INET	# it reads through ctx->data
@@ -178,7 +178,7 @@ load_transport()
 	PIN_DIRS+=("$PINS/transport")
 }
 
-# The name that nf_prog has for address family 4 or 6.
+# nf_prog's name of address family 4 or 6.
 pf_of()
 {
 	if (($1 == 4)); then
@@ -188,8 +188,8 @@ pf_of()
 	fi
 }
 
-# attach_in NETNS PROG PF HOOK PRIORITY [defrag]: for this test. A kernel without inet gets a
-# link for each family; LINK is that of IPv4.
+# attach_in NETNS PROG PF HOOK PRIORITY [defrag]: attach until the test ends. If the kernel
+# has no inet links, attach a link for each family; LINK is then the pin of the IPv4 link.
 attach_in()
 {
 	local netns=$1 prog=$2 pf=$3 hook=$4 priority=$5
@@ -204,14 +204,14 @@ attach_in()
 		netns "$netns" pin "$LINK"
 }
 
-# attach PROG PF HOOK PRIORITY [defrag|strict]: in the router. The pin is $LINK.
+# attach PROG PF HOOK PRIORITY [defrag|strict]: attach in the router. The pin is $LINK.
 attach()
 {
 	attach_in "$NS_ROUTER" "$@"
 }
 
-# hold PROG PF HOOK PRIORITY [defrag]: as attach(), but by a process, $HELD, and
-# without a pin.
+# hold PROG PF HOOK PRIORITY [defrag]: attach without a pin. The process $HELD holds the
+# link.
 hold()
 {
 	local prog=$1
@@ -229,7 +229,7 @@ detach_all()
 	nf_prog clean "$PINS/links"
 }
 
-# load_policy() calls it once.
+# Set INET. load_policy() calls this once.
 find_families()
 {
 	local error
@@ -248,7 +248,7 @@ needs_family()
 	[[ $1 != inet ]] || ((INET)) || lacks "pf NFPROTO_INET"
 }
 
-# read_stats [DIR]: into STATS, by the names in progs/policy.h.
+# read_stats [DIR]: read the counters into STATS, under their names in progs/policy.h.
 read_stats()
 {
 	local line stats
@@ -278,17 +278,18 @@ expect_stats_of()
 	done
 }
 
-# link_layer_number ADDRESS: as the programs count it.
+# link_layer_number ADDRESS: the number that the programs store for this MAC address.
 link_layer_number()
 {
 	echo $((16#${1//:/}))
 }
 
-# probe FAMILY PATH [OPTION...]: a datagram from one namespace to another, see
-# helpers/frag_probe.c. FAMILY is 4 or 6, PATH one of the directions below. What
-# was seen is left in WIRE (OFFSET+LENGTH of each packet), OTHER (NEXTHDR:LENGTH
-# of those that are not UDP), DELIVERED (what the socket got) and REFUSED
-# (fragments that the sender could not send).
+# probe FAMILY PATH [OPTION...]: send a datagram from one namespace to another with
+# helpers/frag_probe.c. FAMILY is 4 or 6, PATH one of the directions below. The results:
+#   WIRE       OFFSET+LENGTH of each UDP packet at the receiver
+#   OTHER      NEXTHDR:LENGTH of each packet that is not UDP
+#   DELIVERED  the datagram that the socket received
+#   REFUSED    the number of fragments that the sender could not send
 probe()
 {
 	local family=$1 path=$2 from to device src dst output
@@ -350,8 +351,8 @@ expect_delivered()
 
 # --- bpftool -------------------------------------------------------------------
 
-# For tests of it: the router, its programs, its namespace's inode, and FAMILY,
-# one that this kernel takes.
+# Prepare tests of bpftool: the router, its programs, the inode of its namespace, and
+# FAMILY, inet if this kernel has it.
 setup_bpftool()
 {
 	router_up
@@ -360,13 +361,14 @@ setup_bpftool()
 	FAMILY=$( ((INET)) && echo inet || echo ip)
 }
 
-# without_admin COMMAND...: on the router, with the capabilities to attach and no more.
+# without_admin COMMAND...: run in the router, with the capabilities to attach and no other.
 without_admin()
 {
 	nf_prog exec "$NS_ROUTER" setpriv --bounding-set=-all,+bpf,+net_admin "$@"
 }
 
-# needs_own NAME: something of linux/bpf_nf.h, which mainline has not.
+# needs_own NAME: skip if the kernel lacks NAME, a name of linux/bpf_nf.h that mainline
+# does not have.
 needs_own()
 {
 	grep -qa "$1" /sys/kernel/btf/vmlinux || lacks "$1"
@@ -385,14 +387,14 @@ here_pin()
 	echo "$BPFFS/netfilter/${NS_ROUTER}_${1:-$FAMILY}_forward_${2:-7}"
 }
 
-# attach_here ARG...: of bpftool, "accept" to HERE in the router.
+# attach_here ARG...: attach "accept" to HERE in the router by bpftool, with more arguments.
 attach_here()
 {
 	bpftool net attach netfilter pinned "$PINS/accept" "$FAMILY" "${HERE[@]}" \
 		netns "$NS_ROUTER" "$@"
 }
 
-# expect_link PIN NAME=VALUE...: in the information that the kernel gives on the link.
+# expect_link PIN NAME=VALUE...: check values in the link's bpf_link_info.
 expect_link()
 {
 	local pin=$1 info pair
@@ -411,7 +413,7 @@ expect_program()
 	expect_link "$1" "prog_id=$(nf_prog prog-id "$PINS/$2")"
 }
 
-# Nothing of a refused command may be left in the router.
+# A refused command must leave nothing in the router.
 expect_nothing_attached()
 {
 	local pins=("$BPFFS/netfilter/${NS_ROUTER}"_*)
@@ -422,7 +424,7 @@ expect_nothing_attached()
 	expect_stats packets=0
 }
 
-# expect_json TEXT FILTER...: jq finds each true of TEXT.
+# expect_json TEXT FILTER...: TEXT is JSON, and each FILTER of jq is true for it.
 expect_json()
 {
 	local text=$1 filter
@@ -438,20 +440,22 @@ expect_json()
 
 # --- kfuncs of modules ---------------------------------------------------------
 
-# load_kfunc [OBJECT]: progs/kfunc.bpf.c, or another with its map, as $PINS/kfunc/*.
+# load_kfunc [OBJECT]: load progs/kfunc.bpf.c, or an OBJECT with the same map, into
+# $PINS/kfunc.
 load_kfunc()
 {
 	nf_prog load "$SELFTESTS/progs/${1:-kfunc}.bpf.o" "$PINS/kfunc"
 	PIN_DIRS+=("$PINS/kfunc")
 }
 
-# tell NAME=VALUE...: parameters for the programs; all other values, and results, are 0.
+# tell NAME=VALUE...: set parameters of the programs. Other parameters and all results
+# become 0.
 tell()
 {
 	"$HELPERS/kfunc_values" set "$PINS/kfunc/values" verdict=1 netns_id=-1 "$@"
 }
 
-# expect_told NAME=VALUE...: results that the programs have stored.
+# expect_told NAME=VALUE...: check results that the programs have stored.
 expect_told()
 {
 	local told pair
@@ -463,9 +467,9 @@ expect_told()
 	done
 }
 
-# flow FAMILY PROTOCOL PORT STEP...: from the client's FROM_PORT to the server, see
-# helpers/flow.c. OUTCOME is what became of each step, with ", " between them.
-# FLOW_FROM, FLOW_TO, FLOW_TO_ADDRESS and FLOW_LISTEN may be set to other places.
+# flow FAMILY PROTOCOL PORT STEP...: send from the client's FROM_PORT to the server with
+# helpers/flow.c. OUTCOME has the result of each step, with ", " between them. FLOW_FROM,
+# FLOW_TO, FLOW_TO_ADDRESS and FLOW_LISTEN replace the ends of the flow.
 FROM_PORT=40000
 flow()
 {
@@ -488,13 +492,14 @@ expect_outcome()
 
 # --- datagrams in pieces -----------------------------------------------------
 
-# whole FAMILY: skb->len of a datagram of $TOTAL bytes that came in 4 pieces, and "/4".
+# whole FAMILY: "LENGTH/4" for a datagram of $TOTAL bytes that came in 4 pieces. LENGTH is
+# its skb->len.
 whole()
 {
 	echo $((TOTAL + ($1 == 4 ? 20 : 40)))/4
 }
 
-# expect_whole: the receiver got $PIECES, and in them $TOTAL bytes.
+# expect_whole: the receiver got $PIECES, which together carry $TOTAL bytes.
 expect_whole()
 {
 	expect_wire "$PIECES"
@@ -503,15 +508,15 @@ expect_whole()
 
 # --- nft -----------------------------------------------------------------------
 
-# nft in the router; what it loads is flushed after the test.
+# Run nft in the router. The ruleset is flushed after the test.
 nft_router()
 {
 	: > "$WORK/nft"
 	nf_prog exec "$NS_ROUTER" nft "$@"
 }
 
-# nft_track [MATCH...]: conntrack works in a namespace from the first rule on that
-# asks for it; this one counts the new connections that match.
+# nft_track [MATCH...]: enable conntrack in the router. It needs a rule that asks for it:
+# this rule counts the new connections that match.
 nft_track()
 {
 	nft_router -f - <<-EOF
@@ -524,7 +529,7 @@ nft_track()
 	EOF
 }
 
-# nft_raw RULE...: before conntrack.
+# nft_raw RULE...: load rules that run before conntrack.
 nft_raw()
 {
 	nft_router -f - <<-EOF
@@ -537,8 +542,7 @@ nft_raw()
 	EOF
 }
 
-# With conntrack. The chains are empty: what translates packets is there, but no
-# rule that says to what.
+# Enable conntrack and NAT. The chains are empty: NAT is there, but no rule translates.
 nft_nat()
 {
 	nft_track
@@ -554,19 +558,19 @@ nft_nat()
 	EOF
 }
 
-# expect_nft_counter CHAIN PACKETS: of the only counter in a chain of the router,
-# as in "ip t c".
+# expect_nft_counter CHAIN PACKETS: check the only counter in a chain of the router, for
+# example in "ip t c".
 expect_nft_counter()
 {
 	local listing
 
-	# shellcheck disable=SC2086 # family, table and chain
+	# shellcheck disable=SC2086 # CHAIN has three words: family, table and chain
 	listing=$(nft_router list chain $1)
 	[[ $listing =~ counter\ packets\ ([0-9]+) ]] || fail "no counter: $listing"
 	expect_eq "packets counted by nft" "$2" "${BASH_REMATCH[1]}"
 }
 
-# add_test [-r PART] NAME COMMAND...: a result more; it requires a part of the kernel.
+# add_test [-r PART] NAME COMMAND...: add the result NAME, which requires PART.
 add_test()
 {
 	local name part=
@@ -604,7 +608,7 @@ lib_cleanup()
 	exit "$status"
 }
 
-# copy_helpers DIR...: the programs in these directories, where they exist.
+# copy_helpers DIR...: copy the programs of these directories. A directory may be missing.
 copy_helpers()
 {
 	local dir file

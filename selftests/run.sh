@@ -49,12 +49,12 @@ SRC=$(cd "$(dirname "$0")" && pwd)
 export BUILD=${BUILD:-$(cd "$SRC/.." && pwd)/build}
 export BASE=${BASE:-6.1}
 export SELFTESTS=${SELFTESTS:-$BUILD/$BASE/selftests}
-PATH=$BUILD/tools/bin:$PATH	# of bpftool
+PATH=$BUILD/tools/bin:$PATH	# for bpftool
 TEST_TIMEOUT=${TEST_TIMEOUT:-$((300 * ${NF_BPF_SLOW:-1}))}
-FOLDER=			# with the tests; all but torture
+FOLDER=			# folder with the tests; empty: all but torture
 EXACT=0			# is the pattern a whole name?
 RESULT=			# the only result to run
-KTAP=			# directory for what the tests print, or "-"
+KTAP=			# directory for the output of the tests, or "-"
 VERBOSE=0
 
 passed=0
@@ -90,12 +90,12 @@ matching_tests()
 
 	((!EXACT)) || pattern=$1
 	while read -r name; do
-		# shellcheck disable=SC2053 # it is a pattern
+		# shellcheck disable=SC2053 # a pattern must not be quoted
 		[[ $name != $pattern ]] || echo "$name"
 	done < <(all_tests)
 }
 
-# header_of NAME KEY: what the comment at the beginning of a test says after "KEY: ".
+# header_of NAME KEY: the text after "KEY: " in the comment at the beginning of a test.
 header_of()
 {
 	local file
@@ -106,7 +106,7 @@ header_of()
 	done
 }
 
-# keep_processors N: of $tests
+# keep_processors N: keep only the tests that ask for N processors
 keep_processors()
 {
 	local name kept=() wanted
@@ -119,7 +119,7 @@ keep_processors()
 	tests=("${kept[@]}")
 }
 
-# keep_share K/N: of $tests
+# keep_share K/N: keep only the K-th of N shares of the tests
 keep_share()
 {
 	local k=${1%/*} n=${1#*/} kept=()
@@ -151,8 +151,9 @@ seconds_since()
 	printf '%d.%d' $((us / 1000000)) $((us / 100000 % 10))
 }
 
-# The kernel's own opinion: a warning or worse during a test is its failure. A module from
-# outside the kernel tree (4096), which nobody has signed (8192), is neither.
+# The kernel's taint flags. If a test adds a flag (the kernel warned, or worse), the test
+# fails. The flags of modules from outside the tree (4096) and without a signature (8192)
+# do not count.
 tainted()
 {
 	echo $(($(< /proc/sys/kernel/tainted) & ~(4096 | 8192)))
@@ -164,14 +165,14 @@ file_failed()
 	printf '  not ok %s: %s\n' "$1" "$2"
 }
 
-# has REQUIREMENT: an option of the kernel, or a program.
+# has REQUIREMENT: is there this option of the kernel, or this program?
 has()
 {
 	case $1 in
 	CONFIG_IPV6) [[ -e /proc/net/if_inet6 ]] ;;
 	CONFIG_NF_CONNTRACK)
 		[[ -e /proc/sys/net/netfilter/nf_conntrack_max ]] || modprobe -q nf_conntrack ;;
-	# The tests' programs also need this kernel's types.
+	# The programs are built only if vmlinux.h has the types of this project.
 	CONFIG_NETFILTER_BPF_KFUNC)
 		[[ -e $SELFTESTS/progs/kfunc.bpf.o ]] && modprobe -q nf_bpf_kfunc ;;
 	CONFIG_FAILSLAB)
@@ -181,8 +182,8 @@ has()
 	esac
 }
 
-# left_out REQUIREMENT: by the kernel's flavour. The tests of allocations that fail
-# use IPv6 and conntrack.
+# left_out REQUIREMENT: does the kernel's flavour leave it out? The tests with failing
+# allocations use IPv6 and conntrack.
 left_out()
 {
 	case ${NF_BPF_FLAVOUR:-}:$1 in
@@ -192,7 +193,7 @@ left_out()
 	esac
 }
 
-# Prints KTAP in place of a test that lacks what it requires. Return: did it?
+# Print KTAP in place of a test whose requirement is missing. Fails if nothing is missing.
 run_nothing()
 {
 	local requirement
@@ -210,7 +211,7 @@ run_nothing()
 	return 1
 }
 
-# run_program NAME PROGRAM: and then a line of ours with its exit status.
+# run_program NAME PROGRAM: run it, then print a line with its exit status.
 run_program()
 {
 	local status=0 result=()
@@ -224,7 +225,7 @@ run_program()
 	printf '\nexit-status %s\n' "$status"
 }
 
-# Reads what a test prints, and passes it on.
+# Pass on what a test prints, and keep a copy where KTAP says.
 keep_ktap()
 {
 	local name=$1 file=$KTAP/$1.ktap
@@ -248,7 +249,7 @@ print_output()
 	done
 }
 
-# One KTAP result. $output: what the program printed since the one before.
+# Take one KTAP result. $output has the lines since the result before.
 take_result()
 {
 	local name=$1 ok=$2 what=$3 time=$4
@@ -294,7 +295,7 @@ run_file()
 			printf '%s\n' "$line"
 		elif [[ $line =~ ^1\.\.([0-9]+)(.*)$ && $plan == -1 ]]; then
 			plan=${BASH_REMATCH[1]}
-			# The harness plans no result if there is no RESULT of this name.
+			# The harness plans 0 results if it has no result of the name RESULT.
 			[[ $plan != 0 || -n $RESULT && -z ${BASH_REMATCH[2]} ]] ||
 				take_result "$name" ok "${BASH_REMATCH[2]}" 0.0
 			output=()
@@ -328,7 +329,7 @@ file_verdict()
 	fi
 }
 
-# Check what the results of a file do not show: the plan, and the exit status.
+# Check a file's plan and exit status, which its results do not show.
 check_file()
 {
 	local failures=$((failed - failed_before)) reason=
@@ -387,7 +388,7 @@ print_summary()
 	echo "$passed passed, $failed failed, $skipped skipped"
 }
 
-# list_results: of the only test
+# list_results: list the results of the only test
 list_results()
 {
 	local program
@@ -396,13 +397,13 @@ list_results()
 	if [[ $program == *.sh ]]; then
 		"$program" -l
 	else
-		# The harness lists, and then exits as if it was skipped.
+		# After the list, the harness exits with the status of a skipped test.
 		{ "$program" -l 2>&1 || :; } | list_of_harness
 	fi
 }
 
-# kselftest_harness.h prints a table. A fixture's first line has its name in the first
-# column; its variants are in the second and its tests in the third, each from this line on.
+# kselftest_harness.h prints a table. The first line of a fixture has its name in column 1.
+# From this line on, column 2 lists its variants and column 3 its tests.
 list_of_harness()
 {
 	awk '
@@ -431,7 +432,7 @@ list_of_harness()
 	END { end_fixture() }'
 }
 
-# parse_arguments ARGUMENT...: sets what main() has declared.
+# parse_arguments ARGUMENT...: set the variables that main() has declared.
 parse_arguments()
 {
 	while (($#)); do
@@ -455,7 +456,7 @@ parse_arguments()
 		esac
 		shift
 	done
-	# The slashes between parentheses are of several names.
+	# Slashes between parentheses belong to several names.
 	if [[ $pattern == */*/* && $pattern != *"("* ]]; then
 		EXACT=1
 		RESULT=${pattern##*/}
@@ -476,7 +477,7 @@ set_option()
 	esac
 }
 
-# In a guest nothing can be written beside the programs, and nothing is kept.
+# In a guest, nothing can be written beside the programs, and no output is kept.
 choose_ktap()
 {
 	[[ -z $KTAP ]] || return 0
