@@ -15,7 +15,7 @@ setup()
 	load_packet
 }
 
-# check FAMILY SIZES FLAGS PIECES MAX_SIZE: the last without its headers.
+# check FAMILY SIZES FLAGS PIECES MAX_SIZE: MAX_SIZE does not include the headers.
 check()
 {
 	local family=$1 sizes=$2 flags=$3 pieces=$4 max=$5 header
@@ -28,7 +28,7 @@ check()
 	[[ $DELIVERED == *intact ]] || fail "not delivered: $DELIVERED"
 }
 
-# Fragments that were not to be cut further.
+# Fragments with DF, which forbids to cut them further.
 check_df()
 {
 	local sizes=$1 with_df=$2 flags=$3
@@ -40,7 +40,7 @@ check_df()
 	expect_delivered "1192 intact"
 }
 
-# Their bytes are no piece's, but count.
+# The length of a piece does not include IP options, but max_size does.
 test_ipv4_options()
 {
 	attach packet/frag_info ip forward 0 defrag
@@ -50,7 +50,8 @@ test_ipv4_options()
 	expect_delivered "2792 intact"
 }
 
-# A pull joins the pieces: they cannot be counted, and leave as large as allowed.
+# A pull joins the pieces. Then the kernel cannot count them, and cuts the datagram to the
+# largest size that came.
 check_pulled()
 {
 	local family=$1
@@ -63,7 +64,7 @@ check_pulled()
 	expect_delivered "2792 intact"
 }
 
-# The pieces that are gone from the list could be any number.
+# The kernel does not know how many pieces a partial pull has taken from the list.
 check_partly_pulled()
 {
 	local family=$1 sizes=$2 bytes=$3
@@ -91,7 +92,7 @@ check_refusals()
 	expect_delivered "2792 intact"
 }
 
-# Without a link that reassembles, IPv4 does so for local delivery, and joins fragments.
+# Without a link, IPv4 still reassembles for local delivery, and joins the fragments.
 test_joined_ipv4()
 {
 	local sizes=8,8,8,8,8,8,8,8,1400
@@ -106,7 +107,7 @@ test_joined_ipv4()
 	expect_stats_of packet packets=2 result=0 flags="$REASSEMBLED" pieces=9
 }
 
-# At the hook where packets are reassembled, and at those behind it.
+# At the hook where packets are reassembled, and at the hooks after it.
 check_hook()
 {
 	local family=$1 hook=$2 path=client-server
@@ -124,13 +125,13 @@ check_without_defrag()
 
 	attach packet/frag_info "$(pf_of "$family")" forward 0
 	probe "$family" client-server -z 104,8
-	# A later fragment of IPv4 says nothing of UDP.
+	# A later fragment of IPv4 has no UDP header, so the program does not count it.
 	expect_stats_of packet packets=$((family == 4 ? 1 : 2)) result=0 \
 		flags="$IS_FRAGMENT" pieces=0 max_size=0
 	expect_delivered "104 intact"
 }
 
-# RFC 6946: a fragment that is all of its datagram, forwarded without its header.
+# RFC 6946: an atomic fragment is a whole datagram. It leaves without its fragment header.
 test_atomic_fragment_ipv6()
 {
 	local header=1100000012345678

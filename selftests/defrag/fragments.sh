@@ -1,12 +1,12 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# Fragments through the router, both ways and both families. With defrag the
-# program sees a datagram once, with its ports, and what leaves has the sizes of
-# what came; without, it sees each fragment.
+# Fragments of both families through the router in both directions. With defrag the
+# program sees a datagram once, with its ports, and the fragments that leave have the
+# sizes of those that came. Without defrag the program sees each fragment.
 #
-# Sizes are uneven and smaller than the MTU, so that a router which merely cuts
-# to its MTU again cannot pass.
+# The sizes are uneven and smaller than the MTU. So a router that only cuts the datagram
+# to its MTU fails.
 
 source "$(dirname "$0")/../lib.sh"
 
@@ -47,8 +47,8 @@ check_no_defrag()
 	expect_delivered "$((TOTAL - 8)) intact"
 }
 
-# The program sees whole datagrams. Nothing of a denied one leaves the router, an
-# allowed one leaves in the pieces that came.
+# The program sees whole datagrams. No piece of a denied datagram leaves the router. An
+# allowed datagram leaves in the pieces that came.
 check_defrag()
 {
 	local pf=$1 family=$2 path=$3 order=$4
@@ -66,7 +66,7 @@ check_defrag()
 	expect_delivered "$((TOTAL - 8)) intact"
 }
 
-# Why defrag: the same policy lets through what has no port.
+# Without defrag, the same policy lets fragments without a port through.
 check_denied_without_defrag()
 {
 	local pf=$1 family=$2
@@ -78,7 +78,7 @@ check_denied_without_defrag()
 	expect_delivered ""
 }
 
-# Fragments of a datagram that never becomes whole are held.
+# The router holds the fragments of a datagram that never becomes whole.
 check_part()
 {
 	local pf=$1 family=$2 order=$3 wire=$4
@@ -107,7 +107,7 @@ check_duplicate()
 	expect_delivered "$((TOTAL - 8)) intact"
 }
 
-# A datagram that came whole must not be touched.
+# The router must not change a datagram that came whole.
 check_unfragmented()
 {
 	local pf=$1 family=$2
@@ -119,7 +119,7 @@ check_unfragmented()
 	expect_delivered "1392 intact"
 }
 
-# Wherever the program is, the datagram is whole when it gets there.
+# At each hook the program sees a whole datagram.
 check_hook()
 {
 	local pf=$1 family=$2 hook=$3 priority=$4 path=client-server
@@ -134,7 +134,7 @@ check_hook()
 	expect_delivered "$((TOTAL - 8)) intact"
 }
 
-# The router's own large datagrams are cut behind the hook.
+# The router's own large datagrams are cut after the hook.
 check_pieces()
 {
 	local pf=$1 family=$2 sizes=$3 wire=$4
@@ -181,7 +181,7 @@ for family in "${FAMILIES[@]}"; do
 		add_test "defrag_at_${hook}_ipv$family" \
 			check_hook "$pf" "$family" "$hook" 0
 	done
-	# Where the kernel reassembles, at -400.
+	# The kernel reassembles at these hooks, at priority -400.
 	for hook in prerouting output; do
 		add_test "defrag_right_before_${hook}_ipv$family" \
 			check_hook "$pf" "$family" "$hook" -399

@@ -1,11 +1,11 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# A link with the defrag flag holds a reference on defragmentation in its
-# namespace, for its family, and on the module; and gives both back.
+# A link with the defrag flag holds two references: one on reassembly of its family in its
+# namespace, and one on the module. It gives both back.
 #
-# Whether a router defragments is seen on the wire: fragments that are sent in
-# reversed order leave it in order.
+# The order on the wire shows whether the router reassembles: it then puts fragments that
+# come in reversed order into order.
 
 source "$(dirname "$0")/../lib.sh"
 
@@ -148,7 +148,7 @@ check_given_back_when_busy()
 	expect_defrag "$family" untouched
 }
 
-# The hook of IPv6 is taken, so the attach fails for the second of the two families.
+# The place at IPv6's hook is taken, so the attach fails for the second family.
 test_inet_given_back_when_ip6_is_busy()
 {
 	requires ipv6
@@ -164,7 +164,7 @@ test_inet_given_back_when_ip6_is_busy()
 	expect_stats packets=0
 }
 
-# Conntrack has a reference of its own.
+# Conntrack has a reference of its own on reassembly.
 check_conntrack_keeps_it()
 {
 	local pf=$1 family=$2
@@ -279,12 +279,12 @@ check_module_missing()
 	echo /bin/false > "$MODPROBE"
 	expect_fails "Invalid argument" \
 		nf_prog attach "$PINS/drop" "$pf" forward 0 defrag netns "$NS_ROUTER"
-	# Whether the place is free is asked later.
+	# The kernel loads the module before it looks whether the place is free.
 	attach accept "$pf" forward 0
 	expect_fails "Invalid argument" \
 		nf_prog attach "$PINS/drop" "$pf" forward 0 defrag netns "$NS_ROUTER"
 	detach_all
-	# Where there is no program to load modules with, it is the error of that.
+	# If the program that loads modules is missing, the attach fails with its error.
 	echo "$WORK/none" > "$MODPROBE"
 	expect_fails "No such file or directory" \
 		nf_prog attach "$PINS/drop" "$pf" forward 0 defrag netns "$NS_ROUTER"
@@ -299,7 +299,7 @@ check_module_missing()
 	expect_stats packets=1
 }
 
-# IPv6's module missing must give back IPv4's.
+# If IPv6's module is missing, the attach must give back the reference on IPv4's module.
 test_inet_with_half_of_the_modules()
 {
 	requires ipv6
@@ -316,14 +316,14 @@ test_inet_with_half_of_the_modules()
 	expect_delivered "92 intact"
 }
 
-# A link that is being made has an id already, but cannot be opened.
+# During an attach, the new link has an id already but cannot be opened.
 test_show_while_a_link_is_made()
 {
 	local attach
 
 	type -P bpftool >/dev/null || lacks bpftool
 	needs_unloaded 4
-	# bpftool lists hooks with this module if nft is used.
+	# With this module bpftool also lists the hooks.
 	modprobe -q nfnetlink_hook || :
 	attach accept ip forward 0
 	cat > "$WORK/modprobe" <<-EOF
@@ -348,7 +348,7 @@ test_show_while_a_link_is_made()
 	expect_defrag 4 reassembled
 }
 
-# The namespace goes while a link in it holds the reference.
+# The namespace ends while a link in it holds the reference.
 check_namespace_exit()
 {
 	local pf=$1 family=$2 netns=extra$NS_SUFFIX before

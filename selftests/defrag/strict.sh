@@ -20,7 +20,7 @@ setup()
 	PIN_DIRS+=("$PINS/watching")
 }
 
-# watch MODE PF HOOK [PRIORITY]: the program that sees everything.
+# watch MODE PF HOOK [PRIORITY]: attach the program that watches all packets.
 watch()
 {
 	local mode=$1 pf=$2 hook=$3 priority=${4:-0}
@@ -32,13 +32,14 @@ watch()
 	lacks "BPF_F_NETFILTER_DEFRAG_STRICT"
 }
 
-# Mainline's links have none. On our kernel expect_link asks for them anyway.
+# Mainline's links have no counters. On our kernel, expect_link fails if they are missing.
 has_counters()
 {
 	[[ ${NF_BPF_PATCHED:-0} == 1 ]] || nf_prog info "$LINK" | grep -q '^dropped='
 }
 
-# expect_seen PACKETS FRAGMENTS DROPPED: by the program, and dropped before it.
+# expect_seen PACKETS FRAGMENTS DROPPED: the program has seen PACKETS and FRAGMENTS, and
+# the link has dropped DROPPED before the program.
 expect_seen()
 {
 	expect_stats_of watching packets="$1" fragments="$2"
@@ -50,7 +51,7 @@ whole_length()
 	echo $((TOTAL + ($1 == 4 ? 20 : 40)))
 }
 
-# Reassembled packets pass, in whatever order their fragments came.
+# Reassembled packets pass, in any order of their fragments.
 check_whole()
 {
 	local mode=$1 pf=$2 family=$3
@@ -63,7 +64,7 @@ check_whole()
 	probe "$family" client-server -z 100
 	expect_delivered "92 intact"
 	expect_seen 2 0 0
-	# The sentinels too.
+	# The sentinels count, too.
 	! has_counters || expect_link "$LINK" accepted=4
 }
 
@@ -78,7 +79,7 @@ check_whole_at()
 	expect_seen 1 0 0
 }
 
-# A datagram that never becomes whole is held in both modes, and no mode counts it.
+# In both modes the router holds a datagram that never becomes whole, and does not count it.
 check_part()
 {
 	local mode=$1 pf=$2 family=$3
@@ -115,7 +116,7 @@ check_untracked()
 	expect_delivered "1392 intact"
 }
 
-# A socket may ask that its packets are left as they are.
+# A socket with IP_NODEFRAG asks not to reassemble its packets.
 check_nodefrag_socket()
 {
 	local mode=$1 pf=$2
@@ -137,8 +138,7 @@ check_nodefrag_socket()
 }
 
 # Fragments of a tracked packet that come back over the loopback device have their
-# conntrack entry already. IPv6's reassembly leaves them alone; IPv4's does not
-# where NAT is built.
+# conntrack entry already. IPv6 does not reassemble them. IPv4 does if the kernel has NAT.
 check_tracked_fragments()
 {
 	local mode=$1 pf=$2 family=$3 address=ROUTER_LEFT_IP$3
@@ -148,7 +148,7 @@ check_tracked_fragments()
 		chain c { type filter hook output priority 10; ct state new counter; }; }"
 	ip -n "$NS_ROUTER" link set lo mtu 1500
 	watch "$mode" "$pf" prerouting
-	# shellcheck disable=SC2016 # the inner shell expands it
+	# shellcheck disable=SC2016 # the inner shell expands $1
 	in_ns "$NS_ROUTER" bash -c 'printf %02000d 0 > "/dev/udp/$1/9999"' -- "${!address}"
 	ip -n "$NS_ROUTER" link set lo mtu 65536
 	expect_nft_counter "$NFT_INET t c" 1
@@ -161,7 +161,7 @@ check_tracked_fragments()
 	fi
 }
 
-# fragment_header NEXTHDR OFFSET MORE, dstopts NEXTHDR: in hexadecimal.
+# fragment_header NEXTHDR OFFSET MORE, dstopts NEXTHDR: print a header in hexadecimal.
 fragment_header()
 {
 	printf '%02x00%04x12345678' "$1" $(($2 | $3))
@@ -177,7 +177,7 @@ zeros()
 	printf '%0*d' $(($1 * 2)) 0
 }
 
-# udp LENGTH: a header with ports, and so many bytes in all.
+# udp LENGTH: print a datagram of LENGTH bytes, including its header, in hexadecimal.
 udp()
 {
 	printf '9c40270f%04x1234%s' "$1" "$(zeros $(($1 - 8)))"
@@ -188,8 +188,8 @@ tcp_header()
 	printf '9c40270f%s5002ffff00000000' "$(zeros 8)"
 }
 
-# check_bypass MODE PF NEXTHDR:HEX SEEN: an IPv6 packet that reassembly accepts
-# as it is, SEEN by the program as WIRE or OTHER says.
+# check_bypass MODE PF NEXTHDR:HEX FRAGMENTS SEEN: send an IPv6 packet that reassembly lets
+# pass. The program counts FRAGMENTS fragments, and the packet is SEEN in WIRE or OTHER.
 check_bypass()
 {
 	local mode=$1 pf=$2 packet=$3 fragments=$4 seen=$5
@@ -213,7 +213,7 @@ check_bypass()
 	fi
 }
 
-# Reassembly itself drops what has half a fragment header.
+# Reassembly itself drops a packet with half a fragment header.
 check_half_a_header()
 {
 	local mode=$1 pf=$2
@@ -229,7 +229,7 @@ check_half_a_header()
 	expect_seen 1 0 0
 }
 
-# An unusual packet that is no fragment passes.
+# An unusual packet passes if it is no fragment.
 check_no_fragment()
 {
 	local mode=$1 pf=$2 packet=$3 seen=$4
@@ -246,7 +246,7 @@ with_family()
 	"$@"
 }
 
-# add_bypass NAME NEXTHDR:HEX FRAGMENTS SEEN, add_no_fragment NAME NEXTHDR:HEX SEEN
+# Add tests: add_bypass NAME NEXTHDR:HEX FRAGMENTS SEEN, add_no_fragment NAME NEXTHDR:HEX SEEN
 add_bypass()
 {
 	local mode
@@ -283,7 +283,7 @@ done
 
 for family in "${FAMILIES[@]}"; do
 	pf=$(pf_of "$family")
-	# Where the kernel reassembles, at -400. fragments.sh tests the other hooks.
+	# The kernel reassembles at these two hooks. fragments.sh tests the others.
 	for hook in prerouting output; do
 		add_test "whole_right_behind_defrag_at_${hook}_ipv$family" \
 			check_whole_at strict "$pf" "$family" "$hook" -399

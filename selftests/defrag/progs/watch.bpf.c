@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Accepts everything, and counts what is a fragment however deep it hides it. */
+/* Accepts every packet and counts fragments, also those with a deep fragment header. */
 #include "vmlinux.h"
 #include <bpf/bpf_helpers.h>
 #include <bpf/bpf_netfilter.h>
@@ -10,7 +10,7 @@ char _license[] SEC("license") = "GPL";
 
 enum { NEXTHDR_FRAGMENT = 44 };
 
-/* Answers to what is tested, and the sentinel, are no part of it. */
+/* Do not count the sentinel and the answers to the tested packets. */
 static __always_inline bool is_other(const struct bpf_nf_tuple *tuple)
 {
 	if (tuple->protocol == IPPROTO_ICMP || tuple->protocol == IPPROTO_ICMPV6)
@@ -19,8 +19,8 @@ static __always_inline bool is_other(const struct bpf_nf_tuple *tuple)
 }
 
 /*
- * A chain that is cut before its fragment header, or that holds two, still says
- * by what comes next that it is one.
+ * A chain of headers can end before its fragment header, or have two of them. The field
+ * for the next header still says that it is a fragment.
  */
 static __always_inline bool is_fragment(const struct bpf_nf_flow *flow)
 {
