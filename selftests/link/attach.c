@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* BPF_LINK_CREATE: which families, hooks, priorities and flags it takes. */
+/* The families, hooks, priorities and flags that BPF_LINK_CREATE accepts. */
 #include <limits.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
@@ -59,14 +59,14 @@ ATTACH_CASE(pf_netdev, NFPROTO_NETDEV, 0, 0, 0, -EAFNOSUPPORT);
 ATTACH_CASE(pf_bridge, NFPROTO_BRIDGE, 0, 0, 0, -EAFNOSUPPORT);
 ATTACH_CASE(pf_unused, 9, 0, 0, 0, -EAFNOSUPPORT);
 ATTACH_CASE(pf_numproto, NFPROTO_NUMPROTO, 0, 0, 0, -EAFNOSUPPORT);
-/* 256 + 2 and 256 + 10: hook_ops.pf is a byte, the field of the ABI is not. */
+/* hook_ops.pf is one byte, but the field of the ABI is not. */
 ATTACH_CASE(pf_wraps_to_ip, 256 + NFPROTO_IPV4, 0, 0, 0, -EAFNOSUPPORT);
 ATTACH_CASE(pf_wraps_to_ip6, 256 + NFPROTO_IPV6, 0, 0, 0, -EAFNOSUPPORT);
 ATTACH_CASE(pf_max, UINT_MAX, 0, 0, 0, -EAFNOSUPPORT);
 
 ATTACH_CASE(ip_hook_5, NFPROTO_IPV4, NF_INET_NUMHOOKS, 0, 0, -EPROTO);
 ATTACH_CASE(ip6_hook_5, NFPROTO_IPV6, NF_INET_NUMHOOKS, 0, 0, -EPROTO);
-/* 5 is NF_INET_INGRESS there, a hook of a device. */
+/* For NFPROTO_INET 5 is NF_INET_INGRESS, a hook of a device. */
 ATTACH_CASE(inet_hook_5, NFPROTO_INET, NF_INET_NUMHOOKS, 0, 0, -EPROTO);
 ATTACH_CASE(ip_hook_6, NFPROTO_IPV4, 6, 0, 0, -EPROTO);
 ATTACH_CASE(ip_hook_wraps, NFPROTO_IPV4, 256, 0, 0, -EPROTO);
@@ -74,7 +74,7 @@ ATTACH_CASE(ip_hook_max, NFPROTO_IPV4, UINT_MAX, 0, 0, -EPROTO);
 ATTACH_CASE(ip6_hook_max, NFPROTO_IPV6, UINT_MAX, 0, 0, -EPROTO);
 ATTACH_CASE(inet_hook_max, NFPROTO_INET, UINT_MAX, 0, 0, -EPROTO);
 
-/* Bits 16 and up are ours: only the last of them is sure to stay free. */
+/* The flags of this project begin at bit 16. Only bit 31 is sure to stay free. */
 ATTACH_CASE(flag_bit_1, NFPROTO_IPV4, 0, 0, 1U << 1, -EOPNOTSUPP);
 ATTACH_CASE(flag_bit_2, NFPROTO_IPV6, 0, 0, 1U << 2, -EOPNOTSUPP);
 ATTACH_CASE(flag_bit_15, NFPROTO_IPV4, 0, 0, 1U << 15, -EOPNOTSUPP);
@@ -154,7 +154,7 @@ TEST_F(attach, expect)
 	}
 	ASSERT_EQ(expected, fd);
 
-	/* The refusal was about the key: with another the program attaches. */
+	/* The key caused the refusal: the program can be attached with another key. */
 	fd = nf_link(self->prog_fd, &good);
 	ASSERT_LE(0, fd);
 	close(fd);
@@ -215,7 +215,7 @@ TEST_F(attach_attr, bytes_behind_the_fields_are_refused)
 	};
 	int fd, err;
 
-	/* -E2BIG when these bytes are behind the kernel's whole attr. */
+	/* The error is -E2BIG if these bytes are behind the kernel's bpf_attr. */
 	((char *)&attr)[sizeof(attr) - 1] = 1;
 	err = link_create_attr(&attr, sizeof(attr));
 	EXPECT_TRUE(err == -EINVAL || err == -E2BIG)
@@ -225,12 +225,12 @@ TEST_F(attach_attr, bytes_behind_the_fields_are_refused)
 	close(fd);
 }
 
-/* Behind those of this link, up to the end of the largest that link_create has: what a
- * program of a later kernel means by them must not be ignored.
+/* The bytes between the last field of this link and the end of link_create. A caller that
+ * knows a later kernel may set them, and the kernel must not ignore that.
  */
 TEST_F(attach_attr, bytes_of_other_links_are_refused)
 {
-	/* link_create.netfilter.relative_fd is the last of ours. */
+	/* link_create.netfilter.relative_fd ends at FIRST. */
 	enum { FIRST = 36, END = 48 };
 	union bpf_attr attr = {
 		.link_create.prog_fd = self->prog_fd,
@@ -252,13 +252,13 @@ TEST_F(attach_attr, bytes_of_other_links_are_refused)
 	close(fd);
 }
 
-/* Only a flag gives it a meaning. */
+/* relative_fd must be 0 without a flag for a place. */
 TEST_F(attach_attr, relative_without_a_place)
 {
 	const struct nf_key key = { .pf = NFPROTO_IPV4 };
 	int fd = nf_link_at(self->prog_fd, &key, 0, 1);
 
-	/* Mainline's members end before it. */
+	/* Mainline has no relative_fd. */
 	if (fd >= 0)
 		NF_LACKS(return, "places relative to another program");
 	EXPECT_EQ(-EINVAL, fd);
@@ -346,7 +346,7 @@ FIXTURE_VARIANT_ADD(load_type, zero)
 	.expected = -EINVAL,
 };
 
-/* BPF_NETFILTER would have this number on 6.1 if it were the next free one. */
+/* On 6.1 this is the first free number, but BPF_NETFILTER has mainline's number. */
 FIXTURE_VARIANT_ADD(load_type, struct_ops)
 {
 	.expected_attach_type = BPF_STRUCT_OPS,
@@ -398,14 +398,14 @@ TEST_F(load_type, expected_attach_type)
 
 TEST(abi_numbers)
 {
-	/* Mainline's: a binary built against its headers must run here. */
+	/* Mainline's numbers: a binary that was built with mainline's headers must run here. */
 	EXPECT_EQ(32, BPF_PROG_TYPE_NETFILTER);
 	EXPECT_EQ(45, BPF_NETFILTER);
 	EXPECT_EQ(10, BPF_LINK_TYPE_NETFILTER);
 	EXPECT_EQ(1, BPF_F_NETFILTER_IP_DEFRAG);
 }
 
-/* The hook and the reference on defragmentation are given back. */
+/* A failed attach gives back the hook and the reference on reassembly. */
 TEST(no_file_descriptor_left)
 {
 	const struct nf_key key = {
@@ -420,7 +420,7 @@ TEST(no_file_descriptor_left)
 	prog_fd = nf_load_verdict(NF_ACCEPT);
 	ASSERT_LE(0, prog_fd);
 	ASSERT_EQ(0, getrlimit(RLIMIT_NOFILE, &limit));
-	/* This attach loads the modules and shows which number is free. */
+	/* This attach loads the modules, and returns the lowest free fd. */
 	link_fd = nf_link(prog_fd, &key);
 	ASSERT_LE(0, link_fd);
 	close(link_fd);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * -EBUSY: one program at a family, hook and priority, and what counts as it.
+ * -EBUSY: which hooks keep a program from a family, hook and priority, and which do not.
  *
  * Processors: 2
  */
@@ -106,7 +106,7 @@ NF_TEST_F(busy, second)
 	close(fd);
 }
 
-/* A family that an inet link took before the other refused must be given back. */
+/* If an inet link takes one family and the other is busy, it gives the first one back. */
 NF_TEST_F(busy, refusal_leaves_nothing)
 {
 	struct nf_key key = variant->second;
@@ -191,7 +191,7 @@ FIXTURE_SETUP(busy_nft)
 	ASSERT_EQ(0, nf_netns_new());
 	self->prog_fd = nf_load_verdict(NF_ACCEPT);
 	ASSERT_LE(0, self->prog_fd);
-	/* nft's tables of both families need it, too. */
+	/* nft's inet tables need IPv6, too. */
 	if (strcmp(variant->family, "ip") && nf_without("ipv6"))
 		self->lacks = "ipv6";
 	else if (variant->pf == NFPROTO_INET && !nf_has_inet(self->prog_fd))
@@ -221,7 +221,7 @@ NF_TEST_F(busy_nft, a_chain_is_there)
 	close(fd);
 }
 
-/* Firewalls must keep loading whatever programs are attached. */
+/* A firewall can load its rules even if a program has the same place. */
 NF_TEST_F(busy_nft, a_chain_comes_later)
 {
 	struct nf_key key = { .pf = variant->pf, .hooknum = FWD };
@@ -232,7 +232,7 @@ NF_TEST_F(busy_nft, a_chain_comes_later)
 	close(fd);
 }
 
-/* The function that enables reassembly is traced by "nf_busy" from here on. */
+/* Begin to count calls of the function that enables reassembly, by the probe "nf_busy". */
 static bool trace_reassembly(void)
 {
 	return !system("modprobe nf_defrag_ipv4 && cd /sys/kernel/tracing &&\n"
@@ -248,7 +248,7 @@ static void end_trace(void)
 		fprintf(stderr, "nf_busy: still traced\n");
 }
 
-/* How often reassembly was enabled; -1 when that is not known. */
+/* Return: how often reassembly was enabled, or -1 if that is unknown */
 static int times_enabled(void)
 {
 	int hits = -1;
@@ -264,7 +264,7 @@ static int times_enabled(void)
 	return hits;
 }
 
-/* Reassembly that is enabled for a moment would keep fragments that came in it. */
+/* A refused attach must not enable reassembly, which would keep fragments. */
 TEST(refused_before_reassembly)
 {
 	const struct nf_key taken = { .pf = IP, .hooknum = FWD };
@@ -280,7 +280,7 @@ TEST(refused_before_reassembly)
 	first = nf_link(prog_fd, &taken);
 	ASSERT_LE(0, first);
 
-	/* As in mainline, the kernel loads the module first. Nobody holds it then. */
+	/* As in mainline, the kernel loads the module first, but keeps no reference on it. */
 	ASSERT_TRUE(nf_defrag_unload());
 	EXPECT_EQ(-EBUSY, nf_link(prog_fd, &key));
 	EXPECT_TRUE(nf_module_is_loaded("nf_defrag_ipv4"));
@@ -298,8 +298,8 @@ TEST(refused_before_reassembly)
 	close(prog_fd);
 }
 
-/* A hook that exists for a moment meets packets only if these run at the same time: the
- * flood runs on one processor, the attaching thread on the other.
+/* These tests look for a hook that exists only for a moment. The flood and the attaching
+ * thread run on two processors, so that packets can come at this moment.
  */
 enum { FLOOD_CPU, ATTACH_CPU };
 
@@ -324,7 +324,7 @@ static void wait_for_more(const __u64 *packets, __u64 nr)
 		sched_yield();
 }
 
-/* Send first fragments that pass reassembly, and count dropped ones in @refused. */
+/* Send first fragments that pass reassembly. Count those that are dropped in @refused. */
 static void flood_fragments(__u64 *refused)
 {
 	const struct sockaddr_in to = {
@@ -374,7 +374,9 @@ static pid_t start_fragments(__u64 **refused)
 
 enum { ATTEMPTS = 2000 };
 
-/* At one half of an inet hook there is a program; behind the other one counts. */
+/* A program has the place of IPv6, so an inet link is refused. A second program counts the
+ * packets that pass the place of IPv4.
+ */
 FIXTURE(refused_half)
 {
 	struct count *skel;
@@ -410,7 +412,7 @@ FIXTURE_TEARDOWN(refused_half)
 	count__destroy(self->skel);
 }
 
-/* The other half is there for a moment: packets of that family still pass. */
+/* If the link is at IPv4's hook for a moment, it must not drop packets there. */
 TEST_F(refused_half, judges_nothing)
 {
 	const int dropping = bpf_program__fd(self->skel->progs.dropping);
@@ -426,7 +428,7 @@ TEST_F(refused_half, judges_nothing)
 		ASSERT_EQ(-EBUSY, nf_link(dropping, &key));
 	EXPECT_EQ(0, READ_ONCE(self->skel->bss->dropping_packets));
 
-	/* The packets are of those that it would have judged. */
+	/* At a free priority, the link does drop these packets. */
 	wait_for_more(&self->skel->bss->second_packets, 100);
 	key.priority = -1;
 	fd = nf_link(dropping, &key);
@@ -456,7 +458,7 @@ TEST_F(refused_half, drops_no_fragment)
 		ASSERT_EQ(-EBUSY, nf_link(accepting, &key));
 	EXPECT_EQ(0, READ_ONCE(*refused));
 
-	/* The fragments are of those that it would have dropped. */
+	/* At a free priority, the link does drop these fragments. */
 	wait_for_more(&self->skel->bss->second_packets, 100);
 	key.priority = -1;
 	fd = nf_link(accepting, &key);

@@ -36,7 +36,7 @@ FIXTURE_VARIANT_ADD(capability, bpf_net_admin_and_perfmon)
 	.caps = CAP(BPF) | CAP(NET_ADMIN) | CAP(PERFMON),
 };
 
-/* CAP_SYS_ADMIN stands for CAP_BPF as it did before that existed. */
+/* CAP_SYS_ADMIN includes CAP_BPF, as before CAP_BPF existed. */
 FIXTURE_VARIANT_ADD(capability, sys_admin_and_net_admin)
 {
 	.caps = CAP(SYS_ADMIN) | CAP(NET_ADMIN),
@@ -97,8 +97,8 @@ TEST_F(capability, load)
 }
 
 /*
- * With a program that somebody else has loaded and passed on. Its fd stands for
- * CAP_BPF; the right to decide over a namespace's packets does not go with it.
+ * The caller got the program's fd from another process. The fd replaces CAP_BPF, but not
+ * the right to decide about a namespace's packets.
  */
 TEST_F(capability, attach)
 {
@@ -129,7 +129,7 @@ FIXTURE(user_namespace)
 	struct nf_key key;
 };
 
-/* All capabilities, but of a user namespace of its own. */
+/* The caller has all capabilities, but in a user namespace of its own. */
 FIXTURE_SETUP(user_namespace)
 {
 	self->key.pf = NFPROTO_IPV4;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* BPF_LINK_DETACH: the program stops at once, the link can be asked and closed. */
+/* BPF_LINK_DETACH: the program stops at once. The link still gives information. */
 #include <linux/filter.h>
 
 #include <bpf/bpf.h>
@@ -80,7 +80,7 @@ TEST_F(detach, reattach)
 	ASSERT_EQ(0, nf_send_loopback(2));
 	EXPECT_EQ(2, self->skel->bss->first_packets);
 
-	/* The dead link's last reference must not take the new one with it. */
+	/* To free the detached link must not remove the new link. */
 	close(self->link_fd);
 	self->link_fd = -1;
 	ASSERT_EQ(0, nf_send_loopback(2));

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Every allocation that a link's life reaches fails once: the call either fails
- * with ENOMEM and leaves nothing behind, or does without.
+ * Every allocation in the life of a link fails once. The call either fails with ENOMEM and
+ * leaves nothing behind, or succeeds without the memory.
  *
  * Requires: CONFIG_FAILSLAB
  */
@@ -27,12 +27,12 @@
 
 enum { HOOK = NF_INET_LOCAL_OUT, PRIORITY = 7 };
 
-/* Slow kernels, some of them loading modules at each attempt. */
+/* In seconds. Some kernels are slow, and some tests load modules again and again. */
 enum { TIMEOUT = 600 };
 
 static const char * const modules[] = { "nf_defrag_ipv4", "nf_defrag_ipv6" };
 
-/* --- what is there --- */
+/* --- the state that a failed call must not change --- */
 
 struct state {
 	int links;
@@ -84,7 +84,7 @@ static int take_state(struct state *state)
 			TH_LOG("module references after fault %d", nth); \
 } while (0)
 
-/* --- whether a fragment is held back on its way out --- */
+/* --- does reassembly hold a fragment on its way out? --- */
 
 struct fragment4 {
 	struct iphdr iph;
@@ -97,8 +97,8 @@ struct fragment6 {
 	char data[8];
 };
 
-/* For all protocols, as only that is given what goes out, and at once: what comes in
- * may wait for ksoftirqd.
+/* Only a socket for all protocols sees outgoing packets. These arrive at once, while
+ * incoming packets may wait for ksoftirqd.
  */
 static int packet_socket(void)
 {
@@ -133,7 +133,7 @@ static bool went_out(int wire, int protocol, ssize_t size)
 	}
 }
 
-/* It is on the wire, or in the queue, once send() is back. */
+/* When send() returns, the fragment is on the wire or in the queue of reassembly. */
 static int send_first_fragment(int family, const void *packet, size_t size)
 {
 	const struct sockaddr_in6 to6 = {
@@ -161,7 +161,7 @@ static int send_first_fragment(int family, const void *packet, size_t size)
 	return ret;
 }
 
-/* 1 yes, 0 no, -1 could not be tried. */
+/* Return: 1 if a fragment leaves, 0 if not, -1 if it could not be sent */
 static int fragment_leaves(int pf)
 {
 	static __u16 id;
@@ -260,7 +260,7 @@ FIXTURE_TEARDOWN(faults)
 	teardown(self);
 }
 
-/* Whether fragments of both families go as the flags say, or as without a link. */
+/* Reassembly holds fragments of the families that the flags ask for, and no others. */
 #define EXPECT_FRAGMENTS(attached, nth) do {				\
 	const bool _held = (attached) && self->key.flags & DEFRAG;	\
 	const __u32 _pf = self->key.pf;					\
@@ -273,7 +273,7 @@ FIXTURE_TEARDOWN(faults)
 		TH_LOG("fragment of IPv6, fault %d", nth);		\
 } while (0)
 
-/* The program runs and defragmentation is on, and afterwards both are not. */
+/* An attach starts the program and reassembly; a close ends both. */
 #define EXPECT_ATTACHES(before, nth) do {				\
 	__u64 _seen = self->count.skel->bss->first_packets;		\
 	int _fd = nf_link_at(self->count.first, &self->key, 0, 0);		\
@@ -289,7 +289,7 @@ FIXTURE_TEARDOWN(faults)
 	EXPECT_FRAGMENTS(false, nth);					\
 } while (0)
 
-/* Let the first allocation fail, then the second, and so on, until none is left. */
+/* Let the first allocation fail, then the second, and so on, up to the last. */
 static void check_attach(struct __test_metadata *_metadata,
 			 FIXTURE_DATA(faults) *self, bool (*prepare)(void))
 {
@@ -321,7 +321,7 @@ static void check_attach(struct __test_metadata *_metadata,
 			break;
 	}
 	ASSERT_GT(MAX_FAULTS, nth);
-	/* The link, its id and its file, and the hook of each family. */
+	/* At least the link, its id, its file and the hook of each family are allocated. */
 	EXPECT_LE(self->key.pf == NFPROTO_INET ? 5 : 4, failed);
 	printf("# pf %u, flags %#x: %d of %d faults were errors\n", self->key.pf,
 	       self->key.flags, failed, nth - 1);
@@ -340,7 +340,7 @@ TEST_F_TIMEOUT(faults, detach, TIMEOUT)
 	int nth, fd, other;
 	bool injected;
 
-	/* With the last of a hook nothing has to be allocated for those left. */
+	/* Keep another program at the hook: else a detach needs no new array of hooks. */
 	neighbour.priority++;
 	neighbour.flags = 0;
 	other = nf_link_at(self->count.second, &neighbour, 0, 0);
@@ -353,7 +353,7 @@ TEST_F_TIMEOUT(faults, detach, TIMEOUT)
 		EXPECT_EQ(0, bpf_link_detach(fd));
 		injected = nf_fault_disarm(self->fault_fd);
 
-		/* Netfilter may keep the place of the hook, without the hook. */
+		/* Netfilter may keep the hook's slot with a function that does nothing. */
 		ASSERT_EQ(0, take_state(&now));
 		EXPECT_EQ(before.bpf_hooks, now.bpf_hooks);
 		EXPECT_EQ(before.references[0], now.references[0]);
@@ -366,12 +366,12 @@ TEST_F_TIMEOUT(faults, detach, TIMEOUT)
 	}
 	close(other);
 	ASSERT_GT(MAX_FAULTS, nth);
-	/* A detach that allocates nothing would be tested by nothing. */
+	/* If a detach allocated nothing, this test would test nothing. */
 	EXPECT_LT(1, nth);
 	printf("# pf %u, flags %#x: %d faults\n", self->key.pf, self->key.flags, nth - 1);
 }
 
-/* --- what is asked of a link that is there --- */
+/* --- operations on an attached link --- */
 
 #define FAULT_LOOP(fault_fd, call, check) do {					\
 	bool _injected = true;						\
@@ -458,7 +458,7 @@ TEST_F_TIMEOUT(faults, program_goes, TIMEOUT)
 	EXPECT_EQ(-ENOENT, fd);
 }
 
-/* --- what needs to be done for one kind of link only --- */
+/* --- tests for one kind of link --- */
 
 FIXTURE(faults_alone)
 {

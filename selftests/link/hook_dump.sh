@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# The hook dump shows the type of a hook with a program and the program's id, read
-# directly and by "nft list hooks".
+# The hook dump shows the type and the program id of a hook with a program. The tests read
+# it directly and by "nft list hooks".
 
 source "$(dirname "$0")/../lib.sh"
 
@@ -29,13 +29,14 @@ hook_number()
 	done
 }
 
-# hooks FAMILY HOOK: PRIORITY FUNCTION MODULE TYPE ID of each, in the router.
+# hooks FAMILY HOOK: print PRIORITY FUNCTION MODULE TYPE ID of each function at a hook of
+# the router.
 hooks()
 {
 	nf_prog exec "$NS_ROUTER" "$HELPERS/nf_hooks" "$1" "$(hook_number "$2")"
 }
 
-# expect_hook FAMILY HOOK PRIORITY EXPECTED: TYPE and ID of the hook there.
+# expect_hook FAMILY HOOK PRIORITY EXPECTED: EXPECTED is "TYPE ID" of the function there.
 expect_hook()
 {
 	local listing priority function module info found=
@@ -116,7 +117,7 @@ test_function_is_named()
 	expect_match "the hook" "3 nf_hook_run_bpf - 2 *" "$(hooks ip forward)"
 }
 
-# A program among hooks of other kinds does not change what is told of them.
+# A program does not change the dump of other kinds of hooks.
 test_beside_an_nft_chain()
 {
 	needs_hook_dump

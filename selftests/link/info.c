@@ -103,7 +103,7 @@ NF_TEST_F(info, link_info_after_detach)
 	EXPECT_EQ(variant->key.flags, info.netfilter.flags);
 }
 
-/* A tool built before the last fields of the union has a shorter struct. */
+/* A tool that was built before the union's last fields has a shorter struct. */
 NF_TEST_F(info, link_info_of_an_older_tool)
 {
 	struct {
@@ -137,7 +137,7 @@ NF_TEST_F(info, fdinfo)
 	EXPECT_EQ(variant->key.priority, atoi(value));
 }
 
-/* Mainline's readers look for a line with all three. */
+/* Readers that know mainline's format look for one line with all three. */
 NF_TEST_F(info, fdinfo_place_on_one_line)
 {
 	char path[64], wanted[128], text[1024] = {};

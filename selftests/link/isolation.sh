@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# A program belongs to the network namespace it was attached in: it sees no
-# other's packets, and ends with it.
+# A link belongs to the network namespace in which it was attached. Its program sees no
+# packets of other namespaces, and the link ends with the namespace.
 
 source "$(dirname "$0")/../lib.sh"
 
@@ -29,7 +29,7 @@ check_isolation()
 	expect_stats packets=1
 }
 
-# The initial namespace has the program too, and no part in this.
+# A program in the initial namespace sees no packets of the router.
 check_initial_namespace()
 {
 	local pf=$1 family=$2
@@ -42,7 +42,7 @@ check_initial_namespace()
 	expect_stats packets=0
 }
 
-# One program, two links: each where its namespace's packets are.
+# One program has a link in each of two namespaces, and sees the packets of both.
 check_same_program_twice()
 {
 	local pf=$1 family=$2
@@ -66,13 +66,13 @@ check_detach_in_one()
 	expect_stats_of second packets=1
 }
 
-# A namespace with traffic comes and goes, and leaves no packet or link.
+# The kernel has freed the namespace when its end of the veth pair is gone.
 router_is_freed()
 {
 	! ip -n "$NS_CLIENT" link show dev "$CLIENT_DEV" >/dev/null 2>&1
 }
 
-# Delete the router's namespace; what is pinned must not keep it.
+# Delete the router's namespace. Pinned links must not keep it.
 delete_router()
 {
 	ip netns delete "$NS_ROUTER"
@@ -99,7 +99,7 @@ check_exit()
 	local pf=$1 family=$2 flags=$3 id
 
 	needs_defunct_links
-	# shellcheck disable=SC2086 # none or one
+	# shellcheck disable=SC2086 # flags may be empty
 	attach accept "$pf" forward 0 $flags
 	probe "$family" client-server -z 1400,480,912
 	expect_delivered "2784 intact"
@@ -114,7 +114,7 @@ check_exit()
 	restore_router
 }
 
-# Half a datagram waits for the rest when its namespace goes.
+# When the namespace ends, half a datagram waits for the rest.
 check_exit_with_queue()
 {
 	local pf=$1 family=$2
@@ -130,7 +130,7 @@ check_exit_with_queue()
 	restore_router
 }
 
-# The same with conntrack, whose entries queued fragments may refer to.
+# The same with conntrack: queued fragments may hold references on its entries.
 check_exit_with_queue_and_conntrack()
 {
 	local pf=$1 family=$2
@@ -148,9 +148,10 @@ check_exit_with_queue_and_conntrack()
 	restore_router
 }
 
-# A queue of fragments which have their conntrack entry already, as they left the
-# router tracked and came back over its loopback device: reassembly, in the hook
-# or in local delivery, has them wait with it. The last of them is dropped before.
+# Make a queue of fragments that have a conntrack entry. The router sends a datagram to
+# itself, conntrack gives it an entry, and the fragments keep the entry on their way over
+# the loopback device. They wait in reassembly, at the hook or in local delivery, because
+# the last fragment is dropped.
 queue_tracked_fragments()
 {
 	local family=$1 address=ROUTER_LEFT_IP$1 header
@@ -173,15 +174,15 @@ queue_tracked_fragments()
 	}
 	EOF2
 	ip -n "$NS_ROUTER" link set lo mtu 1500
-	# shellcheck disable=SC2016 # the inner shell expands it
+	# shellcheck disable=SC2016 # the inner shell expands $1
 	in_ns "$NS_ROUTER" bash -c 'printf %02000d 0 > "/dev/udp/$1/9999"' -- "${!address}"
 	expect_nft_counter "$NFT_INET t early" 1
 	expect_nft_counter "$NFT_INET t track" 1
 }
 
-# CVE-2025-68768: conntrack's exit waited for an entry in a queue that only a
-# later exit frees. Of a namespace that hangs so the devices go all the same, but
-# those of the next one do not.
+# CVE-2025-68768: conntrack's exit waited for an entry of a queued fragment, but the queue
+# is freed after conntrack's exit. The devices of a namespace that hangs in this way still
+# disappear, but those of the next namespace do not. So delete two namespaces.
 check_exit_with_tracked_queue()
 {
 	local pf=$1 family=$2 flags=$3
@@ -189,10 +190,10 @@ check_exit_with_tracked_queue()
 	requires conntrack
 	type -P nft >/dev/null || lacks "nft"
 	needs_defunct_links
-	# shellcheck disable=SC2086 # none or one
+	# shellcheck disable=SC2086 # flags may be empty
 	attach accept "$pf" input 0 $flags
 	queue_tracked_fragments "$family"
-	# IPv4's local delivery reassembles before the input hook, IPv6's after.
+	# Local delivery reassembles IPv4 before the input hook, and IPv6 after it.
 	expect_stats packets=$((family == 6)) fragments=$((family == 6))
 	delete_router
 	expect_link "$LINK" netns=0

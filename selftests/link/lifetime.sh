@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# A link lives as long as somebody has it: a pin, or a process with its fd.
+# A link lives as long as it has a pin, or a process holds its fd.
 
 source "$(dirname "$0")/../lib.sh"
 
@@ -29,7 +29,7 @@ passes()
 	[[ $DELIVERED == "92 intact" ]]
 }
 
-# The process that attached it has ended.
+# The link lives on after the process that attached it.
 test_pin_keeps_it()
 {
 	attach drop ip forward 0
@@ -99,7 +99,7 @@ test_reattach_while_the_detached_is_pinned()
 	wait "$HELD" || :
 }
 
-# The link has a reference on its program.
+# The link holds a reference on its program.
 test_link_keeps_the_program()
 {
 	load_policy short
@@ -110,8 +110,8 @@ test_link_keeps_the_program()
 	expect_passed
 }
 
-# A bpffs of a mount namespace: its pins end with the namespace, and so does the
-# policy, without a word. "ip netns exec" makes just such a namespace.
+# The pins of a mount namespace's own bpffs end with the mount namespace, and the policy
+# with them, without a message. "ip netns exec" creates such a mount namespace.
 test_pin_in_a_private_mount_namespace()
 {
 	local bpffs=$WORK/bpffs
@@ -151,7 +151,7 @@ test_pin_in_a_mount_namespace_that_lives()
 	wait_for passes
 }
 
-# Atomically: at no moment is there no program.
+# An update replaces the program in place.
 test_update_of_a_pinned_link()
 {
 	attach accept ip forward 0

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Mainline's test of netfilter links, unmodified: selftests/Makefile takes it out of the
- * source that libbpf is built from. Only what this kernel does otherwise on purpose is left
- * out.
+ * Runs mainline's test of netfilter links without changes. selftests/Makefile takes the
+ * test from the source that libbpf is built from. One subtest is left out, because this
+ * kernel differs on purpose.
  */
 #include "link/helpers/test_progs.h"
 #include "mainline/tests/netfilter_link_attach.c"
@@ -10,7 +10,7 @@
 static const char *subtest;
 static bool failed;
 
-/* With this kernel one link has both families. */
+/* This kernel has links for both families. */
 static const char on_purpose[] = "invalid-inet-not-supported";
 
 static void end_subtest(void)

@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * A link and the end of its network namespace: the link becomes defunct, and
- * does not keep the namespace.
+ * When a network namespace ends, its links become defunct. They do not keep it.
  *
- * The link is made in a namespace that holds one end of a veth pair; the other
- * end stays outside and vanishes when the kernel has freed the namespace.
+ * The link is in a namespace with one end of a veth pair. The other end is outside, and
+ * disappears when the kernel has freed the namespace.
  */
 #include <fcntl.h>
 #include <net/if.h>
@@ -170,7 +169,7 @@ NF_TEST_F(netns, inode_after_detach)
 	EXPECT_EQ(0, info.netfilter.netns_ino);
 }
 
-/* Three links, of which one is detached before, go with the namespace. */
+/* Three links end with the namespace, one of which was detached before. */
 NF_TEST_F(netns, several_links)
 {
 	struct nf_key key = self->key;
@@ -193,7 +192,7 @@ NF_TEST_F(netns, several_links)
 	close(third);
 }
 
-/* A link may be made while other namespaces of links are on their way out. */
+/* A link can be attached while another namespace with links ends. */
 NF_TEST_F(netns, new_link_elsewhere)
 {
 	int fd;

@@ -42,7 +42,7 @@ static __u32 link_id(int fd)
 	return nf_link_info(fd, &info) ? 0 : info.id;
 }
 
-/* How the flags name the anchor. */
+/* Return: the fd or id of the link or program, as the flags in @place ask for */
 static __u32 relative(__u32 place, int link_fd, int prog_fd)
 {
 	if (place & LINK)
@@ -54,7 +54,7 @@ static bool has_places(int prog_fd)
 {
 	const struct nf_key key = at(IP, IN, 0, 0);
 
-	/* Mainline takes no link_create.flags at all. */
+	/* Mainline refuses all link_create.flags. */
 	return nf_link_at(prog_fd, &key, BEFORE, prog_fd) != -EINVAL;
 }
 
@@ -301,13 +301,13 @@ NF_TEST_F(place, no_such_anchor)
 	int other = variant->place & LINK ? self->count.first : self->anchor;
 
 	EXPECT_EQ(expected, nf_link_at(self->count.second, &key, variant->place, INT_MAX));
-	/* The fd of a link in place of a program, and the other way round. */
+	/* The fd of a program where the flags say link, or the other way round. */
 	if (!(variant->place & ID))
 		EXPECT_EQ(-EINVAL, nf_link_at(self->count.second, &key, variant->place, other));
 	EXPECT_PLACED();
 }
 
-/* A tcx link would be first or last. */
+/* tcx would put such a link first or last. */
 NF_TEST_F(place, next_to_none)
 {
 	const struct nf_key key = at(IP, OUT, 0, 0);
@@ -342,7 +342,7 @@ NF_TEST_F(place, link_of_another_type)
 	ASSERT_LE(0, prog);
 	link = nf_link_sk_lookup(prog);
 	ASSERT_LE(0, link);
-	/* A program of another type is at no hook. */
+	/* A program of another type is not attached to a hook. */
 	EXPECT_EQ(variant->place & LINK ? -EINVAL : -ESRCH,
 		  nf_link_at(self->count.second, &key, variant->place,
 			     relative(variant->place, link, prog)));

@@ -14,7 +14,7 @@ setup()
 	load_policy second
 }
 
-# chain FAMILY PRIORITY VERDICT: counts and decides about the denied port.
+# chain FAMILY PRIORITY VERDICT: load a chain that counts packets to the denied port.
 chain()
 {
 	nft_router -f - <<-EOF2
@@ -73,7 +73,7 @@ check_chain_drops_first()
 	expect_stats packets=1
 }
 
-# An accept is not the last word: the chain behind it is still asked.
+# If the program accepts a packet, the chain after it still decides.
 check_chain_drops_after()
 {
 	local pf=$1 family=$2 table=$3
@@ -111,7 +111,7 @@ test_drop_after_accept()
 	expect_stats_of second packets=1 dropped=0
 }
 
-# The order is that of the priorities, whichever came first.
+# The priorities determine the order, not the time of the attach.
 test_attached_later_runs_earlier()
 {
 	attach second/accept ip forward 10
@@ -132,7 +132,7 @@ test_both_accept()
 	expect_stats_of second packets=1
 }
 
-# One family's link and one for both at the same hook.
+# A link of one family and a link of both families are at the same hook.
 test_inet_before_ip()
 {
 	needs_family inet

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * A process without privileges holds the fd of a link or program: the operations that
- * it may do, and information that it must not get: memory and addresses of the kernel,
- * other network namespaces. Loading and attaching are in capability.c.
+ * A process without privileges holds the fd of a link or program. The tests say which
+ * operations it may do, and that it gets no kernel memory, no kernel addresses and no
+ * information about other network namespaces. capability.c tests loading and attaching.
  */
 #include <ctype.h>
 #include <fcntl.h>
@@ -20,7 +20,7 @@
 
 enum { PACKET = 64, STATE_MAX = 128, BUFFER = 4096, NOBODY = 65534 };
 
-/* A packet as short as IPv6's header and some more, of which nothing is 0xa5. */
+/* A packet of PACKET bytes, none of which is CANARY. */
 static void set_packet(unsigned char packet[PACKET], __u32 pf)
 {
 	memset(packet, 0, PACKET);
@@ -29,7 +29,7 @@ static void set_packet(unsigned char packet[PACKET], __u32 pf)
 	packet[3] = PACKET;
 }
 
-/* Whether it has what looks like an address: so many hexadecimal digits in a row. */
+/* Does the text contain an address, that is 12 hexadecimal digits in a row? */
 static bool has_address(const char *text)
 {
 	int digits = 0;
@@ -81,7 +81,7 @@ FIXTURE_VARIANT_ADD(passed, to_a_user_namespace)
 	.who = IN_USER_NAMESPACE,
 };
 
-/* That is: with all capabilities over a network namespace, which is another one. */
+/* The process has all capabilities, but over another network namespace. */
 FIXTURE_VARIANT_ADD(passed, to_another_netns)
 {
 	.who = IN_OWN_NETNS,
@@ -92,7 +92,7 @@ FIXTURE_SETUP(passed)
 	struct nf_link_info info;
 
 	ASSERT_EQ(0, nf_netns_new());
-	/* Or it ends, and the link is detached, when a test leaves it. */
+	/* Keep the namespace: else the link is detached when the test enters another one. */
 	self->netns_fd = open("/proc/self/ns/net", O_RDONLY);
 	ASSERT_LE(0, self->netns_fd);
 	self->prog_fd = nf_load_verdict(NF_ACCEPT);
@@ -191,7 +191,7 @@ NF_TEST_F(passed, test_run)
 	EXPECT_EQ(NF_ACCEPT, opts.retval);
 }
 
-/* Ids are the whole machine's: they take CAP_SYS_ADMIN. */
+/* Ids of all namespaces are visible with CAP_SYS_ADMIN only. */
 NF_TEST_F(passed, ids)
 {
 	__u32 id = self->link_id - 1;
@@ -230,7 +230,7 @@ NF_TEST_F(passed, attach)
 	}
 }
 
-/* A link or program elsewhere gives no place here. */
+/* A link or program of another namespace is no anchor here. */
 NF_TEST_F(passed, attach_next_to)
 {
 	const int refusal = variant->who == IN_OWN_NETNS ? -ESRCH : -EPERM;
@@ -302,7 +302,7 @@ NF_TEST_F(passed, pin)
 	EXPECT_EQ(0, unlink(path));
 }
 
-/* --- what is told --- */
+/* --- the information on a link --- */
 
 FIXTURE(told)
 {
@@ -388,7 +388,7 @@ NF_TEST_F(told, fdinfo)
 	ASSERT_LT(0, read(fd, text, sizeof(text) - 1));
 	close(fd);
 	EXPECT_NE(NULL, strstr(text, "hooknum:"));
-	/* The one that is there on purpose: a digest of the program. */
+	/* prog_tag is long, but it is a hash of the program. */
 	memset(strstr(text, "prog_tag:"), ' ', strlen("prog_tag:\t") + 16);
 	EXPECT_FALSE(has_address(text)) {
 		TH_LOG("%s", text);
@@ -413,7 +413,7 @@ NF_TEST_F(told, hooks)
 {
 	struct names names = {};
 
-	/* The program, and reassembly before it. */
+	/* At least the program and reassembly are at the hook. */
 	ASSERT_LE(2, nf_dump_hooks(NFPROTO_IPV4, NF_INET_LOCAL_OUT, take_names, &names));
 	EXPECT_LE(2, names.hooks);
 	EXPECT_EQ(0, names.addresses);
@@ -476,7 +476,7 @@ FIXTURE_TEARDOWN(result)
 	close(self->prog_fd);
 }
 
-/* The packet comes back as it was, and of the buffers nothing else is written. */
+/* The packet comes back unchanged, and the kernel writes no other byte of the buffers. */
 NF_TEST_F(result, nothing_but_the_packet)
 {
 	static unsigned char in[14 + PACKET], out[BUFFER], ctx_out[BUFFER], canary[BUFFER];
@@ -512,7 +512,7 @@ NF_TEST_F(result, nothing_but_the_packet)
 	}
 }
 
-/* A refused packet leaves everything alone. */
+/* If the kernel refuses the packet, it writes nothing. */
 NF_TEST_F(result, nothing_of_a_refused_packet)
 {
 	static unsigned char in[14 + PACKET], out[BUFFER], canary[BUFFER];

@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# A thousand updates of a link while both families are forwarded, in fragments
-# too, on all processors: each packet is seen by exactly one of the programs.
+# A thousand updates of a link while all processors forward packets and fragments of both
+# families. Exactly one of the two programs sees each packet.
 #
 # Processors: 2
 
@@ -25,7 +25,7 @@ setup()
 	done
 }
 
-# flood NAME ADDRESS: in the background; $WORK/NAME.sent is how many it sent.
+# flood NAME ADDRESS: send in the background. $WORK/NAME.sent gets the number of datagrams.
 flood()
 {
 	"$HELPERS/nf_prog" exec "$NS_CLIENT" "$HELPERS/flood" "$2" 9999 "$MAX_SENT" \
@@ -40,7 +40,7 @@ stop_floods()
 	FLOODS=()
 }
 
-# Packets that a family has forwarded in the router; datagrams, once whole.
+# The number of packets that the router has forwarded; with defrag, of datagrams.
 forwarded()
 {
 	snmp_counter "$NS_ROUTER" Ip ForwDatagrams Ip6OutForwDatagrams
@@ -62,9 +62,9 @@ check_updates()
 	local flags=$1 before sent=0 seen=0 family address file dir
 
 	needs_family inet
-	# A closed port would answer, and the router would forward the answers.
+	# Drop at the server: the router would also count the answers of a closed port.
 	attach_in "$NS_SERVER" received/drop inet input 0 defrag
-	# shellcheck disable=SC2086 # none or one
+	# shellcheck disable=SC2086 # flags may be empty
 	attach one/accept inet forward 0 $flags
 	before=$(forwarded)
 
@@ -92,7 +92,7 @@ check_updates()
 	expect_fragments "$flags" "$sent"
 }
 
-# Without reassembly the programs saw them, in two for each large datagram.
+# Without reassembly the programs have seen two fragments of each large datagram.
 expect_fragments()
 {
 	local flags=$1 sent=$2 fragments=0 dir

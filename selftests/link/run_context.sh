@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# Programs run in softirqs, with statistics and without, and in processes: in a sender,
-# or in a process that gives a verdict on a queued packet.
+# Programs run in softirqs, in a sending process, and in a process that gives a verdict on
+# a queued packet; each with statistics and without.
 #
 # Requires: nft bpftool jq python3
 
@@ -30,7 +30,7 @@ accepted()
 	nf_prog info "$LINK" | sed -n 's/^accepted=//p'
 }
 
-# expect_runs all|none FAMILY PATH: the kernel counts all or none of the runs of the link.
+# expect_runs all|none FAMILY PATH: the kernel counts all or no runs of the link's program.
 expect_runs()
 {
 	local expected=$1 family=$2 path=$3 runs links
@@ -61,7 +61,7 @@ check_statistics()
 	expect_runs none "$family" "$path"
 }
 
-# start_queue [GO]: accepts what comes to queue 7 of the router, see helpers/nfqueue.py.
+# start_queue [GO]: accept the packets of queue 7 of the router by helpers/nfqueue.py.
 start_queue()
 {
 	: > "$WORK/queue"
@@ -71,7 +71,7 @@ start_queue()
 	wait_for -t 60 grep -q bound "$WORK/queue"
 }
 
-# The hooks behind the queue's run in the process that gave the verdict.
+# The hooks after the queue run in the process that gives the verdict.
 check_verdict_of_user_space()
 {
 	local pf=$1 hook=$2 family=$3
@@ -100,7 +100,7 @@ check_verdict_of_user_space()
 	kill "$QUEUE"
 }
 
-# queue_a_datagram FAMILY: it waits in front of the program.
+# queue_a_datagram FAMILY: send a datagram, which waits in the queue before the program.
 queue_a_datagram()
 {
 	: > "$WORK/queue"
@@ -115,8 +115,8 @@ accept_the_queued()
 	wait_for grep -q accepted "$WORK/queue"
 }
 
-# The verdict on a packet that was queued before a detach must not lead it to the place
-# of the program that is gone. The kernel drops such packets.
+# A packet is queued, and then the program after the queue is detached. The verdict on the
+# packet must not continue at the detached program. The kernel drops such packets.
 check_queued_at_detach()
 {
 	local pf=$1 family=$2

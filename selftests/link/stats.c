@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * A link counts exactly its packets, even if its program is replaced meanwhile.
+ * A link counts each of its packets once, also while its program is replaced.
  *
  * Processors: 2
  */
@@ -72,7 +72,7 @@ FIXTURE_TEARDOWN(stats)
 	EXPECT_EQ(0, _info.reserved);					\
 } while (0)
 
-/* The sender is told of a verdict at LOCAL_OUT. */
+/* At LOCAL_OUT, the sender gets the verdict as an error. */
 #define SEND_REFUSED(count) do {					\
 	int _i;								\
 									\
@@ -204,7 +204,7 @@ NF_TEST_F(stats, after_detach)
 	EXPECT_EQ(0, fdinfo_number(self->link_fd, "netns_ino:"));
 }
 
-/* A tool that knows mainline's struct. */
+/* The caller knows mainline's struct only. */
 NF_TEST_F(stats, info_of_an_old_caller)
 {
 	struct nf_link_info old;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* BPF_LINK_UPDATE: another program in the same place, with tcx's rules. */
+/* BPF_LINK_UPDATE replaces the program of a link by the rules of tcx links. */
 #include <bpf/bpf.h>
 
 #include "kselftest_harness.h"
@@ -102,7 +102,7 @@ NF_TEST_F(update, same_program)
 	EXPECT_PACKETS(2, 0);
 }
 
-/* A reference too many or too few would show when the programs go. */
+/* A wrong reference count would show when the programs are freed. */
 NF_TEST_F(update, many_times)
 {
 	int i;

@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# The verdict at each of the five hooks, for each family: a datagram that passes
-# the hook arrives or does not, and the program's counter says that it was asked.
+# The verdict at each of the five hooks, for each family: the datagram arrives or not, and
+# the counter shows that the program ran.
 
 source "$(dirname "$0")/../lib.sh"
 
@@ -52,7 +52,7 @@ check_drop()
 	expect_stats packets=1
 }
 
-# An accepted packet, and what the program is told of the hook it runs at.
+# An accepted packet arrives, and the program gets the right nf_hook_state.
 check_accept()
 {
 	local pf=$1 hook=$2 family=$3
@@ -76,7 +76,7 @@ check_accept()
 		in="$left" out="$right" length=$((family == 4 ? 120 : 140))
 }
 
-# A program of one family must not run for the other.
+# A program of one family must not run for packets of the other family.
 check_other_family()
 {
 	local pf=$1 family=$2

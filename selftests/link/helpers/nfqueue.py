@@ -1,11 +1,12 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0
 #
-# Accepts what comes to an NFQUEUE, so that the packet goes on from this process.
+# Accepts the packets of an NFQUEUE, so that they continue in the context of this process.
 #
-#   nfqueue.py QUEUE [GO]    prints "bound", and "accepted" for each packet; with GO
-#                            "queued", and then waits until something writes to this FIFO
-#                            A packet that is no longer queued then is "gone".
+#   nfqueue.py QUEUE [GO]    prints "bound", then "accepted" for each packet
+#
+# With the FIFO GO, it prints "queued" for a packet and waits for a writer of GO before it
+# accepts the packet. If the packet has left the queue by then, it prints "gone".
 #
 # Messages and attributes are those of linux/netfilter/nfnetlink_queue.h.
 
