@@ -1,8 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# A router that is a bridge. Bridged packets pass the hooks of IP with br_netfilter
-# only.
+# A router that is a bridge. Bridged packets pass the IP hooks only with br_netfilter.
 
 source "$(dirname "$0")/lib.sh"
 
@@ -36,7 +35,7 @@ bridge_neighbour()
 	done
 }
 
-# bridge_calls 0|1: whether bridged packets pass the hooks of IP.
+# bridge_calls 0|1: set whether bridged packets pass the IP hooks.
 bridge_calls()
 {
 	local family
@@ -60,7 +59,7 @@ check_plain()
 	expect_delivered "$((TOTAL - 8)) intact"
 	expect_stats packets=0
 	expect_link "$LINK" accepted=0 dropped=0
-	# The same links, once the packets are passed to them.
+	# The same links drop the packets when these pass the IP hooks.
 	bridge_calls 1
 	probe "$family" client-server -z "$SIZES"
 	expect_wire ""
@@ -92,7 +91,7 @@ test_df_ipv4()
 		postrouting:\>br0:udp:2420/2
 }
 
-# A port with a smaller MTU than the bridge's other one, until the test ends.
+# Give one port of the bridge a smaller MTU, until the test ends.
 small_port()
 {
 	bridge_calls 1
@@ -127,7 +126,7 @@ test_mtu_ipv4()
 	expect_wire "0+1200 1200+1000"
 }
 
-# The bridge has an address, and answers as a router does.
+# The bridge has an IPv6 address, and answers as a router does.
 test_mtu_ipv6()
 {
 	local error="icmp:2/0/1300:$CLIENT_IP6>$SERVER_IP6"
@@ -139,7 +138,7 @@ test_mtu_ipv6()
 	tap_end
 	expect_wire "1400+1000"
 	expect_tap client in "$error"
-	# The client would not send again what was too large.
+	# Let the client forget the path MTU, so that it sends a large packet again.
 	ip -n "$NS_CLIENT" -6 route flush cache
 	attach accept ip6 forward 0 defrag
 	tap "client=$NS_CLIENT:$CLIENT_DEV"
@@ -152,7 +151,7 @@ test_mtu_ipv6()
 	expect_wire "0+1200 1200+1000"
 }
 
-# A VLAN of the hosts, which the bridge passes on as it is.
+# Put the hosts into a VLAN. The bridge does not change the tag.
 tagged_hosts()
 {
 	local netns peer_mac number=2
@@ -168,7 +167,7 @@ tagged_hosts()
 	done
 }
 
-# Packets with a VLAN tag pass the hooks if bridge-nf-filter-vlan-tagged is 1 only.
+# Packets with a VLAN tag pass the hooks only if bridge-nf-filter-vlan-tagged is 1.
 check_tagged()
 {
 	local family=$1 src dst
@@ -190,8 +189,8 @@ check_tagged()
 	in_ns "$NS_ROUTER" sysctl -qw net.bridge.bridge-nf-filter-vlan-tagged=0
 }
 
-# A program at PRE_ROUTING gives a bridged packet another destination. The kernel then
-# routes the packet: one hop less, from the router's own link layer address.
+# A program at PRE_ROUTING gives a bridged packet another destination. The kernel then routes
+# the packet to this destination.
 check_destination()
 {
 	local family=$1 alias=198.51.100.153 server=SERVER_IP$1 hops=ttl

@@ -25,7 +25,7 @@ tap_ways()
 	tap "d1=$NS_ROUTER:d1" "d2=$NS_ROUTER:d2"
 }
 
-# Two next hops, chosen by the ports.
+# Make a route with two next hops. The ports choose between them.
 route_far()
 {
 	local family=$1 far
@@ -41,7 +41,8 @@ route_far()
 	fi
 }
 
-# far_way FAMILY PORT SIZES PIECE...: all pieces, by one device: WAY.
+# far_way FAMILY PORT SIZES PIECE...: send a datagram. All pieces must leave by one device,
+# which is WAY afterwards.
 far_way()
 {
 	local family=$1 port=$2 sizes=$3 far=FAR$1 server=SERVER_IP$1
@@ -56,7 +57,7 @@ far_way()
 	expect_eq "packets on both devices" $# "$(grep -c '^d[12] out' "$WORK/tap")"
 }
 
-# find_ports FAMILY: PORT_OF, a port by which whole datagrams leave for each device.
+# find_ports FAMILY: set PORT_OF[DEVICE] to a port whose whole datagrams leave by DEVICE.
 find_ports()
 {
 	local family=$1 port
@@ -86,7 +87,7 @@ check_ecmp()
 	expect_stats packets=4 fragments=0 ports=4
 }
 
-# Without reassembly the addresses alone choose for fragments.
+# Without reassembly, the kernel chooses the next hop of a fragment by addresses alone.
 check_no_defrag()
 {
 	local family=$1 first

@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# A write beyond the first piece of a datagram that the router has reassembled and
-# keeps for itself, at LOCAL_IN.
+# At LOCAL_IN, a program writes behind the first piece of a reassembled datagram that is for
+# the router itself.
 
 source "$(dirname "$0")/lib.sh"
 
@@ -20,7 +20,7 @@ udp_errors()
 	snmp_counter "$NS_ROUTER" Udp InCsumErrors Udp6InCsumErrors
 }
 
-# The socket gets the new bytes, and the receiver finds the sum right.
+# The socket gets the new bytes, because the checksum is right.
 check_write()
 {
 	local family=$1 sizes=$2 total errors
@@ -38,7 +38,7 @@ check_write()
 	expect_delivered "$((total - 8)) intact"
 }
 
-# The receiver does look at the sum.
+# With a wrong checksum, the socket gets nothing.
 check_write_old_sum()
 {
 	local family=$1 errors

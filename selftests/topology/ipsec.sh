@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# The router as one end of an IPsec tunnel (ESP) to the server: which hooks see the
-# packet of the client, and which see the ESP packet that carries it.
+# The router is one end of an IPsec tunnel (ESP) to the server. Some hooks see the client's
+# packet, others see the ESP packet that carries it.
 
 source "$(dirname "$0")/lib.sh"
 
@@ -10,10 +10,10 @@ SIZES=1000,480,8,912
 PIECES=(0+1000 1000+480 1480+8 1488+912)
 TOTAL=2400
 
-# An address of the server behind the tunnel, and the networks of both sides.
+# The server's address inside the tunnel.
 INNER4=10.20.0.2
 INNER6=2001:db8:20::2
-# Another address, behind a tunnel from the client to the server.
+# Its address inside a tunnel from the client to the server.
 TRANSIT4=10.21.0.2
 TRANSIT6=2001:db8:21::2
 LEFT_NET4=192.0.2.0/24
@@ -33,7 +33,7 @@ setup()
 	done
 }
 
-# state NETNS SOURCE DESTINATION SPI
+# state NETNS SOURCE DESTINATION SPI: add an xfrm state
 state()
 {
 	ip -n "$1" xfrm state add src "$2" dst "$3" proto esp spi "$4" reqid 1 \
@@ -41,7 +41,7 @@ state()
 		0x0102030405060708090a0b0c0d0e0f1011121314 128
 }
 
-# policy NETNS DIRECTION NETWORK SOURCE DESTINATION
+# policy NETNS DIRECTION NETWORK SOURCE DESTINATION: add an xfrm policy
 policy()
 {
 	ip -n "$1" xfrm policy add dst "$3" dir "$2" tmpl src "$4" dst "$5" proto esp \
@@ -65,7 +65,7 @@ add_tunnel()
 	policy "$NS_SERVER" in "${!inner}" "${!near}" "${!far}"
 }
 
-# out_of_tunnel, into_tunnel FAMILY [OPTION...]: of probe.
+# into_tunnel, out_of_tunnel FAMILY [OPTION...]: probe through the tunnel.
 into_tunnel()
 {
 	local inner=INNER$1
@@ -80,7 +80,7 @@ out_of_tunnel()
 	probe "$1" server-client -s "${!inner}" "${@:2}"
 }
 
-# tap_esp COMMAND...: ESP, the length of each packet without its IP header.
+# tap_esp COMMAND...: record the packets on the router's device to the server.
 tap_esp()
 {
 	tap "right=$NS_ROUTER:right"
@@ -88,8 +88,9 @@ tap_esp()
 	tap_end
 }
 
-# esp FAMILY BYTES: the length that a packet with BYTES after its IP header has in a tunnel:
-# with IV and trailer, padded to a multiple of 4, 8 bytes before it and 16 after it.
+# esp FAMILY BYTES...: the length of ESP packets, without their IP header, that carry a
+# packet with BYTES after its IP header. The sum: this packet and 2 bytes of trailer, padded
+# to a multiple of 4; 8 bytes of ESP header, 8 bytes of IV, and 16 bytes of check value.
 esp()
 {
 	local header=$(($1 == 4 ? 20 : 40)) size
@@ -99,18 +100,18 @@ esp()
 	done
 }
 
-# expect_esp in|out LENGTH...: the last one is the sentinel's.
+# expect_esp in|out LENGTH...: the lengths of the ESP packets. The last is the sentinel's.
 expect_esp()
 {
 	local way=$1
 
 	shift
-	# shellcheck disable=SC2046 # words
+	# shellcheck disable=SC2046 # split into words
 	expect_tap right "$way" $(printf '50:%s ' "$@")
 }
 
-# The client's packet passes PRE_ROUTING to POST_ROUTING, and then the ESP packet
-# that carries it LOCAL_OUT and POST_ROUTING.
+# First the client's packet passes PRE_ROUTING, FORWARD and POST_ROUTING. Then the ESP packet
+# that carries it passes LOCAL_OUT and POST_ROUTING.
 check_out()
 {
 	local family=$1 header=$(($1 == 4 ? 20 : 40)) whole end
@@ -130,8 +131,8 @@ check_out()
 		"postrouting:left>right:esp:$((end + header))"
 }
 
-# The ESP packet passes PRE_ROUTING and LOCAL_IN, and then what was in it
-# PRE_ROUTING, FORWARD and POST_ROUTING.
+# First the ESP packet passes PRE_ROUTING and LOCAL_IN. Then the packet that was in it
+# passes PRE_ROUTING, FORWARD and POST_ROUTING.
 check_in()
 {
 	local family=$1 header=$(($1 == 4 ? 20 : 40)) whole end
@@ -150,9 +151,9 @@ check_in()
 		"input:right>:esp:$((end + header))"
 }
 
-# Without a link each piece has an ESP packet of its own. With one IPv6 cuts the
-# datagram again before it is encrypted, and IPv4 encrypts all of it: what is cut then
-# is the ESP packet, and the other end finds the datagram whole.
+# Without a link each piece has an ESP packet of its own. With a link, IPv6 cuts the datagram
+# into its pieces before it encrypts them. IPv4 encrypts the whole datagram and cuts the ESP
+# packet, so the datagram is whole at the other end.
 test_out_pieces_ipv4()
 {
 	local whole end
@@ -161,7 +162,7 @@ test_out_pieces_ipv4()
 	end=$(esp 4 11)
 	tap_esp into_tunnel 4 -z "$SIZES"
 	expect_wire "${PIECES[*]}"
-	# shellcheck disable=SC2046 # words
+	# shellcheck disable=SC2046 # split into words
 	expect_esp out $(esp 4 1000 480 8 912 11)
 
 	attach accept ip forward 0 defrag
@@ -174,13 +175,13 @@ test_out_pieces_ipv4()
 
 test_out_pieces_ipv6()
 {
-	# The fragment header is in the tunnel.
+	# The pieces have a fragment header inside the tunnel.
 	local pieces=(1008 488 16 920)
 
 	requires ipv6
 	tap_esp into_tunnel 6 -z "$SIZES"
 	expect_wire "${PIECES[*]}"
-	# shellcheck disable=SC2046 # words
+	# shellcheck disable=SC2046 # split into words
 	expect_esp out $(esp 6 "${pieces[@]}" 11)
 
 	attach accept ip6 forward 0 defrag
@@ -188,11 +189,11 @@ test_out_pieces_ipv6()
 	expect_stats packets=1 fragments=0
 	expect_wire "${PIECES[*]}"
 	expect_delivered "$((TOTAL - 8)) intact"
-	# shellcheck disable=SC2046 # words
+	# shellcheck disable=SC2046 # split into words
 	expect_esp out $(esp 6 "${pieces[@]}" 11)
 }
 
-# Pieces that come out of the tunnel one by one are reassembled behind it.
+# Pieces that come out of the tunnel one by one are reassembled.
 check_in_pieces()
 {
 	local family=$1
@@ -204,7 +205,8 @@ check_in_pieces()
 	expect_delivered "$((TOTAL - 8)) intact"
 }
 
-# A denied datagram is not encrypted, and of one that comes nothing leaves.
+# The router does not encrypt a denied datagram, and forwards no piece of one that comes out
+# of the tunnel.
 check_denied()
 {
 	local family=$1 end
@@ -226,8 +228,8 @@ check_denied()
 	expect_stats packets=4 dropped=2
 }
 
-# A tunnel between client and server, of which the router knows nothing: it forwards
-# ESP, one packet a piece, and a policy by ports does not hold.
+# A tunnel between client and server passes through the router. The router forwards an ESP
+# packet for each piece, and a policy by ports has no effect.
 check_transit()
 {
 	local family=$1 client=CLIENT_IP$1 server=SERVER_IP$1 transit=TRANSIT$1
@@ -245,8 +247,8 @@ check_transit()
 	expect_wire "0+1000 1000+200"
 	expect_delivered "1192 intact"
 	expect_stats packets=0
-	# IPv6 has the fragment header in the tunnel.
-	# shellcheck disable=SC2046 # lines
+	# IPv6 pieces have a fragment header inside the tunnel.
+	# shellcheck disable=SC2046 # split into lines
 	expect_trace $(esp "$family" $((1000 + extra)) $((200 + extra)) 11 |
 		while read -r length; do
 			echo "forward:left>right:esp:$((length + header))"
@@ -256,8 +258,8 @@ check_transit()
 	expect_wire ""
 }
 
-# The router chooses the tunnel between PRE_ROUTING and FORWARD, by the destination at that
-# time. The server accepts packets to this address out of the tunnel only.
+# The router chooses the tunnel between PRE_ROUTING and FORWARD, by the packet's destination
+# at this point. The server accepts packets to this address only out of the tunnel.
 check_choice()
 {
 	local family=$1 inner=10.22.0.2 alias=10.22.0.153 bits=32

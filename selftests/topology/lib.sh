@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0
 # shellcheck shell=bash
 #
-# Functions for the tests of topologies: they record the packets at each hook and on each
-# device. A test file sources this file in place of ../lib.sh.
+# Functions for the tests of topologies, which record the packets at hooks and on devices.
+# A test file sources this file in place of ../lib.sh.
 
 source "$(dirname "${BASH_SOURCE[0]}")/../lib.sh"
 
@@ -11,7 +11,7 @@ router_ip()
 	ip -n "$NS_ROUTER" "$@"
 }
 
-# progs/trace.bpf.c in $PINS/trace.
+# Load progs/trace.bpf.c into $PINS/trace.
 load_trace()
 {
 	load_policy
@@ -20,8 +20,8 @@ load_trace()
 	PIN_DIRS+=("$PINS/trace")
 }
 
-# trace_hooks [-p PRIORITY] [defrag]: record what is at each hook of the router, of
-# both families.
+# trace_hooks [-p PRIORITY] [defrag]: record the packets of both families at each hook of
+# the router.
 trace_hooks()
 {
 	local priority=0 hook
@@ -36,7 +36,7 @@ trace_hooks()
 	done
 }
 
-# expect_trace LINE...: recorded since the last time, see helpers/trace.c.
+# expect_trace LINE...: check the records since the last call. helpers/trace.c prints them.
 expect_trace()
 {
 	local traced
@@ -46,7 +46,7 @@ expect_trace()
 	expect_eq "trace" "$(printf '%s\n' "$@")" "$traced"
 }
 
-# tap LABEL=NETNS:DEVICE...: record what is on these devices, until tap_end; see
+# tap LABEL=NETNS:DEVICE...: record the packets on these devices until tap_end, by
 # helpers/tap.c.
 tap()
 {
@@ -56,7 +56,7 @@ tap()
 	wait_for grep -q ready "$WORK/tap"
 }
 
-# To $WORK/tap, for expect_tap.
+# End the record. It is in $WORK/tap, for expect_tap.
 tap_end()
 {
 	kill "$TAP"
@@ -64,7 +64,7 @@ tap_end()
 	sed -i '/^ready$/d' "$WORK/tap"
 }
 
-# expect_tap LABEL in|out WHAT...: all that was on the device in this direction.
+# expect_tap LABEL in|out WHAT...: check all packets on the device in this direction.
 expect_tap()
 {
 	local label=$1 way=$2
@@ -76,8 +76,8 @@ expect_tap()
 			' "$WORK/tap")"
 }
 
-# add_dummy DEVICE NUMBER: in the router, to which packets leave for 10.NUMBER.0.0/24
-# and 2001:db8:NUMBER::/64. The hosts there, from 2 on, never answer.
+# add_dummy DEVICE NUMBER: add a dummy device with the networks 10.NUMBER.0.0/24 and
+# 2001:db8:NUMBER::/64 to the router. Host 2 has a neighbour entry, and no host answers.
 add_dummy()
 {
 	local device=$1 number=$2 lladdr=02:00:00:00:ff:02

@@ -1,8 +1,9 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# A router whose way out has a smaller MTU than its way in: what is too large for it
-# and must not be cut is answered, with the addresses that the client knows.
+# The router's device to the server has a smaller MTU. If a packet is too large and must
+# not be cut, the router answers with an ICMP error, which has the addresses that the client
+# knows.
 #
 # Requires: nft
 
@@ -17,14 +18,14 @@ setup()
 	router_up
 	load_trace
 	ip -n "$NS_ROUTER" link set "$ROUTER_RIGHT_DEV" mtu $MTU
-	# The client does not learn from the answers.
+	# The client must not reduce its packets after an ICMP error.
 	ip -n "$NS_CLIENT" route replace default via "$ROUTER_LEFT_IP4" mtu lock 1500
 	without ipv6 ||
 		ip -n "$NS_CLIENT" route replace default via "$ROUTER_LEFT_IP6" \
 			mtu lock 1500
 }
 
-# The ICMP error that the client gets: it goes to its own address and quotes its packet.
+# The ICMP error that the client gets: it quotes a packet of the client.
 too_big()
 {
 	local family=$1 client=CLIENT_IP$1 to=${2:-SERVER_IP$1} type
@@ -33,8 +34,8 @@ too_big()
 	echo "icmp:$type/$MTU:${!client}>${!to}"
 }
 
-# probe_tapped FAMILY [OPTION...]: of probe, with the client's device and the way out
-# recorded.
+# probe_tapped FAMILY [OPTION...]: probe, and record the client's device and the router's
+# device to the server.
 probe_tapped()
 {
 	# The router may have told the client the route's MTU after an earlier probe.
@@ -44,8 +45,7 @@ probe_tapped()
 	tap_end
 }
 
-# The hooks that run when the kernel refuses a packet between PRE_ROUTING and FORWARD and
-# answers it.
+# The trace if the kernel refuses a packet between PRE_ROUTING and FORWARD and answers it.
 refused_trace()
 {
 	local family=$1 what=$2 length
@@ -56,7 +56,7 @@ refused_trace()
 	echo "postrouting:>left:icmp:$length"
 }
 
-# Without a link each piece is on its own: the small one passes.
+# Without a link, the router decides on each piece: the small piece passes.
 check_no_link()
 {
 	local family=$1 df=$2
@@ -67,7 +67,7 @@ check_no_link()
 	expect_tap client in "$(too_big "$family")"
 }
 
-# No packet leaves, and the client gets one error.
+# With a link, no packet leaves, and the client gets one error.
 check_link()
 {
 	local family=$1 df=$2 length=$((2400 + ($1 == 4 ? 20 : 40)))
@@ -79,14 +79,14 @@ check_link()
 	expect_tap right out
 	expect_tap client in "$(too_big "$family")"
 	expect_trace "$(refused_trace "$family" "$length/2")"
-	# Pieces that fit.
+	# These pieces fit.
 	# shellcheck disable=SC2086 # none or two words
 	probe_tapped "$family" -z 1200,1000 $df
 	expect_wire "0+1200 1200+1000"
 	expect_tap client in
 }
 
-# IPv4 without DF is cut: with a link the datagram, without one each piece.
+# Without DF, the router cuts IPv4: without a link each piece, with a link the datagram.
 test_cut_ipv4()
 {
 	probe 4 client-server -z 1400,1000
@@ -135,7 +135,7 @@ check_nat()
 	expect_wire ""
 	expect_tap right out
 	expect_tap client in "$(too_big "$family" "VIP$family")"
-	# FORWARD does not see it.
+	# The packet does not come to FORWARD.
 	expect_stats packets=1 fragments=0
 	# shellcheck disable=SC2086 # none or two words
 	probe_tapped "$family" -d "${!vip}" -S "${!server}" -z 1200,1000 $df

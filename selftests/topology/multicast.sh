@@ -1,14 +1,15 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# Multicast routes lead from one device to three. All fragments of a datagram that a link has
-# reassembled leave on each of them, and no fragment stays in the router.
+# Multicast routes lead from one device to three others. A reassembled datagram leaves on
+# each of the three in fragments, and no fragment stays in the router.
 
 source "$(dirname "$0")/lib.sh"
 
 SIZES=1400,480,8,912
 PIECES=(0+1400 1400+480 1880+8 1888+912)
-# A copy of the packet has no boundaries: it is cut to the largest size that came.
+# A copy of the packet does not keep the boundaries: the kernel cuts it to the largest size
+# that came.
 PIECES_OF_COPY=(0+1400 1400+1400)
 
 GROUP4=239.1.2.3
@@ -26,7 +27,7 @@ setup()
 	add_dummy d2 12
 }
 
-# route_group FAMILY: from the client to the server, d1 and d2.
+# route_group FAMILY: route the group from the client to the server, d1 and d2.
 route_group()
 {
 	local group=GROUP$1 client=CLIENT_IP$1
@@ -37,7 +38,7 @@ route_group()
 	wait_for grep -q ready "$WORK/mroute"
 }
 
-# to_group FAMILY [OPTION...]: of probe. The sentinel goes to the server alone.
+# to_group FAMILY [OPTION...]: probe the group. The sentinel goes to the server only.
 to_group()
 {
 	local family=$1 group=GROUP$1 server=SERVER_IP$1
@@ -51,8 +52,8 @@ tap_ways()
 	tap "d1=$NS_ROUTER:d1" "d2=$NS_ROUTER:d2" "client=$NS_CLIENT:$CLIENT_DEV"
 }
 
-# The hooks that one datagram passes. POST_ROUTING has no "in" of IPv4, and the
-# device on which the packet leaves of IPv6.
+# The hooks that one datagram passes. At POST_ROUTING, state->in is NULL for IPv4, and the
+# output device for IPv6.
 multicast_trace()
 {
 	local family=$1 length=$2 device
@@ -132,25 +133,25 @@ check_denied()
 	expect_tap d2 out "${PIECES_OF_COPY[@]}"
 }
 
-# limit_fragments FAMILY BYTES: in the cache of the router.
+# limit_fragments FAMILY BYTES: limit the router's fragment cache.
 limit_fragments()
 {
 	local limit=FRAGMENTS$1
 
-	# shellcheck disable=SC2016 # the inner shell's
+	# shellcheck disable=SC2016 # the inner shell expands $1 and $2
 	in_ns "$NS_ROUTER" bash -ec '
 		echo 1 > "/proc/sys/$1_low_thresh"
 		echo "$2" > "/proc/sys/$1_high_thresh"' -- "${!limit}" "$2"
 }
 
-# No fragment stays in the cache: it has room for one datagram, and all of six arrive.
+# No fragment stays in the cache: it has room for one datagram, and six datagrams arrive.
 check_cache()
 {
 	local family=$1 i
 
 	route_group "$family"
 	attach accept "$(pf_of "$family")" forward 0 defrag
-	# Whatever becomes of this test, the next one has room.
+	# Remove the limit even if this test fails.
 	trap 'limit_fragments "$family" $((4 << 20))' EXIT
 	limit_fragments "$family" 8192
 	for i in {1..6}; do
@@ -158,7 +159,7 @@ check_cache()
 		expect_eq "datagram $i" "${PIECES[*]}" "$WIRE"
 	done
 	expect_stats packets=$((6 * 3)) fragments=0
-	# The control: if fragments stay, the next datagram is lost.
+	# The control: if fragments stay in the cache, the next datagram is lost.
 	for i in {1..6}; do
 		to_group "$family" -z "$SIZES" -o 0
 	done
@@ -169,8 +170,8 @@ check_cache()
 	expect_wire "${PIECES[*]}"
 }
 
-# A datagram whose pieces must not be cut is larger than the MTU once it is whole: a
-# multicast route drops it and sends no ICMP.
+# The pieces have DF, and the whole datagram is larger than the MTU. A multicast route
+# drops it and sends no ICMP error.
 check_df()
 {
 	local fails

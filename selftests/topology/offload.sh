@@ -1,14 +1,14 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# Packets that the kernel puts together on the way in (GRO), and flows that it takes
-# past the hooks (nft's flowtables).
+# Packets that the kernel joins on input (GRO), and flows that bypass the hooks (nft's
+# flowtables).
 #
 # Requires: nft ethtool
 
 source "$(dirname "$0")/lib.sh"
 
-# Datagrams of one send, and bytes in each.
+# The number of datagrams of one send, and their size.
 NUMBER=50
 SIZE=1000
 
@@ -16,13 +16,14 @@ setup()
 {
 	router_up
 	load_trace
-	# All of a send reach the router at once, each as a packet, and leave so.
+	# The datagrams of one send come to the router at once, as single packets, and leave as
+	# single packets.
 	in_ns "$NS_CLIENT" ethtool -K "$CLIENT_DEV" tx-udp-segmentation off
 	in_ns "$NS_ROUTER" ethtool -K "$ROUTER_RIGHT_DEV" tx-udp-segmentation off \
 		tx-gso-list off
 }
 
-# gro list|forwarding|off: how the router aggregates datagrams that it forwards.
+# gro list|forwarding|off: set how the router joins datagrams that it forwards.
 gro()
 {
 	local how=$1
@@ -33,8 +34,8 @@ gro()
 		rx-udp-gro-forwarding "$([[ $how == forwarding ]] && echo on || echo off)"
 }
 
-# train FAMILY PORT: NUMBER datagrams from the client to the server, which prints how
-# many it has got and their sizes.
+# train FAMILY PORT: send NUMBER datagrams from the client to the server, and print how many
+# the server has received and their sizes.
 train()
 {
 	local server=SERVER_IP$1
@@ -74,8 +75,8 @@ except BlockingIOError:
 ' "$NS_CLIENT" "$NS_SERVER" "${!server}" "$2" "$NUMBER" "$SIZE" 9998
 }
 
-# The program sees one packet, which is no reassembled one, and each datagram leaves
-# as it came.
+# The program sees one packet, which does not count as reassembled. Each datagram leaves as
+# it came.
 check_gro()
 {
 	local family=$1 how=$2 length=$((NUMBER * SIZE + 8 + ($1 == 4 ? 20 : 40)))
@@ -85,13 +86,13 @@ check_gro()
 	tap "right=$NS_ROUTER:right"
 	expect_eq "received" "$NUMBER $SIZE" "$(train "$family" 9999)"
 	tap_end
-	# shellcheck disable=SC2046 # words
+	# shellcheck disable=SC2046 # split into words
 	expect_tap right out $(printf "0+$((SIZE + 8)) %.0s" $(seq "$NUMBER"))
 	expect_trace "prerouting:left>:udp:$length" "forward:left>right:udp:$length" \
 		"postrouting:left>right:udp:$length"
 }
 
-# One verdict, and one count.
+# The program gives one verdict for the joined packet, and counts one packet.
 check_gro_verdict()
 {
 	local family=$1 how=$2 packets=$3
@@ -122,7 +123,8 @@ flowtable()
 	EOF
 }
 
-# The first packet each way passes the hooks, and no other does, not even PRE_ROUTING.
+# Only the first packet of each direction passes the hooks. Later packets do not even pass
+# PRE_ROUTING.
 check_flowtable_conntrack()
 {
 	local family=$1 client=CLIENT_IP$1 server=SERVER_IP$1
@@ -137,8 +139,8 @@ check_flowtable_conntrack()
 		"forward:right>left:udp:$length" "postrouting:right>left:udp:$length"
 }
 
-# A program that comes later, and drops everything, does not stop the flow. It does stop
-# the fragments of the flow, which the flowtable leaves to the hooks, and other flows.
+# A program is attached after the flow has begun, and drops everything. It does not stop the
+# flow. It does stop other flows, and the flow's fragments, which do not use the flowtable.
 check_flowtable_late_drop()
 {
 	local family=$1 client=CLIENT_IP$1

@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# Packets that tc or XDP send on before the kernel routes them: no hook sees them.
+# tc or XDP redirect packets before the kernel routes them. No hook sees these packets.
 #
 # Requires: tc
 
@@ -19,7 +19,7 @@ setup()
 	PIN_DIRS+=("$PINS/redirect")
 }
 
-# redirect_by tc|xdp on|off: what comes in on the left.
+# redirect_by tc|xdp on|off: redirect the packets that come in on the left.
 redirect_by()
 {
 	case $* in
@@ -42,8 +42,8 @@ redirect_by()
 	esac
 }
 
-# A policy that drops everything at PRE_ROUTING and FORWARD is passed by, fragments
-# and whole datagrams alike; without the redirect it holds.
+# Redirected fragments and datagrams bypass a policy that drops everything at PRE_ROUTING
+# and FORWARD. Without the redirect, the policy has effect.
 check_redirect()
 {
 	local how=$1 family=$2
@@ -59,7 +59,7 @@ check_redirect()
 	expect_wire "0+1000"
 	expect_stats packets=0
 	expect_link "$LINK" accepted=0 dropped=0
-	# Four pieces, a datagram and two sentinels.
+	# The redirect has seen four pieces, a datagram and two sentinels.
 	[[ $how != xdp ]] || expect_stats_of redirect packets=7
 
 	redirect_by "$how" off

@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# A router whose devices are a VLAN and a macvlan: the program sees these, and not the
-# ones below.
+# The router's devices are a VLAN and a macvlan. The program sees them, and not the devices
+# below them.
 
 source "$(dirname "$0")/lib.sh"
 
@@ -50,14 +50,14 @@ check_forward()
 	probe "$family" client-server -s "$address" -z "$SIZES"
 	tap_end
 	expect_whole
-	# shellcheck disable=SC2086 # one a piece
+	# shellcheck disable=SC2086 # a word for each piece
 	expect_tap right out $PIECES
 	expect_trace "prerouting:vlan9>:udp:$length" "forward:vlan9>mac9:udp:$length" \
 		"postrouting:vlan9>mac9:udp:$length"
 }
 
-# The tag needs room in front of each piece, which pieces from this veth do not have:
-# the datagram is copied, and cut to the largest size that came.
+# Pieces from this veth have no headroom for the VLAN tag. So the kernel copies the datagram
+# and cuts it to the largest size that came.
 check_back()
 {
 	local family=$1 length address

@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# A router whose devices are in a VRF: which hooks a packet passes there, how often,
+# The router's devices are in a VRF. The tests say which hooks a packet passes, how often,
 # and which devices the program sees.
 
 source "$(dirname "$0")/lib.sh"
@@ -10,7 +10,7 @@ SIZES=1400,480,8,912
 PIECES="0+1400 1400+480 1880+8 1888+912"
 TOTAL=2800
 
-# Sockets of the router take packets of all VRFs.
+# Let the router's sockets receive packets of all VRFs.
 setup()
 {
 	router_up
@@ -23,7 +23,7 @@ setup()
 	router_addresses_again
 }
 
-# A device that changes its master loses addresses and neighbours of IPv6.
+# When a device changes its master, it loses its IPv6 addresses and neighbours.
 router_addresses_again()
 {
 	{
@@ -46,7 +46,7 @@ check_forward()
 		"forward:blue>right:udp:$length" "postrouting:blue>right:udp:$length"
 }
 
-# The VRF's table has a route out of it, and the main table one into it.
+# One route leads out of the VRF, and one route of the main table leads into it.
 check_leak()
 {
 	local family=$1 length
@@ -82,7 +82,7 @@ check_input()
 		"input:blue>:udp:$length"
 }
 
-# A program that counts at PRE_ROUTING counts twice, and one that drops, once.
+# A program at PRE_ROUTING counts an accepted packet twice, and a dropped packet once.
 check_counts()
 {
 	local family=$1
@@ -97,8 +97,8 @@ check_counts()
 	expect_link "$LINK" dropped=1
 }
 
-# From the router itself by the VRF: LOCAL_OUT and POST_ROUTING run twice, and so does
-# PRE_ROUTING for the answer.
+# The router sends through the VRF: LOCAL_OUT and POST_ROUTING run twice, and PRE_ROUTING
+# runs twice for the answer.
 check_output()
 {
 	local family=$1 server=SERVER_IP$1 length=$((28 + ($1 == 4 ? 20 : 40)))
@@ -117,7 +117,7 @@ for family in "${FAMILIES[@]}"; do
 	add_test "counts_ipv$family" check_counts "$family"
 	add_test "output_ipv$family" check_output "$family"
 done
-# Last, as it takes a device out of the VRF.
+# These tests are the last, because they take a device out of the VRF.
 for family in "${FAMILIES[@]}"; do
 	add_test "leak_ipv$family" check_leak "$family"
 done

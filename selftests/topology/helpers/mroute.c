@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Routes a multicast group from one device to others, as long as it runs. */
+/* Routes a multicast group from one device to others. The routes end with this process. */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <linux/mroute.h>

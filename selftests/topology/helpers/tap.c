@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Records the packets on devices of several network namespaces. A packet is in
- * the record before the kernel passes it on, so a record that is ended after the
- * last packet of an exchange has arrived is complete.
+ * Records the packets on devices of several network namespaces. The kernel puts a packet
+ * into the record before it passes the packet on. So the record of an exchange is complete
+ * when its last packet has arrived.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -51,7 +51,7 @@ struct tap {
 
 struct part {
 	const unsigned char *data;
-	int length;		/* as the headers have it */
+	int length;		/* from the headers */
 	int protocol;
 	int offset;		/* -1: the packet is no fragment */
 };
@@ -87,7 +87,7 @@ static void open_tap(struct tap *tap, char *text)
 	link.sll_ifindex = if_nametoindex(device);
 	if (!link.sll_ifindex)
 		die("device", device);
-	/* Without a protocol until it is bound: nothing of other devices. */
+	/* Without a protocol, the socket gets no packets of other devices before bind(). */
 	tap->fd = socket(AF_PACKET, SOCK_DGRAM | SOCK_NONBLOCK, 0);
 	if (tap->fd < 0 || bind(tap->fd, (void *)&link, sizeof(link)))
 		die("capture", device);

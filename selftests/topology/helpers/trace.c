@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Prints what progs/trace.bpf.c has recorded, one line for each packet at each
- * hook: HOOK:IN>OUT:PROTOCOL:LENGTH, with /PIECES for a reassembled packet and
- * /fragment for one that still is a fragment.
+ * Prints the records of progs/trace.bpf.c. A line is HOOK:IN>OUT:PROTOCOL:LENGTH for one
+ * packet at one hook, with /PIECES for a reassembled packet and /fragment for a fragment.
  */
 #include <errno.h>
 #include <stdio.h>

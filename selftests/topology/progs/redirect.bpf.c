@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* A router at XDP: what has a route and a neighbour leaves at once. */
+/* A router at XDP: redirects packets that have a route and a neighbour. */
 #include "vmlinux.h"
 #include <bpf/bpf_endian.h>
 #include <bpf/bpf_helpers.h>

@@ -21,7 +21,7 @@ struct {
 	__type(value, struct trace_packet);
 } trace SEC(".maps");
 
-/* The sentinel, and what the kernel sends unasked. */
+/* Return: true for the sentinel and for packets that the kernel sends on its own */
 static __always_inline bool is_noise(const struct bpf_nf_flow *flow)
 {
 	const struct bpf_nf_tuple *tuple = &flow->tuple;
