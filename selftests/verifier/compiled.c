@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The compiled programs of progs/. The tags of expect.bpf.h beside each program say what the
- * verifier must answer. Each program is one result, whose name is that of the file and of the
- * program.
+ * Loads the compiled programs of progs/. Tags of expect.bpf.h beside each program say what
+ * the verifier must answer. Each program is one result, named after its file and itself.
  *
- * Two files are mainline's own tests, unmodified, with the tags of mainline's bpf_misc.h.
+ * Two files are mainline's own tests without changes, with the tags of mainline's bpf_misc.h.
  */
 #include <bpf/bpf.h>
 #include <bpf/btf.h>
@@ -36,15 +35,15 @@ static const char *missing_conntrack(void)
 static const struct file {
 	const char *name;
 	const void *(*bytes)(size_t *size);
-	const char *prefix;	/* of tags */
-	const char *needs;	/* a kfunc */
-	const char *(*missing)(void);	/* what this kernel lacks, or NULL */
+	const char *prefix;	/* prefix of tags */
+	const char *needs;	/* kfunc that the programs call */
+	const char *(*missing)(void);	/* names the feature that this kernel lacks, or NULL */
 	bool may_be_unsound;
 } files[] = {
 	{ "packet", verifier_packet__elf_bytes, "expect:", .missing = missing_packets },
 	{ "conntrack", verifier_conntrack__elf_bytes, "expect:", .missing = missing_conntrack },
 	{ "mainline", verifier_mainline__elf_bytes, "expect:", .may_be_unsound = true },
-	/* One of these two uses dynptrs, and the other expects the words of later kernels. */
+	/* The first uses dynptrs, and the second expects messages of later kernels. */
 	{ "netfilter_ctx", verifier_netfilter_ctx__elf_bytes, "comment:test_",
 	  .needs = "bpf_dynptr_slice" },
 	{ "netfilter_retcode", verifier_netfilter_retcode__elf_bytes, "comment:test_",
@@ -100,9 +99,9 @@ static struct program *program_of(const struct file *file, const char *name)
 }
 
 struct tag {
-	const char *name;	/* ends with '=' if there is more of the tag */
-	const char **value;	/* NULL: the tag is of no interest here */
-	bool is_numbered;	/* the value follows a number and another '=' */
+	const char *name;	/* ends with '=' if the tag has a value */
+	const char **value;	/* NULL: ignore the tag */
+	bool is_numbered;	/* the tag is NAME=NUMBER=VALUE */
 };
 
 static bool is_tag(const struct tag *tag, const char *text)
@@ -125,7 +124,7 @@ static void take_tag(const struct file *file, const char *name, const char *text
 		{ "test_state_freq", .value = &expected->test_state_freq },
 		{ "needs=", .value = &expected->needs },
 		{ "if_verified_once", .value = &expected->if_verified_once },
-		/* mainline's */
+		/* mainline's tags */
 		{ "expect_success", .value = &expected->success },
 		{ "expect_failure", .value = NULL },
 		{ "expect_failure_unpriv", .value = NULL },
@@ -155,7 +154,7 @@ static struct bpf_object *open_file(const struct file *file)
 	return bpf_object__open_mem(bytes, size, &opts);
 }
 
-/* The object stays open, as it holds the names and tags. */
+/* The object stays open, because it holds the names and tags. */
 static void find_programs_in(const struct file *file)
 {
 	struct bpf_object *object = open_file(file);
@@ -202,7 +201,7 @@ FIXTURE_TEARDOWN(compiled)
 {
 }
 
-/* As mainline's test_loader.c does. Return: 0, an error, or 1 for another value. */
+/* Run it as mainline's test_loader.c does. Return: 0, 1 for a wrong retval, or an error */
 static int run_program(int fd, const char *retval)
 {
 	LIBBPF_OPTS(bpf_test_run_opts, opts);
@@ -255,15 +254,15 @@ NF_TEST_F(compiled, verdict)
 	const struct program *program = program_of_variant(variant);
 	const char *needs;
 
-	/* A program has one of both tags. */
+	/* A program has exactly one of the two tags. */
 	ASSERT_NE(!variant->success, !variant->failure);
 	needs = variant->needs ?: program->file->needs;
 	if (needs && !nf_btf_has_func(needs))
 		SKIP(return, "no kfunc %s", needs);
-	/* The function came with the repetition. */
+	/* A kernel with this function verifies callbacks repeatedly. */
 	if (variant->if_verified_once && nf_btf_has_func("push_callback_call"))
 		SKIP(return, "callbacks are verified repeatedly");
-	/* The verifier of 6.18 warns at one of these programs. */
+	/* The verifier of 6.18 warns about one of these programs, which taints the kernel. */
 	if (program->file->may_be_unsound && !nf_patched() && !getenv("NF_BPF_UNSOUND"))
 		SKIP(return, "set NF_BPF_UNSOUND=1 to ask mainline's verifier");
 	EXPECT_VERDICT(variant->failure);

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * bpf_nf_reject() of the module nf_bpf_kfunc. The programs are bare instructions, because
- * these tests are about registers: a context with an offset, a packet pointer that the
- * program keeps. The other kfuncs are in progs/conntrack.bpf.c.
+ * Tests of bpf_nf_reject() of the module nf_bpf_kfunc. The programs are written in
+ * instructions, because the tests need certain registers: a context with an offset, or a
+ * packet pointer that the program keeps. progs/conntrack.bpf.c tests the other kfuncs.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -22,7 +22,7 @@ FIXTURE(kfunc)
 {
 	char log[65536];
 	const char *lacks;
-	int fds[2];	/* of the BTF of modules: CALL_KFUNC() counts from 1 on */
+	int fds[2];	/* BTF fds of modules: CALL_KFUNC() has an index, from 1 on */
 	int reject, ctx_skb, data;
 };
 
@@ -100,7 +100,7 @@ NF_TEST_F(kfunc, reject_with_a_pointer_for_a_code)
 			      ACCEPT);
 }
 
-/* r7: the packet, 20 bytes of which are there, or the program jumps over @insns. */
+/* r7 is the packet. If it has less than 20 bytes, the program jumps over @insns. */
 #define PACKET(insns)							\
 	BPF_LDX_MEM(BPF_DW, BPF_REG_7, BPF_REG_6, self->data),		\
 	BPF_LDX_MEM(BPF_DW, BPF_REG_8, BPF_REG_6, self->data + 8),	\
@@ -116,7 +116,7 @@ NF_TEST_F(kfunc, reject_with_a_pointer_for_a_code)
 
 #define READ BPF_LDX_MEM(BPF_B, BPF_REG_0, BPF_REG_7, 0)
 
-/* An answer may move the packet: what pointed to it is loaded anew. */
+/* The kfunc may move the packet, so the program must load its packet pointers again. */
 NF_TEST_F(kfunc, packet_loaded_again_after_reject)
 {
 	EXPECT_LOADS(BPF_MOV64_REG(BPF_REG_6, BPF_REG_1),
@@ -159,7 +159,7 @@ NF_TEST_F(kfunc, not_gpl)
 			  ACCEPT);
 }
 
-/* The program is freed a while after its fd is closed. */
+/* The kernel frees a program some time after its fd is closed, so try again for a while. */
 static bool unloads(const char *module)
 {
 	const struct timespec pause = { .tv_nsec = 20 * 1000 * 1000 };
@@ -173,7 +173,7 @@ static bool unloads(const char *module)
 	return false;
 }
 
-/* A module stays while a program that calls it is loaded. */
+/* A module cannot be unloaded while a program that calls it is loaded. */
 NF_TEST_F(kfunc, module_stays)
 {
 	int fd = LOAD_AS("GPL",
@@ -187,7 +187,7 @@ NF_TEST_F(kfunc, module_stays)
 	EXPECT_EQ(-EAGAIN, nf_module_unload("nf_bpf_kfunc"));
 	close(fd);
 	EXPECT_TRUE(unloads("nf_bpf_kfunc"));
-	/* With its fd the BTF is there still, and loads no program. */
+	/* The fd keeps the BTF of the unloaded module, but no program can be loaded with it. */
 	EXPECT_REFUSED_SAYING("failed to find BTF",
 			      BPF_MOV64_IMM(BPF_REG_2, 1),
 			      BPF_MOV64_IMM(BPF_REG_3, 0),

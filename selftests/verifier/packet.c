@@ -15,7 +15,7 @@
 
 enum { FIB_PARAMS = 64, INFO_SIZE = 12 };
 
-/* Offsets of members of the context, and the kfunc's id in BTF. */
+/* Offsets of members of the context, and the BTF id of bpf_nf_frag_info(). */
 static int off_data, off_data_end, off_mark, off_priority, frag_info;
 
 __attribute__((constructor))
@@ -104,7 +104,7 @@ FIXTURE_TEARDOWN(field)
 
 #define CTX "invalid bpf_context access"
 
-/* A misaligned one may be refused for that. */
+/* The message for a misaligned access may differ. */
 #define EXPECT_NO_ACCESS(...) do {					\
 	EXPECT_EQ(-EACCES, LOAD_AS("GPL", __VA_ARGS__));		\
 	EXPECT_TRUE(strstr(self->log, CTX) ||				\
@@ -134,7 +134,7 @@ NF_TEST_F(field, store)
 				 RETURN(NF_ACCEPT));
 }
 
-/* As in tc: a pointer is a number to those who may see it. */
+/* As in tc, a loader with CAP_PERFMON may store pointers, and others may not. */
 FIXTURE(pointer_store)
 {
 	const char *lacks;
@@ -221,7 +221,7 @@ FIXTURE_TEARDOWN(packet)
 	BPF_LDX_MEM(BPF_DW, BPF_REG_7, BPF_REG_6, off_data),		\
 	BPF_LDX_MEM(BPF_DW, BPF_REG_8, BPF_REG_6, off_data_end)
 
-/* Leave, unless the packet has so many linear bytes from R7 on. */
+/* Exit unless @bytes bytes are linear from R7 on. */
 #define CHECK(bytes)							\
 	BPF_MOV64_REG(BPF_REG_4, BPF_REG_7),				\
 	BPF_ALU64_IMM(BPF_ADD, BPF_REG_4, bytes),			\
@@ -309,7 +309,7 @@ NF_TEST_F(packet, read_behind_data_end)
 		       RETURN(NF_ACCEPT));
 }
 
-/* Header lengths: a number out of the packet itself. */
+/* Add a header length, which is a number from the packet, to R7. */
 #define VARIABLE(mask)							\
 	READ(BPF_B, 0),							\
 	BPF_ALU64_IMM(BPF_AND, BPF_REG_5, mask),			\
@@ -328,7 +328,7 @@ NF_TEST_F(packet, variable_offset_without_a_check)
 		       RETURN(NF_ACCEPT));
 }
 
-/* The check before the addition says nothing of what is behind it. */
+/* A check before the addition does not bound reads after the addition. */
 NF_TEST_F(packet, variable_offset_with_an_old_check)
 {
 	EXPECT_REFUSED(EACCES, NO_PACKET,
@@ -358,7 +358,7 @@ NF_TEST_F(packet, spill_and_fill)
 		     CHECK(40), READ(BPF_B, 39), RETURN(NF_ACCEPT));
 }
 
-/* A check of the register is one of its copy on the stack. */
+/* A check of the register also holds for its copy on the stack. */
 NF_TEST_F(packet, spill_before_the_check)
 {
 	EXPECT_LOADS(POINTERS,
@@ -407,7 +407,7 @@ NF_TEST_F(packet, endless_loop)
 			      LOOP(BPF_JMP_A(-7), BPF_MOV64_IMM(BPF_REG_9, -1)));
 }
 
-/* subprogram(data, data_end), behind the main program. */
+/* The subprogram(data, data_end) follows the main program. */
 NF_TEST_F(packet, subprogram)
 {
 	EXPECT_LOADS(POINTERS,
@@ -442,7 +442,9 @@ NF_TEST_F(packet, subprogram_after_the_callers_check)
 		     BPF_EXIT_INSN());
 }
 
-/* Kernels after 6.1 do not look at what a processor reads ahead if it is not mitigated. */
+/* Does the verifier check speculative reads? Kernels after 6.1 do so only if the processor's
+ * mitigation for Spectre v1 is on.
+ */
 static bool looks_ahead(void)
 {
 	const char *base = getenv("NF_BPF_BASE");
@@ -460,8 +462,8 @@ static bool looks_ahead(void)
 	return !strncmp(line, "Mitigation", strlen("Mitigation"));
 }
 
-/* As in tc: packet pointers are there, but for offsets that only the packet
- * knows, by which a processor could be led to read ahead elsewhere.
+/* As in tc, packet pointers are allowed, but not with an offset from the packet itself: it
+ * could make a processor read elsewhere speculatively.
  */
 NF_TEST_F(packet, without_cap_perfmon)
 {
@@ -490,9 +492,9 @@ NF_TEST_F(packet, by_a_non_gpl_program)
 	close(fd);
 }
 
-/* --- what helpers do to packet pointers -------------------------------------- */
+/* --- packet pointers after a call of a helper -------------------------------- */
 
-/* Five arguments, right for each of them. */
+/* Valid arguments of the helpers. */
 #define ARGUMENTS_LOAD_BYTES						\
 	BPF_MOV64_REG(BPF_REG_1, BPF_REG_6),				\
 	BPF_MOV64_IMM(BPF_REG_2, 0),					\
@@ -523,7 +525,7 @@ NF_TEST_F(packet, by_a_non_gpl_program)
 	EXPECT_REFUSED(EACCES, FORGOTTEN,				\
 		POINTERS, CHECK(20), arguments, CALL(func),		\
 		READ(BPF_B, 0), RETURN(NF_ACCEPT));			\
-	/* Its copy on the stack too. */				\
+	/* The copy on the stack is invalid, too. */		\
 	EXPECT_REFUSED(EACCES, FORGOTTEN,				\
 		POINTERS, CHECK(20),					\
 		BPF_STX_MEM(BPF_DW, BPF_REG_10, BPF_REG_7, -8),		\
@@ -557,7 +559,7 @@ NF_TEST_F(packet, l4_csum_replace_forgets)
 	EXPECT_FORGETS(ARGUMENTS_CSUM_REPLACE, BPF_FUNC_l4_csum_replace);
 }
 
-/* In a subprogram it is the caller's pointers too. */
+/* A helper in a subprogram also makes the caller's packet pointers invalid. */
 NF_TEST_F(packet, pull_data_in_a_subprogram_forgets)
 {
 	EXPECT_REFUSED(EACCES, FORGOTTEN,
@@ -606,7 +608,7 @@ NF_TEST_F(packet, load_bytes_keeps)
 	EXPECT_KEEPS(ARGUMENTS_LOAD_BYTES, BPF_FUNC_skb_load_bytes_relative);
 }
 
-/* And it reads from the packet itself. */
+/* The helper reads from the packet. */
 NF_TEST_F(packet, csum_diff_keeps)
 {
 	EXPECT_KEEPS(ARGUMENTS_CSUM_DIFF, BPF_FUNC_csum_diff);
@@ -628,9 +630,9 @@ NF_TEST_F(packet, other_helpers_keep)
 	EXPECT_KEEPS(SAMPLE, BPF_FUNC_perf_event_output);
 }
 
-/* --- what helpers want ------------------------------------------------------- */
+/* --- arguments of helpers ---------------------------------------------------- */
 
-/* The stack and a packet in place of the context. */
+/* Pass the stack, then a packet, in place of the context. */
 #define EXPECT_NEEDS_CONTEXT(func) do {					\
 	EXPECT_REFUSED(EACCES, "R1 type=fp expected=ctx",		\
 		POINTERS, ZERO_64, ARGUMENTS_EVENT(self->events, 8),	\
@@ -699,7 +701,7 @@ NF_TEST_F(packet, load_bytes_buffer)
 	EXPECT_CHECKS_BUFFER(BPF_FUNC_skb_load_bytes_relative);
 }
 
-/* In place, where nothing may be written. */
+/* The packet is read-only. */
 NF_TEST_F(packet, load_bytes_into_the_packet)
 {
 	EXPECT_REFUSED(EACCES, NO_HELPER,
@@ -720,7 +722,7 @@ NF_TEST_F(packet, store_bytes_buffer)
 			      CALL(BPF_FUNC_skb_store_bytes), RETURN(NF_ACCEPT));
 }
 
-/* The helper may move the packet before it has read from there. */
+/* The helper may move the packet before it reads the bytes. */
 NF_TEST_F(packet, store_bytes_from_the_packet)
 {
 	EXPECT_REFUSED(EACCES, NO_HELPER,
@@ -756,7 +758,7 @@ NF_TEST_F(packet, fib_lookup_params)
 	EXPECT_REFUSED(EACCES, "invalid zero-sized read",
 		       POINTERS, ZERO_64, ARGUMENTS_FIB_LOOKUP(0),
 		       CALL(BPF_FUNC_fib_lookup), RETURN(NF_ACCEPT));
-	/* It writes what it finds. */
+	/* The helper writes its result to params. */
 	EXPECT_REFUSED(EACCES, NO_HELPER,
 		       POINTERS, CHECK(FIB_PARAMS), ARGUMENTS_FIB_LOOKUP(FIB_PARAMS),
 		       BPF_MOV64_REG(BPF_REG_2, BPF_REG_7),
@@ -838,7 +840,7 @@ NF_TEST_F(packet, uninitialised_memory)
 	close(fd);							\
 } while (0)
 
-/* As in tc. */
+/* The licenses that helpers need are those of tc. */
 NF_TEST_F(packet, license)
 {
 	EXPECT_GPL_ONLY(LOOK_UP, BPF_FUNC_fib_lookup);
@@ -881,7 +883,7 @@ NF_TEST_F(packet, helpers_without_cap_perfmon)
 NF_TEST_F(packet, frag_info)
 {
 	EXPECT_LOADS(ASK(BPF_MOV64_REG(BPF_REG_1, BPF_REG_6), INFO_SIZE));
-	/* Another size is the function's own to refuse. */
+	/* The verifier accepts another size; the function refuses it. */
 	EXPECT_LOADS(ASK(BPF_MOV64_REG(BPF_REG_1, BPF_REG_6), INFO_SIZE - 4));
 }
 
@@ -947,9 +949,9 @@ NF_TEST_F(packet, context_or_a_number)
 	EXPECT_REFUSED(EACCES, "R1 type=scalar expected=ctx", COOKIE_OF_NULL_OR(8));
 }
 
-/* --- programs that take the place of one, or of a global function of it --------- */
+/* --- programs that replace another program or a global function ----------------- */
 
-/* The skeleton's program @name, in place of @function of @program. */
+/* Load the skeleton's program @name to replace @function of @program. */
 #define LOAD_EXTENSION(name, program, function) ({			\
 	struct verifier_packet *extended = verifier_packet__open();	\
 	struct verifier_packet *skel = verifier_packet__open();		\
@@ -993,7 +995,7 @@ NF_TEST_F(packet, extension_of_a_global_function)
 		TH_LOG("%s", self->log);
 }
 
-/* A verdict has to be precise, also where it comes of what the program was given. */
+/* The verifier must know the verdict precisely, also if it depends on an argument. */
 NF_TEST_F(packet, extension_returns_an_argument)
 {
 	nf_verifier_flags = BPF_F_TEST_STATE_FREQ;

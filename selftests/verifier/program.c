@@ -109,7 +109,7 @@ TEST_F(verifier, return_nothing)
 	EXPECT_REFUSED(EACCES, "R0 !read_ok", BPF_EXIT_INSN());
 }
 
-/* Two paths lead to one exit. The verifier has to look at both. */
+/* Two paths lead to one exit. The verifier must check both. */
 TEST_F(verifier, return_of_either_path)
 {
 #define RETURN_EITHER(first, second)					\
@@ -209,7 +209,7 @@ TEST_F(verifier, context_load_behind_the_struct)
 		       RETURN(NF_ACCEPT));
 }
 
-/* The stored value is a pointer from the context itself, so of the right type. */
+/* Even a pointer from the same member, which has the right type, must not be stored. */
 TEST_F(verifier, context_store_of_its_own_skb)
 {
 	EXPECT_REFUSED(EACCES, CTX,
@@ -393,7 +393,7 @@ TEST_F(helper, call)
 		close(fd);
 }
 
-/* For what neither packet pointers nor bpf_skb_load_bytes() reach. */
+/* Needed for memory that neither packet pointers nor bpf_skb_load_bytes() can read. */
 TEST_F(verifier, probe_read_kernel)
 {
 	EXPECT_LOADS(BPF_LDX_MEM(BPF_DW, BPF_REG_3, BPF_REG_1, self->ctx_skb),
@@ -419,7 +419,7 @@ TEST_F(verifier, probe_read_kernel_without_cap_perfmon)
 		TH_LOG("%s", self->log);
 }
 
-/* LD_ABS reads "the packet" of an skb context, which this one is not. */
+/* LD_ABS needs a context that is an skb. */
 TEST_F(verifier, ld_abs)
 {
 	EXPECT_REFUSED(EINVAL, "BPF_LD_[ABS|IND] instructions not allowed",

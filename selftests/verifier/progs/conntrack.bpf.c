@@ -36,7 +36,7 @@ static __always_inline struct nf_conn___init *alloc(struct bpf_nf_ctx *ctx)
 	return bpf_nf_ct_alloc(ctx, &tuple, TUPLE_SIZE, &opts, sizeof(opts));
 }
 
-/* A program that does @then with the packet's entry, @ct. */
+/* A program that runs @then with the packet's entry, @ct. */
 #define ENTRY_PROGRAM(name, then)					\
 	SEC("?netfilter")						\
 	int name(struct bpf_nf_ctx *ctx)				\
@@ -75,7 +75,7 @@ int release_without_null_check(struct bpf_nf_ctx *ctx)
 	return 1;
 }
 
-/* A pointer that the program has read holds no reference. */
+/* A pointer that the program reads from memory holds no reference. */
 __failure("expected pointer to STRUCT nf_conn but R1 has")
 SEC("?netfilter")
 int release_not_acquired(struct bpf_nf_ctx *ctx)
@@ -229,7 +229,7 @@ ENTRY_PROGRAM(set_nat_to_an_address_of_the_kernel,
 				NF_NAT_MANIP_DST);
 	      bpf_ct_release(ct))
 
-/* The functions of tc and XDP take another context. */
+/* The functions for tc and XDP take another context. */
 #define LOOKUP_PROGRAM(name, function)					\
 	SEC("?netfilter")						\
 	int name(struct bpf_nf_ctx *ctx)				\
@@ -281,7 +281,7 @@ int inserted_entry_leaked(struct bpf_nf_ctx *ctx)
 	return init && bpf_ct_insert_entry(init);
 }
 
-/* The packet's entry is in the table already, so none of these may prepare it. */
+/* The packet's entry is in the table already, so these functions must not change it. */
 __failure("expected pointer to STRUCT nf_conn___init")
 ENTRY_PROGRAM(insert_of_the_packets_entry, bpf_ct_insert_entry((void *)ct))
 __failure("expected pointer to STRUCT nf_conn___init")

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Programs that mainline's verifier accepts, although they can read or write memory that is
- * not theirs, each beside the nearest program that is sound. They only use what mainline
- * gives to netfilter programs: see Documentation/bpf/mainline.rst.
+ * Programs that mainline's verifier accepts, although they can read or write kernel memory.
+ * Beside each is a similar program that is sound. They use only features that mainline has
+ * for netfilter programs: see Documentation/bpf/mainline.rst.
  */
 #include "vmlinux.h"
 #include <bpf/bpf_helpers.h>
@@ -39,7 +39,7 @@ int global_of_a_copy(struct bpf_nf_ctx *ctx)
 	return 1;
 }
 
-/* Writes to the packet's struct sk_buff. 6.1 never passes a member as memory. */
+/* Writes to the packet's struct sk_buff. 6.1 refuses to pass a member as memory. */
 __failure("cannot pass a kernel struct as memory|expected=fp")
 SEC("?netfilter")
 int global_of_a_member(struct bpf_nf_ctx *ctx)
@@ -48,7 +48,7 @@ int global_of_a_member(struct bpf_nf_ctx *ctx)
 	return 1;
 }
 
-/* @_first, on the path that is verified first, or @_second. */
+/* Use @_first on the path that is verified first, and @_second on the other path. */
 #define EITHER(given, _first, _second) ({				\
 	__u64 _number = bpf_get_prandom_u32();				\
 	__u64 _given = (__u64)(_second), _one = (__u64)(_first);	\
@@ -84,7 +84,7 @@ int bounds_the_return(struct bpf_nf_ctx *ctx)
 	return 1;
 }
 
-/* The called program returns what it likes. */
+/* The called program may return any value. */
 __failure("unbounded|min value is negative|outside of")
 SEC("?netfilter")
 int trusts_the_return(struct bpf_nf_ctx *ctx)
@@ -123,10 +123,10 @@ static long lose_record(__u32 i, void *unused)
 	return 0;
 }
 
-/* Sound: 6.12 refuses it, and warns while it does. */
+/* This program is sound, but 6.12 refuses it with a warning. */
 __success
 LOOP_PROGRAM(callback_submits, reserve_and_submit)
-/* The ring takes no more records. */
+/* The record is never submitted, so the ring has no room for other records. */
 __failure("Unreleased reference")
 LOOP_PROGRAM(callback_loses, lose_record)
 
@@ -150,7 +150,7 @@ int jumps(struct bpf_nf_ctx *ctx)
 	return 1;
 }
 
-/* Programs that call each other in this way use up the stack. */
+/* Tail calls of this kind can use up the kernel's stack. */
 __failure("tail_calls are not allowed in callbacks|callback return")
 LOOP_PROGRAM(callback_jumps, jump_away)
 __failure("tail_calls are not allowed in callbacks")

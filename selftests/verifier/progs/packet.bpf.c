@@ -43,7 +43,7 @@ int global_without_a_check(struct bpf_nf_ctx *ctx)
 	return 1;
 }
 
-/* The verifier takes each such argument for memory that may be written. */
+/* The verifier assumes that a global function may write to such an argument. */
 __noinline int change_memory(struct iphdr *iph)
 {
 	if (!iph)
@@ -52,7 +52,7 @@ __noinline int change_memory(struct iphdr *iph)
 	return 0;
 }
 
-/* A global function can write to the memory that it is given. */
+/* A global function can write to its argument, so the packet must not be passed. */
 __failure("cannot pass the packet as memory")
 SEC("?netfilter")
 int global_of_memory(struct bpf_nf_ctx *ctx)
@@ -107,7 +107,7 @@ static __noinline int jump_there(struct bpf_nf_ctx *ctx)
 	return 0;
 }
 
-/* After a tail call in a static function, the program goes on at the caller. */
+/* After a tail call in a static function, the called program returns to the caller. */
 __failure("invalid mem access 'scalar'")
 SEC("?netfilter")
 int jumps_below(struct bpf_nf_ctx *ctx)
@@ -178,7 +178,7 @@ static __noinline int jump_or_write(struct bpf_nf_ctx *ctx, __u64 *len)
 	return 0;
 }
 
-/* Nothing that is written after the tail call is written if the call succeeds. */
+/* The verifier must not assume that code after the tail call has run. */
 __failure("invalid indirect access to stack R3")
 SEC("?netfilter")
 int trusts_the_stack(struct bpf_nf_ctx *ctx)
@@ -394,7 +394,7 @@ COUNT_PROGRAM(bounds_what_was_counted, count_runs, set_value_in_bounds)
 __failure("register with unbounded min value is not allowed|outside of the allowed memory")
 COUNT_PROGRAM(trusts_what_was_counted, count_runs, set_value)
 
-/* The pointer is missing if the callback has not run, and another after two runs. */
+/* The callback may not run, or run twice, so its stores must not change pointers. */
 __success
 COUNT_PROGRAM(callback_copies_a_value, keep_value, add_value)
 __failure("callback stores a pointer on the stack of frame 0") __if_verified_once
@@ -442,7 +442,7 @@ static long replace_number_below(__u32 i, struct count *count)
 	return 0;
 }
 
-/* On the stack there is a pointer that may be NULL. */
+/* A program whose callback gets a stack with a pointer that may be NULL. */
 #define FIND_PROGRAM(name, callback)					\
 	SEC("?netfilter")						\
 	int name(struct bpf_nf_ctx *ctx)				\
@@ -500,7 +500,7 @@ int callback_makes_a_dynptr(struct bpf_nf_ctx *ctx)
 	return 1;
 }
 
-/* @first, on the path that is verified first, or @second. */
+/* Pass @first on the path that is verified first, and @second on the other path. */
 #define GIVE_EITHER(name, _first, _second)				\
 	SEC("?netfilter")						\
 	int name(struct bpf_nf_ctx *ctx)				\
@@ -523,7 +523,7 @@ int callback_makes_a_dynptr(struct bpf_nf_ctx *ctx)
 		return 1;						\
 	}
 
-/* The verifier must look at both paths, whatever they pass to the function. */
+/* The verifier must check both paths, for each kind of argument. */
 __success __test_state_freq
 GIVE_EITHER(memory_or_memory, &one, &other)
 __failure("cannot pass the packet as memory") __test_state_freq
@@ -557,7 +557,7 @@ int extends_5(struct bpf_nf_ctx *ctx)
 	return 5;
 }
 
-/* A jump comes first, so that the verifier has a state of before it. */
+/* The jump comes first, so that the verifier keeps a state to compare with. */
 SEC("?freplace")
 int extends_a_bit(struct bpf_nf_ctx *ctx, __u64 number)
 {
