@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# "bpftool net attach netfilter": every form of it. What was attached is read by
-# another program than bpftool, or seen by what happens to packets.
+# Every form of "bpftool net attach netfilter". Another program than bpftool reads what was
+# attached, or packets show it.
 #
 # Requires: bpftool jq
 
@@ -28,7 +28,7 @@ check_program()
 	expect_program "$(here_pin)" deny_port
 }
 
-# The program decides about packets once the command is done.
+# The program decides about packets after the command has ended.
 test_policy_outlives_the_command()
 {
 	probe 4 client-server
@@ -75,14 +75,14 @@ check_hook()
 	expect_link "$PINS/links/here" "hooknum=$number"
 }
 
-# attach_at ARG...: with a pin of a known name.
+# attach_at ARG...: attach with a pin of a known name.
 attach_at()
 {
 	bpftool net attach netfilter id "$ACCEPT_ID" "$FAMILY" "$@" \
 		netns "$NS_ROUTER" pin "$PINS/links/here"
 }
 
-# check_priority NUMBER WORD...
+# check_priority NUMBER WORD...: the words of a command mean this priority
 check_priority()
 {
 	local number=$1
@@ -122,14 +122,14 @@ test_defrag_and_strict()
 	expect_link "$(here_pin)" flags=65537
 }
 
-# attach_drop ARG...: next to what attach_here attached.
+# attach_drop ARG...: attach "drop" next to the link of attach_here.
 attach_drop()
 {
 	bpftool net attach netfilter pinned "$PINS/drop" "$FAMILY" hook forward \
 		netns "$NS_ROUTER" "$@"
 }
 
-# What comes first is told by whether the packet gets to both.
+# The count shows which program is first: a packet that "drop" drops comes to no other.
 test_before()
 {
 	needs_own BPF_NF_LINK_PLACE
@@ -193,7 +193,7 @@ test_before_a_pin()
 	expect_program "$(here_pin "$FAMILY" 6)" drop
 }
 
-# One pin to be next to, and one for the new link.
+# Two pins: that of the link to be next to, and that of the new link.
 test_after_a_pin_with_a_pin()
 {
 	needs_own BPF_NF_LINK_PLACE
@@ -249,7 +249,7 @@ test_own_netns()
 	expect_in_router
 }
 
-# A script can write the name down: it depends on nothing but the arguments.
+# Only the arguments determine the name, so a script can know it.
 test_default_pin_of_a_path()
 {
 	bpftool net attach netfilter id "$ACCEPT_ID" "$FAMILY" "${HERE[@]}" \
@@ -257,7 +257,7 @@ test_default_pin_of_a_path()
 	expect_program "$BPFFS/netfilter/${NS_ROUTER}_${FAMILY}_forward_7" accept
 }
 
-# If a namespace has several names, the pin has the given one, or else the first.
+# If a namespace has several names, the pin has the name that was given, else the first.
 test_default_pin_of_another_name()
 {
 	local alias=a-$NS_ROUTER
@@ -275,8 +275,8 @@ test_default_pin_of_another_name()
 	rm "$BPFFS/netfilter/${alias}_"*
 }
 
-# That of the first process has no name. In the guest only: elsewhere it is the
-# machine's own.
+# The namespace of the first process has no name. Run this in a guest only: elsewhere it is
+# the machine's own namespace.
 test_default_pin_of_the_first_namespace()
 {
 	local pin=$BPFFS/netfilter/${FAMILY}_postrouting_2147483645
@@ -331,7 +331,7 @@ check_json()
 		".pinned == [\"$(here_pin)\"]"
 }
 
-# Nor does getopt() see it.
+# getopt() must not take the negative number for an option.
 test_priority_negative_and_options_behind()
 {
 	local output
@@ -341,7 +341,7 @@ test_priority_negative_and_options_behind()
 	expect_json "$output" '.prio == -42'
 }
 
-# Other commands get what they were given.
+# Arguments of other commands stay as they are.
 test_arguments_of_other_commands()
 {
 	local bpftool
@@ -357,7 +357,7 @@ test_arguments_of_other_commands()
 	rm "$PINS/links/one" "$PINS/links/two"
 }
 
-# It takes CAP_SYS_ADMIN to list links: not to attach, and to print that one.
+# Listing links needs CAP_SYS_ADMIN. To attach a link and print it does not.
 test_json_without_cap_sys_admin()
 {
 	local output
@@ -390,7 +390,7 @@ test_overwrite()
 	expect_stats packets=1 dropped=1
 }
 
-# A link that is pinned elsewhere is found by its place.
+# bpftool finds a link with another pin by its place.
 test_overwrite_of_another_pin()
 {
 	attach_here pin "$PINS/links/mine"
@@ -410,7 +410,7 @@ test_overwrite_adds_the_pin()
 	expect_program "$PINS/links/mine" drop
 }
 
-# Its process holds it for another program, and may end before this one is to.
+# A process holds the link for its own program, and may end at any time.
 test_overwrite_of_an_unpinned_link()
 {
 	needs_own BPF_NF_LINK_UPDATE
@@ -462,7 +462,7 @@ check_if_prog()
 	expect_delivered ""
 }
 
-# A link that no default pin holds.
+# The link has no default pin.
 test_if_prog_of_another_pin()
 {
 	attach_here pin "$PINS/links/mine"
@@ -500,7 +500,7 @@ test_overwrite_json()
 		".pinned == [\"$(here_pin)\"]"
 }
 
-# The pin of a namespace that is gone, whose inode may come back.
+# The pin belongs to a namespace that has ended. A new namespace may get its inode number.
 test_default_pin_of_a_detached_link()
 {
 	attach_here

@@ -1,19 +1,20 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# "bpftool net attach netfilter ... overwrite" where the kernel cannot replace the program
-# of a link: the new program is attached beside the old one, gets its name, and then the old
-# one goes. At no moment is there none, and what fails half way is undone.
+# "bpftool net attach netfilter ... overwrite" on a kernel that cannot replace the program of
+# a link. bpftool attaches the new program beside the old one, gives it the old one's pin,
+# and then detaches the old one. There is always a program, and bpftool undoes its steps if
+# one of them fails.
 #
 # Requires: bpftool jq
 
 source "$(dirname "$0")/../lib.sh"
 
-# More than a replacement calls of what fail_call counts.
+# A replacement has fewer calls that fail_call counts.
 MAX_CALLS=200
 REPLACEMENTS=20
 MAX_SENT=2000000
-# The places of the tests: name, family to attach, families that it covers.
+# The places of the tests. NAME:FAMILY:NUMBERS, where NUMBERS are the address families.
 PLACES=(one:ip:4 two:inet:46)
 
 setup()
@@ -28,7 +29,7 @@ cleanup()
 	remove_dirs
 }
 
-# Pins of two links are in a directory, of which "nf_prog clean" removes the pins.
+# Remove the directories of two pins. "nf_prog clean" removes only the pins.
 remove_dirs()
 {
 	local dir
@@ -38,7 +39,7 @@ remove_dirs()
 	done
 }
 
-# place ONE_OF_PLACES: where this test works. PIN is the default pin there.
+# place ONE_OF_PLACES: set the place of this test. PIN is its default pin.
 place()
 {
 	local families
@@ -53,13 +54,13 @@ place()
 	THERE=("$PF" "${HERE[@]}" netns "$NS_ROUTER")
 }
 
-# put PROG ARG...: of bpftool, the program to the place.
+# put PROG ARG...: attach the program to the place by bpftool.
 put()
 {
 	"$BPFTOOL" net attach netfilter pinned "$PINS/$1" "${THERE[@]}" "${@:2}"
 }
 
-# The pins of links that a name stands for.
+# members PIN: print the pins of the links that PIN stands for, one or two.
 members()
 {
 	if [[ -d $1 ]]; then
@@ -69,8 +70,8 @@ members()
 	fi
 }
 
-# expect_one PROG PRIORITY [PIN]: the name holds the program, each packet meets that one and
-# no other, and no temporary name is left.
+# expect_one PROG PRIORITY [PIN]: the pin holds the program, each packet meets only this
+# program, and no temporary pin is left.
 expect_one()
 {
 	local pin=${3:-$PIN} member family tmp
@@ -119,11 +120,11 @@ check_replaced()
 	ids=$(ids "$PIN")
 	put drop overwrite
 	expect_one drop 8
-	# shellcheck disable=SC2086 # one or two
+	# shellcheck disable=SC2086 # one or two ids
 	expect_gone $ids
 }
 
-# The priority that was asked for is the nearest to itself, as soon as it is free.
+# bpftool returns to the priority that was asked for as soon as it is free.
 check_repeated()
 {
 	local i
@@ -176,7 +177,7 @@ check_json()
 		".link_ids // [.link_id] | . == $(ids "$PIN" | jq -sc .)"
 }
 
-# A free priority on the one side, and then on the other.
+# bpftool takes a free priority on one side, or else on the other side.
 check_next_priority()
 {
 	place "$1"
@@ -187,7 +188,8 @@ check_next_priority()
 	expect_one drop 6
 }
 
-# For the second family only: the first must not stay.
+# The next priority is taken for the second family only. The first family's link must not
+# stay there.
 test_next_priority_of_both_families()
 {
 	place two:inet:46
@@ -211,7 +213,7 @@ check_pin_of_choice()
 	[[ ! -e $PIN ]] || fail "the default pin is there too"
 }
 
-# All names of the old links are names of the new ones.
+# All pins of the old link become pins of the new one.
 test_two_pins()
 {
 	place one:ip:4
@@ -224,8 +226,8 @@ test_two_pins()
 	expect_one drop 8
 }
 
-# These kernels do not tell the network namespace of a link, and it has no name that does.
-# Then do as the message says.
+# The kernel does not tell the network namespace of a link, and without a pin its name does
+# not tell it either. The test does what the message says.
 test_link_without_a_pin()
 {
 	local id
@@ -254,8 +256,7 @@ check_if_prog()
 	expect_one drop 8
 }
 
-# Two that update at the same time: one of them is refused, or both are done one after the
-# other; what is left is one program.
+# Of two commands that update at the same time, one is refused. One program is left.
 check_at_once()
 {
 	local i one two status
@@ -304,7 +305,8 @@ stop_flood()
 	done
 }
 
-# Every program drops everything. The one that counts sees packets when there is none.
+# All programs drop everything. A program after them counts packets that no program has
+# dropped.
 check_never_unseen()
 {
 	local family i FLOODS=()
@@ -330,7 +332,8 @@ some_received()
 	(($(received)))
 }
 
-# check_failures PLACE: each call fails once. Either nothing has changed then, or all.
+# check_failures PLACE: let each call fail once. The command has then replaced the program or
+# changed nothing.
 check_failures()
 {
 	local number old status
@@ -358,11 +361,11 @@ check_failures()
 	expect_one drop "$(priority_of_pin)"
 }
 
-# If what failed is the removal of the temporary name, the command says how to repeat it.
+# If the removal of the temporary pin has failed, the message says how to repeat it.
 clean_tmp()
 {
 	[[ $(< "$WORK/said") =~ \'(bpftool net detach netfilter pin [^\']*)\' ]] || return 0
-	# shellcheck disable=SC2086 # it is a command
+	# shellcheck disable=SC2086 # split the command into words
 	${BASH_REMATCH[1]}
 }
 
@@ -371,7 +374,7 @@ priority_of_pin()
 	nf_prog info "$(members "$PIN" | cut -d ' ' -f 1)" | sed -n 's/^priority=//p'
 }
 
-# Whether the call that failed changes something: most of them ask.
+# Does the failed call change something? Most calls only query.
 changes()
 {
 	case $(< "$WORK/failed") in
@@ -389,8 +392,8 @@ expect_dropped()
 	done
 }
 
-# check_kills PLACE: it is killed before each call. A program is attached, has the name, and
-# the next command says what to do.
+# check_kills PLACE: kill the command before each call. Each time a program is attached and
+# pinned, and the next command says what to do.
 check_kills()
 {
 	local number
@@ -413,7 +416,8 @@ check_kills()
 	((number > 10 && number < MAX_CALLS)) || fail "$number calls"
 }
 
-# A first attach is done, or is not: also for two links.
+# check_first_attach PLACE: let each call of a first attach fail once. Then all links of the
+# place are attached, or none.
 check_first_attach()
 {
 	local number status
@@ -438,7 +442,7 @@ check_first_attach()
 	expect_one drop 7
 }
 
-# A link that is not in this namespace is another's policy.
+# A link in another namespace must stay.
 check_of_another_netns()
 {
 	local pin=$PINS/links/server
@@ -455,7 +459,7 @@ check_of_another_netns()
 	"$BPFTOOL" net detach netfilter pin "$pin"
 }
 
-# The advice for the pin of a link that somebody has detached.
+# The pin is that of a detached link. bpftool says what to do.
 check_of_a_detached_link()
 {
 	local message member
@@ -472,7 +476,7 @@ check_of_a_detached_link()
 	expect_one drop 7
 }
 
-# A command that was killed has left this; an empty directory, too.
+# A killed command has left a temporary pin, or an empty directory.
 check_tmp_is_there()
 {
 	place "$1"
@@ -504,7 +508,8 @@ check_moved_is_detached()
 	expect_nothing_attached
 }
 
-# Another link can get the priority of which it has the name.
+# The link of the pin has moved to the next priority. Another link has taken its priority,
+# after which the pin is named.
 check_moved_or_another()
 {
 	place "$1"
@@ -531,7 +536,7 @@ check_moved_is_in_the_way()
 	expect_one drop 7
 }
 
-# One of two links went by other means: the new ones are two again.
+# Another tool has detached one of two links. After the command there are two again.
 test_what_is_left_of_two()
 {
 	place two:inet:46

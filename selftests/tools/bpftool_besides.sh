@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# bpftool names flowtables that take packets past the hook of a program, and chains that came
-# to its priority.
+# bpftool names flowtables whose packets bypass the hook of a program, and chains that were
+# loaded at its priority.
 #
 # Requires: bpftool jq nft
 
@@ -13,7 +13,7 @@ setup()
 	setup_bpftool
 }
 
-# flowtable FAMILY DEVICE...: of nft, in the router.
+# flowtable FAMILY DEVICE...: create an nft flowtable in the router.
 flowtable()
 {
 	local family=$1 devices
@@ -30,13 +30,13 @@ flowtable()
 	EOF
 }
 
-# The object of the link that attach_here has attached.
+# Print the JSON object of the link that attach_here has attached.
 shown()
 {
 	bpftool -j net show | jq -c ".[].netfilter[] | select(.pinned == [\"$(here_pin "$@")\"])"
 }
 
-# The names of devices, as the kernel lists them.
+# The flowtable in JSON. The kernel determines the order of its devices.
 FAST='.flowtables | length == 1 and .[0].table == "t" and .[0].name == "fast"'
 
 test_show_flowtable_json()
@@ -79,7 +79,7 @@ test_attach_json()
 		"${HERE[@]}" netns "$NS_ROUTER")" "$FAST"
 }
 
-# check_hook HOOK SHOWN: flowtables take packets past these hooks and no others.
+# check_hook HOOK SHOWN: does bpftool show the flowtable for this hook?
 check_hook()
 {
 	local pin=$PINS/links/here
@@ -92,7 +92,7 @@ check_hook()
 		"has(\"flowtables\") == $2"
 }
 
-# A flowtable of one family leaves packets of the other to the hooks.
+# Packets of one family pass the hooks if the flowtable is of the other family.
 test_flowtable_of_another_family()
 {
 	requires conntrack
@@ -125,7 +125,7 @@ test_flowtable_of_another_netns()
 	nf_prog exec "$NS_SERVER" nft flush ruleset
 }
 
-# chain FAMILY PRIORITY [RULE]: at the hook of the program.
+# chain FAMILY PRIORITY [RULE]: load a chain at the hook of the program.
 chain()
 {
 	nft_router -f - <<-EOF
@@ -164,7 +164,7 @@ test_chain_at_the_same_priority()
 	expect_stats packets=1
 }
 
-# It is at the hooks of both families.
+# A chain of family inet is at the hooks of both families.
 test_chain_of_both_families_is_named_once()
 {
 	needs_listed_hooks

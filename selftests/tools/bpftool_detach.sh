@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# "bpftool net detach netfilter": every form of it. A detached program no longer
-# counts packets, and its pins are gone.
+# Every form of "bpftool net detach netfilter". A detached program no longer counts packets,
+# and its pins are gone.
 #
 # Requires: bpftool jq
 
@@ -18,7 +18,7 @@ detach()
 	bpftool net detach netfilter "$@"
 }
 
-# expect_detached PIN: with nothing behind.
+# expect_detached PIN: no pin and no program is left.
 expect_detached()
 {
 	[[ ! -e $1 ]] || fail "$1 is still there"
@@ -78,7 +78,7 @@ test_all_pins_are_removed()
 	expect_detached "$(here_pin)"
 }
 
-# The policy stays in force, and the message says what detaches it.
+# If a pin cannot be removed, the link stays attached. The message says what detaches it.
 test_pin_that_cannot_be_removed()
 {
 	local pin first last id
@@ -86,12 +86,12 @@ test_pin_that_cannot_be_removed()
 	attach_here
 	pin=$(here_pin)
 	id=$(link_id "$pin")
-	# Whichever of them is removed first is put back.
+	# bpftool puts back the pins that it has removed.
 	first=$PINS/links/first last=$PINS/links/last
 	nf_prog pin "$pin" "$first"
 	nf_prog pin "$pin" "$last"
-	# Nobody removes a mount point.
-	# shellcheck disable=SC2016 # that shell expands it
+	# A mount point cannot be removed.
+	# shellcheck disable=SC2016 # the inner shell expands $1
 	expect_fails "can't remove its pin $pin, so it is still attached" \
 		unshare -m sh -c 'mount --bind "$1" "$1" && shift && exec "$@"' sh "$pin" \
 		bpftool net detach netfilter "$FAMILY" "${HERE[@]}" netns "$NS_ROUTER"
@@ -106,14 +106,14 @@ test_pin_that_cannot_be_removed()
 	expect_stats packets=1
 }
 
-# There is one pin, at two places, and at one of them nothing can be removed.
+# A bind mount shows the pin at a second place, which is read-only.
 test_pin_seen_read_only()
 {
 	attach_here
 	probe 4 client-server
 	expect_stats packets=1
 	mkdir "$WORK/read-only"
-	# shellcheck disable=SC2016 # that shell expands it
+	# shellcheck disable=SC2016 # the inner shell expands $1
 	unshare -m sh -c 'mount --bind -o ro "$1" "$2" && shift 2 && exec "$@"' sh \
 		"$BPFFS" "$WORK/read-only" \
 		bpftool net detach netfilter "$FAMILY" "${HERE[@]}" netns "$NS_ROUTER"
@@ -122,7 +122,7 @@ test_pin_seen_read_only()
 	expect_stats packets=1
 }
 
-# Somebody still has the link's fd: the program must stop all the same.
+# A process still holds the link's fd. The program must stop nevertheless.
 test_held_by_a_process()
 {
 	hold accept "$FAMILY" forward 31007
@@ -165,7 +165,7 @@ test_json()
 	expect_detached "$(here_pin)"
 }
 
-# expect_refused TEXT ARG...: and the link stays.
+# expect_refused TEXT ARG...: bpftool refuses, and the link stays.
 expect_refused()
 {
 	local text=$1 output status=0
@@ -204,7 +204,8 @@ test_other_family()
 	expect_refused "no program is attached there" ip6 "${HERE[@]}" netns "$NS_ROUTER"
 }
 
-# A link by its place, and another one by the name of this place: no guess which is meant.
+# One link is at the place, and another link has the default pin of the place. bpftool does
+# not guess which one is meant.
 test_name_of_another_link()
 {
 	needs_own BPF_NF_LINK_NETNS

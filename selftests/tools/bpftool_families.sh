@@ -1,8 +1,9 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# One program for both families where a link has one: two links, which are pinned as "ip"
-# and "ip6" of a directory. bpftool shows, replaces and detaches them as one.
+# One program for both families on a kernel whose links have one family. bpftool attaches two
+# links, whose pins are "ip" and "ip6" in a directory. It shows, replaces and detaches them
+# as one.
 #
 # Requires: bpftool jq
 
@@ -15,7 +16,7 @@ setup()
 	DIR=$PINS/links/both
 }
 
-# Pins of directories are not what nf_prog clean removes.
+# "nf_prog clean" does not remove pins in directories.
 cleanup()
 {
 	remove_dirs "$DIR"*
@@ -30,7 +31,7 @@ remove_dirs()
 	done
 }
 
-# couple [PRIORITY_OF_IP6]: two links by hand, on any kernel.
+# couple [PRIORITY_OF_IP6]: make two such links without bpftool, on any kernel.
 couple()
 {
 	remove_dirs "$DIR"*
@@ -39,7 +40,7 @@ couple()
 	nf_prog attach "$PINS/accept" ip6 forward "${1:-7}" netns "$NS_ROUTER" pin "$DIR/ip6"
 }
 
-# The entries of "net show" with a pin of this test.
+# Print the entries of "net show" that have a pin of this test.
 shown()
 {
 	bpftool -j net show | jq -c "[.[].netfilter[] | select(any(.pinned[]; startswith(\"$DIR\")))]"
@@ -84,11 +85,11 @@ test_counters_are_added()
 	couple
 	probe 4 client-server
 	probe 6 client-server
-	# Each probe sends a sentinel, too.
+	# The link also counts the sentinel of each probe.
 	expect_json "$(shown)" '.[0].accepted == 4'
 }
 
-# Two links that do not do the same are two.
+# bpftool shows two links as two if their priorities differ.
 test_other_priorities_are_two()
 {
 	requires ipv6
@@ -97,7 +98,7 @@ test_other_priorities_are_two()
 		'map(has("link_ids")) == [false, false]'
 }
 
-# Without a common directory they have no name in common.
+# Without a common directory, bpftool shows two links as two.
 test_other_directories_are_two()
 {
 	requires ipv6
@@ -107,7 +108,7 @@ test_other_directories_are_two()
 	expect_json "$(shown)" 'length == 2'
 }
 
-# check_detach how: one of the names of the two links.
+# check_detach HOW: detach by one of the names of the two links.
 check_detach()
 {
 	local how=("$@") ids
@@ -128,7 +129,7 @@ check_detach()
 	expect_stats packets=0
 }
 
-# The other link went by another tool: the name still stands for what is left.
+# Another tool has detached one of the links. The name now stands for the other link.
 test_detach_what_is_left()
 {
 	local id
@@ -170,7 +171,7 @@ test_detach_another_directory()
 	[[ -d $DIR ]] || fail "it was removed"
 }
 
-# Both or none.
+# If one family cannot be attached, the other is not attached either.
 test_second_family_is_taken()
 {
 	((!INET)) || skip "a link has both families"
@@ -203,8 +204,7 @@ test_detach_by_place()
 	expect_nothing_attached
 }
 
-# Two links cannot be updated at once. If a link has both families here, one takes their
-# place.
+# Two links cannot be updated at once. If the kernel has inet links, one link replaces both.
 test_overwrite()
 {
 	local family

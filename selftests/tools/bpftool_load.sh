@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# "bpftool prog load ... autoattach": a program that is not attached is an error,
-# and leaves no pin. Only what libbpf cannot attach at all is pinned instead.
+# "bpftool prog load ... autoattach" fails and leaves no pin if a program cannot be attached.
+# Only a program of a type that libbpf never attaches is pinned instead.
 #
 # Requires: bpftool jq
 
@@ -15,13 +15,13 @@ setup()
 	BPFTOOL=$(type -P bpftool)
 }
 
-# load COMMAND ARG...: in the router.
+# load COMMAND ARG...: run "bpftool prog COMMAND" in the router.
 load()
 {
 	nf_prog exec "$NS_ROUTER" "$BPFTOOL" "${OPTIONS[@]}" prog "$@"
 }
 
-# No pin, and the places are free.
+# No pin is left, and the places are free.
 expect_nothing_loaded()
 {
 	local place
@@ -36,7 +36,7 @@ expect_nothing_loaded()
 	done
 }
 
-# renamed FROM TO: the object with another section name of the same length.
+# renamed FROM TO: make an object with another section name of the same length.
 renamed()
 {
 	expect_eq "length" "${#1}" "${#2}"
@@ -44,7 +44,7 @@ renamed()
 	! cmp -s "$SECTIONS" "$WORK/renamed.o" || fail "$1: no such section"
 }
 
-# refused TEXT COMMAND ARG...: in plain, and one object in JSON.
+# refused TEXT COMMAND ARG...: bpftool fails with TEXT; with -j it prints one JSON object.
 refused()
 {
 	local text=$1 output status=0
@@ -85,7 +85,7 @@ test_place_is_taken()
 		load "$SECTIONS" "$PINS/links/one"
 }
 
-# The first one is attached by then.
+# The first program is attached before the second one fails.
 test_second_place_is_taken()
 {
 	attach accept ip forward 2222
@@ -106,7 +106,7 @@ check_misspelt()
 	refused "as its section '$2' says" loadall "$WORK/renamed.o" "$PINS/links/all"
 }
 
-# SEC("netfilter") is attached by other means: asked to attach it, say so.
+# SEC("netfilter") names no place, so autoattach fails and names the commands that attach it.
 test_section_without_a_place()
 {
 	refused "it names no place" load "$SELFTESTS/progs/policy.bpf.o" "$PINS/links/one"

@@ -15,15 +15,15 @@ setup()
 	BPFTOOL=$(type -P bpftool)
 }
 
-# The tests before this one may have loaded it, and have programs that still go away.
+# Earlier tests may have loaded the module, and their programs may still hold it.
 unload()
 {
 	[[ ! -e /sys/module/$MODULE/initstate ]] || wait_for rmmod "$MODULE"
 	[[ ! -e /sys/module/$MODULE ]] || lacks "$MODULE as a module"
 }
 
-# with_modules LINES COMMAND...: as if modules.dep of this kernel had just these lines.
-# COMMAND is static: it finds no libraries in /lib.
+# with_modules LINES COMMAND...: run COMMAND with a modules.dep that has only these lines.
+# COMMAND must be linked statically, because /lib then has no libraries.
 with_modules()
 {
 	local lib=$WORK/lib
@@ -38,14 +38,14 @@ with_modules()
 NOT_LOADED="it is in the module $MODULE, which is not loaded: run 'modprobe $MODULE'"
 NO_MODULE="this kernel does not have it, nor the module $MODULE that it would be in"
 
-# check LINES TEXT COMMAND...: of bpftool, in plain
+# check LINES TEXT COMMAND...: the command of bpftool fails with TEXT
 check()
 {
 	unload
 	expect_fails "Error: $2" with_modules "$1" "$BPFTOOL" "${@:3}"
 }
 
-# check_json LINES TEXT COMMAND...: the same, as one object of JSON
+# check_json LINES TEXT COMMAND...: the same with -j, which prints one JSON object
 check_json()
 {
 	local text=$2 output status=0
@@ -57,7 +57,7 @@ check_json()
 	expect_json "$output" ".error | endswith(\"$text\")"
 }
 
-# check_prog_load CHECK LINES WHY OBJECT
+# check_prog_load CHECK LINES WHY OBJECT: "bpftool prog load" of OBJECT fails with WHY
 check_prog_load()
 {
 	"$1" "$2" "failed to load object file: kfunc 'bpf_nf_ct_nothing': $3" \

@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# "bpftool net attach netfilter obj FILE": load and attach in one step, with maps
-# that stay.
+# "bpftool net attach netfilter obj FILE" loads and attaches a program in one step. Its
+# pinned maps stay.
 #
 # Requires: bpftool jq
 
@@ -16,21 +16,21 @@ setup()
 	COUNTERS=$MAPS/counters
 }
 
-# Before each test; the library's cleaner keeps maps.
+# Remove the maps before each test, because lib.sh keeps them.
 no_maps()
 {
 	rm -rf "$MAPS"
 	mkdir "$MAPS"
 }
 
-# attach_object ARG...: to HERE.
+# attach_object ARG...: attach the object to HERE.
 attach_object()
 {
 	bpftool net attach netfilter obj "$OBJECT" "$@" "$FAMILY" "${HERE[@]}" \
 		netns "$NS_ROUTER"
 }
 
-# expect_packets NUMBER: in the map that is pinned.
+# expect_packets NUMBER: check the counter in the pinned map.
 expect_packets()
 {
 	expect_match "counters" "*packets=$1*" "$(nf_prog stats "$COUNTERS" | tr '\n' ' ')"
@@ -57,7 +57,7 @@ test_map_is_pinned()
 	expect_packets 1
 }
 
-# Any order, and short.
+# Keywords can be abbreviated and have any order.
 test_keywords_in_any_order()
 {
 	no_maps
@@ -67,7 +67,7 @@ test_keywords_in_any_order()
 	expect_packets 1
 }
 
-# The version before stays attached here: each of the two counts the packet.
+# The old version stays attached in this test, so both versions count the packet.
 test_map_of_the_version_before()
 {
 	no_maps
@@ -80,7 +80,7 @@ test_map_of_the_version_before()
 	expect_packets 3
 }
 
-# At boot and as an update, the same command.
+# The same command works at boot and as an update.
 test_again_with_overwrite()
 {
 	no_maps
@@ -106,7 +106,7 @@ test_json()
 		".pinned == [\"$(here_pin)\"]"
 }
 
-# refused TEXT ARG...: nothing is attached and no pin is left.
+# refused TEXT ARG...: bpftool fails with TEXT, attaches nothing and leaves no pin.
 refused()
 {
 	local text=$1 output status=0
@@ -120,7 +120,7 @@ refused()
 	[[ ! -e $COUNTERS ]] || fail "the pin of the map was left"
 }
 
-# Then do as the message says.
+# The test does what the message says.
 test_several_programs()
 {
 	no_maps
@@ -130,7 +130,7 @@ test_several_programs()
 	expect_link "$(here_pin)" priority=7
 }
 
-# SEC("?netfilter"): libbpf loads it only when asked.
+# libbpf loads a program in SEC("?netfilter") only if its caller asks for it.
 test_optional_program()
 {
 	local OBJECT=$SELFTESTS/tools/progs/optional.bpf.o
@@ -170,7 +170,7 @@ test_no_object()
 	refused "it is not a BPF object file: 'clang -O2 -g -target bpf -c' makes one"
 }
 
-# The map is made and pinned before the attach fails.
+# bpftool has created and pinned the map before the attach fails, and removes the pin.
 test_place_is_taken()
 {
 	no_maps
@@ -183,7 +183,7 @@ test_place_is_taken()
 	expect_delivered ""
 }
 
-# A pin that was there before stays, whatever fails.
+# If the map's pin was there before, it stays after any failure.
 test_old_map_stays_when_refused()
 {
 	no_maps
@@ -212,7 +212,7 @@ test_map_pin_not_on_bpffs()
 	[[ ! -e $WORK/map ]] || fail "a file was left behind"
 }
 
-# check_words TEXT ARG...
+# check_words TEXT ARG...: bpftool refuses these arguments with TEXT
 check_words()
 {
 	expect_fails -s 255 "$1" bpftool net attach netfilter "${@:2}"

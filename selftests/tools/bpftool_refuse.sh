@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# What "bpftool net attach netfilter" refuses: it says what was wrong and what to
-# do, fails, prints an error object with -j, and leaves nothing attached.
+# Commands that "bpftool net attach netfilter" refuses. It says what was wrong and what to
+# do, fails, prints an error object with -j, and attaches nothing.
 #
 # Requires: bpftool jq
 
@@ -14,8 +14,8 @@ setup()
 	BPFTOOL=$(type -P bpftool)
 }
 
-# expect_error TEXT COMMAND...: the same in plain and JSON. COMMAND has "BPFTOOL"
-# for bpftool and its options.
+# expect_error TEXT COMMAND...: COMMAND fails with TEXT, without and with -j. It has the word
+# "BPFTOOL" for bpftool and its options.
 expect_error()
 {
 	local text=$1 output status=0
@@ -37,7 +37,7 @@ expect_error()
 	expect_json "$output" ".error | contains(\"${text//\"/\\\"}\")"
 }
 
-# check_refused TEXT WORD...: of the arguments behind the program.
+# check_refused TEXT WORD...: bpftool refuses these arguments after the program.
 check_refused()
 {
 	local text=$1
@@ -109,7 +109,7 @@ test_no_capability_to_enter()
 	expect_stats packets=1
 }
 
-# Nor to say whose a link is, but that something is there.
+# Without CAP_SYS_ADMIN bpftool says that the place is taken, but not by which link.
 test_taken_without_cap_sys_admin()
 {
 	attach_here
@@ -181,7 +181,7 @@ test_taken_by_a_program()
 	expect_stats packets=1 dropped=0
 }
 
-# The priority that the message offers is free indeed.
+# The priority that the message offers is free.
 test_taken_offers_a_free_priority()
 {
 	local message free
@@ -214,20 +214,20 @@ test_taken_by_an_nft_chain_cannot_be_overwritten()
 	expect_taken "taken by" overwrite
 }
 
-# follow PATTERN MESSAGE: what the message says to do; its words are in BASH_REMATCH.
+# follow PATTERN MESSAGE: find the advice in the message. Its words are in BASH_REMATCH.
 follow()
 {
 	[[ $2 =~ $1 ]] || fail "no '$1' in: $2"
 }
 
-# second ARG...: what is said when "drop" is to be attached HERE.
+# second ARG...: print bpftool's message if "drop" is to be attached HERE, too.
 second()
 {
 	! bpftool net attach netfilter pinned "$PINS/drop" "$FAMILY" "${HERE[@]}" \
 		netns "$NS_ROUTER" "$@" 2>&1 || fail "was attached"
 }
 
-# The new program first, then the old one goes: at no moment is there none.
+# The advice: attach the new program first, then detach the old one. There is always one.
 test_advice_for_other_flags()
 {
 	local message
@@ -245,7 +245,7 @@ test_advice_for_other_flags()
 	expect_delivered ""
 }
 
-# Also where the kernel cannot replace a program: then the link is replaced.
+# The advice also works if the kernel cannot replace a program: it then replaces the link.
 check_advice_to_overwrite()
 {
 	attach_here
@@ -265,7 +265,7 @@ test_advice_for_the_pin_of_that_place()
 	check_advice_to_overwrite pin "$(here_pin)"
 }
 
-# "overwrite" is not offered where it is refused.
+# bpftool does not advise "overwrite" if it would refuse it.
 test_no_advice_to_overwrite_with_other_flags()
 {
 	attach_here
@@ -281,7 +281,7 @@ test_advice_for_a_pin_that_exists()
 	attach_here pin "$PINS/links/mine"
 	follow "'(bpftool net detach netfilter pin [^']*)' removes it" \
 		"$(second pin "$PINS/links/mine")"
-	# shellcheck disable=SC2086 # it is a command
+	# shellcheck disable=SC2086 # split the command into words
 	${BASH_REMATCH[1]}
 	bpftool net attach netfilter pinned "$PINS/drop" "$FAMILY" "${HERE[@]}" \
 		netns "$NS_ROUTER" pin "$PINS/links/mine"
@@ -308,7 +308,7 @@ test_overwrite_with_strict()
 	attach_here defrag overwrite
 }
 
-# expect_no_place TEXT ARG...: next to a link; what is attached stays alone.
+# expect_no_place TEXT ARG...: bpftool refuses a place next to a link, and attaches nothing.
 expect_no_place()
 {
 	expect_error "$1" BPFTOOL net attach netfilter pinned "$PINS/drop" "$FAMILY" \
@@ -317,7 +317,7 @@ expect_no_place()
 	expect_delivered "92 intact"
 }
 
-# take PRIORITY: with a program that is no obstacle to packets.
+# take PRIORITY: attach a program that accepts packets there.
 take()
 {
 	bpftool net attach netfilter pinned "$PINS/accept" "$FAMILY" hook forward \
@@ -393,7 +393,8 @@ test_after_the_highest()
 	expect_stats packets=1 dropped=0
 }
 
-# check_elsewhere TEXT NETNS FAMILY HOOK: the other link, and what is said of it.
+# check_elsewhere TEXT NETNS FAMILY HOOK: the link to be next to is there, and bpftool
+# refuses with TEXT.
 check_elsewhere()
 {
 	local text=$1 netns=$2 family=$3 hook=$4 id
@@ -422,7 +423,7 @@ test_before_a_detached_link()
 	expect_nothing_attached
 }
 
-# check_other_type WORD: next to a link that is at no hook at all.
+# check_other_type WORD: the link to be next to is of another type, and at no hook.
 check_other_type()
 {
 	local word=$1 id
@@ -445,7 +446,7 @@ test_before_with_a_pin_that_exists()
 	expect_stats packets=1 dropped=0
 }
 
-# check_lacks WORD: of mainline's kernel, whose links take none of these.
+# check_lacks WORD: on a mainline kernel bpftool refuses the word, which its links lack.
 check_lacks()
 {
 	local word=$1 place=()
@@ -459,7 +460,7 @@ check_lacks()
 	expect_stats packets=1
 }
 
-# overwrite_if TEXT PROG...: is refused, and changes nothing.
+# refused_if TEXT PROG...: "overwrite if-prog" is refused and changes nothing.
 refused_if()
 {
 	expect_error "$1" BPFTOOL net attach netfilter pinned "$PINS/drop" "$FAMILY" \
@@ -510,7 +511,7 @@ test_namespace_without_a_name()
 {
 	unshare --net sleep 60 &
 	HELD=$!
-	# shellcheck disable=SC2016 # the inner shell expands it
+	# shellcheck disable=SC2016 # the inner shell expands $0
 	wait_for bash -c '! [[ /proc/$0/ns/net -ef /proc/self/ns/net ]]' "$HELD"
 	expect_error "this network namespace has no name" BPFTOOL net attach netfilter \
 		pinned "$PINS/accept" "$FAMILY" "${HERE[@]}" netns "$HELD"
@@ -520,7 +521,7 @@ test_namespace_without_a_name()
 	expect_link "$PINS/links/mine" priority=7
 }
 
-# The trap of "ip netns exec": the pin would end with the command.
+# "ip netns exec" makes such a mount namespace: the pin would end with the command.
 test_private_mount_namespace()
 {
 	expect_error "ends with it, and so would the program" \
@@ -540,7 +541,7 @@ test_private_bpffs()
 	expect_nothing_attached
 }
 
-# A mount namespace of its own is fine where the bpffs is everybody's.
+# A mount namespace of its own is no problem if it shares the bpffs of the others.
 test_mount_namespace_with_the_common_bpffs()
 {
 	unshare --mount --propagation private \

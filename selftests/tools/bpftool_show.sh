@@ -13,7 +13,8 @@ setup()
 	ACCEPT_ID=$(nf_prog prog-id "$PINS/accept")
 }
 
-# The object of the link at a priority that only this test uses.
+# shown PRIORITY [ARG...]: print the JSON object of the link at this priority, which no other
+# test uses.
 shown()
 {
 	local priority=$1
@@ -50,7 +51,7 @@ test_plain()
 		"$(bpftool net show)"
 }
 
-# Of one namespace, everything in one array; and the same by the short name.
+# The whole output is one array with one object, also by the shorter forms of the command.
 test_whole_output_is_json()
 {
 	attach_unique forward 30003
@@ -59,7 +60,7 @@ test_whole_output_is_json()
 	expect_json "$(bpftool -j net)" '.[0].netfilter | length > 0'
 }
 
-# expect_priority_name NUMBER NAME
+# expect_priority_name NUMBER NAME: "net show" has this name for this priority
 expect_priority_name()
 {
 	attach_unique output "$1" pin "$PINS/links/here"
@@ -97,7 +98,7 @@ test_strict()
 		"$(bpftool net show)"
 }
 
-# attach_deny PRIORITY: and have it drop one packet and accept another.
+# attach_deny PRIORITY: attach, and let it drop one packet and accept another.
 attach_deny()
 {
 	bpftool net attach netfilter pinned "$PINS/deny_port" "$FAMILY" hook forward \
@@ -107,7 +108,7 @@ attach_deny()
 	expect_stats packets=2 dropped=1
 }
 
-# The sentinel of each probe is no packet of the policy, but one of the link.
+# The link counts the sentinel of each probe, but the policy does not.
 COUNTED=('.accepted == 3' '.dropped == 1' '.dropped_fragments == 0')
 
 test_counters()
@@ -161,7 +162,7 @@ test_counters_go_on_when_overwritten()
 	expect_json "$(shown 30021)" '.prog_name == "accept"' '.accepted == 5' '.dropped == 1'
 }
 
-# What conntrack leaves alone is not reassembled.
+# Untracked packets are not reassembled, so a strict link drops their fragments.
 test_counter_of_fragments()
 {
 	requires conntrack
@@ -177,7 +178,7 @@ test_counter_of_fragments()
 	expect_stats packets=1
 }
 
-# Zeroes would look like a program that no packet comes to.
+# Without counters bpftool shows none: zeroes would say that no packet came.
 check_no_counters()
 {
 	attach_deny 30023
@@ -203,7 +204,7 @@ test_netns()
 	expect_eq "the router's, shown of the server" "" "$(shown 30005 netns "$NS_SERVER")"
 }
 
-# Told apart without the name of a pin, by the kernel.
+# The kernel tells the namespace of a link, so the pin's name does not matter.
 test_netns_of_a_link_without_default_pin()
 {
 	attach_unique forward 30007 pin "$PINS/links/here"
@@ -213,7 +214,7 @@ test_netns_of_a_link_without_default_pin()
 	expect_eq "shown of the server" "" "$(shown 30007 netns "$NS_SERVER")"
 }
 
-# More hooks than one buffer of the kernel's answer.
+# There are more hooks than fit into one buffer of the kernel's answer.
 test_ordered()
 {
 	local priority
@@ -240,7 +241,7 @@ test_two_pins()
 		".pinned | contains([\"$PINS/links/second\"])"
 }
 
-# A pin is at as many places as its file system, however often each is mounted over.
+# bpftool lists a pin once for each visible mount of its file system.
 test_mounted_over()
 {
 	local pin pins
@@ -248,7 +249,7 @@ test_mounted_over()
 	attach_unique forward 30091
 	pin=$(here_pin "$FAMILY" 30091)
 	mkdir "$WORK/mounted"
-	# shellcheck disable=SC2016 # that shell expands it
+	# shellcheck disable=SC2016 # the inner shell expands $1
 	pins=$(unshare -m sh -c 'mount --bind "$1" "$2"; mount --bind "$1" "$2"; shift 2; exec "$@"' \
 		sh "$BPFFS" "$WORK/mounted" bpftool -j net show |
 		jq -c '.[].netfilter[] | select(.prio == 30091) | .pinned | sort')
@@ -256,7 +257,7 @@ test_mounted_over()
 		"index(\"$WORK/mounted${pin#"$BPFFS"}\")"
 }
 
-# Where nothing tells the namespace of a link, the listing of one says so.
+# If bpftool cannot know the namespace of a link, the listing of a namespace says so.
 test_untold()
 {
 	local json
@@ -284,7 +285,7 @@ test_defunct()
 	expect_match "the listing" "* defunct*" "$(bpftool net show | grep -w 30010)"
 }
 
-# A name of one's own that begins with a number does not tell a network namespace.
+# A user's name for a pin may begin with a number. That is not a namespace.
 test_pin_with_a_number()
 {
 	local pin=$BPFFS/netfilter/10-allow
@@ -331,7 +332,7 @@ test_link_show_pinned()
 	expect_json "$(bpftool -j link show pinned "$PINS/links/here")" '.prio == 30016'
 }
 
-# The output says nothing of it: a script reads the status.
+# A script needs the exit status, because the output does not show it.
 test_link_show_exit_status()
 {
 	attach_unique input 30016 pin "$PINS/links/here"
@@ -342,7 +343,7 @@ test_link_show_exit_status()
 	expect_fails "No such file" bpftool link show pinned "$PINS/links/none"
 }
 
-# no_duplicate_keys COMMAND...: jq takes the last of two, and says nothing.
+# no_duplicate_keys COMMAND...: the JSON has no key twice. jq would silently take the last.
 no_duplicate_keys()
 {
 	"$@" | python3 -c '
@@ -355,7 +356,7 @@ def check(pairs):
 json.load(sys.stdin, object_pairs_hook=check)' || fail "$*"
 }
 
-# Nor one value under two names.
+# JSON has each key once, and each value under one name.
 test_json_has_no_key_twice()
 {
 	attach_unique input 30024 pin "$PINS/links/here"
@@ -399,7 +400,7 @@ check_writes_nothing()
 	without_update "$@" > /dev/null
 }
 
-# Nor does a refusal, which says what is there.
+# A refused command, which looks at the link, does not update it.
 check_refused_writes_nothing()
 {
 	attach_unique forward 30025
@@ -408,7 +409,7 @@ check_refused_writes_nothing()
 		netns "$NS_ROUTER"
 }
 
-# The filter does what it is said to do: "overwrite" updates.
+# The control: the filter kills "overwrite", which updates.
 test_overwrite_writes()
 {
 	needs_own BPF_NF_LINK_UPDATE
@@ -418,7 +419,7 @@ test_overwrite_writes()
 		fail "BPF_LINK_UPDATE was not seen"
 }
 
-# Listing links takes CAP_SYS_ADMIN; an array of links holds links only.
+# Listing links needs CAP_SYS_ADMIN. An array of links must not contain an error.
 test_json_without_cap_sys_admin()
 {
 	local output status=0

@@ -1,13 +1,13 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# "bpftool version" names what the netfilter commands take, so that scripts can ask.
+# "bpftool version" lists the keywords of the netfilter commands, for scripts.
 #
 # Requires: bpftool jq
 
 source "$(dirname "$0")/../lib.sh"
 
-# listed COMMAND: its keywords, as JSON has them
+# listed COMMAND: print the keywords that the JSON lists for the command
 listed()
 {
 	bpftool -j version | jq -r ".netfilter.$1 | join(\" \")"
@@ -32,7 +32,7 @@ test_plain()
 	done
 }
 
-# A word that the parser does not know makes it list those that it knows.
+# If the parser does not know a word, its message lists the words that it knows.
 check_taken()
 {
 	local command=$1 words output

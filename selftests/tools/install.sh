@@ -1,15 +1,15 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# "make install-tools" installs a bpftool that runs and a libbpf to build programs with, in
-# a directory of its own, and "make uninstall" of tools/ removes all of it.
+# "make install-tools" installs a bpftool that runs and a libbpf for building programs, in a
+# directory of its own. "make uninstall" in tools/ removes all of it.
 #
 # Requires: clang bpftool
 
 source "$(dirname "$0")/../lib.sh"
 
 TOP=$(cd "$SELFTESTS_SRC/.." && pwd -P)
-PREFIX=/opt/nf-bpf	# by default
+PREFIX=/opt/nf-bpf	# the default
 ROOT=			# DESTDIR, one for each test
 
 needs_make()
@@ -19,14 +19,14 @@ needs_make()
 	type -P make pkg-config > /dev/null || lacks "make and pkg-config"
 }
 
-# make_tools TARGET [VARIABLE=VALUE...]: into $ROOT, from a project that may be read-only:
-# what make writes goes to memory.
+# make_tools TARGET [VARIABLE=VALUE...]: run make in tools/ with DESTDIR=$ROOT. The project
+# may be read-only, so make's other files go to a tmpfs.
 make_tools()
 {
 	needs_make
 	[[ -n $ROOT ]] || ROOT=$(mktemp -d "$WORK/root.XXXXXX")
 	mkdir -p "$WORK/layer"
-	# shellcheck disable=SC2016 # the inner shell expands it
+	# shellcheck disable=SC2016 # the inner shell expands $2
 	unshare -m bash -ec 'mount -t tmpfs tmpfs "$2"
 		mkdir "$2/upper" "$2/work"
 		mount -t overlay -o "lowerdir=$1,upperdir=$2/upper,workdir=$2/work" overlay "$1"
@@ -40,7 +40,7 @@ installed()
 	find "$ROOT" -type f -printf '/%P\n' 2> /dev/null | sort
 }
 
-# pkg_config ARG...: of what is installed, and of nothing else on this machine
+# pkg_config ARG...: run pkg-config for the installed files, without others of this machine
 pkg_config()
 {
 	PKG_CONFIG_LIBDIR=$ROOT$PREFIX/lib/pkgconfig PKG_CONFIG_SYSROOT_DIR=$ROOT \
@@ -63,7 +63,7 @@ test_files()
 	expect_eq "outside of the prefix" "" "$(grep -v "^$PREFIX/" <<< "$files" || :)"
 }
 
-# Compilers, shells and man look there without being asked.
+# In a shared prefix, compilers, shells and man find the files without more options.
 check_shared_prefix()
 {
 	needs_make
@@ -96,8 +96,8 @@ test_other_prefix()
 	expect_eq "outside of the prefix" "" "$(installed | grep -v "^$PREFIX/" || :)"
 }
 
-# check_link ARG...: a program is compiled and linked with the flags of pkg-config ARG...
-# alone, and runs. It has names that no distribution's headers have.
+# check_link ARG...: compile, link and run a program with only the flags of pkg-config ARG...
+# The program uses names that no distribution's headers have.
 check_link()
 {
 	local flags
@@ -123,7 +123,7 @@ check_link()
 		       sizeof(struct bpf_nf_tuple));
 	}
 	EOF
-	# shellcheck disable=SC2086 # they are several
+	# shellcheck disable=SC2086 # split the flags into words
 	clang "${LINK_MODE[@]}" "$WORK/program.c" -o "$WORK/program" $flags
 	expect_match "output" "v1.*[0-9] 0 65537 40" "$("$WORK/program" 2> /dev/null)"
 }

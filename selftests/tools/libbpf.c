@@ -31,7 +31,7 @@ FIXTURE_TEARDOWN(api)
 	count__destroy(self->skel);
 }
 
-/* The first program, at LOCAL_OUT of IPv4. */
+/* Attach the first program at LOCAL_OUT of IPv4. */
 static struct bpf_link *attach_first(struct count *skel)
 {
 	LIBBPF_OPTS(bpf_netfilter_opts, opts,
@@ -41,7 +41,7 @@ static struct bpf_link *attach_first(struct count *skel)
 	return bpf_program__attach_netfilter(skel->progs.first, &opts);
 }
 
-/* Nothing is attached by now, and the program can be. */
+/* The failed call has attached nothing, and the program can still be attached. */
 #define EXPECT_ATTACHES_NOW(skel) do {					\
 	struct bpf_link *_link;						\
 									\
@@ -201,7 +201,7 @@ FIXTURE_TEARDOWN(api_place)
 	count__destroy(self->skel);
 }
 
-/* The program that drops, next to the one that is there. */
+/* Attach the program that drops next to the one that is there. */
 #define ATTACH_NEXT_TO(_flags, _relative) ({				\
 	LIBBPF_OPTS(bpf_netfilter_opts, _opts,				\
 		.pf = NFPROTO_IPV4,					\
@@ -244,7 +244,7 @@ NF_TEST_F(api_place, after_a_program)
 	bpf_link__destroy(link);
 }
 
-/* Refusals for the field alone: it has arrived. */
+/* The kernel refuses the field, so libbpf has passed it on. */
 NF_TEST_F(api_place, next_to_nothing)
 {
 	struct bpf_link *link;
@@ -279,14 +279,14 @@ NF_TEST_F(api_place, before_a_link_by_id)
 	EXPECT_EQ(9, info.netfilter.priority);
 	bpf_link__destroy(link);
 
-	/* An id and an fd: which of the two is meant is not clear. */
+	/* With an id and an fd it is not clear which of the two is meant. */
 	opts.relative_fd = bpf_link__fd(self->anchor);
 	EXPECT_EQ(NULL, bpf_program__attach_netfilter(self->skel->progs.dropping, &opts));
 	EXPECT_EQ(EINVAL, errno);
 }
 
-/* Options of a libbpf that did not have the field yet: what is behind their end
- * is not read.
+/* The caller was built with a libbpf whose options did not have the field yet. libbpf must
+ * not read behind their end.
  */
 NF_TEST_F(api_place, shorter_options)
 {
@@ -314,7 +314,7 @@ NF_TEST_F(api_place, shorter_options)
 
 TEST_F(api, no_options)
 {
-	/* pf 0 is no family of ours. */
+	/* A link cannot have pf 0. */
 	EXPECT_ATTACH_ERROR(EAFNOSUPPORT, self->skel->progs.first, NULL);
 	EXPECT_ATTACHES_NOW(self->skel);
 }
@@ -365,7 +365,7 @@ TEST_F(api, program_not_loaded)
 	count__destroy(skel);
 }
 
-/* SEC("netfilter") says nothing of a hook, so there is nothing to attach to. */
+/* SEC("netfilter") names no hook, so libbpf cannot attach the program. */
 TEST_F(api, bare_section_does_not_attach_itself)
 {
 	struct bpf_link *link = bpf_program__attach(self->skel->progs.first);

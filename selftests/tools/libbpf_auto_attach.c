@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* SEC("netfilter/FAMILY/HOOK[/PRIORITY][/defrag|/strict]") attaches by itself. */
+/* libbpf attaches programs in SEC("netfilter/FAMILY/HOOK[/PRIORITY][/defrag|/strict]"). */
 #include <limits.h>
 #include <stdarg.h>
 
@@ -257,7 +257,7 @@ TEST_F(skeleton, autoattach_off)
 	EXPECT_EQ(0, self->skel->bss->packets);
 }
 
-/* Loaded and quietly not attached would be a policy that is not there. */
+/* A program that is loaded but silently not attached would be a missing policy. */
 TEST_F(skeleton, one_bad_section_fails_it)
 {
 	bpf_program__set_autoload(self->skel->progs.bad_hook, true);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* What libbpf says of kernel functions that are not there: where they would be. */
+/* If a kernel function is missing, libbpf says which module has it. */
 #include <stdarg.h>
 #include <sys/syscall.h>
 
@@ -75,7 +75,7 @@ static bool exists(const char *format, const char *module)
 	return !access(path, F_OK);
 }
 
-/* @otherwise, unless the module at hand is loaded or built in. */
+/* The expected message: @otherwise, unless the module is loaded or built in. */
 static void expected(const char *module, const char *otherwise, char *text, size_t size)
 {
 	const char *format = otherwise;
@@ -97,7 +97,7 @@ static void expected(const char *module, const char *otherwise, char *text, size
 	}								\
 } while (0)
 
-/* Other tools look for the first of the two lines, up to its end. */
+/* Other tools search for the first of the two lines, so it must not change. */
 #define UNRESOLVED(name)	"kfunc '" name "' is referenced but wasn't resolved\n"
 #define WHY(name)		"kfunc '" name "': "
 
@@ -155,7 +155,7 @@ NF_TEST_F(kfunc, asked_for)
 	EXPECT_STREQ("", said);
 }
 
-/* libbpf calls the second one, which calls the first: see the Makefile. */
+/* libbpf calls __wrap_syscall(), which calls __real_syscall(): see the Makefile. */
 typeof(syscall) __real_syscall, __wrap_syscall;
 
 static int probes;
@@ -196,7 +196,7 @@ static int run(const struct bpf_program *prog)
 	return err ?: opts.retval;
 }
 
-/* Functions that every kernel has: the address is not 0, be it of no use on 6.1. */
+/* Every kernel has these functions, so their address is not 0, though useless on 6.1. */
 TEST_F(kfunc, that_exists)
 {
 	struct tools_asked *skel;

@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# demo.sh: that it finds what it should, and that it would fail if it did not. Its
-# results are falsified one by one, and each falsification has to be named.
+# demo.sh finds what it should, and fails if a result is wrong. The test falsifies its results
+# one by one, and demo.sh must name each falsified result.
 #
 # Requires: dig jq nft tc
 
@@ -23,7 +23,7 @@ setup()
 		--results "$WORK/results" > "$WORK/demo" || echo "$?" > "$WORK/status"
 }
 
-# falsify ROUTER FAMILY CHANGE: with CHANGE (of jq) made to that result.
+# falsify ROUTER FAMILY CHANGE: apply the jq filter CHANGE to one of the results.
 falsify()
 {
 	jq -c "if .router == \"$1\" and .family == $2 then $3 else . end" \
@@ -31,7 +31,8 @@ falsify()
 	! cmp -s "$WORK/results" "$WORK/false" || fail "$3: changes nothing"
 }
 
-# expect_named TEXT ROUTER FAMILY CHANGE: of a family that the kernel has.
+# expect_named TEXT ROUTER FAMILY CHANGE: the report fails with TEXT for the falsified result.
+# Skip this if the kernel lacks the family.
 expect_named()
 {
 	[[ ${FAMILIES[*]} == *$3* ]] || return 0

@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# run-prog.sh: verdicts by flow, with the demo's traffic and with a capture, and
-# what it says to each thing that is not a program to run.
+# run-prog.sh prints verdicts by flow, for the demo's traffic and for a capture. It says what
+# is wrong with a file that it cannot run.
 #
 # Requires: clang jq readelf tcpdump dig
 
@@ -19,7 +19,7 @@ run_prog()
 		NS_SUFFIX="$RUN_SUFFIX" TMPDIR="$WORK/tmp" "$@"
 }
 
-# expect_flow PATTERN VERDICT...: flows of these verdicts in $WORK/flows.
+# expect_flow PATTERN VERDICT...: $WORK/flows has flows with these verdicts.
 expect_flow()
 {
 	local pattern=$1
@@ -29,7 +29,7 @@ expect_flow()
 		"$(awk -v flow="$pattern" '$0 ~ flow { printf "%s%s", s, $NF; s = " " }' "$WORK/flows")"
 }
 
-# expect_flows PATTERN VERDICT...: these of each family.
+# expect_flows PATTERN VERDICT...: the same for each family.
 expect_flows()
 {
 	local pattern=$1 verdicts=() _
@@ -41,7 +41,7 @@ expect_flows()
 	expect_flow "$pattern" "${verdicts[@]}"
 }
 
-# expect_refusal TEXT VARIABLE=VALUE...
+# expect_refusal TEXT VARIABLE=VALUE...: with these variables, it fails with TEXT
 expect_refusal()
 {
 	local text=$1
@@ -55,7 +55,7 @@ compile()
 	clang -g -O2 -target bpf -x c -c - -o "$WORK/$1.bpf.o"
 }
 
-# capture FILE: a datagram to each of two ports in fragments, and one with TTL 1.
+# capture FILE: make a capture of fragmented datagrams to two ports and one with TTL 1.
 capture()
 {
 	/usr/bin/python3 -B - "$1" <<-EOF2
@@ -112,7 +112,7 @@ test_capture()
 		"$(grep '10.1.1.1:8 >' "$WORK/flows")"
 }
 
-# Without it the program sees fragments and drops them, port 53 or not.
+# Without defrag the program sees fragments and drops them, also those to port 53.
 test_no_defrag()
 {
 	run_prog PROG="$NETFILTER" PCAP="$WORK/capture" DEFRAG=0 \
@@ -120,7 +120,7 @@ test_no_defrag()
 	expect_flow '10.1.1.1:7 > 10.2.2.2:53 ' dropped
 }
 
-# Nothing that is forwarded passes there.
+# Forwarded packets do not pass this hook.
 test_other_hook_and_priority()
 {
 	run_prog PROG="$NETFILTER" PCAP="$WORK/capture" HOOK=output PF=ip PRIORITY=-10 \
@@ -173,7 +173,7 @@ test_usage()
 	expect_fails -s 2 "give inet, ip or ip6" run_prog PROG=x PF=arp "$ROUTER_DIR/run-prog.sh"
 }
 
-# It is somebody else's, and stays.
+# A namespace that was there before stays.
 test_namespace_that_is_there()
 {
 	ip netns add "router$RUN_SUFFIX"
@@ -182,7 +182,7 @@ test_namespace_that_is_there()
 	ip netns delete "router$RUN_SUFFIX"
 }
 
-# What ran before, that is: each run here is seconds in a guest without KVM.
+# Check after the runs of the other tests. One more run would take seconds in a guest.
 test_leaves_nothing()
 {
 	expect_match "the last run" "*flows: *" "$(<"$WORK/flows")"

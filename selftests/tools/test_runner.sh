@@ -1,11 +1,11 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# run.sh itself: what it counts, and that no broken test passes for a good one.
+# Tests of run.sh: it counts right, and a broken test does not pass for a good one.
 
 source "$(dirname "$0")/../lib.sh"
 
-# fake NAME: a test file from standard input, group/NAME in a tree of its own.
+# fake NAME: write the test file group/NAME from standard input, in a tree of its own.
 fake()
 {
 	FAKE=$WORK/fake
@@ -25,8 +25,8 @@ run_fake()
 	"$FAKE/run.sh" -k "$WORK/ktap" "$@"
 }
 
-# expect_run STATUS LAST_LINE [TEXT]: of the fake tests, which have LIMIT seconds
-# (300), run by the command BELOW.
+# expect_run STATUS LAST_LINE [TEXT]: run the fake tests by the command BELOW, with a limit of
+# LIMIT seconds (300), and check the result.
 BELOW=()
 expect_run()
 {
@@ -84,7 +84,7 @@ test_skip()
 	expect_run 0 "1 passed, 0 failed, 1 skipped" "no such thing: group/partly (1)"
 }
 
-# As 6.1's harness prints it.
+# 6.1's harness prints a skipped result in this form.
 test_skip_without_a_name()
 {
 	fake partly <<-'EOF2'
@@ -158,12 +158,12 @@ test_timeout()
 	printf '%s\n' 1..2 "ok 1 a"
 	exec sleep 1000
 	EOF2
-	# As long as its first result may take to come.
+	# The first result has to come within this time.
 	LIMIT=$limit expect_run 1 "1 passed, 1 failed, 0 skipped" \
 		"not done after $limit s"
 }
 
-# A daemon that a test leaves behind must not keep the next ones waiting.
+# If a test leaves a daemon behind, the next test must not wait for it.
 test_process_left_behind()
 {
 	fake daemon <<-EOF2
@@ -207,14 +207,14 @@ other/good" "$(run_fake -l)"
 		"$(run_fake goo | tail -n 1)"
 }
 
-# "0 failed" of nothing would look like success.
+# Without a match run.sh must fail: "0 failed" would look like success.
 test_pattern_without_a_match()
 {
 	fake good <<< 'printf "%s\n" 1..1 "ok 1 a"'
 	expect_fails -s 2 "no test has such a name" run_fake nonsense
 }
 
-# run.sh takes no library, no file in a deeper folder and nothing of torture/ for a test.
+# Libraries, files in deeper folders and files in torture/ are no tests for run.sh.
 test_folder()
 {
 	fake good <<< 'printf "%s\n" 1..1 "ok 1 a"'
@@ -269,14 +269,14 @@ test_requirements()
 	expect_run 0 "1 passed, 0 failed, 0 skipped"
 }
 
-# An option that the kernel's flavour leaves out may be missing, in no other flavour.
+# An option may only be missing if the kernel's flavour leaves it out.
 test_requirements_of_a_flavour()
 {
 	fake needy <<-'EOF2'
 	# Requires: CONFIG_FAILSLAB
 	printf '%s\n' 1..1 "ok 1 a"
 	EOF2
-	# shellcheck disable=SC2016 # the inner shell expands it
+	# shellcheck disable=SC2016 # the inner shell expands "$@"
 	BELOW=(unshare -m bash -ec 'mount -t tmpfs none /sys/kernel/debug
 		exec "$0" "$@"')
 	NF_BPF_PATCHED=1 NF_BPF_FLAVOUR=noipv6 \
@@ -307,7 +307,7 @@ test_slowest_files()
 	expect_run 0 "2 passed, 0 failed, 0 skipped" "slowest: group/slow ("
 }
 
-# One result of a test in shell: the others do not run.
+# If one result of a shell test is chosen, the others do not run.
 test_one_result()
 {
 	library <<-'EOF2'
@@ -328,7 +328,7 @@ second" "$(run_fake -l group/library/)"
 	expect_fails -s 2 "no test has such a name" run_fake librar/library/second
 }
 
-# As kselftest_harness.h does it: -l lists, -r runs one, and none if there is no such.
+# A program with the options of kselftest_harness.h: -l lists results, -r runs one result.
 test_one_result_of_a_program()
 {
 	local names
@@ -361,17 +361,17 @@ test_wrong_arguments()
 	"$SELFTESTS_SRC/run.sh" --help > /dev/null
 }
 
-# library: a test from standard input, which uses lib.sh.
+# library: write a test that uses lib.sh, from standard input.
 library()
 {
 	mkdir -p "$WORK/tools/router"
 	cp "$SELFTESTS_SRC/../tools/router/topology.sh" "$WORK/tools/router"
-	# shellcheck disable=SC2016 # the test expands it
+	# shellcheck disable=SC2016 # the test expands $0
 	fake library < <(echo 'source "$(dirname "$0")/../lib.sh"'; cat; echo run_tests)
 	cp "$SELFTESTS_SRC/lib.sh" "$FAKE"
 }
 
-# A shell test that fails, and one that dies, by way of lib.sh.
+# lib.sh reports a test that fails and a test that dies.
 test_library()
 {
 	local status=0 output

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Runs a command and lets a chosen one of its calls that change something fail, or kills
- * the command there. The calls are intercepted by a seccomp filter, so that it works for
- * static binaries, and on every processor.
+ * Runs a command and intercepts its system calls that change something. It lets a chosen
+ * call fail, or kills the command there. A seccomp filter intercepts the calls, so this
+ * works for static binaries and on every processor.
  */
 #include <errno.h>
 #include <poll.h>
@@ -21,8 +21,8 @@
 #include <linux/bpf_common.h>
 #include <linux/seccomp.h>
 
-/* Of <linux/filter.h>: the tests are built with that of tools/include, which has
- * another content.
+/* From <linux/filter.h>. The tests are built with tools/include, whose <linux/filter.h>
+ * does not have it.
  */
 struct sock_filter {
 	__u16 code;
@@ -70,7 +70,7 @@ static int failed(const char *what)
 	return 125;
 }
 
-/* Returns a fd that tells of the calls, -1 on an error. */
+/* Return: the fd of the seccomp listener, or -1 */
 static int intercept(void)
 {
 	struct sock_filter code[2 * NR_CALLS + 2], *insn = code;
@@ -90,7 +90,7 @@ static int intercept(void)
 		       SECCOMP_FILTER_FLAG_NEW_LISTENER, &prog);
 }
 
-/* The listener is closed by exec: the parent must have got it before. */
+/* exec() closes the listener, so wait until the parent has a copy. */
 static int run_command(int to_parent, int from_parent, char **argv)
 {
 	int listener;
@@ -131,7 +131,7 @@ static const char *name_of(const struct seccomp_data *data)
 	}
 }
 
-/* Returns 0 when there is nothing more to answer. */
+/* Return: 0 if no more calls will come */
 static int answer(int listener, long chosen, int err, pid_t pid, FILE *file)
 {
 	struct seccomp_notif_resp resp = {};

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Calls of what no kernel has, or not so: none of them loads. */
-/* One of them is declared otherwise below. */
+/* Programs that do not load: no kernel has the functions that they call, or in this form. */
+/* vmlinux.h must not declare tcp_slow_start(), which is declared differently below. */
 #define BPF_NO_KFUNC_PROTOTYPES
 #include "vmlinux.h"
 #include <bpf/bpf_helpers.h>
@@ -15,7 +15,7 @@ extern int bpf_ct_set_nat_info_nothing(struct bpf_nf_ctx *ctx) __weak __ksym;
 extern int bpf_nothing(struct bpf_nf_ctx *ctx) __weak __ksym;
 extern int bpf_nothing___flavour(struct bpf_nf_ctx *ctx) __weak __ksym;
 
-/* In every kernel, with other arguments. */
+/* Every kernel has this function, but with other arguments. */
 extern int tcp_slow_start(void) __weak __ksym;
 
 #define PROGRAM(name, call)						\

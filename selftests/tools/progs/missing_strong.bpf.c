@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* As in missing.bpf.c, but not weak: the object as a whole does not load. */
+/* As in missing.bpf.c, but the function is not weak: libbpf refuses the whole object. */
 #include "vmlinux.h"
 #include <bpf/bpf_helpers.h>
 

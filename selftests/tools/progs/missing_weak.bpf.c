@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* As missing_strong.bpf.c, but weak: libbpf finds out from the verifier's log. */
+/* As missing_strong.bpf.c, but weak: libbpf learns of it from the verifier's log. */
 #include "vmlinux.h"
 #include <bpf/bpf_helpers.h>
 

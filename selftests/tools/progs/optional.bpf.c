@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* A loader leaves the second program out unless it is asked for it. */
+/* Loaders leave the second program out unless the user asks for it. */
 #include "vmlinux.h"
 #include <bpf/bpf_helpers.h>
 
