@@ -1,9 +1,9 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# The examples of Documentation/bpf/prog_netfilter_kfuncs.rst, as they are printed
-# there: compiled, loaded and attached to the router. And <bpf/bpf_netfilter.h>,
-# which declares the same functions once more.
+# Takes the examples out of Documentation/bpf/prog_netfilter_kfuncs.rst, compiles and loads
+# them, and attaches them to the router. Also tests that <bpf/bpf_netfilter.h> declares the
+# same functions.
 #
 # Requires: CONFIG_NETFILTER_BPF_KFUNC clang conntrack nft rst2man
 
@@ -20,8 +20,8 @@ UAPI=$SELFTESTS_SRC/../include/uapi/linux/bpf_nf.h
 HEADER=$SELFTESTS_SRC/../tools/lib/bpf/bpf_netfilter.h
 MODULE=nf_bpf_kfunc
 TRANSLATED=8080		# the port of the NAT example
-SOURCE=0xcb007109	# an address that is nobody's, 203.0.113.9
-OBJECTS=(pieces)	# of the examples
+SOURCE=0xcb007109	# 203.0.113.9, an unused address
+OBJECTS=(pieces)	# the objects of the examples
 TYPES_OF_MAINLINE=$SELFTESTS/mainline
 
 setup()
@@ -61,7 +61,8 @@ load_examples()
 	done
 }
 
-# The literal block that has TEXT in it: what is indented more than the line before.
+# example TEXT: print the literal block that contains TEXT. Such a block is indented more
+# than the line before it.
 example()
 {
 	awk -v text="$1" '
@@ -73,26 +74,26 @@ example()
 		fail "$DOC: no example with $1" >&2
 }
 
-# The rules in the here document of the example.
+# Print the rules in the here document of the example.
 rules()
 {
 	example "$1" | sed -n "/<<'EOF'/,/^ *EOF/p" |
 		sed "1d; \$d; s/^\( *table\) inet/\1 $NFT_INET/"
 }
 
-# compile NAME [DIR]: with DIR/vmlinux.h.
+# compile NAME [DIR]: compile NAME with DIR/vmlinux.h.
 compile()
 {
 	compile_program "$1" -Wno-unused -mcpu=v3 -I "${2:-$BUILD/$BASE}"
 }
 
-# piece NAME TEXT [BEFORE]: the example is part of a program; this is the rest, with
-# what goes before it.
+# piece NAME TEXT [BEFORE]: print the function NAME with the example that contains TEXT. The
+# statements BEFORE come before the example.
 piece()
 {
 	local text
 
-	# In the document below, nobody would see it fail.
+	# Call example() here: a failure inside the here document would go unnoticed.
 	text=$(example "$2")
 	cat <<-EOC
 	SEC("netfilter")
@@ -134,7 +135,7 @@ pieces()
 	void bpf_ct_set_timeout(struct nf_conn___init *ct, __u32 timeout) __ksym;
 	int bpf_ct_change_timeout(struct nf_conn *ct, __u32 timeout) __ksym;
 	EOC
-	# As the kernel has them.
+	# The prototypes of the kernel.
 	sed -n '/bpf_nf_ct_get(/,/^#endif/{ /^#endif/d; s/);/) __ksym;/; p }' "$PROTOTYPES"
 	piece reject "bpf_nf_reject(ctx,"
 	! without conntrack || return 0
@@ -143,18 +144,18 @@ pieces()
 	piece lookup "ct = bpf_nf_ct_lookup("
 	piece alloc "init = bpf_nf_ct_alloc("
 	piece nat "bpf_nf_ct_set_nat(ctx," "bpf_nf_ct_info(ctx, &info, sizeof(info));"
-	# The same guard for the other address: not before a hook has decided on the first.
+	# A variant of the example for the source address, with the same guard.
 	piece source_nat "bpf_nf_ct_set_nat(ctx," "bpf_nf_ct_info(ctx, &info, sizeof(info));" |
 		sed "s/0xc6336402/$SOURCE/; s/8080, NF_NAT_MANIP_DST/0, NF_NAT_MANIP_SRC/"
 }
 
-# Tests before this one have loaded it, and may have programs that still go away.
+# Earlier tests have loaded the module. Their programs may still hold it for a moment.
 unload()
 {
 	! grep -q "^$MODULE " /proc/modules || wait_for rmmod "$MODULE"
 }
 
-# libbpf refuses the example with a message. The command in the message helps.
+# libbpf refuses the example. After the command in its message, the example loads.
 check_not_loaded()
 {
 	local object=${OBJECTS[-1]}
@@ -175,7 +176,7 @@ attach_example()
 	attach "$1" inet "${@:2}"
 }
 
-# From here on packets have entries, new ones, and there is a counter.
+# Begin with an empty conntrack table and a rule that counts.
 conntrack()
 {
 	requires conntrack
@@ -191,7 +192,7 @@ conntrack()
 	nf_prog exec "$NS_ROUTER" conntrack -F
 }
 
-# As printed the device has no index, and nothing is inside.
+# The printed example has index 0 for the inside device, so no packet comes from inside.
 check_stateful()
 {
 	local family=$1 client=CLIENT_IP$1 index
@@ -218,7 +219,8 @@ check_stateful()
 	expect_link "$LINK" accepted=2 dropped=1
 }
 
-# check_effect NAME MATCH: the example passes packets and does what nft can see.
+# check_effect NAME MATCH: the example accepts packets, and has the effect that nft's MATCH
+# finds.
 check_effect()
 {
 	conntrack "$2"
@@ -240,7 +242,7 @@ check_passes()
 	expect_link "$LINK" accepted=2 dropped=0
 }
 
-# To the server, by an address that is nobody's.
+# The client reaches the server by an unused address.
 test_nat()
 {
 	local FLOW_TO_ADDRESS=203.0.113.7 FLOW_LISTEN=$TRANSLATED
@@ -256,7 +258,7 @@ test_nat()
 	expect_nft_counter "$NFT_INET seen c" 1
 }
 
-# A hook has decided on the destination already, if only for none.
+# Before these hooks, NAT has decided about the destination, which it leaves as it is here.
 check_source_nat()
 {
 	conntrack "udp dport 9998"
@@ -328,14 +330,14 @@ header_calls()
 	EOC
 }
 
-# compile_header NAME DIR: header_NAME, with DIR/vmlinux.h
+# compile_header NAME DIR: compile header_NAME with DIR/vmlinux.h
 compile_header()
 {
 	header_calls > "$WORK/header_$1.bpf.c"
 	compile "header_$1" "$2"
 }
 
-# The header's types and prototypes are the kernel's, whichever vmlinux.h there is.
+# The header's types and prototypes match the kernel, with each vmlinux.h.
 check_header()
 {
 	local name=header_$1 function
@@ -343,7 +345,7 @@ check_header()
 	requires conntrack
 	compile_header "$1" "$2"
 	while read -r function; do
-		# A patched kernel has helpers and others' functions in place of these.
+		# A patched kernel has helpers and other functions in place of these.
 		[[ $function = bpf_nf_frag_info* ]] ||
 			! grep -qw "${function%___nf}" "$PACKET_PROTOTYPES" \
 				"$ENTRY_PROTOTYPES" || continue
@@ -354,7 +356,7 @@ check_header()
 	nf_prog load "$WORK/$name.bpf.o" "$PINS/$name"
 }
 
-# The prototypes of a header, one a line.
+# Print the prototypes of a header, one a line.
 prototypes()
 {
 	local prototype='[a-z_ *]*bpf_nf_\w+\(struct bpf_nf_ctx [^)]*\)'
@@ -366,7 +368,7 @@ prototypes()
 		grep -v -e bpf_nf_frag_info -e __always_inline -e ^__weak | sort
 }
 
-# It has other names for two types, and a function that is not the module's.
+# The header has other names for two types, and one function that the module lacks.
 test_header_prototypes()
 {
 	local kernel
@@ -376,7 +378,7 @@ test_header_prototypes()
 	expect_eq "prototypes" "$kernel" "$(prototypes "$HEADER")"
 }
 
-# The numbers of a header, be they of enums or macros.
+# Print the numbers of a header, from enums and macros.
 numbers()
 {
 	local name='BPF_NF_(CT|FRAG|REJECT)_[A-Z_]*' number='1U << [0-9]|[0-9]*'
@@ -403,7 +405,7 @@ test_text_is_valid()
 	rst2man --exit-status=2 "$DOC" > "$WORK/man"
 }
 
-# First, while there are few programs to take away.
+# This test is the first, because few programs hold the module now.
 add_test "module_not_loaded" check_not_loaded
 for family in "${FAMILIES[@]}"; do
 	add_test "stateful_ipv$family" check_stateful "$family"

@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# The examples of prog_netfilter_packet.rst, as they are written there: compiled,
-# loaded and attached to the router, which goes on forwarding.
+# Takes the examples out of prog_netfilter_packet.rst, compiles and loads them, and attaches
+# them to the router, which continues to forward.
 #
 # Requires: clang
 
@@ -23,7 +23,7 @@ examples()
 	sed -n 's/^   int \([a-z_]*\)(struct bpf_nf_ctx \*ctx)$/\1/p' "$DOC"
 }
 
-# The code block with the function $1.
+# example NAME: print the code block with the function NAME.
 example()
 {
 	awk -v name="int $1(" '
@@ -34,7 +34,7 @@ example()
 	END { if (index(block, name)) printf "%s", block }' "$DOC"
 }
 
-# compile NAME
+# compile NAME: compile the example NAME
 compile()
 {
 	local name=$1
@@ -75,7 +75,7 @@ check_example()
 	expect_link "$LINK" accepted=2 dropped=0
 }
 
-# The example drops a datagram in too many fragments.
+# The example drops a datagram that consists of too many fragments.
 test_too_many_pieces()
 {
 	check_example few_pieces
@@ -84,7 +84,7 @@ test_too_many_pieces()
 	expect_link "$LINK" accepted=3 dropped=1
 }
 
-# A change of their form must not leave out any.
+# If the page's form changes, this test must still find every example.
 test_every_block_is_an_example()
 {
 	expect_eq "examples" "$(grep -c '^\.\. code-block:: c$' "$DOC")" "$(examples | wc -l)"

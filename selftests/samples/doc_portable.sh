@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# The examples of Documentation/bpf/prog_netfilter_portable.rst and of README.md, as they
-# are printed there.
+# Tests the examples of Documentation/bpf/prog_netfilter_portable.rst and of README.md, as
+# these pages print them.
 #
 # Requires: bpftool clang rst2man
 
@@ -48,7 +48,7 @@ vmlinux_dir()
 	fi
 }
 
-# The first block of code.
+# Print the first block of code.
 example()
 {
 	awk '/^.. code-block:: c/ { code = 1; next }
@@ -63,7 +63,7 @@ readme()
 	     code' "$README"
 }
 
-# The other blocks of code are parts of a program.
+# Make a program of the other blocks of code, which are parts of one.
 pieces()
 {
 	cat <<-'EOC'
@@ -89,7 +89,7 @@ pieces()
 	echo '}'
 }
 
-# expect_tcp OUTCOME FAMILY PORT: of a connection to a port without a server.
+# expect_tcp OUTCOME FAMILY PORT: try to connect to a port without a server.
 expect_tcp()
 {
 	FLOW_LISTEN=1234 flow "$2" tcp "$3" send
@@ -112,7 +112,7 @@ check_example()
 	expect_tcp reset "$family" 23
 }
 
-# With the flag of the command there, where the kernel has it.
+# Attach with the flag of README's command, if the kernel has it.
 check_readme()
 {
 	local family=$1 pf reassembly=defrag
@@ -129,7 +129,7 @@ check_readme()
 	expect_outcome "delivered *"
 }
 
-# The number for Go programs is the flag's, and this is how to see it.
+# The page's number for Go programs is that of the flag, and its listing is right.
 test_number_of_the_flag()
 {
 	local seen="flags 0x1 (defrag)"

@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0
 #
 # Each piece of C in README.md, in the README of a sample, in Documentation/ and in the man
-# pages compiles with what "make install-tools" installs, a vmlinux.h, and nothing else of
-# this project. Other tests run some of these programs.
+# pages compiles with the files of "make install-tools" and a vmlinux.h, without other files
+# of this project. Other tests run some of these programs.
 #
 # Requires: clang
 
@@ -29,7 +29,7 @@ check_page_here()
 	check_page "$1"
 }
 
-# "make selftests" has installed them, as on the machine of somebody who has no more.
+# Install the tools into a directory of their own, as on a user's machine.
 install_tools()
 {
 	INSTALLED=$COMPILED/installed
@@ -38,7 +38,7 @@ install_tools()
 		install_here
 	fi
 	read -ra HEADER_FLAGS < "$INSTALLED.flags"
-	# The C library has asm/ there. It comes last.
+	# The C library's asm/ is in this directory, which must come last.
 	HEADER_FLAGS+=(-idirafter "/usr/include/$(uname -m)-linux-gnu")
 	BPFTOOL=${BPFTOOL:-$INSTALLED$PREFIX/bin/bpftool}
 	mkdir -p "$WORK/snippets"
@@ -52,7 +52,7 @@ install_here()
 		pkg-config --cflags libbpf > "$INSTALLED.flags"
 }
 
-# page_name PAGE: unique, and short
+# page_name PAGE: a unique, short name for the page
 page_name()
 {
 	local name=${1#"$MAN"/}
@@ -80,7 +80,7 @@ check_page()
 	name=$(page_name "$1")
 	snippets "$1" "$name" "$WORK/snippets" > "$WORK/snippets/$name.list"
 	[[ -s $WORK/snippets/$name.list ]] || return 0
-	# "and so on" in an example
+	# "..." in an example stands for more code
 	sed -i '/^ *\.\.\.$/d' "$WORK/snippets/${name}"_*.snippet
 	while read -r snippet; do
 		compile_snippet "$snippet" "$WORK/snippets/$snippet.snippet" ||
@@ -88,7 +88,7 @@ check_page()
 	done < "$WORK/snippets/$name.list"
 }
 
-# compile_snippet NAME FILE: in the surroundings that a piece of this kind is written for
+# compile_snippet NAME FILE: add the code that this kind of piece needs around it, and compile
 compile_snippet()
 {
 	local kind
@@ -127,14 +127,14 @@ kind_of()
 	fi
 }
 
-# --- surroundings: from stdin to stdout ---------------------------------------
+# --- the code around a piece: copy stdin to stdout and add code --------------------
 
 program()
 {
 	cat
 }
 
-# As a program for this kernel begins.
+# The beginning of a program for this kernel.
 program_definitions()
 {
 	cat <<-'EOC'
@@ -146,8 +146,8 @@ program_definitions()
 	cat
 }
 
-# The functions of the module have the names that the kernel knows. The installed header
-# declares them, under names of its own.
+# The piece uses the kernel's names of the module's functions. The installed header declares
+# the functions under other names.
 program_statements()
 {
 	program_definitions < /dev/null
@@ -182,8 +182,8 @@ program_statements()
 	printf '\t;\n\t}\n\treturn NF_ACCEPT;\n}\nchar _license[] SEC("license") = "GPL";\n'
 }
 
-# bpftool-gen(8) has a program for the kernel's test module, whose header is not
-# installed anywhere.
+# bpftool-gen(8) has a program for the kernel's test module, whose header is nowhere
+# installed.
 program_of_testmod()
 {
 	cat > "$WORK/snippets/bpf_testmod.h" <<-'EOC'
@@ -224,7 +224,7 @@ user_statements()
 	printf '\t;\n\t}\n\treturn err;\n}\n'
 }
 
-# The loader of bpftool-gen(8): its skeleton is that of the programs before it.
+# The loader of bpftool-gen(8). Its skeleton is made from the page's programs before it.
 user_of_skeleton()
 {
 	local object=$WORK/snippets/example.bpf.o
@@ -234,7 +234,7 @@ user_of_skeleton()
 	cat
 }
 
-# No block that says it is C may be left out by a change of its form.
+# If the form of a page changes, this test must still find every block marked as C.
 test_every_block_is_found()
 {
 	local page found labelled

@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# The example of Documentation/bpf/prog_netfilter_topologies.rst, as it is written there:
-# it counts the places that a datagram passes.
+# Tests the example of Documentation/bpf/prog_netfilter_topologies.rst, which counts packets
+# at each hook.
 #
 # Requires: clang jq bpftool
 
@@ -23,7 +23,7 @@ example()
 	sed -n '/^\.\. code-block:: c$/,/^[^ .]/s/^   //p' "$DOC"
 }
 
-# count_at HOOK: of all devices.
+# count_at HOOK: print the count at a hook, over all devices.
 count_at()
 {
 	bpftool -j map dump pinned "$PINS/doc/places" |
@@ -55,7 +55,7 @@ test_count_places()
 	done
 	probe 4 client-server -z 1400,480,8,912
 	expect_delivered "2792 intact"
-	# The datagram and the sentinel.
+	# The example counts the datagram and the sentinel.
 	expect_eq "packets at PRE_ROUTING" 2 "$(count_at 0)"
 	expect_eq "packets at LOCAL_IN" null "$(count_at 1)"
 	expect_eq "packets at FORWARD" 2 "$(count_at 2)"

@@ -1,14 +1,14 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# samples/firewall on the router: what a rule allows passes, the rest does not.
+# Tests samples/firewall on the router: packets that a rule allows pass, others do not.
 #
 # Requires: bpftool python3
 
 source "$(dirname "$0")/../lib.sh"
 
 SAMPLES=$BUILD/$BASE/samples
-RULE_PORT=9999		# where probe() sends to
+RULE_PORT=9999		# probe() sends to this port
 DENIED=9997
 
 setup()
@@ -25,26 +25,26 @@ firewall()
 	"$SAMPLES/firewall" -m "$PINS/firewall/rules" "$@"
 }
 
-# Mainline's links are for one family each.
+# A link of mainline has one family, so attach two.
 attach_firewall()
 {
 	local pf
 
 	firewall list | while read -r protocol address port rest; do
-		# shellcheck disable=SC2086 # "from" and what follows are words
+		# shellcheck disable=SC2086 # split "from ..." into words
 		firewall remove "$protocol" "$address" "$port" ${rest%%packets*}
 	done
 	expect_eq "rules left by another test" "" "$(firewall list)"
 	for pf in $( ((INET)) && echo inet || echo ip ip6); do
 		attach firewall/firewall "$pf" forward 0 defrag
 	done
-	# probe() needs its own end to be seen.
+	# Let the sentinel of probe() pass.
 	firewall allow udp "$SERVER_IP4" 9998
 	firewall allow udp "$SERVER_IP6" 9998
 }
 
-# ask NETNS FAMILY ADDRESS PORT PROTOCOL [CLIENT-PORT]: the answer of an echo server
-# in the server's namespace, or nothing.
+# ask NETNS FAMILY ADDRESS PORT PROTOCOL [CLIENT-PORT]: print the answer of an echo server in
+# the server's namespace, or nothing.
 ask()
 {
 	in_ns "$1" timeout $((5 * ${NF_BPF_SLOW:-1})) python3 - "${@:2}" <<-'PYTHON'
@@ -66,7 +66,7 @@ ask()
 	PYTHON
 }
 
-# serve FAMILY PORT PROTOCOL: an echo server, $SERVER, for the rest of the test.
+# serve FAMILY PORT PROTOCOL: start an echo server, $SERVER, for the rest of the test.
 serve()
 {
 	: > "$WORK/serving"
@@ -92,7 +92,7 @@ serve()
 	        c.close()
 	PYTHON
 	SERVER=$!
-	# shellcheck disable=SC2064 # this server
+	# shellcheck disable=SC2064 # expand $SERVER now: kill this server
 	trap "kill $SERVER" EXIT
 	wait_for grep -q serving "$WORK/serving"
 }
@@ -107,7 +107,7 @@ check_rule()
 	firewall allow udp "${!server}" "$RULE_PORT"
 	probe "$family" client-server
 	expect_delivered "92 intact"
-	# Whole, and counted once.
+	# The rule sees the datagram whole, and counts it once.
 	probe "$family" client-server -z 1400,480,8,912
 	expect_delivered "2792 intact"
 	expect_match "rules" "*udp ${!server} $RULE_PORT  packets 2 bytes *" "$(firewall list)"
@@ -134,7 +134,7 @@ check_answer()
 		"$(ask "$NS_CLIENT" "$family" "${!server}" 7000 "$protocol")"
 }
 
-# A rule for another client, for this one, and for one port of it.
+# A rule for another client, one for this client, and one for a port of this client.
 check_client()
 {
 	local family=$1 server=SERVER_IP$1 client=CLIENT_IP$1 router=ROUTER_LEFT_IP$1
@@ -192,7 +192,7 @@ test_errors()
 	expect_match "help" "Usage: *" "$("$SAMPLES/firewall" --help)"
 }
 
-# The key of the map has names that say what they are.
+# "bpftool map dump" shows names for the members of the map's key.
 test_readable_dump()
 {
 	attach_firewall

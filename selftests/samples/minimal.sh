@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# samples/minimal on the router: it drops UDP to port 9999, in fragments or not, while it
-# runs. Any libbpf takes its object, and those of the other samples.
+# Tests samples/minimal on the router: while it runs, it drops UDP to port 9999, in fragments
+# or not. Any libbpf accepts the objects of all samples.
 #
 # Requires: bpftool readelf
 
@@ -15,7 +15,7 @@ setup()
 	router_up
 }
 
-# It ends with the test, if the test does not end it.
+# Start the sample. It ends with the test at the latest.
 start_minimal()
 {
 	: > "$WORK/minimal"
@@ -44,7 +44,7 @@ check_drop()
 	expect_outcome "delivered *"
 }
 
-# A libbpf that is not this project's takes no longer section name.
+# A libbpf without this project's patches accepts only the section name "netfilter".
 test_section_names()
 {
 	local sample sections

@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# samples/packet-log on the router: a line or a pcap record for each packet that it is
-# told to log, and what it drops does not arrive.
+# Tests samples/packet-log on the router: it writes a line or a pcap record for each packet
+# that its options select, and packets that it drops do not arrive.
 #
 # Requires: bpftool python3 tcpdump
 
@@ -18,7 +18,7 @@ setup()
 	load_packet
 }
 
-# start OPTION...: on the router. Its lines go to $WORK/lines, or $WORK/pcap.
+# start OPTION...: start the sample on the router. It writes to $WORK/lines or $WORK/pcap.
 start()
 {
 	: > "$WORK/lines"
@@ -26,14 +26,15 @@ start()
 	nsenter --net="/run/netns/$NS_ROUTER" -- "$SAMPLE" "$@" \
 		> "$WORK/lines" 2> "$WORK/errors" &
 	LOGGER=$!
-	# Wait for its end, because the next test would take its last lines for its own.
-	# shellcheck disable=SC2064 # this one
+	# Wait for its end: else the next test would read its last lines.
+	# shellcheck disable=SC2064 # expand $LOGGER now: kill this process
 	trap "kill $LOGGER 2>/dev/null && wait $LOGGER || :" EXIT
-	# To load it takes seconds, where there is no debugging.
+	# To load the sample takes seconds, and longer on a debug kernel.
 	wait_for -t 60 grep -q attached "$WORK/errors" || fail "$(cat "$WORK/errors")"
 }
 
-# It tells what came before the signal, says what was lost, and succeeds.
+# End the sample. It writes the packets that came before the signal, reports no loss, and
+# succeeds.
 stop()
 {
 	kill -INT "$LOGGER"
@@ -42,7 +43,7 @@ stop()
 		"$(cat "$WORK/errors")"
 }
 
-# expect_lines PATTERN...: each line behind its time, and no others.
+# expect_lines PATTERN...: check all lines. A PATTERN is for the text after the time.
 expect_lines()
 {
 	local line lines=()
@@ -57,8 +58,8 @@ expect_lines()
 	done
 }
 
-# ends FAMILY: CLIENT and SERVER as a line has them before the port, IP, and HEADERS,
-# the bytes of IP and UDP.
+# ends FAMILY: set CLIENT and SERVER to the addresses as a line shows them, and set IP, and
+# HEADERS to the length of the IP and UDP headers.
 ends()
 {
 	if (($1 == 4)); then
@@ -68,7 +69,7 @@ ends()
 	fi
 }
 
-# The datagrams of flow() have 10 bytes.
+# flow() sends datagrams of 10 bytes.
 check_lines()
 {
 	ends "$1"
@@ -81,7 +82,7 @@ check_lines()
 		"forward $IP udp $SERVER:9999 > $CLIENT:40000 length $((HEADERS + 10))"
 }
 
-# One family of both, at another hook, of a protocol without ports.
+# Log one of the two families at another hook, and a protocol without ports.
 check_family()
 {
 	local other=$((10 - $1)) server=SERVER_IP$1 client=CLIENT_IP$1
@@ -100,7 +101,7 @@ check_family()
 		"postrouting $IP icmp* ${!server} > ${!client} length $((HEADERS + 100))"
 }
 
-# Without -d packets are logged as they are on the wire, and go on as they came.
+# Without -d, the sample logs fragments, and the router forwards them as they came.
 check_fragments()
 {
 	start
@@ -118,7 +119,7 @@ check_drop()
 	expect_outcome "delivered *"
 	flow "$1" udp "$DENIED" send
 	expect_outcome "lost"
-	# A datagram in pieces is one packet with a port.
+	# With -d, a datagram in pieces is one packet with a port.
 	probe "$1" client-server -p "$DENIED" -z 1400,480,8,912
 	expect_delivered ""
 	probe "$1" client-server -z 1400,480,8,912
@@ -131,8 +132,8 @@ check_drop()
 	expect_outcome "delivered *"
 }
 
-# read_pcap FILE: the link type, and of each record its bytes, its length on the wire,
-# and how many seconds ago it was.
+# read_pcap FILE: print the link type, and for each record its number of bytes, its length on
+# the wire and its age in seconds.
 read_pcap()
 {
 	python3 - "$1" <<-'PYTHON'
@@ -169,7 +170,7 @@ $((HEADERS + 10)) of $((HEADERS + 10))
 		"$(tcpdump -n -K -r "$WORK/pcap" 2>&1)"
 }
 
-# The bytes are the packet's: as another capture has them behind the link's header.
+# The bytes are those that another capture has after the link's header.
 check_bytes()
 {
 	local capture
@@ -183,7 +184,7 @@ check_bytes()
 	expect_outcome "delivered *"
 	wait "$capture"
 	stop
-	# The hop limit, with it IPv4's checksum, is the router's to change.
+	# Ignore the hop limit and IPv4's checksum, which the router changes.
 	python3 - "$WORK/lines" "$WORK/wire" "$1" <<-'PYTHON'
 	import sys
 	log, wire = (open(name, "rb").read() for name in sys.argv[1:3])
@@ -215,7 +216,7 @@ test_count()
 	expect_lines "*length 38" "*length 38"
 }
 
-# Logged or not, what does not say its port is not let past a rule on ports.
+# A rule on ports drops packets without a port, logged or not.
 test_unparsed()
 {
 	start -d "$DENIED"
@@ -231,7 +232,7 @@ test_unparsed()
 	expect_lines "forward ip udp $CLIENT_IP4 > $SERVER_IP4 length 22 cut dropped"
 }
 
-# Packets that cannot be written are not counted as logged.
+# The sample does not count packets as logged if it cannot write them.
 test_full()
 {
 	nsenter --net="/run/netns/$NS_ROUTER" -- "$SAMPLE" > /dev/full 2> "$WORK/errors" &
