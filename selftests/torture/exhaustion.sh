@@ -1,25 +1,25 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# Floods of fragments that fill the memory for reassembly, to a port that the
-# policy denies and to one that it allows, and of tiny ones at random offsets of a
-# few datagrams: whole packets keep flowing, memory stays below its limit, nothing
-# passes the policy, and reassembly is back after the flood.
+# Floods of fragments that fill the memory for reassembly: to a port that the policy denies,
+# to one that it allows, and of tiny fragments at random offsets of a few datagrams. During
+# a flood, whole packets still pass, the memory stays below its limit, and nothing bypasses
+# the policy. After the flood, reassembly works again.
 
 source "$(dirname "$0")/../lib.sh"
 
-# Whole datagrams that are sent while the flood goes on.
+# The number of whole datagrams that are sent during a flood.
 WHOLE=$((${NF_BPF_SMOKE:-0} ? 2000 : 30000))
 WHOLE_PORT=7777
-# More than any of the tests takes; the test ends the flood.
+# No test needs so many packets: the test ends the flood.
 MAX_FLOOD=100000000
-# Memory that a fragment of 1448 bytes needs in the kernel, at least: 2 KB for its data,
-# and the descriptor of the buffer.
+# The least memory that the kernel needs for a fragment of 1448 bytes: 2 KB for its data,
+# and a struct sk_buff.
 FRAGMENT_MEMORY=2304
 # The same for a fragment of 8 bytes.
 TINY_MEMORY=768
-# Fragments in a short and in a long queue, into which the kernel sorts the next fragment.
-# The long one still fits into the memory.
+# The number of fragments in a short and in a long queue. The kernel sorts each fragment
+# into its queue. The long queue fits into the memory.
 SHORT=64 LONG=4096
 
 setup()
@@ -27,16 +27,16 @@ setup()
 	router_up
 	load_policy
 	load_policy received
-	# Loads both, so that their limits are there to be read.
+	# This loads both modules, so that their limits can be read.
 	attach accept inet forward 5 defrag
 	LIMIT4=$(in_router cat /proc/sys/net/ipv4/ipfrag_high_thresh)
 	LIMIT6=$(in_router cat /proc/sys/net/netfilter/nf_conntrack_frag6_high_thresh)
-	# So that the end of the test need not wait a minute for the last of them.
+	# Let fragments expire soon, so that the end of the test need not wait a minute for them.
 	in_router sh -c '
 		echo 5 > /proc/sys/net/ipv4/ipfrag_time
 		echo 5 > /proc/sys/net/netfilter/nf_conntrack_frag6_timeout'
 	detach_all
-	# Count once, not for each test: buffers of the flood before may stay for seconds.
+	# Count once, not for each test: buffers of an earlier flood may stay for seconds.
 	BUFFERS_BEFORE=$(buffers)
 }
 
@@ -45,7 +45,7 @@ in_router()
 	in_ns "$NS_ROUTER" "$@"
 }
 
-# send NAME KIND FAMILY PORT MAX [EACH]: see helpers/frag_flood.c, in the background.
+# send NAME KIND FAMILY PORT MAX [EACH]: run helpers/frag_flood.c in the background.
 send()
 {
 	local from=CLIENT_IP$3 to=SERVER_IP$3
@@ -54,14 +54,14 @@ send()
 		"${@:4}" > "$WORK/$1.sent" 2> "$WORK/$1.error" &
 }
 
-# Packet buffers in use, wherever: exact but for a page of them or two.
+# The packet buffers in use on the whole machine. The error is one or two pages of them.
 buffers()
 {
 	awk '$1 == "skbuff_head_cache" { print $2 }' /proc/slabinfo
 }
 
-# Bytes that wait for the rest of their datagrams. What nf_defrag_ipv6 holds is
-# told nowhere; its packet buffers are counted.
+# The bytes of incomplete datagrams. The kernel does not tell this number for
+# nf_defrag_ipv6, so count packet buffers.
 held()
 {
 	local line
@@ -75,8 +75,8 @@ held()
 	fi
 }
 
-# One more packet is taken as long as the limit is not passed; each processor may
-# be taking one. What is read as buffers may be traffic under way as well.
+# The memory can exceed the limit: each processor accepts one more packet while the memory
+# is below the limit. Packet buffers in use include those of other traffic.
 SLACK4=65536
 SLACK6=300 # fragments
 
@@ -100,7 +100,7 @@ is_reassembled()
 	[[ $DELIVERED == *intact && $WIRE == 0+* ]]
 }
 
-# Sets MOST to the most that was held while the whole datagrams were sent.
+# Set MOST to the largest memory while the whole datagrams are sent.
 watch_memory()
 {
 	local family=$1 now
@@ -112,7 +112,7 @@ watch_memory()
 	done
 }
 
-# The server's own program counts what arrives before the server's reassembly.
+# The server's own program counts packets before the server's reassembly.
 check_arrived()
 {
 	local allowed=$1 arrived
@@ -131,14 +131,15 @@ check_arrived()
 	PASSED=${STATS[later]}
 }
 
-# cost NAME: ticks of the processor's counter that a packet of these took, until it
-# was in the router.
+# cost NAME: print how many ticks of the processor's counter a packet of this flood took on
+# its way into the router.
 cost()
 {
 	cut -d ' ' -f 3 "$WORK/$1.sent"
 }
 
-# Sets COST: of as many tiny fragments in short queues and in a long one.
+# Set COST to the costs of the same number of tiny fragments in short queues and in a long
+# queue.
 measure_tiny()
 {
 	local family=$1 each
@@ -177,7 +178,7 @@ check_flood()
 		send flood flood "$family" "$port" "$MAX_FLOOD"
 	fi
 	flood=$!
-	# shellcheck disable=SC2064 # this one
+	# shellcheck disable=SC2064 # expand $flood now: kill this flood
 	trap "kill $flood 2> /dev/null || :" EXIT
 	wait_for -t 60 is_full "$family" || fail "holds $(held "$family")"
 	send whole whole "$family" "$WHOLE_PORT" "$WHOLE"
@@ -213,7 +214,7 @@ add_figure()
 		>> "$WORK/figures"
 }
 
-# The program has judged packets of the flood, and not one that was a fragment.
+# The program has judged packets of the flood, but no fragment.
 check_judged()
 {
 	local allowed=$1 kind=$2
@@ -236,7 +237,8 @@ add_floods()
 		((${NF_BPF_SMOKE:-0})) ||
 			add_test "denied_port_strict_ip$family" check_flood "$family" strict 9999
 	done
-	# At last, as they leave thousands of packet buffers for seconds; IPv4 counts none.
+	# These tests come last, because their thousands of packet buffers stay for seconds. IPv6 is
+	# the first, because IPv4's memory is not counted in buffers.
 	for family in 6 4; do
 		add_test "tiny_ip$family" check_tiny_flood "$family" defrag
 	done

@@ -1,10 +1,10 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# Every fragment attack and accident of the list in Documentation/fragments.rst, by
-# crafted packets, without reassembly, with it and with strict: what leaves the
-# router, what the program saw, what was counted, and the ICMP errors that came
-# back. The table is frag/attacks.py.
+# Sends every fragment attack and accident of the list in Documentation/fragments.rst as
+# crafted packets: without reassembly, with it, and with strict. Checks which packets leave
+# the router, which packets the program sees, the counters, and the ICMP errors. The table of
+# attacks is frag/attacks.py.
 #
 # Requires: nft
 
@@ -12,7 +12,7 @@ source "$(dirname "$0")/../lib.sh"
 # shellcheck source=frag/setup.sh
 source "$SELFTESTS_SRC/torture/frag/setup.sh"
 
-# The kernel's words are part of what is tested, not to be spared.
+# Do not limit kernel messages, because the tests check them.
 unlimited_log()
 {
 	MESSAGE_COST=$(< /proc/sys/net/core/message_cost)

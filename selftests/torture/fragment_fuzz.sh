@@ -1,9 +1,9 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# Random trains of fragments through the router under a strict program, judged by an
-# oracle that has its own idea of reassembly; before that, what the oracle would
-# notice, and the trains of corpus/. NF_BPF_SECONDS and NF_BPF_SEED: frag/run_fuzz.py.
+# Sends random trains of fragments through the router under a strict link. An oracle with its
+# own reassembly judges the results. First come falsified results, which the oracle must
+# notice, and the trains of corpus/. NF_BPF_SECONDS and NF_BPF_SEED: see frag/run_fuzz.py.
 
 source "$(dirname "$0")/../lib.sh"
 # shellcheck source=frag/setup.sh

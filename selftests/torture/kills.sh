@@ -1,12 +1,11 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# bpftool and a program of libbpf, killed: at each call by which they change
-# something, before and after it, and at any time in between. What is left is a
-# policy wholly there or not at all, and packets are never without one that was
-# there before.
+# Kills bpftool and a program that uses libbpf: before and after each call that changes
+# something, and at random times. The policy is then complete or absent. If there was a
+# policy before, each packet meets one.
 #
-# NF_BPF_SEED decides where, and when.
+# NF_BPF_SEED determines the calls and the times.
 #
 # Requires: bpftool
 
@@ -15,10 +14,10 @@ source "$(dirname "$0")/../lib.sh"
 SMOKE=${NF_BPF_SMOKE:-0}
 SEED=${NF_BPF_SEED:-$((RANDOM << 15 | RANDOM))}
 RANDOM=$((SEED % 32768))
-# How many system calls and how many random times of a command are tried.
+# The number of system calls and of random times to try for each command.
 STOPS=$((SMOKE ? 4 : 1000))
 TIMES=$((SMOKE ? 3 : 30))
-# Use both in turn. No command handles them, so they should have the same effect.
+# Use both signals in turn. No command handles them, so their effect should be the same.
 SIGNALS=(KILL INT)
 FLOODS=()
 MAX_SENT=2000000
@@ -32,7 +31,7 @@ setup()
 	# A directory that read_state() does not look at.
 	mkdir -p "$PINS/server"
 	PIN_DIRS+=("$PINS/server")
-	# The kernel may still be freeing links of the test before.
+	# The kernel may still be freeing links of an earlier test.
 	wait_for -t 30 no_links || :
 	BEFORE=$(nf_prog links)
 	PIN=$(here_pin)
@@ -43,19 +42,19 @@ no_links()
 	(($(nf_prog links) == 0))
 }
 
-# Copies that need not come over 9p each time.
+# Use lib.sh's copy, which does not come over 9p each time.
 copy_programs()
 {
 	BPFTOOL=$(type -P bpftool)
 }
 
-# bpf_hooks FAMILY: how many programs are at the router's hook FORWARD.
+# bpf_hooks FAMILY: print the number of programs at the router's hook FORWARD.
 bpf_hooks()
 {
 	nf_prog exec "$NS_ROUTER" "$HELPERS/nf_hooks" "$1" 2 | grep -c 'nf_hook_run_bpf' || :
 }
 
-# command NAME: COMMAND is what it stands for.
+# set_command NAME: set COMMAND to the command with this name.
 set_command()
 {
 	local place=("$FAMILY" "${HERE[@]}" netns "$NS_ROUTER")
@@ -72,7 +71,8 @@ set_command()
 	esac
 }
 
-# killed SIGNAL STOP: the command, at that stop. Sets SEEN (stops) and END.
+# killed SIGNAL STOP: run the command and kill it at this stop. Set SEEN to the number of
+# stops, and END to its end.
 killed()
 {
 	local signal
@@ -87,8 +87,8 @@ killed()
 	esac
 }
 
-# Whole: pinned, at the hooks of both families, and the only one. Gone: nothing.
-# Sets STATE.
+# Set STATE: "whole" if there is one link, which is pinned and at the hooks of both families;
+# "gone" if there is nothing; or else a description.
 read_state()
 {
 	local pin=$1 links four six file files=()
@@ -124,8 +124,7 @@ remove_policy()
 	done
 }
 
-# Each command's first run is to its end: so it is known how many stops it has, and
-# how long it takes.
+# Run the command to its end once, to learn how many stops it has and how long it takes.
 measure()
 {
 	local start=$EPOCHREALTIME
@@ -140,7 +139,7 @@ measure()
 	"$1"
 }
 
-# rounds PREPARE CHECK: kills the command again and again.
+# rounds PREPARE CHECK: kill the command again and again.
 rounds()
 {
 	local prepare=$1 check=$2 signal=0 i step=1
@@ -168,7 +167,7 @@ nothing()
 	remove_policy
 }
 
-# Afterwards the command does what it is for, whatever is left.
+# After the kill, the same command must still succeed.
 check_attach()
 {
 	local pin=${COMMAND_PIN:-$PIN}
@@ -262,7 +261,7 @@ seen_of()
 	echo "${STATS[packets]}"
 }
 
-# Each datagram that was sent was judged, by one of the two.
+# One of the two programs has judged each datagram that was sent.
 test_overwrite_under_traffic()
 {
 	local sent=0 file seen ns
@@ -277,8 +276,8 @@ test_overwrite_under_traffic()
 	"${COMMAND[@]}" defrag > /dev/null
 	set_command overwrite
 	COMMAND+=(defrag)
-	# A sender that changes its processor within a datagram, to one that is slow:
-	# IPv4 gives up when 64 other fragments have come meanwhile.
+	# If a sender moves to a slow processor between two fragments, 64 other fragments can
+	# come in between. By default, IPv4 then drops the datagram.
 	for ns in "$NS_ROUTER" "$NS_SERVER"; do
 		nf_prog exec "$ns" sysctl -q net.ipv4.ipfrag_max_dist=0
 	done
@@ -301,13 +300,13 @@ test_overwrite_under_traffic()
 	print_counts overwrite
 }
 
-# Fragments that a namespace had no use for, of both families.
+# The reassembly failures of a namespace, for both families.
 reassembly_failures()
 {
 	snmp_counter "$1" Ip ReasmFails Ip6ReasmFails
 }
 
-# Packets that found the queue of a processor full.
+# The number of packets that were lost because the queue of a processor was full.
 overflows()
 {
 	local total=0 _ lost
@@ -325,7 +324,7 @@ all_arrived()
 
 # --- libbpf ---
 
-# Three programs, which live as long as their process: with it all of them go.
+# The three programs live as long as their process. All of them end with it.
 check_libbpf()
 {
 	read_state none
@@ -338,7 +337,7 @@ test_libbpf_auto_attach()
 
 	set_command libbpf
 	mkfifo "$WORK/input"
-	# Read and written, so that it has no end.
+	# Open the FIFO for reading and writing, so that there is no end of file.
 	"${COMMAND[@]}" <> "$WORK/input" > "$WORK/held" &
 	loader=$!
 	LASTS=$EPOCHREALTIME

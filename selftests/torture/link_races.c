@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * All that can be done to links, by several threads at once and on all processors,
- * under traffic of both families with fragments in it. Whatever the order was, each
- * error must be one of those documented, at the end nothing may be left, and what
- * the links counted must be what their programs saw.
+ * Several threads on all processors do everything that can be done to links, under traffic
+ * of both families with fragments. In any order, each error must be a documented one,
+ * nothing may be left at the end, and the links must have counted the packets that their
+ * programs saw.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -45,7 +45,7 @@ enum {
 	PINS		= 6,
 	RETIRED		= 64,
 	PROGRAMS	= 3,
-	/* Ids are given in turn: more than there is time for. */
+	/* Ids are given in turn, and there is no time to use so many. */
 	PROGRAM_IDS	= 1 << 20,
 	MAX_ERRNO	= 200,
 	KSFT_SKIP	= 4,
@@ -67,7 +67,7 @@ static long number(const char *name, long otherwise)
 	return value && *value ? atol(value) : otherwise;
 }
 
-/* --- what was done, and what came of it --- */
+/* --- operations and their results --- */
 
 enum op {
 	ATTACH, ATTACH_NEXT_TO, UPDATE, REPLACE, DETACH, CLOSE, INFO, FDINFO, PIN,
@@ -75,11 +75,13 @@ enum op {
 	CALLER_LOAD, CALLER_RUN, CALLED_UNLOAD, CALLED_LOAD, NR_OPS,
 };
 
-/* EAGAIN and ENOENT of OPEN_ID: a link that is not complete yet, or gone. Of
- * ATTACH: the module was unloaded between modprobe and its use, or, EINVAL, modprobe
- * has failed as the module was on its way out. ENXIO of CALLER_LOAD:
- * the module whose function it calls is on its way in or out, ENOENT: it is not there.
- * The same of CALLED_LOAD: one that it needs is on its way out, or gone.
+/* Why these errors are allowed:
+ * - OPEN_ID: the link is not complete yet (EAGAIN), or gone (ENOENT).
+ * - ATTACH: the module was unloaded after modprobe (ENOENT), or modprobe has failed because
+ *   the module was being unloaded (EINVAL).
+ * - CALLER_LOAD: the module whose function it calls is being loaded or unloaded (ENXIO), or
+ *   is gone (ENOENT).
+ * - CALLED_LOAD: a module that it needs is being unloaded (EBUSY), or is gone (ENOENT).
  */
 static const struct {
 	const char *name;
@@ -126,7 +128,7 @@ static void flaw(const char *format, ...)
 	va_end(args);
 }
 
-/* Takes what a system call returned, and returns it. */
+/* Count the result of a system call. Return: @ret */
 static int note(enum op op, int ret)
 {
 	int error = ret < 0 ? -ret : 0;
@@ -162,9 +164,8 @@ static void print_ops(void)
 /* --- the run --- */
 
 /*
- * Links of a kind run programs of that kind. Those that are counted are detached
- * before they are closed, so that their last word can be had; the others are closed
- * as they are.
+ * Links of a kind run programs of the same kind. A COUNTED link is detached before it is
+ * closed, so that its final counters can be read. A CLOSED link is only closed.
  */
 enum kind { COUNTED, CLOSED, NR_KINDS };
 
@@ -180,11 +181,11 @@ static struct {
 	struct slot slots[NR_KINDS][SLOTS / NR_KINDS];
 	char pins[64];
 	int router, sender;
-	/* BTF id of a function in a module; 0 if there is none. */
+	/* BTF id of a function in a module; 0 if the module is missing. */
 	int called;
 	atomic_uint last_id;
 	atomic_bool stop;
-	/* Modules can only go when few links use them. */
+	/* Set while few links use the modules, because only then they can be unloaded. */
 	atomic_bool quiet;
 
 	pthread_mutex_t retired_lock;
@@ -237,7 +238,7 @@ static bool remember_prog(int prog)
 
 /* --- links --- */
 
-/* After a grace period no packet is in a hook that was there before it. */
+/* After a grace period, no packet is still in a hook that was removed before. */
 static void wait_for_packets(void)
 {
 	if (syscall(SYS_membarrier, MEMBARRIER_CMD_GLOBAL, 0, 0))
@@ -271,7 +272,7 @@ static void retire(int fd)
 	pthread_mutex_unlock(&run.retired_lock);
 }
 
-/* Puts @fd, which may be -1, in the place of what is in the slot. */
+/* Replace the link in the slot by @fd, which may be -1. */
 static void put_slot(enum kind kind, int i, int fd)
 {
 	struct slot *slot = &run.slots[kind][i];
@@ -289,7 +290,7 @@ static void put_slot(enum kind kind, int i, int fd)
 		note(CLOSE, close(old) ? -errno : 0);
 }
 
-/* An fd of the caller's own, for the link of a slot; -1 if it is empty. */
+/* Return: a new fd of the link in the slot, or -1 if the slot is empty */
 static int get_slot(enum kind kind, int i)
 {
 	struct slot *slot = &run.slots[kind][i];
@@ -312,7 +313,7 @@ static int any_slot(struct thread *thread)
 	return below(thread, SLOTS / NR_KINDS);
 }
 
-/* A program that drops is the rare one: packets are to get to the others. */
+/* Rarely choose the program that drops, so that packets come to the other programs. */
 static int any_prog(struct thread *thread, enum kind kind)
 {
 	return run.progs[kind][one_in(thread, 8) ? PROGRAMS - 1 :
@@ -513,7 +514,7 @@ static void worker(struct thread *thread)
 
 static void check_hook(const struct nf_hook *hook, void *arg)
 {
-	/* 0 is the id of a program that is on its way out. */
+	/* A program that is being freed has the id 0. */
 	if (hook->type == NF_HOOK_TYPE_BPF && hook->prog_id > 0 &&
 	    !is_ours(hook->prog_id))
 		flaw("dump: program %lld", (long long)hook->prog_id);
@@ -535,7 +536,7 @@ struct train {
 	bool local;
 	__u32 id;
 	int size;
-	/* A chain of headers that ends too early: reassembly lets it pass. */
+	/* The chain of headers ends too early, so reassembly lets the fragment pass. */
 	bool cut;
 };
 
@@ -611,7 +612,7 @@ static int send_fragment(const struct train *train, int offset, bool more)
 		header = header4(train, &to, offset, more, (void *)packet);
 	else
 		header = header6(train, &to, offset, more, (void *)packet);
-	/* A device that goes down or a queue that is full is the network's right. */
+	/* Errors of a device that goes down or of a full queue are no flaws. */
 	if (sendto(train->raw, packet, header + train->size, 0, (void *)&to,
 		   train->family == AF_INET ? sizeof(struct sockaddr_in) :
 					      sizeof(struct sockaddr_in6)) < 0 &&
@@ -620,7 +621,7 @@ static int send_fragment(const struct train *train, int offset, bool more)
 	return 0;
 }
 
-/* A datagram in one to four pieces, in any order; some twice and some never. */
+/* Send a datagram in one to four pieces, in random order; some twice, and some never. */
 static void send_train(struct thread *thread, struct train *train)
 {
 	const int pieces = 1 + below(thread, MAX_FRAGMENTS);
@@ -681,7 +682,7 @@ static bool reads_as_defunct(int fd)
 	return false;
 }
 
-/* Links and halves of datagrams in it; @own is for one of the links. */
+/* Put links and incomplete datagrams into the namespace. @own gets the fd of one link. */
 static void fill_namespace(struct thread *thread, int *own)
 {
 	struct train train = { .family = AF_INET, .local = true, .size = 64 };
@@ -726,7 +727,7 @@ static void ender(struct thread *thread)
 		close(own);
 }
 
-/* --- modules that go --- */
+/* --- modules that are unloaded --- */
 
 static const char * const modules[] = { "nf_defrag_ipv6", "nf_defrag_ipv4" };
 
@@ -744,7 +745,7 @@ static void close_all(void)
 	}
 }
 
-/* Now and then few links are left that use them, and some come right then. */
+/* Close all links for a time and unload modules, while other threads attach some links. */
 static void unloader(struct thread *thread)
 {
 	/* Unload their users less often, because these take long to load again. */
@@ -765,12 +766,12 @@ static void unloader(struct thread *thread)
 		pause_ms(20);
 }
 
-/* --- programs that call a module, which comes and goes --- */
+/* --- programs that call a module, which is loaded and unloaded --- */
 
 static const char called[] = "nf_bpf_kfunc";
 
-/* It and what it needs, in the order of loading. modprobe itself would take longer,
- * on a machine as busy as this, than the module is let alone.
+/* The files of the module and of the modules that it needs, in the order of loading. On a
+ * busy machine, modprobe would take longer than the module stays.
  */
 static int files[16];
 static int nr_files;
@@ -800,7 +801,7 @@ static int load_called(void)
 	return 0;
 }
 
-/* The id of a function is the same each time that the module is loaded. */
+/* Find the function's id, which is the same each time that the module is loaded. */
 static bool find_called(void)
 {
 	struct btf *vmlinux, *module;
@@ -848,7 +849,7 @@ static int load_caller(void)
 	return prog;
 }
 
-/* By a link of its own, or one that is there: until that one is updated or closed. */
+/* Run the program in a link of its own, or in an existing link until that changes. */
 static void run_caller(struct thread *thread, int prog)
 {
 	const struct nf_key key = any_key(thread);
@@ -890,7 +891,7 @@ static void caller(struct thread *thread)
 	pause_ms(below(thread, 20));
 }
 
-/* Each time until it is gone. */
+/* Load the module, then try to unload it until it is gone. */
 static void reloader(struct thread *thread)
 {
 	int i, err;
@@ -900,7 +901,7 @@ static void reloader(struct thread *thread)
 		return;
 	}
 	note(CALLED_LOAD, load_called());
-	/* Time for a program to come, now and then. */
+	/* Sometimes leave time for a program to be loaded. */
 	for (i = below(thread, 2) * below(thread, 100); i && !atomic_load(&run.quiet); i--)
 		pause_ms(10);
 	for (i = 0; i < 200 && !atomic_load(&run.stop); i++) {
@@ -924,11 +925,11 @@ static bool shell(const char *format, ...)
 	return !system(command);
 }
 
-/* In a shell: what a kernel without IPv6 does without. */
+/* In a shell, prefix commands that need IPv6 with this. */
 #define IP6 "ip6() { [ \"$NF_BPF_FLAVOUR\" = noipv6 ] || \"$@\"; }\n"
 
-/* A sender, and a router that sends all on to a device which keeps nothing. The
- * caller is in the router then.
+/* Make a sender, and a router that forwards all packets to a device that drops them. Then
+ * the caller is in the router.
  */
 static bool setup_network(void)
 {
@@ -998,7 +999,7 @@ static void expect(const char *what, long long expected, long long actual)
 		flaw("%s: expected %lld, got %lld", what, expected, actual);
 }
 
-/* A security module has hooks in every namespace. */
+/* A security module (AppArmor) can have hooks in every namespace. */
 static bool is_of_security_module(const struct nf_hook *hook)
 {
 	return hook->function && !strncmp(hook->function, "apparmor_", strlen("apparmor_"));
@@ -1011,8 +1012,8 @@ static void no_hook(const struct nf_hook *hook, void *arg)
 	flaw("left at a hook: %s priority %d", hook->function ?: "-", hook->priority);
 }
 
-/* Links that namespaces on their way out have detached may still be freed, also
- * some of an earlier test.
+/* Links of namespaces that have ended, also of an earlier test, may not be freed yet. So
+ * wait.
  */
 static void expect_no_more_links(int than)
 {
@@ -1061,8 +1062,8 @@ static void check_end(int links, bool unloadable)
 		flaw("%s: %s", run.pins, strerror(errno));
 }
 
-/* Each of them has to have succeeded, or it was not tested. In a few seconds of a
- * busy machine not all of them come to it.
+/* Each operation must have succeeded, or it was not tested. A short run on a busy machine
+ * may not reach all of them.
  */
 static void check_coverage(int seconds)
 {
@@ -1224,7 +1225,7 @@ int main(int argc, char **argv)
 	if (nf_btf_size("bpf_nf_stats") < 0)
 		return skip("links that count");
 	puts("1..1");
-	/* A lock that is never let go shall end in a result too. */
+	/* If a lock is never released, the test must still end. */
 	alarm(seconds + 120 * number("NF_BPF_SLOW", 1));
 	return run_all(seed, seconds);
 }

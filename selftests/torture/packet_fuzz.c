@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Fuzzes what programs of type netfilter do to packets: random programs, made so that
- * the verifier accepts most of them, at random hooks of a client, a router and a server,
- * under traffic of many kinds (packet/network.sh, packet/traffic.c). After each program
- * the kernel must have no complaint, its links must have counted what it has counted,
- * and sockets, conntrack entries and references must come back.
+ * Fuzzes the effects of netfilter programs on packets. Random programs, most of which the
+ * verifier accepts, run at random hooks of a client, a router and a server, under many kinds
+ * of traffic (packet/network.sh, packet/traffic.c). After each program the kernel must have
+ * printed no warning, the counters of the links must agree with the program's, and sockets,
+ * conntrack entries and references must be as many as before.
  *
  *   packet_fuzz [-c DIR] [-n NUMBER | INPUT]
  *
- *   -c DIR      the corpus, which comes first (corpus/packet)
- *   -n NUMBER   only that case of the seed
- *   INPUT       a file: only that
+ *   -c DIR      run this corpus first (corpus/packet)
+ *   -n NUMBER   run only this case of the seed
+ *   INPUT       run only this file
  *
  * NF_BPF_SEED, NF_BPF_SECONDS (600; 10 with NF_BPF_SMOKE=1)
  */
@@ -28,10 +28,10 @@ static struct {
 	struct input inputs[MAX_CORPUS];
 	int nr;
 	const char *directory;
-	bool only_read;		/* one case is to be run that may be made of them */
+	bool only_read;		/* do not run the corpus; a case may be made from it */
 } corpus;
 
-/* The complaints so far, each once. */
+/* The complaints so far, without repetitions. */
 static char known[MAX_KNOWN][sizeof(world.complaint)];
 static int nr_known;
 
@@ -40,7 +40,7 @@ static long fuzz_begin;
 
 /* --- violations --- */
 
-/* Sockets that are lost stay lost: a later case is not to be told of them. */
+/* Lost sockets stay lost: do not blame a later case for them. */
 static void accept_losses(void)
 {
 	int i;
@@ -53,7 +53,7 @@ static void accept_losses(void)
 	forget_warnings();
 }
 
-/* A warning is what it is by its function: its line depends on the packet. */
+/* Compare warnings by their functions, because other parts depend on the packet. */
 static bool is_same(const char *a, const char *b)
 {
 	const char *of_a = strstr(a, " at "), *of_b = strstr(b, " at ");
@@ -139,7 +139,7 @@ static bool violates(const struct input *input, const char *what)
 	return true;
 }
 
-/* --- the laws themselves --- */
+/* --- the self-test of the laws --- */
 
 static struct call call_of(enum kind kind, long first)
 {
@@ -149,7 +149,7 @@ static struct call call_of(enum kind kind, long first)
 	return call;
 }
 
-/* Each lie in turn about what the kernel did: all have to be noticed, and nothing else. */
+/* The fuzzer must notice each false fact, and nothing else. */
 static bool test_laws(void)
 {
 	static const char *const names[NR_LIES] = {
@@ -194,7 +194,7 @@ static bool passes(enum traffic traffic, int path, int family)
 	send->arg[T_TRAFFIC] = traffic;
 	send->arg[T_PATH] = path;
 	send->arg[T_FAMILY] = family;
-	/* The kernel does not segment what it has to encrypt. */
+	/* The kernel does not segment packets that it has to encrypt. */
 	if (!flow_of(&flow, send) ||
 	    (traffic == UDP_GSO && !strcmp(path_names[path], "ipsec")))
 		return true;
@@ -208,7 +208,7 @@ static bool passes(enum traffic traffic, int path, int family)
 	return false;
 }
 
-/* On our own kernel nothing may be missing but what its flavour leaves out. */
+/* On this project's kernel, only parts that its flavour leaves out may be missing. */
 static bool has_all(int nr_paths)
 {
 	if (!nf_patched())
@@ -217,7 +217,7 @@ static bool has_all(int nr_paths)
 	       world.has[QUEUE] && (world.has[FLOWTABLE] || nf_without("conntrack"));
 }
 
-/* With a program that only accepts, all traffic on all ways arrives. */
+/* With a program that only accepts, all traffic arrives on all paths. */
 static bool test_traffic(void)
 {
 	int traffic, path, family, nr = 0;
@@ -269,7 +269,7 @@ static bool replay_all(const char *directory)
 
 /* --- fuzzing --- */
 
-/* The same for each run with this seed and this corpus. */
+/* The input is the same in each run with this seed and this corpus. */
 static struct input input_of_case(unsigned long number)
 {
 	fuzz_state = (seed + 1) * 0x9e3779b97f4a7c15ULL ^ (number + 1) * 0xd1342543de82ef95ULL;
@@ -292,7 +292,7 @@ static bool run_case(unsigned long number, bool settle)
 	return true;
 }
 
-/* Something is lost: look for the case that loses it, among the last ones. */
+/* Something is lost. Search the last cases for the one that loses it. */
 static bool search_window(unsigned long end)
 {
 	unsigned long number = end < WINDOW ? 0 : end - WINDOW;

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Hundreds of network namespaces with links at all five hooks of both families, a
- * full hook, and storms of attach and detach: what an operation costs as the number
- * of links grows, and that nothing is left of them.
+ * Hundreds of network namespaces with links at all five hooks of both families, a full hook,
+ * and storms of attach and detach. The tests measure how the cost of an operation grows with
+ * the number of links, and check that nothing is left at the end.
  *
- * If the cost of an operation grew with the number of links, its time would grow about
- * 15-fold from the first eighth of the links to the last, as it does at one hook. In many
- * namespaces it may not double. The lower quartile of the times is compared: other work
- * on the machine adds to some operations, and hardly to three of four.
+ * If the cost was proportional to the number of links, it would grow about 15-fold from the
+ * first eighth of the links to the last, as it does at one hook. In many namespaces it must
+ * not double. The tests compare the lower quartiles of the times, because other work on the
+ * machine can delay some operations, but hardly three of four.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -42,7 +42,7 @@ struct times {
 static struct {
 	int prog_fd;
 	int home;
-	int netns;	/* how many */
+	int netns;	/* number of namespaces */
 	int storm;	/* operations of each thread */
 	int *netns_fds;
 	int *link_fds;
@@ -71,7 +71,7 @@ static void bail(const char *what, int err)
 	exit(1);
 }
 
-/* The processor's counter: a guest's clocks can be as coarse as its ticks. */
+/* Use the processor's counter: the resolution of a guest's clocks can be one tick. */
 static __u64 counter(void)
 {
 #if defined(__x86_64__)
@@ -96,7 +96,7 @@ static long monotonic_ns(void)
 
 static double ns_per_count;
 
-/* On one processor from here on: each has a counter of its own. */
+/* Stay on one processor from now on, because each has a counter of its own. */
 static void calibrate(void)
 {
 	const struct timespec pause = { .tv_nsec = 500 * 1000 * 1000 };
@@ -122,7 +122,7 @@ static int compare(const void *a, const void *b)
 	return (delta > 0) - (delta < 0);
 }
 
-/* The lower quartile of the @eighth, from 0, in nanoseconds. */
+/* Return: the lower quartile of an eighth of the times (0 to 7), in nanoseconds */
 static long quartile(const struct times *times, int eighth)
 {
 	const int nr = times->nr / EIGHTHS;
@@ -146,7 +146,7 @@ static void print_times(const char *what, const struct times *times)
 	putchar('\n');
 }
 
-/* @rises: the number of links does, with the operations; else it falls. */
+/* @rises: each operation adds a link; else each removes one. */
 static void expect_flat(const char *name, const struct times *times, bool rises)
 {
 	long few = quartile(times, rises ? 0 : EIGHTHS - 1);
@@ -185,7 +185,7 @@ static struct nf_key key_of(int i)
 	return key;
 }
 
-/* --- what is there --- */
+/* --- the inventory --- */
 
 static int count_links(void)
 {
@@ -235,7 +235,7 @@ static struct inventory take_inventory(void)
 	return (struct inventory) { count_links(), module_users() };
 }
 
-/* Memory and references go after a grace period: it is waited for, a minute. */
+/* The kernel frees memory and references after a grace period, so wait up to a minute. */
 static bool all_is_gone(const struct inventory *before)
 {
 	const struct timespec pause = { .tv_nsec = 20 * 1000 * 1000 };
@@ -304,7 +304,7 @@ static void close_everywhere(struct times *times)
 	}
 }
 
-/* Each namespace has its own and no other's: ip and ip6, and inet at both. */
+/* Each namespace must have its own links only: those of ip and ip6, and inet at both. */
 static int wrong_namespaces(int expected)
 {
 	int i, wrong = 0;
@@ -355,7 +355,7 @@ static void test_namespaces(bool quiet)
 	free(detach.ns);
 }
 
-/* With links in them this time: they go with their namespaces. */
+/* Namespaces end with links in them, and the links end with them. */
 static void test_namespaces_end(void)
 {
 	struct times attach = new_times(run.netns * LINKS_PER_NETNS);
@@ -531,7 +531,7 @@ int main(int argc, char **argv)
 	}
 	puts("TAP version 13\n1..12");
 	setup();
-	/* The modules are loaded, and not for the first of the times. */
+	/* Load the modules now, so that the first time does not include it. */
 	fd = nf_link(run.prog_fd, &key);
 	if (fd < 0)
 		bail("attach", fd);

@@ -1,17 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Fuzzes bpf() for programs of type netfilter: sequences of calls, made of valid ones by
- * changes, each judged by what the documentation says of it, and the machine by what has
- * to be there then (syscall/laws.c). Where the kernel has kcov, what reaches code of this
- * type that nothing reached before is kept and changed further.
+ * Fuzzes bpf() for programs of type netfilter. It changes valid sequences of calls, and
+ * judges each call and the state of the machine by the documentation (syscall/laws.c). If
+ * the kernel has kcov, inputs that reach new code of this type are kept and changed further.
  *
  *   syscall_fuzz [-c DIR] [-w DIR] [-m DIR | INPUT]
  *
- *   -c DIR   the corpus, which comes first (corpus/syscall)
- *   -w DIR   where to write what is kept
- *   -m DIR   instead of fuzzing: of the inputs there keep, shortened, the few that
- *            reach what the corpus does not (kcov, and -w)
- *   INPUT    a file: only that
+ *   -c DIR   run this corpus first (corpus/syscall)
+ *   -w DIR   write the kept inputs to this directory
+ *   -m DIR   do not fuzz, but choose a few inputs from this directory that reach what the
+ *            corpus does not, and shorten them (needs kcov and -w)
+ *   INPUT    run only this file
  *
  * NF_BPF_SEED, NF_BPF_SECONDS (600; 20 with NF_BPF_SMOKE=1)
  */
@@ -76,9 +75,9 @@ static bool violates(struct input input, const char *what)
 	return true;
 }
 
-/* --- the laws themselves --- */
+/* --- the self-test of the laws --- */
 
-/* Each lie in turn about what the kernel did: all have to be noticed, and nothing else. */
+/* The fuzzer must notice each false fact, and nothing else. */
 static bool test_laws(void)
 {
 	static const char *const names[NR_LIES] = {
@@ -167,7 +166,7 @@ static bool take_find(const char *path)
 	return true;
 }
 
-/* After the corpus: what is reached until then is known. */
+/* Run the corpus before this: places that it reaches are known. */
 static bool merge_finds(const char *directory)
 {
 	struct places known = cover.now;
@@ -212,7 +211,7 @@ static bool fuzz(long limit)
 	return true;
 }
 
-/* That it was not refused as a whole: each kind also does what it is for. */
+/* Each kind of call must have succeeded, too. */
 static bool print_figures(void)
 {
 	bool all = true;
@@ -234,7 +233,7 @@ static bool print_figures(void)
 	return all && world.verdicts[NF_ACCEPT] && world.verdicts[NF_DROP];
 }
 
-/* Our own programs are the last to go. */
+/* Close the fuzzer's own programs last. */
 static bool nothing_left(void)
 {
 	*world.complaint = '\0';

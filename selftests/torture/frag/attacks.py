@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0
-"""The table of fragment attacks: a function a row, which says what is sent and what
-must come of it. fragment_attacks.sh runs them.
+"""The table of fragment attacks. Each row is a function, which makes the packets, and has
+the expected outcome. fragment_attacks.sh runs the rows.
 
-A row's number is the one of the list in Documentation/fragments.rst. What it says of
-the outcome is for a router that reassembles; without reassembly each packet is
-judged and leaves as it came, unless the row says otherwise (unforwarded).
+A row has its number in the list of Documentation/fragments.rst. Its outcome is that of a
+router that reassembles. Without reassembly, the program judges each packet, and each packet
+leaves as it came, unless the row says otherwise (unforwarded).
 """
 
 import random
@@ -19,7 +19,7 @@ import packets
 from judge import set_mtu, write_sysctl
 
 UDP, TCP_PROTO, NO_NEXT = 17, 6, 59
-IDENT4, IDENT6 = 0x7E00, 0x5EED7E00     # in what is built; each run has its own
+IDENT4, IDENT6 = 0x7E00, 0x5EED7E00     # in built packets; each run sends others
 SPORT, DPORT, DENIED_DPORT = 40000, 9998, 9999
 MODES = ("plain", "defrag", "strict")
 REASSEMBLING = MODES[1:]
@@ -31,9 +31,9 @@ class Sent:
     """A packet of a row."""
 
     packet: bytes
-    label: int = 0          # of the datagram it belongs to
-    wire: str = "left"      # the router's device that it goes to
-    padding: int = 0        # bytes of Ethernet behind it
+    label: int = 0          # its datagram
+    wire: str = "left"      # the router's device that receives it
+    padding: int = 0        # bytes of Ethernet padding behind it
 
 
 @dataclass
@@ -43,25 +43,25 @@ class Row:
     build: object
     families: tuple = (4, 6)
     orders: tuple = ("in_order", "shuffled")
-    tail: int = 0           # so many packets keep their place at the end
+    tail: int = 0           # number of last packets that are not shuffled
     out: dict = field(default_factory=dict)         # label: "OFFSET+LENGTH ..."
-    whole: tuple = ()       # labels that become whole
-    passed: tuple = ()      # indexes of packets that reassembly lets through as they are
+    whole: tuple = ()       # labels of datagrams that become whole
+    passed: tuple = ()      # indexes of packets that pass reassembly unchanged
     unforwarded: tuple = () # indexes of packets that no router forwards
-    counts: dict = field(default_factory=dict)      # other than what expected_counts() says
-    icmp: tuple = ()        # (type, code) from the router that reassembles,
-    plain_icmp: tuple = ()  # and from one that does not
-    host_icmp: tuple = ()   # from the server, when what was passed reached it
-    tos: int = 0            # on what leaves
+    counts: dict = field(default_factory=dict)      # differences from expected_counts()
+    icmp: tuple = ()        # (type, code) of the router's error with reassembly,
+    plain_icmp: tuple = ()  # and without
+    host_icmp: tuple = ()   # error of the server, if the passed packets reach it
+    tos: int = 0            # of packets that leave
     around: object = None   # context manager of the run
     hook: str = "forward"
     modes: tuple = MODES
-    device: str = ""        # that the program is told of
-    log: str = ""           # message of the kernel on what reassembles first
+    device: str = ""        # input device that the program sees
+    log: str = ""           # the kernel's message about the order of reassembly
 
     @property
     def deniable(self):
-        """Whether the same with a refused port says anything."""
+        """Whether the row is also a test with a refused port."""
         return bool(self.whole) and self.hook == "forward" and not self.icmp
 
 
@@ -81,7 +81,7 @@ def row(number, **kwargs):
 
 
 class Builder:
-    """Makes the packets of one family and one destination port, by scapy."""
+    """Makes packets of one family to one destination port, with scapy."""
 
     def __init__(self, family, env, dport=DPORT):
         self.family, self.dport = family, dport
@@ -89,7 +89,7 @@ class Builder:
         self.sent, self.datagrams = [], {}
 
     def udp(self, length, label=0):
-        """A datagram of so many bytes, its header with them."""
+        """A datagram of this length, which includes its header."""
         data = random.Random(length * 7 + label).randbytes(length - 8)
         self.datagrams[label] = packets.udp(self.src, self.dst, SPORT + label, self.dport, data)
         return self.datagrams[label]
@@ -100,7 +100,7 @@ class Builder:
         return self.datagrams[label]
 
     def fragment(self, data, offset, more, label=0, proto=UDP, wire="left", padding=0, **fields):
-        """One packet; fields are those of scapy's IP or IPv6, or before=: headers."""
+        """One packet. fields: fields of scapy's IP or IPv6; before=: IPv6 headers."""
         if self.family == 4:
             fields.setdefault("flags", 0)
             fields["flags"] |= 1 if more else 0
@@ -116,7 +116,7 @@ class Builder:
         self.sent.append(Sent(bytes(packet / Raw(data)), label, wire, padding))
 
     def cut(self, data, sizes, label=0, **fields):
-        """All of data, in fragments; the last of sizes is repeated."""
+        """All data in fragments of these sizes. The last size is repeated."""
         offset, index = 0, 0
         while offset < len(data):
             size = sizes[min(index, len(sizes) - 1)]
@@ -125,7 +125,7 @@ class Builder:
             offset, index = offset + size, index + 1
 
     def ranges(self, data, *ranges, label=0, **fields):
-        """Fragments (offset, length) of data; the one that reaches its end is the last."""
+        """Fragments (offset, length) of data. Only one that reaches the end is a last fragment."""
         for offset, length in ranges:
             self.fragment(data[offset:offset + length], offset, offset + length < len(data),
                           label, **fields)
@@ -175,7 +175,7 @@ def contained_in_what_is_there(b):
     b.ranges(data, (200, 200), (400, 200))
 
 
-# Its header was in two pieces: the kernel has put these together, and cuts again.
+# The TCP header came in two pieces. The kernel joins them, and cuts the datagram again.
 @row(7, whole=(0,), families=(4,), out={0: "0+32 32+8"})
 def tiny_first_of_tcp(b):
     b.cut(b.tcp(40), [8, 32], proto=TCP_PROTO)
@@ -252,7 +252,7 @@ def short_tail(b):
     b.cut(b.udp(1240), [1232])
 
 
-# --- datagrams that don't ----------------------------------------------------------
+# --- datagrams that do not become whole --------------------------------------------
 
 def overlap(**kwargs):
     def add(build):
@@ -315,7 +315,7 @@ def openbsd_cutold(b):
      counts={4: {"IpReasmFails": 1, "IpExtReasmOverlaps": 1}})
 def scapy_overlap_frag(b):
     original = IP(src=b.src, dst=b.dst, id=IDENT4, proto=UDP) / Raw(b.udp(64))
-    # Its own pieces are there twice where it overlaps: in 8 bytes, and in 16.
+    # Where the attack overlaps, the original's bytes are there twice: in pieces of 8 and of 16.
     for piece in overlap_frag(original, b"\0" * 24, fragsize=16, overlap_fragsize=24):
         b.sent.append(Sent(bytes(piece)))
 
@@ -351,7 +351,7 @@ def without_the_first(b):
     b.ranges(b.udp(2800), (1400, 480), (1880, 8), (1888, 912))
 
 
-# IPv4 gives up the datagram, IPv6 only the fragment that contradicts the others.
+# IPv4 drops the datagram, IPv6 only the fragment that contradicts the others.
 @row(11, orders=("in_order",), counts={4: {"IpReasmFails": 1}}, families=(4,))
 @row(11, orders=("in_order",), whole=(0,), families=(6,))
 def zero_length(b):
@@ -434,7 +434,7 @@ def same_id_other_protocol(b):
     b.ranges(data, (40, 40), proto=TCP_PROTO)
 
 
-# IPv6's identification is not one of a protocol: the first fragment's counts.
+# IPv6's identification does not depend on the protocol: that of the first fragment counts.
 @row(22, families=(6,), whole=(0,))
 def same_id_other_next_header(b):
     data = b.udp(80)
@@ -450,8 +450,8 @@ def bad_header_checksum(b):
     b.ranges(data, (800, 400), chksum=0x1234)
 
 
-# The datagram goes on with the TTL of its first fragment, and of later ones no
-# ICMPv4 error tells.
+# The datagram leaves with the TTL of its first fragment. IPv4 sends no ICMP error for later
+# fragments.
 @row(25, unforwarded=(1,), whole=(0,), families=(4,))
 @row(25, unforwarded=(1,), whole=(0,), plain_icmp=((3, 0),), families=(6,))
 def ttl_that_ends_here(b):
@@ -465,7 +465,7 @@ def late_duplicate(b):
     b.ranges(b.udp(1200), (0, 800), (800, 400), (800, 400))
 
 
-# --- what reassembly lets through as it is ------------------------------------------
+# --- packets that pass reassembly unchanged ------------------------------------------
 
 @row(42, families=(6,), passed=(0,), host_icmp=((4, 3),))
 def first_without_its_tcp_header(b):
@@ -499,11 +499,11 @@ def odd_length_and_more_in_the_middle(b):
     b.ranges(data, (56, 24))
 
 
-# --- around a run -------------------------------------------------------------------
+# --- context managers around a run ----------------------------------------------------
 
 @contextmanager
 def short_timeout(run):
-    """Queues of this run expire; it ends when they have."""
+    """The queues of this run expire before it ends."""
     name = ("netfilter/nf_conntrack_frag6_timeout" if run.family == 6 else "ipv4/ipfrag_time")
     if run.mode == "plain":
         yield
@@ -534,7 +534,7 @@ def last_times_out(b):
 
 @contextmanager
 def full_cache(run):
-    """One datagram is there already; then nothing has room, until it has again."""
+    """One datagram is in reassembly. Then the limit leaves no room, until it is restored."""
     prefix = "netfilter/nf_conntrack_frag6_" if run.family == 6 else "ipv4/ipfrag_"
     if run.mode == "plain":
         yield
@@ -598,7 +598,7 @@ def zones(run):
 
 
 # Zones need conntrack, which reassembles. So these attacks have no plain mode.
-# Bridges have queues of their own in the same way; no link attaches to a bridge.
+# Bridges also have queues of their own, but a link cannot be attached to a bridge.
 @row(36, around=zones, orders=("in_order",), modes=REASSEMBLING)
 def two_zones(b):
     data = b.udp(1200)
@@ -626,7 +626,7 @@ def fragmentsmack(b):
 
 # --- other hooks --------------------------------------------------------------------
 
-# For the router itself, which reassembles them behind the hook in any case.
+# The fragments are for the router itself, which also reassembles them after the hook.
 @row(57, families=(6,), hook="prerouting", orders=("in_order",))
 def link_local_two_interfaces(b):
     data = b.udp(1200)

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
-"""Reads packets as an end host would, and puts fragments together by the book.
+"""Reads packets as an end host does, and reassembles fragments strictly by the RFCs.
 
-The second opinion on what the kernel does: none of its leniency is in here.
+The oracle compares this with the kernel, which is more lenient.
 """
 
 import struct
@@ -16,14 +16,14 @@ EXTENSIONS = (HOP_BY_HOP, ROUTING, FRAGMENT, AUTHENTICATION, DESTINATION, MOBILI
 
 
 class Unreadable(Exception):
-    """A header is cut short, or contradicts itself."""
+    """A header is incomplete, or contradicts itself."""
 
 
 @dataclass(frozen=True)
 class Piece:
-    """A fragment, or a packet that is none: then ident is None.
+    """A fragment, or a whole packet, whose ident is None.
 
-    head    what is in each fragment: the header without length, offset and (IPv4)
+    head    the part that all fragments share: the header without length, offset and (IPv4)
             checksum and identification, with IPv6's headers before the fragment header
     data    bytes of the datagram from offset on
     """
@@ -94,12 +94,12 @@ def dissect_ipv6(packet):
 
 
 def extension_size(proto, units):
-    """Bytes of a header before the fragment header, of its second byte."""
+    """The length of an IPv6 header, in bytes, from its length field."""
     return (units + 2) * 4 if proto == AUTHENTICATION else (units + 1) * 8
 
 
 def whole(piece, data):
-    """The packet that pieces like this one add up to, as dissect() reads it."""
+    """The whole packet for pieces like this one, as dissect() would return it."""
     if piece.family == 4 or piece.ident is None:
         return replace(piece, data=data, ident=None, offset=0, more=False, flags=0)
     header = bytearray(piece.head[:4] + bytes(2) + piece.head[4:38])
@@ -123,13 +123,13 @@ class Overlap(Exception):
 
 
 class Reassembler:
-    """Fragments to packets. Refuses what overlaps, be it the same bytes."""
+    """Makes packets of fragments. Refuses all overlaps, also those with the same bytes."""
 
     def __init__(self):
         self.queues = {}
 
     def add(self, piece):
-        """The whole packet as a Piece once it is complete, otherwise None."""
+        """The whole packet as a Piece if this piece completes it, otherwise None."""
         if piece.ident is None:
             return piece
         queue = self.queues.setdefault(piece.key, [])
@@ -150,14 +150,14 @@ class Reassembler:
 
 
 def describe(piece):
-    """OFFSET+LENGTH, and whether there is more."""
+    """OFFSET+LENGTH, with " more" if it is not the last fragment."""
     if piece.ident is None:
         return f"whole {len(piece.data)}"
     return f"{piece.offset}+{len(piece.data)}{' more' if piece.more else ''}"
 
 
 def forwarded(packet):
-    """The bytes of a packet behind a router, which counts its TTL down."""
+    """The bytes of a packet after a router has forwarded it, with its TTL reduced by 1."""
     if packet[0] >> 4 == 6:
         end = 40 + int.from_bytes(packet[4:6], "big")
         return packet[:7] + bytes([packet[7] - 1]) + packet[8:end]

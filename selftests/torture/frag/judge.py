@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-"""What the fragment tests need of the kernel: links, the program's log, counters."""
+"""The fragment tests' access to the kernel: links, the program's log, counters."""
 
 import ctypes
 import fcntl
@@ -20,7 +20,7 @@ FLAGS = {"plain": 0, "defrag": 1, "strict": 1 | 1 << 16}
 RINGBUF_BUSY, RINGBUF_DISCARD = 1 << 31, 1 << 30
 SIOCSIFMTU = 0x8922
 
-# judge.h
+# from judge.h
 RING_SIZE, JUDGED = 1 << 23, struct.Struct("=8I")
 JUDGED_FRAGMENT, JUDGED_UNREAD = 1, 2
 
@@ -28,7 +28,7 @@ libc = ctypes.CDLL(None, use_errno=True)
 
 
 def bpf(command, attr, what):
-    """The system call; attr is a bytearray. Raises OSError with what."""
+    """Calls bpf(). attr is a bytearray. what: the object that an OSError names."""
     buffer = (ctypes.c_char * len(attr)).from_buffer(attr)
     result = libc.syscall(NR_BPF, command, buffer, len(attr))
     if result < 0:
@@ -37,14 +37,14 @@ def bpf(command, attr, what):
 
 
 def obj_get(path):
-    """A file descriptor of what is pinned there."""
+    """A file descriptor of the object that is pinned at path."""
     name = ctypes.create_string_buffer(path.encode())
     attr = bytearray(struct.pack("=QII", ctypes.addressof(name), 0, 0))
     return bpf(BPF_OBJ_GET, attr, path)
 
 
 class Link:
-    """A program on a hook of a network namespace, both families; close() detaches."""
+    """A program at a hook of a network namespace, for both families. close() detaches it."""
 
     def __init__(self, netns, program, hook, mode, priority=0):
         enter_netns(netns)
@@ -53,7 +53,7 @@ class Link:
         self.fd = bpf(BPF_LINK_CREATE, attr, f"attach {mode} at {hook}")
 
     def counters(self):
-        """Packets so far, each a dict entry: accepted, dropped, dropped_fragments."""
+        """The counters of packets as a dict: accepted, dropped, dropped_fragments."""
         info = bytearray(64)
         buffer = (ctypes.c_char * len(info)).from_buffer(info)
         attr = bytearray(struct.pack("=IIQ", self.fd, len(info), ctypes.addressof(buffer)))
@@ -76,7 +76,7 @@ class Judged:
 
 
 class Log:
-    """The ring buffer of judge.bpf.c, read in the order of judgement."""
+    """The ring buffer of judge.bpf.c, with the packets in the order of judgement."""
 
     def __init__(self, pins):
         self.lost = obj_get(f"{pins}/lost")
@@ -87,7 +87,7 @@ class Log:
         os.close(ring)
 
     def read(self):
-        """What was judged since the last call."""
+        """The packets that were judged since the last call."""
         position, = struct.unpack_from("=Q", self.consumer)
         end, = struct.unpack_from("=Q", self.data)
         found = []
@@ -114,7 +114,7 @@ class Log:
 
 
 class KernelLog:
-    """What the kernel has said: /dev/kmsg, whatever the console's level is."""
+    """The kernel's messages from /dev/kmsg, which do not depend on the console's level."""
 
     def __init__(self):
         self.fd = os.open("/dev/kmsg", os.O_RDONLY | os.O_NONBLOCK)
@@ -129,7 +129,7 @@ class KernelLog:
             except BlockingIOError:
                 return said
             except BrokenPipeError:
-                # Some were overwritten before they were read.
+                # Some records were overwritten before they were read.
                 continue
             said.append(record.split("\n", 1)[0].split(";", 1)[1])
 
@@ -145,7 +145,7 @@ class Counters:
         self.sockstat = [os.open(base + name, os.O_RDONLY) for name in ("sockstat", "sockstat6")]
 
     def read(self):
-        """By name, with the prefix that the file gives it: IpReasmOKs, Ip6ReasmOKs."""
+        """The counters by name, with the prefix of the file: IpReasmOKs, Ip6ReasmOKs."""
         values = {}
         for fd in self.pairs:
             lines = os.pread(fd, 1 << 16, 0).decode().splitlines()
@@ -168,14 +168,14 @@ class Counters:
 
 
 def read_sysctl(netns, name):
-    """name as below /proc/sys/net."""
+    """name: a path below /proc/sys/net."""
     enter_netns(netns)
     with open(f"/proc/sys/net/{name}", encoding="ascii") as file:
         return file.read().strip()
 
 
 def write_sysctl(netns, name, value):
-    """Returns what it was."""
+    """Returns the old value."""
     old = read_sysctl(netns, name)
     with open(f"/proc/sys/net/{name}", "w", encoding="ascii") as file:
         file.write(str(value))

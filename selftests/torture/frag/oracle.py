@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-"""What must hold of a router with a strict program, whatever was sent to it.
+"""The laws that a router with a strict link must keep for all packets.
 
 never_a_fragment      the program judged whole packets only, by their ports
 only_what_was_accepted    every byte that left is of a packet which it accepted
@@ -15,8 +15,8 @@ from ip import (DESTINATION, EXTENSIONS, FRAGMENT, HOP_BY_HOP, ROUTING, Overlap,
                 Unreadable, describe, dissect, extension_size)
 from packets import TCP, UDP, checksum
 
-# Headers of IPv6 that every host passes over, from the second byte on: padding, and
-# a route of an unknown kind that has ended.
+# IPv6 headers that every host ignores, from the second byte on: padding, and a routing
+# header of unknown type with no segments left.
 PADDING = bytes([0, 1, 4]) + bytes(4)
 HARMLESS = {HOP_BY_HOP: PADDING, DESTINATION: PADDING, ROUTING: bytes([0, 253, 0]) + bytes(4)}
 
@@ -30,9 +30,9 @@ LAWS = {
 
 @dataclass
 class Observed:
-    """One exchange. judged: judge.Judged; left: IP packets as bytes, in order;
-    delivered: what the server's socket got; port: that of the socket; unsent: packets
-    that the router counts as not to be cut again.
+    """One exchange. judged: judge.Judged; left: IP packets as bytes, in order; delivered: the
+    payloads that the server's socket got; port: that of the socket; unsent: packets that the
+    router counts as impossible to fragment.
 
     Those are accepted and yet don't leave. IPv6 has them where the headers behind the
     fragment header are not all in the first fragment, against RFC 7112.
@@ -50,7 +50,7 @@ class Opinion:
     violations: list = field(default_factory=list)  # (kind, text)
     accepted: int = 0
     refused: int = 0
-    left: int = 0           # whole packets
+    left: int = 0           # whole packets that left
     unsent: int = 0
     delivered: int = 0
 
@@ -63,7 +63,7 @@ class Opinion:
 
 
 def upper(piece):
-    """(protocol, its bytes) behind IPv6's headers; protocol None where they are cut."""
+    """(protocol, bytes) after IPv6's headers. The protocol is None if they are incomplete."""
     proto, data = piece.proto, piece.data
     while piece.family == 6 and proto in EXTENSIONS and proto != FRAGMENT:
         if len(data) < 8 or extension_size(proto, data[1]) > len(data):
@@ -80,11 +80,11 @@ def is_refused(piece):
 
 
 def udp_payload(piece, port):
-    """What a socket at port gets of it, or None; and whether no host may refuse it
-    for what is in its IPv6 headers."""
+    """The payload that a socket at port gets, or None; and whether each host accepts the
+    packet's IPv6 headers."""
     sure, first = True, True
     while piece.family == 6 and piece.proto in HARMLESS:
-        # Hop-by-hop options are the first header or an error.
+        # Hop-by-hop options must be the first header.
         sure &= piece.data[1:8] == HARMLESS[piece.proto] and (piece.proto != HOP_BY_HOP or first)
         first = False
         if len(piece.data) < 8:
@@ -104,7 +104,7 @@ def udp_payload(piece, port):
 
 
 def read_judged(judged, opinion):
-    """The packets that were accepted, as Pieces."""
+    """The accepted packets as Pieces."""
     accepted = []
     for j in judged:
         try:
@@ -126,7 +126,7 @@ def read_judged(judged, opinion):
 
 
 def read_left(left, opinion):
-    """The packets that an end host makes of what left."""
+    """The packets that an end host reassembles from the packets that left."""
     reassembler, packets = Reassembler(), []
     for packet in left:
         try:
@@ -146,7 +146,7 @@ def read_left(left, opinion):
 
 
 def judge(observed):
-    """The Opinion on what was Observed."""
+    """The Opinion on an Observed exchange."""
     opinion = Opinion()
     accepted = Counter(read_judged(observed.judged, opinion))
     left = Counter(read_left(observed.left, opinion))

@@ -24,7 +24,7 @@ from wire import WireError, Wires, bind_udp, enter_netns
 
 PROBE_PORT = 9996
 IP_NODEFRAG = 22
-LABELS = 16     # datagrams of a run, at most
+LABELS = 16     # the most datagrams of a run
 COUNTED = {4: ("IpReasmReqds", "IpReasmOKs", "IpReasmFails", "IpReasmTimeout",
                "IpExtReasmOverlaps", "IpInHdrErrors", "IpFragOKs", "IpFragFails",
                "IpFragCreates"),
@@ -34,7 +34,7 @@ ICMP_PROTO = {4: 1, 6: 58}
 
 
 def stamp(packet, base):
-    """The packet with an identification of this run, its checksum as right as before."""
+    """The packet with an identification of this run. A wrong checksum stays wrong."""
     if packet[0] >> 4 == 4:
         size = (packet[0] & 15) * 4
         ident = struct.unpack_from("!H", packet, 4)[0] - IDENT4 + base & 0xFFFF
@@ -48,7 +48,7 @@ def stamp(packet, base):
 
 
 def trim(packet):
-    """Without what is behind the end that the IP header gives."""
+    """The packet without bytes behind the length in its IP header."""
     if packet[0] >> 4 == 4:
         return packet[:int.from_bytes(packet[2:4], "big")]
     return packet[:40 + int.from_bytes(packet[4:6], "big")]
@@ -88,7 +88,7 @@ class Router:
         subprocess.run(["nft", text], check=True, stdin=subprocess.DEVNULL)
 
     def transmit(self, packet, wire="left", padding=0, nodefrag=1):
-        """False: the router itself would not send it."""
+        """Returns False if the router itself would not send the packet."""
         if self.hook == "output":
             try:
                 self.raw[nodefrag].sendto(packet, (socket.inet_ntoa(packet[16:20]), 0))
@@ -103,7 +103,7 @@ class Router:
 
 
 class Run:
-    """One row once: family, mode and order given."""
+    """One run of a row, with one family, mode and order."""
 
     numbers = iter(range(1, 1 << 30))
 
@@ -140,7 +140,7 @@ class Run:
         self.router.nft(text)
 
     def send(self, sent):
-        """Before the run proper, which settles behind it."""
+        """Sends these packets before the run, and waits until they have settled."""
         for s in sent:
             self.router.transmit(stamp(s.packet, self.base), s.wire)
         self.router.wires.settle()
@@ -149,7 +149,7 @@ class Run:
         if expected != actual:
             self.problems.append(f"{what}: expected {expected}, got {actual}")
 
-    # --- what happens -----------------------------------------------------------
+    # --- what happened ----------------------------------------------------------
 
     def go(self):
         router, wires = self.router, self.router.wires
@@ -192,10 +192,10 @@ class Run:
         if not 0 < memory <= limit:
             self.problems.append(f"memory of fragments: {memory}, the limit is {limit}")
 
-    # --- what should ------------------------------------------------------------
+    # --- what should happen -----------------------------------------------------
 
     def completed(self):
-        """Labels in the order in which their last bytes come."""
+        """The labels in the order in which their datagrams become complete."""
         needed = {}
         for _, s in self.sent:
             piece = dissect(s.packet)
@@ -211,7 +211,7 @@ class Run:
         return [label for label in order if label in self.row.whole]
 
     def as_they_are(self):
-        """The packets that the program should judge as they came."""
+        """The packets that the program should judge unchanged."""
         if self.mode == "plain":
             chosen = [s for i, s in self.sent if i not in self.row.unforwarded]
         elif self.mode == "defrag":
@@ -225,7 +225,7 @@ class Run:
         return [] if self.mode == "plain" else self.completed()
 
     def expected_out(self, label):
-        """(offset, length) of what leaves of a datagram."""
+        """(offset, length) of the fragments of a datagram that should leave."""
         text = self.row.out.get(label)
         if text == "whole":
             return None
@@ -242,9 +242,9 @@ class Run:
 
     def check(self):
         probes = [forwarded(p) if self.router.hook == "forward" else trim(p) for p in self.probes]
-        # Answers of the server are forwarded too.
+        # Leave out the answers of the server, which the router forwards, too.
         ours = [j for j in self.judged if j.ifindex != self.router.devices["right"]]
-        # The router sends errors of its own where the hook sees them.
+        # At LOCAL_OUT the program also sees the router's own errors. Leave them out.
         ours = [j for j in ours if not (self.router.hook == "output" and self.icmp_of(j.packet))]
         bracket = [j for j in ours if self.is_probe(j.packet)]
         self.wrong("probes judged", [p[-36:] for p in probes], [j.packet[-36:] for j in bracket])
@@ -266,7 +266,7 @@ class Run:
         return packet.endswith(struct.pack("!I", self.base) * 8)
 
     def icmp_of(self, packet):
-        """(type, code) of an ICMP packet, else None."""
+        """(type, code) of an ICMP packet, or None for other packets."""
         piece = dissect(packet)
         if piece.proto == ICMP_PROTO[piece.family] and not piece.offset:
             return piece.data[0], piece.data[1]
@@ -358,7 +358,7 @@ class Run:
     def check_counts(self):
         expected = self.expected_counts()
         if self.mode == "plain":
-            # A fragment that is too large, or came with TTL 1, is counted elsewhere.
+            # Without reassembly these counters do not count large fragments or those with TTL 1.
             for name in [n for n in expected if "FragFails" in n or "InHdrErrors" in n]:
                 del expected[name]
             if self.router.hook == "prerouting":

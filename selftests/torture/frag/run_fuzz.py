@@ -30,12 +30,12 @@ from wire import WireError, Wires, bind_udp, enter_netns
 
 BATCH = 12          # trains
 SO_RCVBUFFORCE = 33
-LIMIT = 1 << 25     # bytes of memory for fragments, as trains are left incomplete
-EXPIRY = 20         # seconds until they are forgotten
+LIMIT = 1 << 25     # bytes of memory for fragments: many trains stay incomplete
+EXPIRY = 20         # seconds until incomplete trains expire
 
 
 class Router:
-    """Sends trains through the router and collects what there is to see of them."""
+    """Sends trains through the router and collects the results."""
 
     def __init__(self, env, pins):
         self.env, self.wires, self.log = env, Wires(env), Log(pins)
@@ -64,8 +64,8 @@ class Router:
             self.link, self.mode = Link(self.env["NS_ROUTER"], self.program, "forward", mode), mode
 
     def exchange(self, sent):
-        """(family, Fragment) pairs, by new identifications: what was Observed, and by
-        how much the link's counters grew."""
+        """Sends (family, Fragment) pairs with new identifications. Returns an Observed, and the
+        increase of the link's counters."""
         self.base = (self.base + IDENTS) % 0xFF00
         wires = self.wires
         self.collect()
@@ -133,7 +133,7 @@ class Results:
 # --- the corpus ---------------------------------------------------------------------
 
 def run_train(router, train, mode):
-    """What is not as the file says."""
+    """The differences from the results that the file expects."""
     router.attach(mode)
     observed, links = router.exchange([(train.family, f) for f in train.fragments])
     opinion = judge(observed)
@@ -147,7 +147,7 @@ def run_train(router, train, mode):
         + [f"{kind}: {text}" for kind, text in opinion.violations if not wanted["violations"]]
 
 
-# --- whether the oracle would see it --------------------------------------------------
+# --- does the oracle see false results? ------------------------------------------------
 
 def other(judged, **changes):
     changed = copy.copy(judged)
@@ -155,8 +155,8 @@ def other(judged, **changes):
     return changed
 
 
-# Name, kind that has to be reported, and what makes an Observed false, of which the
-# first packet that left is a fragment.
+# The name, the kind that the oracle must report, and a function that falsifies an Observed.
+# In this Observed, the first packet that left is a fragment.
 FALSIFIED = (
     ("a_byte_on_the_way", "left_unjudged", lambda o: replace(
         o, left=[o.left[0][:-1] + bytes([o.left[0][-1] ^ 1])] + o.left[1:])),
@@ -178,7 +178,7 @@ FALSIFIED = (
 
 
 def accepted_trains(router):
-    """A datagram of each family that every host would understand."""
+    """A fragmented datagram of each family that every host accepts."""
     trains = []
     for family in (4, 6):
         data = packets.udp(*router.hosts[family], SPORT, PORTS[0], bytes(range(200)) * 5)
@@ -205,13 +205,13 @@ def try_oracle(router, results):
 # --- random trains ------------------------------------------------------------------
 
 def breaks(router, sent, kinds):
-    """Whether this still violates in one of these ways."""
+    """Whether these packets still cause a violation of one of these kinds."""
     observed, _ = router.exchange(sent)
     return bool(set(judge(observed).kinds) & set(kinds))
 
 
 def shrink(router, sent, kinds, seconds=60):
-    """As few packets, and as plain, as still break the law."""
+    """Fewer and simpler packets that still break the law."""
     end = time.monotonic() + seconds
     size = len(sent) // 2
     while size and time.monotonic() < end:
@@ -229,7 +229,7 @@ def shrink(router, sent, kinds, seconds=60):
 
 
 def plainer(router, sent, at, kinds, end):
-    """With as little as possible that is unusual in one packet."""
+    """The packets, with one of them made as simple as possible."""
     while time.monotonic() < end:
         family, f = sent[at]
         fewer = [{"before": f.before[:i] + f.before[i + 1:]} for i in range(len(f.before))]
@@ -248,7 +248,7 @@ def plainer(router, sent, at, kinds, end):
 
 
 def report(router, seed, number, sent, opinion):
-    """Texts: what was violated, and the train that does it."""
+    """Texts: the violations, and the train that causes them."""
     found = [f"{kind}: {text}" for kind, text in opinion.violations]
     if not breaks(router, sent, opinion.kinds):
         return found + [f"seed {seed}, batch {number}: not again, when sent a second time"]
@@ -263,7 +263,7 @@ def report(router, seed, number, sent, opinion):
 
 
 def fuzz(router, seconds, seed):
-    """Violations by law, and the figures."""
+    """Returns the violations of each law, and the figures."""
     router.attach("strict")
     figures, broken = Counter(), {law: [] for law in LAWS}
     end, number = time.monotonic() + seconds, 0

@@ -2,8 +2,8 @@
 # shellcheck shell=bash disable=SC2034	# variables are for the Python programs
 # shellcheck disable=SC2153	# topology.sh has ROUTER_LEFT_DEV, too
 #
-# The router of the fragment tests: it has a second device to the client, and its
-# program logs its verdicts. Source it after lib.sh.
+# Sets up the router of the fragment tests. It has a second device to the client, and its
+# program logs its verdicts. Source this file after lib.sh.
 
 CLIENT2_DEV=eth1
 CLIENT2_MAC=02:00:00:00:03:02
@@ -33,14 +33,14 @@ setup()
 	EOF2
 	modprobe -a nf_defrag_ipv4 nf_defrag_ipv6
 	for netns in "$NS_ROUTER" "$NS_SERVER"; do
-		# shellcheck disable=SC2016 # the inner shell expands it
+		# shellcheck disable=SC2016 # the inner shell expands variables
 		in_ns "$netns" bash -ec 'cd /proc/sys/net
 			echo "$1" > ipv4/ipfrag_time
 			echo "$1" > ipv6/ip6frag_time
 			echo 0 > ipv6/icmp/ratelimit' -- "$TIMEOUT"
 	done
-	# Errors are part of what is tested, not to be spared.
-	# shellcheck disable=SC2016 # the inner shell expands it
+	# Do not limit ICMP errors, because the tests check them.
+	# shellcheck disable=SC2016 # the inner shell expands variables
 	in_ns "$NS_ROUTER" bash -ec 'cd /proc/sys/net
 		echo "$1" > netfilter/nf_conntrack_frag6_timeout
 		echo 10000 | tee ipv4/icmp_msgs_per_sec > ipv4/icmp_msgs_burst
@@ -49,7 +49,7 @@ setup()
 	PIN_DIRS+=("$PINS/judge")
 }
 
-# python FILE [ARG...]: the system's, with the router in its environment.
+# python FILE [ARG...]: run the system's Python with the router in its environment.
 python()
 {
 	local file=$1

@@ -23,8 +23,8 @@ from ip import DESTINATION, FRAGMENT, HIP, HOP_BY_HOP, MOBILITY, ROUTING, fix_ch
 from packets import UDP, packed, udp
 
 TCP, ICMP, ICMPV6, EXPERIMENT = 6, 1, 58, 253
-SPORT, PORTS = 40000, (9998, 9999)      # accepted, refused
-IDENTS = 256    # of a batch, at most
+SPORT, PORTS = 40000, (9998, 9999)      # PORTS: accepted, refused
+IDENTS = 256    # the most identifications of a batch
 MTU = 1500
 MAX_DATA = {4: 1480, 6: 1440}
 
@@ -41,15 +41,15 @@ class Fragment:
     ttl: int = 64
     tos: int = 0
     flags: int = 0              # IPv4's reserved bit (4) and DF (2)
-    options: bytes = b""        # IPv4's
+    options: bytes = b""        # IPv4 options
     before: tuple = ()
-    bare: bool = False          # without a fragment header, in IPv6
+    bare: bool = False          # IPv6: no fragment header
     lie: int = 0                # added to the length in the IP header
     padding: int = 0            # bytes of Ethernet
     wire: str = "left"
 
     def pack(self, family, src, dst, base):
-        """The bytes, for the addresses and the first identification of a run."""
+        """The bytes of the packet, with the addresses and the first identification of a run."""
         return (self.pack_ipv4 if family == 4 else self.pack_ipv6)(src, dst, base + self.ident)
 
     def pack_ipv4(self, src, dst, ident):
@@ -72,7 +72,7 @@ class Fragment:
                            nexthdr, self.ttl) + packed(src) + packed(dst) + body
 
     def size(self, family):
-        """Bytes on the wire behind the Ethernet header."""
+        """The number of bytes after the Ethernet header."""
         return len(self.pack(family, *("0.0.0.0" if family == 4 else "::",) * 2, 0)) + self.padding
 
     def __str__(self):
@@ -91,7 +91,7 @@ class Fragment:
 
 
 def squeeze(data):
-    """Hexadecimal, with XX*N for N bytes of the same."""
+    """The bytes in hexadecimal, with XX*N for N equal bytes."""
     parts, at = [], 0
     while at < len(data):
         end = at
@@ -164,7 +164,7 @@ def parse_train(name, text):
 # --- random trains ------------------------------------------------------------------
 
 def payload(rng, family, src, dst):
-    """(protocol, bytes) of a datagram."""
+    """(protocol, bytes) of a random datagram."""
     size = rng.choices((rng.randrange(0, 200), rng.randrange(200, 4000),
                         rng.randrange(4000, 65000)), (50, 45, 2))[0]
     data = rng.randbytes(size)
@@ -178,7 +178,7 @@ def payload(rng, family, src, dst):
         proto = ICMP if family == 4 else ICMPV6
     else:
         proto = EXPERIMENT
-    # Headers in what is cut, and even another fragment header.
+    # Extension headers in the fragmented part, even another fragment header.
     while family == 6 and rng.random() < 0.15:
         number = rng.choice((DESTINATION, DESTINATION, ROUTING, FRAGMENT, MOBILITY))
         data = bytes([proto]) + inner_header(rng, number) + data
@@ -187,7 +187,7 @@ def payload(rng, family, src, dst):
 
 
 def inner_header(rng, number):
-    """Of a header of 8 bytes, all but the first."""
+    """A header of 8 bytes without its first byte."""
     if number == FRAGMENT:
         return struct.pack("!BHI", 0, rng.choice((0, 1, 8, 9)), rng.randrange(1 << 32))
     if number == ROUTING:
@@ -225,14 +225,14 @@ def overlapping(rng, f):
 
 
 def headers(rng):
-    """What may stand before a fragment header, and what should not."""
+    """Headers before a fragment header: those that may be there, and others."""
     numbers = rng.choices((HOP_BY_HOP, DESTINATION, ROUTING, MOBILITY, HIP), (5, 5, 3, 1, 1),
                           k=rng.choice((1, 1, 2)))
     return tuple((n, inner_header(rng, n) if n != HIP else bytes(7)) for n in numbers)
 
 
 def mutate_one(rng, family, f):
-    """A field or two of a fragment."""
+    """Changes one or two fields of a fragment."""
     kind = rng.randrange(14)
     if kind == 0:
         return replace(f, data=f.data[:rng.randrange(len(f.data) + 1)])
@@ -263,7 +263,7 @@ def mutate_one(rng, family, f):
 
 
 def mutate(rng, family, fragments):
-    """Another train; what it does to one fragment it may do to all."""
+    """Changes one fragment of a train, or all of them."""
     fragments = list(fragments)
     at = rng.randrange(len(fragments))
     kind = rng.random()
@@ -301,18 +301,18 @@ def random_train(rng, hosts, ident):
 
 
 def random_batch(seed, number, hosts, size):
-    """Trains that are to be sent with their packets mixed: see mixed()."""
+    """Trains whose packets are to be mixed by mixed()."""
     rng = random.Random(f"{seed}/{number}")
     trains = []
     for ident in range(size):
-        # Some share an identification with the one before.
+        # Some trains share an identification with the train before.
         shared = ident and rng.random() < 0.05
         trains.append(random_train(rng, hosts, ident - 1 if shared else ident))
     return trains
 
 
 def mixed(seed, number, trains):
-    """(family, fragment) of all of them, each train in its own order."""
+    """(family, fragment) of all trains, mixed. Each train keeps its own order."""
     rng = random.Random(f"{seed}/{number}/mixed")
     queues = [[(t.family, f) for f in reversed(t.fragments)] for t in trains]
     packets = []

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The fuzzers written in C share this: random numbers from a seed, the arguments of a
- * kind of call with the values that are worth a try, and results in KTAP.
+ * Functions that the fuzzers written in C share: random numbers from a seed, and results in
+ * KTAP.
  */
 #include <time.h>
 

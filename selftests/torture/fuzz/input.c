@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The inputs of a fuzzer: sequences of calls. A fuzzer includes this header after its
- * enum kind, max_calls and kinds[], and says what a random call is. As text, a call is
- * a line: "create pf=2 hook=1"; an argument that is not there has its first value.
+ * The inputs of a fuzzer are sequences of calls. The fuzzer defines enum kind, max_calls,
+ * kinds[], and a function that makes a random call. As text, a call is a line: "create pf=2
+ * hook=1". An argument that is missing there has its first value.
  */
 #include <dirent.h>
 #include <limits.h>
@@ -18,7 +18,7 @@ int nr_args(int kind)
 	return nr;
 }
 
-/* Values have 32 bits, as the members of the attributes do. */
+/* Values have 32 bits, like the members of the attributes. */
 int random_value(const struct argument *arg, long now)
 {
 	switch (below(16)) {
@@ -138,7 +138,7 @@ static bool parse_call(char *line, struct call *call)
 	return true;
 }
 
-/* Return: 0, the number of the first line that is no call, or -1 without any call */
+/* Return: 0, or the number of the first line that is no call, or -1 if there is no call */
 int read_input(const char *path, struct input *input)
 {
 	char line[512];
@@ -171,7 +171,7 @@ static int is_input(const struct dirent *entry)
 	return dot && !strcmp(dot, ".calls");
 }
 
-/* Call @does for each input, sorted by name. Return: false also without any input */
+/* Call @does for each input, sorted by name. Return: false if a call fails or without inputs */
 bool each_input(const char *directory, bool (*does)(const char *path))
 {
 	struct dirent **entries;

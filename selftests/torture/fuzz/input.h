@@ -16,7 +16,7 @@ struct input {
 	struct call calls[CALLS_LIMIT];
 };
 
-/* A fuzzer has these: its kinds of calls, the limit of a sequence, a random call. */
+/* Each fuzzer defines these: its kinds of calls, the longest sequence, a random call. */
 extern const struct fuzz_kind kinds[];
 extern const int nr_kinds, max_calls;
 struct call random_call(void);

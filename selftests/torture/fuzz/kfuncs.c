@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* The kernel functions that the programs of the fuzzers call, and where they are. */
+/* The kernel functions that the fuzzers' programs call, and the modules that have them. */
 #include <bpf/btf.h>
 
 #include "torture/fuzz/kfuncs.h"
@@ -26,7 +26,7 @@ struct kfunc kfuncs[NR_KFUNCS] = {
 	[KFUNC_CT_SET_NAT]	= { "bpf_nf_ct_set_nat" },
 };
 
-/* Loads the modules. A kernel function that this kernel does not have keeps the id 0. */
+/* Load the modules, and find the functions. A missing function keeps the id 0. */
 void find_kfuncs(void)
 {
 	struct btf *vmlinux = btf__load_vmlinux_btf(), *btf = vmlinux;

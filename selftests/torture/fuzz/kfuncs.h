@@ -9,10 +9,10 @@ enum {
 	CTX_PRIORITY = 36, MANIP_SRC = 0, MANIP_DST = 1,
 };
 
-/* The BTF that a call of a kernel function names, by number; 0 is the kernel's own. */
+/* The number of BTF objects that a call of a kernel function can name. 0 is the kernel's. */
 enum { NR_BTF = 3 };
 
-/* Indices of kfuncs[]. A program gets the id when it is made. */
+/* Indices of kfuncs[]. The id is put into a program when it is made. */
 enum {
 	KFUNC_FRAG_INFO, KFUNC_REJECT, KFUNC_CT_INFO, KFUNC_CT_LOOKUP, KFUNC_CT_RELEASE,
 	KFUNC_CT_GET, KFUNC_CT_SET_MARK, KFUNC_CT_GET_LABELS, KFUNC_CT_SET_LABELS,
@@ -21,8 +21,8 @@ enum {
 
 struct kfunc {
 	const char *name;
-	int module;		/* of kfunc_btf_fds */
-	int id;			/* 0: this kernel does not have it */
+	int module;		/* index of kfunc_btf_fds */
+	int id;			/* 0: this kernel does not have the function */
 };
 
 extern const char *const btf_modules[NR_BTF];

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Sends UDP packets from one address to another: whole ones, or a flood of
- * datagrams most of which stay incomplete. These fill the memory of the router
- * that reassembles them.
+ * Sends UDP packets from one address to another: whole packets, or a flood of fragments. Most
+ * datagrams of a flood stay incomplete and fill the memory of the router that reassembles
+ * them.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -56,7 +56,7 @@ struct sender {
 	int each;
 	unsigned int id;
 	long packets;
-	unsigned int ticks[MAX_TICKS];	/* that the first ones took */
+	unsigned int ticks[MAX_TICKS];	/* time of each of the first packets */
 };
 
 static void on_signal(int signal)
@@ -70,7 +70,7 @@ static int failed(const char *what)
 	return 1;
 }
 
-/* Emulated machines may have no clock that is finer than a few milliseconds. */
+/* On an emulated machine, the resolution of the clocks can be a few milliseconds. */
 static unsigned long long read_ticks(void)
 {
 #if defined(__x86_64__)

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Runs a command and kills it at a chosen one of its calls that change something:
- * before the kernel has done it, or after, when the command does not know yet.
+ * Runs a command and kills it at a chosen system call that changes something: before the
+ * kernel runs the call, or after it, before the command gets the result.
  */
 #include <errno.h>
 #include <signal.h>
@@ -53,8 +53,8 @@ static bool changes(__u64 call)
 	}
 }
 
-/* Return: true if @pid is stopped in one of these calls. At the end of a call ptrace does
- * not give its number, so @inside remembers the answer from the beginning.
+/* Return: true if @pid is stopped at one of these calls. ptrace gives the number of a call
+ * only at its beginning, so @inside keeps the answer for its end.
  */
 static bool is_stop(pid_t pid, bool *inside)
 {
@@ -83,7 +83,7 @@ static int follow(pid_t pid, int signal, long stop)
 		} else if (pass == SIGTRAP) {
 			pass = 0;
 		}
-		/* A killed one is gone by now: then waitpid() tells. */
+		/* If the command has been killed, this fails and waitpid() returns its status. */
 		ptrace(PTRACE_SYSCALL, pid, 0, pass);
 	}
 	if (WIFSIGNALED(status))

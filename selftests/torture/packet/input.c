@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The inputs of packet_fuzz: the operations of one program in their order, where the
- * program is attached, and what is sent then. Each is a call with a line of text.
+ * The inputs of packet_fuzz: the operations of one program in their order, the places where
+ * it is attached, and the packets that are sent. Each of these is a call, one line of text.
  */
 #include <limits.h>
 #include <netinet/in.h>
@@ -21,7 +21,7 @@ const char *const path_names[MAX_PATHS] = {
 #define DEFRAG BPF_F_NETFILTER_IP_DEFRAG
 #define STRICT (DEFRAG | BPF_F_NETFILTER_DEFRAG_STRICT)
 
-/* An offset: protocol and next header, ihl, lengths, checksums, addresses, ports, flags. */
+/* Offsets of protocol and next header, ihl, lengths, checksums, addresses, ports, flags. */
 #define ARG_AT(...) \
 	ARG("at", ##__VA_ARGS__, 9, 0, 6, 2, 10, 12, 16, 20, 22, 24, 26, 32, 36, 40, 42, 44, 46, \
 	    52, 60)
@@ -144,7 +144,7 @@ struct call random_call(void)
 	}
 }
 
-/* Segments that the router joins are taken apart again by what the program has left. */
+/* Add segments that the router joins. After the program, the kernel separates them again. */
 static void add_joined(struct input *input)
 {
 	struct call send = random_of_kind(SEND), attach = random_of_kind(ATTACH);
@@ -164,7 +164,7 @@ static void add_calls(struct input *input, enum kind kind, int nr)
 		input->calls[input->nr++] = random_of_kind(kind);
 }
 
-/* Packet pointers are kept over a call that may move the packet, and used then. */
+/* Add a program that uses a packet pointer after a call that may move the packet. */
 static void add_stale_use(struct input *input)
 {
 	static const enum kind movers[] = { REJECT, REJECT, REJECT, STORE, PULL, L3_CSUM, L4_CSUM };

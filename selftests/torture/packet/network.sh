@@ -1,14 +1,14 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# network.sh up|down SUFFIX: the namespaces of packet_fuzz, client - router - server
-# of tools/router/topology.sh, and every way between client and server that this kernel
-# has. "up" prints a line for each way:
+# network.sh up|down SUFFIX: create or delete the network of packet_fuzz. It has the client,
+# router and server of tools/router/topology.sh, and every kind of path between client and
+# server that this kernel supports. "up" prints a line for each path:
 #
 #   path NAME FAMILY CLIENT_ADDRESS SERVER_ADDRESS
 #
-# and "has NAME" for what nft does in the router (tproxy, flowtable, queue). Where the
-# kernel lacks a part, the line is missing, and standard error says why.
+# and "has NAME" for each part of nft in the router (tproxy, flowtable, queue). If the kernel
+# lacks a part, its line is missing, and standard error says why.
 
 set -euo pipefail
 
@@ -16,13 +16,13 @@ NS_SUFFIX=$2
 # shellcheck source=../../../tools/router/topology.sh
 source "$(dirname "$0")/../../../tools/router/topology.sh"
 
-# Ports of the rules below; packet/traffic.c has the same.
+# Ports of the rules below, as in packet/traffic.c.
 TPROXY_PORT=5001
 TPROXY_LISTENER=5002
 FLOW_PORT=5003
 QUEUE_PORT=5005
 
-# A table of both families needs IPv6.
+# A table of family inet needs IPv6.
 NFT_INET=inet
 has_ipv6 || NFT_INET=ip
 
@@ -41,19 +41,19 @@ server()
 	ip -n "$NS_SERVER" "$@"
 }
 
-# try FUNCTION: in a shell of its own, which ends at the first command that fails.
+# try FUNCTION: run it in a shell of its own, which ends at the first command that fails.
 try()
 {
 	"$BASH" "$0" "try_$1" "$NS_SUFFIX" >&2
 }
 
-# works SERVER_ADDRESS: returns when echoes come back, so neighbours know each other.
+# works SERVER_ADDRESS: wait for a ping's answer. Then the neighbours know each other.
 works()
 {
 	wait_for in_ns "$NS_CLIENT" ping -c 1 -W 0.5 "$1"
 }
 
-# way NAME FUNCTION ADDRESSES: of both families, "CLIENT SERVER", or of IPv4 only.
+# way NAME FUNCTION CLIENT4 SERVER4 [CLIENT6 SERVER6]: set up a path by FUNCTION.
 way()
 {
 	local name=$1 status=0
@@ -71,7 +71,7 @@ way()
 	echo "path $name 6 $3 $4"
 }
 
-# six COMMAND...: not without IPv6.
+# six COMMAND...: run the command if the kernel has IPv6.
 six()
 {
 	! has_ipv6 || "$@"
@@ -82,8 +82,8 @@ sysctls()
 	local netns
 
 	for netns in "$NS_CLIENT" "$NS_ROUTER" "$NS_SERVER"; do
-		# A datagram that stays incomplete holds its conntrack entry for as long.
-		# shellcheck disable=SC2016 # the inner shell expands it
+		# Let incomplete datagrams expire soon, because they hold their conntrack entries.
+		# shellcheck disable=SC2016 # the inner shell expands variables
 		in_ns "$netns" bash -c 'cd /proc/sys/net
 			echo 1 > ipv4/ipfrag_time
 			echo "0 2147483647" > ipv4/ping_group_range
@@ -99,7 +99,7 @@ sysctls()
 	done
 }
 
-# Reassembly of conntrack has a time of its own, which is there with the module.
+# Conntrack's reassembly has a timeout of its own, which exists once the module is loaded.
 conntrack_sysctls()
 {
 	local netns
@@ -110,7 +110,7 @@ conntrack_sysctls()
 	done
 }
 
-# GRO of a veth device is on when NAPI polls it.
+# A veth device does GRO if NAPI polls it.
 offloads()
 {
 	in_ns "$NS_ROUTER" ethtool -K "$ROUTER_LEFT_DEV" gro on > /dev/null 2>&1 || :
@@ -122,7 +122,7 @@ direct()
 	:
 }
 
-# tunnel NAME ADDRESS_PART OPTION...: a device of that name at both ends, of IPv4.
+# tunnel NAME ADDRESS_PART OPTION...: an IPv4 tunnel, with a device NAME at both ends.
 tunnel()
 {
 	local name=$1 part=$2
@@ -140,7 +140,7 @@ end()
 	six echo "address add 2001:db8:$2::$3/64 dev $1 nodad"
 }
 
-# ends COMMAND COMMAND DEVICE ADDRESS_PART: addresses 10.PART.0.1 and .2.
+# ends COMMAND COMMAND DEVICE ADDRESS_PART: give the devices 10.PART.0.1 and 10.PART.0.2.
 ends()
 {
 	local part=$4
@@ -169,14 +169,14 @@ vxlan()
 	tunnel vxlan1 12 vxlan id 1 dstport 4789
 }
 
-# esp FROM TO SPI: transport mode.
+# esp FROM TO SPI: print an ESP state in transport mode.
 esp()
 {
 	echo "xfrm state add src $1 dst $2 proto esp spi $3 mode transport" \
 		"aead rfc4106(gcm(aes)) 0x0102030405060708090a0b0c0d0e0f1011121314 128"
 }
 
-# security LOCAL REMOTE OUT_SPI IN_SPI: one end.
+# security LOCAL REMOTE OUT_SPI IN_SPI: print the states and policies of one end.
 security()
 {
 	esp "$1" "$2" "$3"
@@ -185,7 +185,7 @@ security()
 	echo "xfrm policy add src $2 dst $1 dir in tmpl proto esp mode transport"
 }
 
-# pair CLIENT SERVER LENGTHS: addresses whose packets are encrypted.
+# pair CLIENT SERVER LENGTHS: add addresses whose packets are encrypted.
 pair()
 {
 	{
@@ -202,8 +202,8 @@ pair()
 	EOF2
 }
 
-# The router has a policy that matches nothing: an ICMP error that it sends looks at the
-# flow of the packet for it.
+# The router gets a policy that matches nothing. For a policy, the kernel decodes the flow of
+# a packet that it answers with an ICMP error.
 ipsec()
 {
 	pair 192.0.2.3 198.51.100.3 24
@@ -223,7 +223,7 @@ vrf()
 	ends client server slave1 13
 }
 
-# A bridge in the router: br_netfilter has its packets pass the hooks of IP too.
+# A bridge in the router. With br_netfilter its packets pass the IP hooks, too.
 bridge()
 {
 	modprobe br_netfilter
@@ -240,7 +240,7 @@ bridge()
 	ends client server bridged1 14
 }
 
-# A link with a smaller MTU than that of the router.
+# A network device with a smaller MTU than the others of the router.
 narrow()
 {
 	client link add narrow1 mtu 1400 type veth peer name narrow1 netns "$NS_SERVER"
@@ -261,8 +261,8 @@ far()
 	} | "$command" -batch -
 }
 
-# Segments that the client sends one by one, in linear buffers; GRO of the router joins them
-# in a list, and they leave by a device that does not segment.
+# The client sends segments one by one, in linear buffers. GRO of the router joins them in a
+# list. They leave by a device that does not segment.
 joined()
 {
 	client link add joined1 type veth peer name joined0 netns "$NS_ROUTER"
@@ -322,8 +322,8 @@ nft_queue()
 	EOF2
 }
 
-# Every namespace tracks connections and translates none, with chains of type nat for
-# the programs that do.
+# Every namespace tracks connections, but has no rules for NAT. Its empty nat chains allow
+# programs to translate.
 nft_conntrack()
 {
 	local netns
@@ -346,7 +346,7 @@ nft_conntrack()
 	done
 }
 
-# part NAME: a function nft_NAME.
+# part NAME: run nft_NAME, and print "has NAME" if it succeeds.
 part()
 {
 	local status=0

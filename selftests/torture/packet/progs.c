@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * The programs of packet_fuzz: each operation of an input becomes some instructions. A
- * program counts the packets that it accepts and drops in a map, and keeps in r6 the
- * context and in r8 packet pointers.
+ * program counts in a map the packets that it accepts and drops. r6 is the context, r8 a
+ * packet pointer.
  */
 #include <netinet/in.h>
 
@@ -54,7 +54,7 @@ static void emit_fill(struct prog *prog, int at, int len, int value)
 		EMIT(prog, BPF_ST_MEM(BPF_W, BPF_REG_10, at + i, value));
 }
 
-/* Count a packet, at the key that @store_key stores. r0 is the count before. */
+/* Count a packet at the key that @store_key stores. r0 is the old count. */
 static void emit_count(struct prog *prog, struct bpf_insn store_key)
 {
 	EMIT(prog, store_key,
@@ -150,7 +150,7 @@ static void emit_cookie(struct prog *prog, const long *arg)
 	EMIT(prog, CTX_TO_R1, CALL(BPF_FUNC_get_netns_cookie));
 }
 
-/* The route to the destination of the packet, where the family fits. */
+/* Look up the route to the packet's destination, if the family fits. */
 static void emit_fib(struct prog *prog, const long *arg)
 {
 	const bool ipv6 = arg[F_FAMILY] == AF_INET6;
@@ -259,7 +259,7 @@ static void emit_udp_header(struct prog *prog, bool ipv6)
 	emit_store_at(prog, ipv6 ? 44 : 24, 4);
 }
 
-/* The packet becomes one of another protocol that its receiver takes. */
+/* Turn the packet into another protocol that its receiver accepts. */
 static void emit_protocol(struct prog *prog, const long *arg)
 {
 	const bool ipv6 = arg[P_FAMILY] == 6;

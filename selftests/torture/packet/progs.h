@@ -13,12 +13,12 @@ enum { COUNT_SEEN = NF_ACCEPT + 1, NR_COUNTS };
 struct prog {
 	struct bpf_insn insns[MAX_INSNS];
 	int nr;
-	int to_accept[MAX_CALLS], nr_to_accept;		/* jumps whose ends are not known yet */
+	int to_accept[MAX_CALLS], nr_to_accept;		/* jumps whose targets are not known yet */
 	int to_drop[MAX_CALLS], nr_to_drop;
 	int map;
-	int kept;		/* bytes at r8 that can be read, 0: r8 has no pointer */
-	bool moved;		/* a call may have moved the packet since */
-	bool dead;		/* the verifier knows that it never gets here */
+	int kept;		/* readable bytes at r8; 0: r8 is no pointer */
+	bool moved;		/* a later call may have moved the packet */
+	bool dead;		/* the verifier knows that the program never comes here */
 	const char *refused;	/* why the verifier has to refuse the program */
 };
 

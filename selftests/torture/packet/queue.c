@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* The other end of the NFQUEUE in the router of packet_fuzz: it accepts what comes. */
+/* The other end of the NFQUEUE in the router of packet_fuzz: it accepts all packets. */
 #include <arpa/inet.h>
 #include <linux/netlink.h>
 #include <sys/socket.h>
@@ -51,7 +51,7 @@ void queue_open(void)
 		bail("NFQUEUE", 0);
 }
 
-/* The number of a packet is the first word of its header's attribute. */
+/* The id of a packet is the first word of the attribute NFQA_PACKET_HDR. */
 static void queue_accept(const void *message, ssize_t len)
 {
 	const struct queue_message *packet = message;

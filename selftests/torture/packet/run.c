@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* A case of packet_fuzz: its program is loaded, attached, and packets pass it. */
+/* Runs a case of packet_fuzz: loads and attaches its program, and sends packets. */
 #include <linux/membarrier.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -23,7 +23,7 @@ static void judge_load(const struct prog *prog, int fd, const char *log)
 		complain("the verifier takes the program, although %s", prog->refused);
 	if (fd >= 0 || prog->refused || prog->dead)
 		return;
-	/* Its reason is in the line before the figures. */
+	/* The verifier's reason is in the line before its figures. */
 	while (last > log && last[-1] != '\n')
 		last--;
 	complain("the verifier refuses the program: %s: %.*s", strerror(-fd), (int)(end - last),
@@ -47,7 +47,7 @@ int load(const struct input *input)
 	return fd;
 }
 
-/* --- its counters and those of its links --- */
+/* --- the counters of the program and of its links --- */
 
 static __u64 counted(int key)
 {
@@ -95,7 +95,7 @@ static void judge_counts(const struct run *run)
 
 /* --- links --- */
 
-/* The errors of odd arguments, and of a place that is taken; syscall_fuzz judges them. */
+/* Odd arguments and taken places cause these errors. syscall_fuzz judges them. */
 static bool attach_may_fail(int err)
 {
 	return err == -EBUSY || err == -ERANGE || err == -EAFNOSUPPORT || err == -EPROTO ||
@@ -120,7 +120,7 @@ void attach(struct run *run, const long *arg)
 		world.busy++;
 }
 
-/* After a grace period no packet is in the program. */
+/* After a grace period, no packet is still in the program. */
 static void detach(struct run *run)
 {
 	int i;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The traffic of packet_fuzz: sockets of the client and the server, of one case. All is
- * sent by one thread, and veth hands over at once, so an answer is there or is not.
+ * The traffic of one case of packet_fuzz: sockets of the client and the server. One thread
+ * sends all packets and veth delivers them at once, so an answer is there at once or never.
  */
 #include <arpa/inet.h>
 #include <netinet/ip_icmp.h>
@@ -36,7 +36,7 @@ static struct sockaddr_storage address_of(const char *text, int port)
 	return address;
 }
 
-/* Record route, or nothing; hop-by-hop options, or such for the destination. */
+/* IPv4: record route, or nothing. IPv6: hop-by-hop or destination options. */
 static void set_options(const struct flow *flow, int fd)
 {
 	static const __u8 record_route[12] = { 7, 11, 4 }, nothing[4] = { 1, 1, 1, 1 };
@@ -175,7 +175,7 @@ static void open_udp(struct flow *flow)
 		bail("sockets of UDP", 0);
 	if (flow->traffic != UDP_CONNECTED)
 		return;
-	/* Early demux of UDP is for sockets that have both ends. */
+	/* Connect this socket, too: early demux of UDP needs a connected socket. */
 	getsockname(flow->client, (void *)&name, &len);
 	connect(flow->server, (void *)&name, len);
 }
@@ -241,7 +241,7 @@ bool flow_of(struct flow *flow, const struct call *call)
 	       world.has[flow->traffic];
 }
 
-/* Return: how much was read of what is there. */
+/* Return: the number of bytes that could be read */
 static long drain(int fd)
 {
 	static char bytes[65536];
@@ -252,8 +252,8 @@ static long drain(int fd)
 	return sum;
 }
 
-/* ICMP's echo has to begin with its header; the others take it as data. The rest of the
- * payload is 0, and the kernel fills in the checksum of all but raw IPv4 sockets.
+/* An ICMP echo must begin with its header, which is data for other protocols. The rest of
+ * the payload is 0. The kernel fills in the checksum, except for raw IPv4 sockets.
  */
 static void send_some(int fd, const struct flow *flow)
 {
@@ -292,7 +292,7 @@ static void answer(struct flow *flow)
 	}
 }
 
-/* On a busy machine a thread may have taken over what receives. IPsec may encrypt later. */
+/* On a busy machine, ksoftirqd may receive the packet later. IPsec may encrypt later. */
 static void wait_for_packet(const struct flow *flow, int fd)
 {
 	const bool is_ipsec = !strcmp(path_names[flow->arg[T_PATH]], "ipsec");
@@ -315,7 +315,7 @@ void use_flow(struct flow *flow)
 		wait_for_packet(flow, flow->server);
 		if (flow->server >= 0)
 			answer(flow);
-		/* A socket that is connected to a group receives no answer. */
+		/* A socket that is connected to a multicast group receives no answer. */
 		if (flow->traffic != MULTICAST)
 			wait_for_packet(flow, flow->client);
 		got = drain(flow->client) + drain(flow->server);
@@ -324,7 +324,7 @@ void use_flow(struct flow *flow)
 	}
 }
 
-/* A reset: nothing that waits for another. */
+/* Close with a reset, so that no socket waits for the other end. */
 static void close_one(int fd)
 {
 	const struct linger linger = { .l_onoff = 1 };

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The machine as packet_fuzz knows it: the namespaces, the ways between them, and the
- * counts that are as before when a case is over.
+ * The state of the machine for packet_fuzz: the namespaces, the paths between them, and the
+ * counts that must be the same before and after a case.
  */
 #include <fcntl.h>
 #include <linux/membarrier.h>
@@ -19,7 +19,7 @@
 #include "torture/packet/queue.h"
 #include "torture/packet/world.h"
 
-/* The pattern of tools/guest/boot, without messages that come long after their cause. */
+/* The pattern of tools/guest/boot, without messages that may come long after their cause. */
 #define SPLAT "BUG:|BUG [a-zA-Z0-9_:-]+ [(]|WARNING:|Oops|Call Trace|general protection fault" \
 	"|KASAN|UBSAN|suspicious RCU|possible (circular|recursive) locking" \
 	"|inconsistent lock state|irq lock inversion|refcount_t:|unreferenced object|ODEBUG:" \
@@ -28,7 +28,7 @@
 
 struct world world = { .queue = -1 };
 
-/* The first one counts. */
+/* Keep the first complaint. */
 void complain(const char *format, ...)
 {
 	va_list args;
@@ -64,7 +64,7 @@ static void open_log(void)
 	mount("debugfs", "/sys/kernel/debug", "debugfs", 0, NULL);
 }
 
-/* A case may end the kernel, so the console has its name before. */
+/* Write the name to the console before the case, because the case may crash the kernel. */
 void log_case(const char *name)
 {
 	char line[128];
@@ -101,7 +101,7 @@ void judge_log(void)
 	}
 }
 
-/* WARN_ON_ONCE() and its like warn once more. */
+/* Let WARN_ON_ONCE() and similar macros warn once more. */
 void forget_warnings(void)
 {
 	nf_write_file("/sys/kernel/debug/clear_warn_once", "1");
@@ -129,7 +129,7 @@ static int read_sockstat(const char *file, const char *protocol, const char *key
 	return value;
 }
 
-/* "alloc" is of all namespaces together, the others are of this one. */
+/* "alloc" counts all namespaces together, the other numbers count this namespace. */
 int count_sockets(void)
 {
 	static const char *const counts[][3] = {
@@ -145,7 +145,7 @@ int count_sockets(void)
 	return nr;
 }
 
-/* A processor may keep up to 1 MB of its share. */
+/* Each processor may keep a reserve of up to 1 MB. */
 static int count_memory(void)
 {
 	const int mine = world.nr_cpus * (1 << 20) / sysconf(_SC_PAGESIZE);
@@ -176,8 +176,8 @@ int count_references(void)
 	return nf_module_references("nf_bpf_kfunc") + (world.lie == LIE_MODULE);
 }
 
-/* Queued fragments, neighbours that do not answer and timers take their time. What comes
- * late to the NFQUEUE waits for its verdict, and holds its entry.
+/* Queued fragments, neighbours that do not answer and timers take some time. A packet that
+ * comes late to the NFQUEUE waits for its verdict, and holds its conntrack entry.
  */
 int wait_for_count(int (*count)(void), int expected)
 {
@@ -203,7 +203,7 @@ static void judge_count(const char *what, int (*count)(void), int expected)
 		complain("%d %s, should be %d", nr, what, expected);
 }
 
-/* Between cases nothing of ours is in any namespace. */
+/* Between cases, no namespace may have a program of the fuzzer. */
 void judge_machine(void)
 {
 	static const char *const names[NR_NETNS] = { "client", "router", "server" };

@@ -7,14 +7,14 @@
 
 #include "torture/packet/progs.h"
 
-/* Lies about the kernel, for the self-test. The fuzzer has to notice each. */
+/* False facts for the self-test. The fuzzer has to notice each. */
 enum lie {
 	LIE_NONE, LIE_LOG, LIE_COUNTER, LIE_ACCEPTED, LIE_REFUSED, LIE_SOCKET, LIE_CONNTRACK,
 	LIE_MODULE, NR_LIES,
 };
 
 struct path {
-	char from[2][48];	/* client and server, of IPv4 and IPv6 */
+	char from[2][48];	/* addresses of client and server, IPv4 and IPv6 */
 	char to[2][48];
 };
 

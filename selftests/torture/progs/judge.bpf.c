@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * A policy by port that trusts reassembly: an odd port is refused, whatever has no
- * port is not. It logs every packet that it judges, with all of its bytes.
+ * A policy by port that relies on reassembly: it drops odd ports, and accepts packets without
+ * a port. It logs every packet that it judges, with all bytes.
  */
 #include "vmlinux.h"
 #include <bpf/bpf_helpers.h>
@@ -73,7 +73,7 @@ log_packet(struct bpf_nf_ctx *ctx, __u32 verdict, bool fragment)
 	entry->judged.length = length;
 	entry->judged.verdict = verdict;
 	entry->judged.flags = fragment ? JUDGED_FRAGMENT : 0;
-	/* So that the verifier knows it is not 0. */
+	/* This tells the verifier that the length is not 0. */
 	last = length - 1;
 	barrier_var(last);
 	if (last >= JUDGE_MAX_PACKET ||

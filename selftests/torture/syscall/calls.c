@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* The calls of syscall_fuzz: made, judged, and noted in what is known of the machine. */
+/* Makes the calls of syscall_fuzz, judges their results, and notes them in the world. */
 #include <sys/mman.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -8,7 +8,7 @@
 
 enum { PAGE = 4096, CANARY = 0xa5 };
 
-/* Each ends where an unmapped page begins. */
+/* An unmapped page follows each of these pages. */
 static __u8 *attr_page, *in_page, *out_page, *ctx_page, *info_page;
 
 static __u8 *guarded_page(void)
@@ -30,7 +30,7 @@ void make_pages(void)
 	info_page = guarded_page();
 }
 
-/* The fd, or 0, or a negative errno. */
+/* Return: a fd, 0, or a negative errno */
 static int bpf(enum kind kind, int cmd, void *attr, __u32 size)
 {
 	long ret;
@@ -160,14 +160,14 @@ static void do_info(const long *arg)
 	const struct link *link = link_of_fd(ref_fd(arg[I_FD]));
 	const __u32 len = arg[I_LEN];
 	const __u32 room = len < PAGE ? len : PAGE;
-	/* The kernel leaves holes as they were: 0xff would read as an address there. */
+	/* The kernel does not write holes. Avoid 0xff, which would look like an address there. */
 	const __u8 fill = (unsigned long)arg[I_FILL] % 0xff;
 	__u8 *data = info_page + PAGE - room;
 	const struct reasons none = {};
 	union bpf_attr attr = { .info = { .bpf_fd = ref_fd(arg[I_FD]), .info_len = len } };
 	int ret;
 
-	/* The kernel may read the bytes behind the answer, and must not write them. */
+	/* The kernel may read the bytes behind the answer, but must not write them. */
 	memset(info_page, fill, PAGE);
 	attr.info.info = arg[I_POINTER] == 0 ? (unsigned long)data :
 			 arg[I_POINTER] == 1 ? 0 :
@@ -425,8 +425,8 @@ static void do_run(const long *arg)
 
 /* --- programs --- */
 
-/* A program that the verifier took, on each packet at each hook: it says accept or
- * drop, and the kernel survives it.
+/* Run an accepted program on each packet at each hook. It must return accept or drop, and
+ * the kernel must survive.
  */
 static void run_loaded(void)
 {
@@ -492,7 +492,7 @@ static void do_close(const long *arg)
 		drop_loaded();
 }
 
-/* Through LOCAL_OUT, POST_ROUTING, PRE_ROUTING and LOCAL_IN, or as far as they let it. */
+/* Send through LOCAL_OUT, POST_ROUTING, PRE_ROUTING and LOCAL_IN. Programs may drop it. */
 static void do_send(const long *arg)
 {
 	int err = -nf_flood_loopback((unsigned long)arg[0] % 4);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Which code of this program type a call of syscall_fuzz reaches, where the kernel has
- * kcov: the places in functions of ours, by their names in /proc/kallsyms.
+ * If the kernel has kcov, this records which code a call of syscall_fuzz reaches in this
+ * project's functions, which it finds by their names in /proc/kallsyms.
  */
 #include <fcntl.h>
 #include <limits.h>
@@ -144,7 +144,7 @@ void cover_stop(void)
 		cover_take(cover.trace[i]);
 }
 
-/* Since it was asked last. */
+/* Return: true if there was new coverage since the last call */
 bool cover_is_new(void)
 {
 	bool is_new = cover.is_new;

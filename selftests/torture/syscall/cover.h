@@ -9,7 +9,7 @@ enum {
 	COVER_FUNCTIONS = 512,
 };
 
-/* Places, by the order in which they were seen first. */
+/* A set of places. Places are numbered in the order in which they were first seen. */
 struct places {
 	__u64 bits[COVER_PLACES / 64];
 };
@@ -23,8 +23,8 @@ struct cover {
 	} seen[COVER_SEEN];			/* a hash table */
 	int nr_seen;
 	int function_of[COVER_PLACES];
-	struct places now;			/* what was reached since this was cleared */
-	unsigned long others[COVER_SEEN];	/* which of the kernel's other code was last */
+	struct places now;			/* places reached since this was cleared */
+	unsigned long others[COVER_SEEN];	/* a cache of other addresses */
 	struct {
 		unsigned long start, end;
 		char *name;

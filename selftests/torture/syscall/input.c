@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The inputs of syscall_fuzz: sequences of calls, each of a kind that names its
- * arguments, with the values that are worth a try. As text, a call is a line:
- * "create pf=2 hook=1"; what is not said is the argument's first value.
+ * The inputs of syscall_fuzz: sequences of calls. The kind of a call has the names of its
+ * arguments, and values to try. As text, a call is a line: "create pf=2 hook=1". An argument
+ * that is missing there has its first value.
  */
 #include <limits.h>
 
@@ -105,7 +105,7 @@ const struct fuzz_kind kinds[NR_KINDS] = {
 
 const int nr_kinds = NR_KINDS, max_calls = MAX_CALLS;
 
-/* The kinds in the measure in which they have something to find. */
+/* Choose those kinds more often that have more to find. */
 static enum kind random_kind(void)
 {
 	static const enum kind often[] = {

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The laws of syscall_fuzz: why a call has to fail, by the words of linux/bpf_nf.h and
- * prog_netfilter.rst. A call with a reason to fail fails with one of its reasons; one
- * without any succeeds.
+ * The laws of syscall_fuzz: the reasons why a call must fail, from linux/bpf_nf.h and
+ * prog_netfilter.rst. A call with reasons must fail with one of them. A call without a
+ * reason must succeed.
  */
 #include <limits.h>
 #include <time.h>
@@ -13,7 +13,7 @@
 
 enum {
 	PLACE		= BEFORE | AFTER | RELATIVE_LINK | RELATIVE_ID,
-	LAST_FIELD	= 36,	/* of link_create: it ends where .netfilter does */
+	LAST_FIELD	= 36,	/* the end of link_create.netfilter */
 };
 
 void reason(struct reasons *why, int errnum)
@@ -31,7 +31,7 @@ static bool is_reason(const struct reasons *why, int errnum)
 	return false;
 }
 
-/* Also counts; @err: 0 or a positive errno. */
+/* @err: 0 or a positive errno. */
 void judge(enum kind kind, int err, const struct reasons *why)
 {
 	if (world.lie == LIE_ERRNO && err)
@@ -64,7 +64,7 @@ void judge_errno(enum kind kind, int err, const int *known, int nr)
 		complain("%s: %s, which is not documented", kinds[kind].name, strerror(err));
 }
 
-/* @page: the attribute, whose tail behind what the call has is to be zero. */
+/* @page: the attribute. Its bytes behind the call's last field must be zero. */
 void reasons_of_size(struct reasons *why, const __u8 *page, __u32 size, int last)
 {
 	__u32 i;
@@ -99,7 +99,7 @@ static bool shares_hook(const struct link *link, const struct nf_key *key)
 	       shares_family(link->pf, key->pf);
 }
 
-/* Also by reassembly, which the links enable. */
+/* The place can also be taken by reassembly, which links enable. */
 static bool is_taken(const struct nf_key *key)
 {
 	const bool defrag = key->priority == NF_IP_PRI_CONNTRACK_DEFRAG &&
@@ -126,7 +126,7 @@ static void reasons_of_priority(struct reasons *why, const struct nf_key *key)
 		reason(why, EBUSY);
 }
 
-/* 0, or a negative errno: why there is no priority at this place. */
+/* Return: 0, or a negative errno if there is no priority at this place */
 static int priority_of_link(struct nf_key *key, __u32 place, __u32 relative)
 {
 	const bool by_id = place & RELATIVE_ID;
@@ -194,8 +194,8 @@ static void reasons_of_place(struct reasons *why, struct nf_key *key, __u32 plac
 	reasons_of_priority(why, key);
 }
 
-/* @attr: the part of @page that the kernel is given, from its beginning on. @key: of it;
- * its priority is then the one that is chosen.
+/* @attr: the beginning of @page, which the kernel gets.
+ * @key: the place in @attr. Its priority becomes the one that the kernel chooses.
  */
 struct reasons why_not_create(const __u8 *page, __u32 size, const __u32 *attr,
 			      struct nf_key *key)
@@ -243,7 +243,7 @@ struct reasons why_not_update(const __u8 *page, __u32 size, const __u32 *attr)
 	return why;
 }
 
-/* A number that has no business in user space: where the kernel has its memory. */
+/* User space must not get an address of kernel memory. */
 void judge_addresses(enum kind kind, const void *data, __u32 size)
 {
 	__u64 value;

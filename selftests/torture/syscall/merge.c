@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Of many inputs of syscall_fuzz a few that reach what the corpus does not, each without
- * the calls that are not needed for it.
+ * Chooses a few of many inputs of syscall_fuzz, which together reach all places that the
+ * corpus does not reach, and removes calls that are not needed for this.
  */
 #include <limits.h>
 
@@ -87,7 +87,7 @@ static void shorten(struct input *input, const struct places *wanted)
 	} while (input->nr < before);
 }
 
-/* The find that reaches most beyond what is known, or NULL; of equals the shortest. */
+/* Return: the find that reaches most places beyond @known, the shortest of equals; or NULL */
 static struct find *best_find(struct find *finds, int nr, const struct places *known)
 {
 	struct find *best = NULL;
@@ -125,8 +125,8 @@ static void write_find(const char *directory, int nr, const struct find *find,
 }
 
 /*
- * Writes to @directory what the @nr @finds reach beyond @known. Returns how many
- * inputs that took.
+ * Write inputs to @directory that reach all places that @finds reach beyond @known. Return:
+ * the number of inputs
  */
 int merge(const char *directory, struct find *finds, int nr, struct places *known)
 {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* The programs that syscall_fuzz loads, each a whole one, then changed at two places. */
+/* The programs that syscall_fuzz loads: valid templates, then changed at two places. */
 #include <netinet/in.h>
 
 #include "torture/syscall/progs.h"
@@ -19,7 +19,7 @@ static const struct bpf_insn templates[][MAX_INSNS] = {
 	  BPF_JMP_REG(BPF_JGT, BPF_REG_4, BPF_REG_3, 2),
 	  BPF_LDX_MEM(BPF_W, BPF_REG_5, BPF_REG_2, 16),
 	  BPF_LDX_MEM(BPF_B, BPF_REG_5, BPF_REG_2, 9), RETURN(NF_ACCEPT), END },
-	/* at a place that the packet tells */
+	/* at an offset from the packet */
 	{ BPF_LDX_MEM(BPF_DW, BPF_REG_2, BPF_REG_1, CTX_DATA),
 	  BPF_LDX_MEM(BPF_DW, BPF_REG_3, BPF_REG_1, CTX_DATA_END),
 	  BPF_MOV64_REG(BPF_REG_4, BPF_REG_2), BPF_ALU64_IMM(BPF_ADD, BPF_REG_4, 20),
@@ -47,7 +47,7 @@ static const struct bpf_insn templates[][MAX_INSNS] = {
 	  BPF_JMP_REG(BPF_JGT, BPF_REG_4, BPF_REG_3, 2),
 	  BPF_LDX_MEM(BPF_W, BPF_REG_5, BPF_REG_2, 12), BPF_MOV64_REG(BPF_REG_1, BPF_REG_6),
 	  RETURN(NF_ACCEPT), END },
-	/* what is written to the packet, and its checksums */
+	/* writes to the packet, and its checksums */
 	{ BPF_ST_MEM(BPF_DW, BPF_REG_10, -16, 0), BPF_ST_MEM(BPF_DW, BPF_REG_10, -8, 0),
 	  BPF_MOV64_IMM(BPF_REG_2, 20), STACK(BPF_REG_3, -16), BPF_MOV64_IMM(BPF_REG_4, 16),
 	  BPF_MOV64_IMM(BPF_REG_5, 0), CALL(BPF_FUNC_skb_store_bytes), RETURN(NF_ACCEPT),
@@ -61,7 +61,7 @@ static const struct bpf_insn templates[][MAX_INSNS] = {
 	{ BPF_ST_MEM(BPF_DW, BPF_REG_10, -8, 1), STACK(BPF_REG_1, -8), BPF_MOV64_IMM(BPF_REG_2, 8),
 	  BPF_MOV64_REG(BPF_REG_3, BPF_REG_1), BPF_MOV64_IMM(BPF_REG_4, 8),
 	  BPF_MOV64_IMM(BPF_REG_5, 0), CALL(BPF_FUNC_csum_diff), RETURN(NF_ACCEPT), END },
-	/* what is asked about the packet */
+	/* questions about the packet */
 	{ BPF_MOV64_REG(BPF_REG_6, BPF_REG_1), BPF_MOV64_IMM(BPF_REG_2, 0),
 	  STACK(BPF_REG_3, -16), BPF_MOV64_IMM(BPF_REG_4, 16),
 	  BPF_MOV64_IMM(BPF_REG_5, BPF_HDR_START_NET), CALL(BPF_FUNC_skb_load_bytes_relative),

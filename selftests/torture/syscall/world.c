@@ -20,7 +20,7 @@
 
 struct world world = { .directory = BPFFS };
 
-/* The first one counts. */
+/* Keep the first complaint. */
 void complain(const char *format, ...)
 {
 	va_list args;

@@ -9,13 +9,13 @@
 
 enum { UNOPENED = 0x7ffffff0, ERRNO_LIMIT = 600 };
 
-/* Wrong facts that the self-test gives the fuzzer, which has to report a flaw. */
+/* False facts for the self-test. The fuzzer has to notice each. */
 enum lie {
 	LIE_NONE, LIE_ERRNO, LIE_SUCCESS, LIE_FAILURE, LIE_LINKS, LIE_HOOKS, LIE_PROGS,
 	LIE_ADDRESS, LIE_BEYOND_INFO, LIE_BEYOND_PACKET, LIE_VERDICT, LIE_CTX_OUT, NR_LIES,
 };
 
-/* It exists while it has an fd or pins, and is attached until it is detached. */
+/* A link exists while it has an fd or pins, and is attached until it is detached. */
 struct link {
 	int fd;
 	int pins;
@@ -31,7 +31,7 @@ struct world {
 	__u32 prog_id[3];
 	struct link links[NR_LINKS];
 	struct link *pinned[NR_PINS];
-	bool occupied[NR_PINS];		/* by what is no link, too */
+	bool occupied[NR_PINS];		/* by a link or by something else */
 	int file, map, foreign_prog, foreign_link;
 	__u32 foreign_prog_id, foreign_link_id;
 	int base_links, base_progs;
