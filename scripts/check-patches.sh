@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# Compiles the series and our own files in many configurations, without booting anything:
-# KTAP on stdout, one result for each patch and for each configuration.
+# Compiles the series and our own files in many configurations. It boots no kernel. It prints
+# KTAP on stdout, with one result for each patch and for each configuration.
 
 . "$(dirname "$0")/lib/common.sh"
 . "$(dirname "$0")/lib/series.sh"
@@ -12,12 +12,12 @@
 CHECK=$BUILD/$BASE/check
 TREE_COPY=$CHECK/linux
 OBJ=$CHECK/obj
-# Checksums of what patches were compiled with.
+# The keys (see patch_key) of patches that have compiled.
 COMPILED=$CHECK/compiled
 ALL=${ALL:-}
 
-# Kernels have these parts built in, as modules or not at all. All lists of y, m and n have
-# this order. SYMBOLS names the part of each symbol.
+# A kernel has each of these parts built in, as a module, or not at all. All lists of y, m and
+# n have this order. The file SYMBOLS has the part of each symbol.
 PARTS=(IPV6 NF_DEFRAG_IPV4 NF_DEFRAG_IPV6 NF_CONNTRACK NF_NAT NETFILTER_BPF_KFUNC)
 ALL_MODULES="m m m m m m"
 SYMBOLS=$CHECK/symbols
@@ -27,22 +27,21 @@ usage()
 	cat <<USAGE
 Usage: scripts/check-patches.sh [--all] [PATTERN]
 
-Checks, of BASE=$BASE, those whose name matches PATTERN, a regular expression:
+Runs the checks of BASE=$BASE whose name matches PATTERN, a regular expression:
 
-  revert          each series applies, and reverts to what was there
+  revert          each series applies, and reverts to the original files
   patch NAME      the touched files compile with this patch and the patches before it.
-                  This is not repeated as long as nothing that it depends on changes
-  btf             the sets of what programs call have names of their own
-  warnings        the compiler with W=1, and sparse, say nothing about our files
+                  This is repeated only after a change of something that it depends on
+  btf             the sets of kfuncs have different names
+  warnings        the compiler with W=1 and sparse print nothing about our files
   link PARTS      a kernel links with these parts built in, as modules or absent
   compile PARTS   our files compile with these parts; built-in code uses no module, and
                   no code uses an absent part
   unwired         without NETFILTER_BPF_LINK the touched files use nothing of ours
-  allmodconfig    our files and those the series touches compile, for x86, for i386 (our
-                  only one of 32 bits) and for arm64, with all that Kconfig has, and W=1
-                  says nothing of ours
+  allmodconfig    our files and the touched files compile for x86, i386 (the only one with 32
+                  bits) and arm64 with allmodconfig, and W=1 prints nothing about ours
 
-  --all, ALL=1    compile after each patch, whether or not it was done before
+  --all, ALL=1    compile after each patch, even if nothing has changed
 
 scripts/lint.sh has the checks that compile nothing.
 USAGE
@@ -50,9 +49,9 @@ USAGE
 
 # --- fixtures ---------------------------------------------------------------
 
-# A hard-linked copy of the tree costs no space, as long as no file of it is
-# written in place: what we or a patch may write is copied first. Copies are new to make: an
-# object of an earlier run is of a patched file.
+# Hard links cost no space, but a file with several links must not be written in place. So
+# make real copies of the files that we or a patch may write. make sees them as new, and
+# compiles them again.
 copy_tree()
 {
 	local path
@@ -79,7 +78,7 @@ setup_make()
 	mkdir -p "$OBJ"
 }
 
-# configure LINE...: kconfig/check-patches.config and these lines
+# configure LINE...: configure from kconfig/check-patches.config and these lines
 configure()
 {
 	{
@@ -89,7 +88,7 @@ configure()
 	make_config allnoconfig
 }
 
-# make_config TARGET: from the fragment. Does nothing if neither the fragment nor Kconfig
+# make_config TARGET: configure from the fragment, unless neither the fragment nor Kconfig has
 # changed since the last time.
 make_config()
 {
@@ -103,8 +102,8 @@ make_config()
 	printf '%s\n' "$wanted" > "$OBJ/configured"
 }
 
-# configure_all LINE...: with all that our files and the wiring can be built with: what
-# has kfuncs is compiled with BTF only.
+# configure_all LINE...: enable all options that our files and the wiring use. Files with
+# kfuncs need BTF.
 configure_all()
 {
 	configure CONFIG_IPV6=y CONFIG_NF_CONNTRACK=y CONFIG_NF_CONNTRACK_MARK=y \
@@ -114,9 +113,8 @@ configure_all()
 		CONFIG_DEBUG_INFO_BTF=y "$@"
 }
 
-# setup_arch ARCH: all that Kconfig has for this processor, in objects of its own.
-# Types are asked for, as what has kfuncs is not compiled without; the kernel's own
-# warnings are no errors here.
+# setup_arch ARCH: configure allmodconfig for this processor, with an object directory of its
+# own. Files with kfuncs need BTF. Warnings are no errors, because the kernel has some.
 setup_arch()
 {
 	local compiler=gcc
@@ -145,7 +143,7 @@ own_objects()
 
 # --- the checks -------------------------------------------------------------
 
-# Only the files that a series touches: that is all it could spoil.
+# Apply and revert a series on the files that it touches. It cannot change others.
 check_revert()
 {
 	local mini=$CHECK/mini number path
@@ -171,15 +169,15 @@ check_revert()
 	diff -r "$mini/before" "$mini/after"
 }
 
-# Objects that show whether the wiring so far compiles: of every C file that the
-# series touches anywhere, since a header reaches them all.
+# List the objects to compile after each patch: those of all C files that the series touches,
+# because a changed header can affect each of them.
 wired_objects()
 {
 	touched_files | grep '\.c$' | grep -v '^tools/' | sed 's/\.c$/.o/'
 }
 
-# A checksum of all that can change how the files compile after this patch. Our C files are
-# compiled after the last patch only.
+# patch_key PATCH: a checksum of everything that affects the compilation after this patch.
+# Our C files are compiled after the last patch only.
 patch_key()
 {
 	local patch
@@ -209,22 +207,22 @@ check_patch()
 	fi
 	configure_all || return
 	mapfile -t objects < <(wired_objects)
-	# Our own files belong to the last patch, which lets them be built.
+	# The last patch adds our own files to the build.
 	[[ $1 != "${PATCH_NAMES[-1]}" ]] ||
 		mapfile -t -O "${#objects[@]}" objects < <(own_objects)
 	"${MAKE[@]}" "${objects[@]}" || return
 	printf '%s\n' "$key" >> "$COMPILED"
 }
 
-# With a pattern the checks of the patches may not have run before.
+# Apply the patches that are not applied yet: a pattern may leave out their checks.
 apply_rest()
 {
 	[[ -z $(series_patches "$PATCHES") || -z $(quilt_in "$TREE_COPY" 0 unapplied 2> /dev/null) ]] ||
 		quilt_in "$TREE_COPY" 0 push -a > "$LOG.push" 2>&1 || { cat "$LOG.push"; return 1; }
 }
 
-# Kconfig has no prompt for reassembly, and no option selects it for IPv6 alone.
-# A second definition in the copy adds the prompt.
+# Kconfig has no prompt for reassembly, and no option selects it only for IPv6. A second
+# definition in the copy adds a prompt.
 add_prompts()
 {
 	grep -q 'reassembly for check-patches' "$TREE_COPY/net/netfilter/Kconfig" && return
@@ -239,8 +237,8 @@ add_prompts()
 	KCONFIG
 }
 
-# Where all that programs call is built in, resolve_btfids finds the sets of it in vmlinux
-# by their names, and ends the link when two have one.
+# If all files with kfuncs are built in, resolve_btfids finds their sets in vmlinux by name. If
+# two sets have the same name, the link fails.
 check_btf()
 {
 	local objects twice
@@ -254,8 +252,8 @@ check_btf()
 	[[ -z $twice ]] || { echo "two sets of one name: $twice"; return 1; }
 }
 
-# set_parts IPV6 DEFRAG4 DEFRAG6 CONNTRACK NAT KFUNC: y, m or n each. Configures a kernel
-# with these parts, and makes sure that Kconfig left them as they were asked for.
+# set_parts IPV6 DEFRAG4 DEFRAG6 CONNTRACK NAT KFUNC: configure a kernel with these parts, each
+# y, m or n. Fail if Kconfig has changed one of them.
 set_parts()
 {
 	local part wanted=()
@@ -273,7 +271,7 @@ set_parts()
 	done
 }
 
-# value_of CONFIG_NAME: y, m or n, as configured
+# value_of CONFIG_NAME: print the configured value: y, m or n
 value_of()
 {
 	local value
@@ -289,9 +287,9 @@ check_link()
 	[[ "$*" != "$ALL_MODULES" ]] || list_symbols
 }
 
-# Writes the part of each symbol into SYMBOLS. In the kernel whose parts are all modules,
-# the objects of a part are linked into one file, and the file is called like the option.
-# Only the module of the kfuncs has another name, and nothing calls that module.
+# Write the part of each symbol to SYMBOLS, from the kernel whose parts are all modules. There
+# each part is one module, named like its option. Only the module of the kfuncs has another
+# name, and no other part calls it.
 list_symbols()
 {
 	local part ko object
@@ -307,7 +305,7 @@ list_symbols()
 	mv "$SYMBOLS.part" "$SYMBOLS"
 }
 
-# symbols_of PART OBJECT
+# symbols_of PART OBJECT: print the symbols that OBJECT defines, with PART
 symbols_of()
 {
 	nm -g --defined-only "$2" | awk -v part="$1" \
@@ -316,9 +314,9 @@ symbols_of()
 
 # check_compile IPV6 DEFRAG4 DEFRAG6 CONNTRACK NAT KFUNC
 #
-# Links no kernel: the undefined symbols of our objects are compared with the symbols
-# of the parts instead. Only a link shows the use of a symbol that the core of the kernel
-# defines for the sake of a part.
+# This links no kernel. It compares the undefined symbols of our objects with the symbols of
+# the parts. It does not find symbols that the kernel's core defines only if it has a part:
+# only a link finds them.
 check_compile()
 {
 	local objects
@@ -331,7 +329,7 @@ check_compile()
 	reach_parts "${objects[@]}"
 }
 
-# Each other part is built in.
+# All other parts are built in.
 check_unwired()
 {
 	local objects
@@ -345,15 +343,15 @@ check_unwired()
 	reach_parts "${objects[@]}"
 }
 
-# With a pattern the kernel whose parts are all modules may not have been linked before.
+# Make SYMBOLS if it is missing: a pattern may leave out the link that makes it.
 need_symbols()
 {
-	# shellcheck disable=SC2086	# they are six words
+	# shellcheck disable=SC2086	# split it into six words
 	[[ -e $SYMBOLS ]] || check_link $ALL_MODULES
 }
 
-# reach_parts OBJECT...: fails for a built-in object that uses a module, and for any object
-# that uses an absent part.
+# reach_parts OBJECT...: fail if a built-in object uses a module, or if any object uses a part
+# that is absent.
 reach_parts()
 {
 	local object symbol part value own rc=0
@@ -373,13 +371,14 @@ reach_parts()
 	return "$rc"
 }
 
-# Only what is said of our files counts: the kernel's own have words too.
+# silent_about_ours < OUTPUT: fail if there is a message about our files. Ignore messages about
+# the kernel's files.
 silent_about_ours()
 {
 	! grep -E "(^|/)($(own_files | cut -f 2 | paste -s -d '|')):[0-9]+"
 }
 
-# One pass for both. make does not compile files again that did not change.
+# Use one pass for W=1 and sparse. make compiles only changed files, so touch ours first.
 check_warnings()
 {
 	local objects
@@ -396,7 +395,7 @@ check_warnings()
 		{ echo "sparse did not see each of ${objects[*]}"; return 1; }
 }
 
-# check_allmodconfig ARCH
+# check_allmodconfig ARCH: compile with allmodconfig for this processor
 check_allmodconfig()
 {
 	local objects
@@ -427,19 +426,19 @@ list_checks()
 	printf 'allmodconfig %s\n' x86 i386 arm64
 }
 
-# IPv6, reassembly of IPv4 and of IPv6, conntrack, NAT, kfuncs. Only three kernels are
-# linked: all built in, all modules, and as little as there can be. The other combinations
-# are compiled only: they differ from these three in which parts built-in code can reach.
+# The values are those of PARTS. Only three kernels are linked: with all parts built in, with
+# all as modules, and with as few parts as possible. For other combinations only our files are
+# compiled: they differ from the three kernels only in the parts that built-in code can use.
 list_parts()
 {
 	printf 'link %s\n' "y y y y y y" "$ALL_MODULES" "n n n n n y"
-	# IPv6 is built in, reassembly and all that the kfuncs call are modules.
+	# IPv6 is built in. Reassembly and all parts that kfuncs call are modules.
 	printf 'compile y m m m m m\n'
-	# Reassembly of IPv4 is built in and of IPv6 is not, as IPv6 is a module.
+	# Reassembly is built in for IPv4 only, because IPv6 is a module.
 	printf 'compile m y m n n m\n'
-	# Reassembly of one family only, and of none.
+	# Reassembly is there for one family only, or for none.
 	printf 'compile %s\n' "y y n n n n" "y n y n n n" "y n n n n n" "n y n n n n"
-	# Conntrack without NAT, and no module but that of the kfuncs.
+	# Conntrack without NAT. Only the kfuncs are a module.
 	printf 'compile %s\n' "y y y y n m" "n n n n n m"
 }
 
@@ -478,7 +477,7 @@ main()
 	rm -f "$SYMBOLS"
 	touch "$COMPILED"
 	mapfile -t PATCH_NAMES < <(series_patches "$PATCHES")
-	# One after the other: they share a tree.
+	# Run one check after the other, because they share a tree.
 	run_checks 1 "${1:-}" || rc=$?
 	rm -rf "$TREE_COPY" "$CHECK/mini"
 	return "$rc"

@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# check.sh [PATTERN]: the tests in the guest, then (without FLAVOUR=, KERNEL= and ARCH=) the
-# cost of a packet and the checks of the series, and one line that counts all.
+# check.sh [PATTERN]: run the tests in the guest. Without FLAVOUR=, KERNEL= and ARCH=, then
+# compare the cost of a packet and check the series. The last line counts all results.
 
 . "$(dirname "$0")/lib/common.sh"
 . "$(dirname "$0")/lib/progress.sh"
@@ -12,19 +12,19 @@
 PATTERN=${1:-}
 SLOW=$(flavour_says "Guest slowness" 1)
 GUEST_TIMEOUT=${GUEST_TIMEOUT:-$((2400 * SLOW))}
-# Real seconds for one test, on any machine.
+# The time limit of one test in seconds, on any machine.
 export TEST_TIMEOUT=${TEST_TIMEOUT:-$((600 * SLOW))}
 SECOND=
 
-# How many tests want NR processors.
+# count_tests NR: print the number of tests that need NR processors.
 count_tests()
 {
 	"$TOP/selftests/run.sh" -l -p "$1" "$PATTERN" 2> /dev/null | wc -l || :
 }
 
-# Most tests need one processor: on two, each half of them has a guest. Guests of two
-# processors each would wait for one another: side by side they took three times as
-# long.
+# Most tests need one processor. On a machine with two, run each half of them in a guest of
+# its own. Two guests with two processors each would wait for one another: this took three
+# times as long.
 run_selftests()
 {
 	local of_one=$1 of_two=$2
@@ -50,7 +50,7 @@ run_halves()
 	trap 'kill "$SECOND" 2> /dev/null || :' EXIT
 	guest_command kernel 1 "$GUEST_TIMEOUT" -p 1 -s 1/2 ${PATTERN:+"$PATTERN"}
 	run_part selftests "${GUEST[@]}"
-	# The second half is printed after the first, not in between.
+	# Print the second half after the first, so that their lines do not mix.
 	wait "$SECOND" || rc=$?
 	trap - EXIT
 	run_part selftests-2 print_output "$output" "$rc"
@@ -69,7 +69,7 @@ main()
 	mkdir -p "$BUILD"
 	of_one=$(count_tests 1)
 	of_two=$(count_tests 2)
-	# None at all is a list that could not be made.
+	# If there are no tests, the list could not be made.
 	[[ -n $PATTERN ]] || ((of_one && of_two)) ||
 		die "selftests/run.sh -l: lists $of_one and $of_two tests"
 	if ((of_one + of_two)); then
@@ -78,7 +78,7 @@ main()
 		end_stage
 		ran=1
 	fi
-	# These build kernels of their own, whatever the flavour is.
+	# These two do not use the kernel of the flavour.
 	if [[ -z $FLAVOUR$KERNEL && $ARCH = x86 && bench-guard = *$PATTERN* ]]; then
 		begin_stage bench-guard
 		run_part bench-guard "$TOP/bench/guard.sh"

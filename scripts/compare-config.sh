@@ -1,9 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# Compares the network options of the guest's kernel with those of the distribution's. An
-# option that only the distribution sets is code that packets pass there and that no test
-# of ours sees.
+# Compares the network options of the guest's kernel with those of the distribution's. If
+# only the distribution sets an option, packets there pass code that our tests do not run.
 
 . "$(dirname "$0")/lib/common.sh"
 
@@ -40,7 +39,7 @@ check_inputs()
 	[[ -r $DIFFERS ]] || die "$(rel "$DIFFERS"): not found"
 }
 
-# Where fragments set an option twice, Kconfig takes the last.
+# If fragments set an option twice, Kconfig takes the last value.
 configure_guest()
 {
 	mkdir -p "$OBJ"
@@ -51,8 +50,8 @@ configure_guest()
 		die "the configuration failed (log: $(rel "$OBJ/log"))"
 }
 
-# OPTION FOLDER of each option that a Kconfig file below net/ defines. Some have two
-# definitions: the first counts.
+# Print OPTION FOLDER for each option that a Kconfig file below net/ defines. If it has two
+# definitions, use the first.
 net_options()
 {
 	local file
@@ -63,13 +62,13 @@ net_options()
 	done | sort -s -u -k 1,1 | sort -s -k 2,2
 }
 
-# OPTION VALUE of each option that is set
+# Print OPTION VALUE for each option that is set
 values()
 {
 	sed -n 's/^CONFIG_\([A-Za-z0-9_]*\)=\(.*\)/\1 \2/p'
 }
 
-# OPTION FOLDER GUEST DISTRIBUTION of each option that differs; n is not set.
+# Print OPTION FOLDER GUEST DISTRIBUTION for each option that differs. n means not set.
 differences()
 {
 	awk '
@@ -83,7 +82,7 @@ differences()
 	}' <(values < "$OBJ/.config") <(xz -dc "$DISTRIBUTION" | values) <(net_options)
 }
 
-# Sets ENTRIES and REASONS.
+# Set ENTRIES and REASONS from the file of reasons.
 read_reasons()
 {
 	local entry reason name bad=0
@@ -100,7 +99,7 @@ read_reasons()
 	((bad == 0)) || exit 1
 }
 
-# matches ENTRY OPTION FOLDER GUEST DISTRIBUTION
+# matches ENTRY OPTION FOLDER GUEST DISTRIBUTION: does the entry match this difference?
 matches()
 {
 	local pattern=${1%:*}
@@ -110,12 +109,12 @@ matches()
 	*/*)
 		[[ $3/ = "$pattern"/* ]] ;;
 	*)
-		# shellcheck disable=SC2053	# it is a pattern
+		# shellcheck disable=SC2053	# a pattern must not be quoted
 		[[ $2 = $pattern ]] ;;
 	esac
 }
 
-# Prints the difference, and marks each entry that matches it.
+# Print the difference, and mark each entry that matches it.
 explain()
 {
 	local number reason=

@@ -1,8 +1,9 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# The root of a guest whose processor is not this machine's: Debian's packages for it,
-# unpacked below build/<arch>/root. Programs for the guest are linked with its libraries.
+# Makes the root of a guest with another processor than this machine's. It unpacks Debian's
+# packages for the processor below build/<arch>/root. Programs for the guest are linked with
+# the libraries there.
 
 . "$(dirname "$0")/lib/common.sh"
 
@@ -15,10 +16,10 @@ usage()
 	cat <<USAGE
 Usage: scripts/guest-root.sh
 
-Unpacks what "scripts/packages.sh root" lists for the processor of ARCH=, and what
-these need, into $(rel "$ROOT"), unless it is there already.
+Unpacks the packages that "scripts/packages.sh root" lists, and the packages that they need,
+for the processor of ARCH= into $(rel "$ROOT"), unless the root is there already.
 
-MIRROR=URL  of Debian's packages (mmdebstrap's own)
+MIRROR=URL  the mirror of Debian's packages (default: that of mmdebstrap)
 USAGE
 }
 
@@ -56,14 +57,14 @@ settle()
 	for name in passwd group; do
 		cp "$root/usr/share/base-passwd/$name.master" "$root/etc/$name"
 	done
-	# tcpdump becomes this user when it has opened what it captures.
+	# tcpdump changes to this user after it has opened its input.
 	echo "tcpdump:x:100:65534::/nonexistent:/usr/sbin/nologin" >> "$root/etc/passwd"
 	ln -sf dash "$root/usr/bin/sh"
 	ln -sf gawk "$root/usr/bin/awk"
 	for name in {iptables,ip6tables}{,-save,-restore}; do
 		ln -sf xtables-nft-multi "$root/usr/sbin/$name"
 	done
-	# Each test would compile them anew, in memory.
+	# Compile Python's modules: else each test would compile them again, in memory.
 	/usr/bin/python3 -m compileall -q -j 0 --invalidation-mode unchecked-hash \
 		-s "$root" -p / "$root/usr/lib/python3" "$root"/usr/lib/python3.* >> "$LOG" 2>&1 ||
 		note "some of Python's modules do not compile (log: $(rel "$LOG"))"

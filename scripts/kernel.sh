@@ -16,7 +16,7 @@ Usage: scripts/kernel.sh [if-needed | config]
 
 Prepares the source, configures it from kconfig/ and builds image and modules.
 
-  if-needed   do nothing when sources, patches and fragments are as they were
+  if-needed   build only if sources, patches or fragments have changed
   config      stop after the configuration, and check it
 
 BASE=   series under patches/ (6.1)           KSRC=  another kernel source
@@ -41,7 +41,7 @@ check_tools()
 setup_env()
 {
 	setup_compiler
-	# The age of the source, which is part of what the tree remembers of it.
+	# Use the time of the source, which the tree has recorded.
 	KBUILD_BUILD_TIMESTAMP=$(date -u -d "@$(awk '{ print $3; exit }' "$KTREE/.nf-bpf/source")")
 	export KBUILD_BUILD_TIMESTAMP
 	MAKE=(-C "$KTREE" "O=$KOBJ" "ARCH=$ARCH" "CROSS_COMPILE=$CROSS_COMPILE" "CC=$CC"
@@ -50,7 +50,7 @@ setup_env()
 
 # --- configuration ----------------------------------------------------------
 
-# A later fragment overrules an earlier one.
+# Merge the fragments. A later fragment overrules an earlier one.
 merged_fragments()
 {
 	awk '
@@ -110,8 +110,8 @@ inputs()
 	} | sha256sum
 }
 
-# Steps of a build from nothing, to estimate by: the last one's, or at first
-# what the fragment's own comment says.
+# Print the number of steps of a build from nothing, to estimate the progress. The last such
+# build has recorded it. Before the first build, take it from the fragment's comment.
 known_steps()
 {
 	[[ ! -e $VMLINUX ]] || { printf '0'; return; }
@@ -137,9 +137,9 @@ build()
 
 	total=$(known_steps)
 	[[ -e $VMLINUX ]] || fresh=1
-	# For a new vmlinux make writes the types of a module that is there already
-	# anew. resolve_btfids then sorts the ids of its kfuncs a second time, and
-	# not the flags beside them: acquire and release are those of others.
+	# Remove the modules. After a change of vmlinux, make writes the BTF of existing
+	# modules again. resolve_btfids then sorts the ids of kfuncs a second time without
+	# their flags, so a kfunc gets the flags of another, such as acquire or release.
 	find "$KOBJ" -name '*.ko' -delete
 	note "Building Linux $(make -s "${MAKE[@]}" kernelrelease | tail -n 1)$(
 		[[ $CC != ccache* ]] || printf ' with ccache')"

@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# The cheap checks of our files: KTAP on stdout, one result for each file. No kernel is
-# built for them.
+# Runs the cheap checks of our files, which build no kernel. It prints KTAP on stdout, with one
+# result for each file.
 
 . "$(dirname "$0")/lib/common.sh"
 . "$(dirname "$0")/lib/series.sh"
@@ -13,49 +13,49 @@ CHECK=$BUILD/$BASE/lint
 
 # Messages of checkpatch that do not apply here:
 IGNORE=(
-	# MAINTAINERS is the kernel's, a series here does not change it
+	# our series do not change the kernel's MAINTAINERS
 	FILE_PATH_CHANGES
-	# uapi headers cannot have BIT(): checkpatch knows, but not of their copies
-	# below tools/. The assembler, which reads the flags of kfuncs, has no BIT().
+	# uapi headers cannot use BIT(). checkpatch does not know this of their copies below
+	# tools/. The assembler reads the flags of kfuncs, and has no BIT() either.
 	BIT_MACRO
 )
 IGNORE_COMPAT=(
-	# lists of parameters, and what <linux/btf.h> of later kernels has
+	# lists of parameters, and macros from <linux/btf.h> of later kernels
 	COMPLEX_MACRO MULTISTATEMENT_MACRO_USE_DO_WHILE
 )
 IGNORE_TOOLS=(
-	# a message to the user stays on one line, to be found by what it says
+	# a message to the user stays on one line, so that grep finds it
 	LONG_LINE LONG_LINE_STRING
 	# "size_t :0;" ends every options struct of libbpf
 	SPACING
 	# LIBBPF_OPTS() declares a variable
 	LINE_SPACING
-	# bpftool's commands, which its bootstrap version is linked without
+	# the bootstrap version of bpftool is linked without some commands
 	WEAK_DECLARATION
 )
-# The header for programs, in which a kfunc is declared "extern ... __ksym".
+# The header for programs declares kfuncs as "extern ... __ksym".
 IGNORE_PROGRAMS=(
 	AVOID_EXTERNS
-	# compiler_types.h is the kernel's own
+	# programs do not include the kernel's compiler_types.h
 	PREFER_DEFINED_ATTRIBUTE_MACRO
-	# a function is asked for, then called
+	# a macro asks whether a function exists, then calls it
 	MACRO_ARG_REUSE
 	# a prototype with attributes that name its arguments
 	FUNCTION_ARGUMENTS
 	# lists of a macro's arguments
 	COMPLEX_MACRO
-	# _Static_assert(), whose message stays on the line that the compiler prints
+	# the message of _Static_assert() stays on one line, which the compiler prints
 	CAMELCASE LONG_LINE_STRING
 )
 IGNORE_SELFTESTS=(
-	# lists: of instructions, of the members of a fixture's variant, of names
+	# lists of instructions, of members of a fixture's variant, of names
 	COMPLEX_MACRO TRAILING_SEMICOLON
-	# a check names what it has checked; member names and lists in brackets
+	# a check prints its argument; member names and lists in brackets
 	MACRO_ARG_REUSE MACRO_ARG_PRECEDENCE
-	# whole programs, of one line each
+	# macros with a whole program on each line
 	MACRO_WITH_FLOW_CONTROL
 )
-# "FIXTURE_DATA(name) *self", to checkpatch a product.
+# checkpatch takes "FIXTURE_DATA(name) *self" for a multiplication.
 FIXTURE_POINTER="CHECK:SPACING: spaces preferred around that '\*' (ctx:WxV)"
 
 usage()
@@ -81,7 +81,7 @@ USAGE
 
 # --- the checks -------------------------------------------------------------
 
-# A file without "#!" is sourced: its variables are for others.
+# A file without "#!" is sourced, so other files use its variables.
 check_shellcheck()
 {
 	local options=()
@@ -90,8 +90,8 @@ check_shellcheck()
 	cd "$TOP" && shellcheck "${options[@]}" "$1"
 }
 
-# In the tree, which is no git repository: in one, checkpatch takes a patch that
-# is under version control for a source file.
+# Run it in the kernel tree, which is no git repository: in a repository, checkpatch takes a
+# patch under version control for a source file.
 check_checkpatch()
 {
 	local file=() ignore=("${IGNORE[@]}") IFS=,
@@ -110,7 +110,7 @@ check_checkpatch()
 	! grep -v "$FIXTURE_POINTER" "$LOG.checkpatch"
 }
 
-# A user-space program includes it first and alone.
+# A user-space program must be able to include the header first and alone.
 check_header()
 {
 	gcc -x c -std=c99 -Wall -Wextra -Werror -pedantic -fsyntax-only \
@@ -118,7 +118,7 @@ check_header()
 int main(void) { return 0; }"
 }
 
-# README names the versions of the bases that the series were made for.
+# README names the kernel versions for which the series were made.
 check_bases()
 {
 	local version said
@@ -131,7 +131,7 @@ check_bases()
 	diff -u --label 'patches/*/VERSION' --label README.md "$LOG.bases" - <<< "$said"
 }
 
-# Users read either of the two.
+# Users read one of the two, so both must list the same errors.
 check_errors()
 {
 	local name='E[A-Z0-9]\{4,\}'
@@ -144,13 +144,13 @@ check_errors()
 		diff -u --label bpf_nf.h --label prog_netfilter.rst "$LOG.errors" -
 }
 
-# The list of the differences is long: only those without a reason are for the log.
+# The list of differences is long, so the log has only those without a reason.
 check_differs()
 {
 	"$TOP/scripts/compare-config.sh" > "$LOG.differs"
 }
 
-# Needs no kernel: bpftool's own places that say what it takes.
+# bpftool's help, man page, completion and source must agree. This needs no kernel.
 check_sync()
 {
 	make -C "$TOP/tools" --no-print-directory BUILD="$BUILD" BASE="$BASE" check
@@ -163,8 +163,8 @@ check_tree()
 
 # --- the list, and the run --------------------------------------------------
 
-# Scripts have no common ending: they are found by their first line, and libraries, which
-# have none, by what they tell shellcheck.
+# Scripts have no common suffix. Find them by their "#!" line, and find libraries, which have
+# no such line, by their line for shellcheck.
 shell_files()
 {
 	cd "$TOP" && find . -type d \( -path ./build -o -name .git \) -prune -o \
@@ -177,7 +177,7 @@ list_checks()
 {
 	local dir
 
-	# The longest is the first, so that the others run beside it.
+	# The longest check is the first, so that the others run at the same time.
 	printf 'sync bpftool: help, man page, completion and source agree\n'
 	"$TOP/scripts/test-tree.sh" -l | sed 's/^/tree /'
 	shell_files | sed 's/^/shellcheck /'

@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# Installs what scripts/packages.txt lists and this machine lacks.
+# Installs the packages of scripts/packages.txt that this machine lacks.
 
 . "$(dirname "$0")/lib/common.sh"
 
@@ -17,15 +17,15 @@ Usage: scripts/packages.sh [list | check | root]
 Installs through apt the packages that are missing, and says why each is needed.
 
   list    print every package and its reason
-  check   print what is missing and exit 1 if anything is, install nothing
-  root    print those of which scripts/guest-root.sh makes the root of a guest
+  check   print missing packages, and exit 1 if there are any; install nothing
+  root    print the packages from which scripts/guest-root.sh makes a guest's root
 
 PACKAGES=no skips the check: for a distribution without apt, once its own
 packages of the list are there.
 USAGE
 }
 
-# Kernel sources are named by VERSION files, so that a new base adds its own.
+# VERSION files determine the packages of kernel sources, so a new base needs no entry.
 source_packages()
 {
 	local version
@@ -38,7 +38,7 @@ source_packages()
 	done
 }
 
-# of_kinds KIND...: those that are wanted there, with what for
+# of_kinds KIND...: print the packages of these kinds, with their purpose
 of_kinds()
 {
 	awk -F '\t' -v kinds=" $* " '!/^#/ && index(kinds, " " $2 " ") { print $1 "\t" $3 }' \
@@ -61,13 +61,13 @@ missing()
 	local names
 
 	mapfile -t names < <(list | cut -f 1)
-	# shellcheck disable=SC2016	# dpkg-query's own variables
+	# shellcheck disable=SC2016	# dpkg-query expands these variables
 	{ dpkg-query -W -f '${db:Status-Status}\t${Package}\n' "${names[@]}" 2> /dev/null || :; } |
 		awk -F '\t' 'NR == FNR { if ($1 == "installed") have[$2] = 1; next }
 			     !($1 in have)' - <(list)
 }
 
-# nsd, for one, would be started as a service of this machine.
+# Do not start services of the packages, for example nsd, on this machine.
 forbid_services()
 {
 	[[ -e $POLICY ]] && return

@@ -1,13 +1,13 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# A distribution's own kernel, unpacked below build/stock and never installed: see usage().
+# Unpacks a distribution's own kernel below build/stock. It installs nothing: see usage().
 
 . "$(dirname "$0")/lib/common.sh"
 
 PARTS=$SHARED/stock
 DEBS=$PARTS/debs
-# The initramfs loads these drivers, by which a guest reaches its root.
+# The initramfs loads these drivers, which a guest needs to reach its root.
 DRIVERS=(9p 9pnet_virtio overlay virtio_pci virtio_console virtio_rng)
 
 usage()
@@ -45,7 +45,7 @@ depends_of()
 	apt-cache depends --no-recommends --no-suggests "$1" | sed -n 's/^ *|\?Depends: //p'
 }
 
-# packages_of IMAGE: what is downloaded with it
+# packages_of IMAGE: print the packages to download: the image and its headers
 packages_of()
 {
 	local release=${1#linux-image-}
@@ -63,7 +63,7 @@ find_packages()
 	((${#PACKAGES[@]} == 4))
 }
 
-# Without lists of packages, as on a new machine, the first search finds nothing.
+# A new machine has no lists of packages. If the first search finds nothing, update them.
 download()
 {
 	local log=$PARTS/download.log
@@ -87,7 +87,7 @@ download()
 
 # --- unpack -----------------------------------------------------------------
 
-# beside DIR RELEASE: the packages that a module of the release is built with
+# beside DIR RELEASE: print the packages in DIR that are needed to build a module
 beside()
 {
 	local dir=$1 release=$2 common=${2%-*}
@@ -97,7 +97,7 @@ beside()
 		-o -name "linux-kbuild-${common}_*.deb" \) | sort
 }
 
-# The headers name each other by absolute paths, as they would be installed.
+# The headers refer to each other by the absolute paths of an installation. Change these.
 relocate_headers()
 {
 	local dir=$1 release=$2 final=$3 headers=$1/usr/src/linux-headers-$2
@@ -108,7 +108,7 @@ relocate_headers()
 	rm -f "$dir/lib/modules/$release/source"
 }
 
-# unpack DEB TO
+# unpack DEB TO: unpack the image DEB, and the packages of its headers beside it
 unpack()
 {
 	local deb=$1 to=$2 part=$2.part other release
@@ -127,7 +127,7 @@ unpack()
 	mv "$part" "$to"
 }
 
-# release_of DIR: as its image is named
+# release_of DIR: print the release, which is in the name of the image
 release_of()
 {
 	local images=("$1"/boot/vmlinuz-*)
@@ -142,7 +142,7 @@ release_of()
 
 # --- initramfs --------------------------------------------------------------
 
-# Modules in the order in which they are loaded. Built-in drivers are not listed.
+# Print the modules in the order of loading. Built-in drivers have none.
 driver_files()
 {
 	local dir=$1 release=$2 name
@@ -159,7 +159,7 @@ make_initramfs()
 
 	files=$(driver_files "$dir" "$release")
 	gcc -static -O2 -Wall -Werror -o "$to.init" "$TOP/tools/guest/initramfs.c"
-	# shellcheck disable=SC2086	# paths of modules, which have no spaces
+	# shellcheck disable=SC2086	# split the paths of modules, which have no spaces
 	"$TOP/tools/guest/initramfs.py" "$to.part" "$to.init" $files
 	mv "$to.part" "$to"
 	rm "$to.init"
@@ -177,7 +177,7 @@ is_current()
 
 # --- our modules ------------------------------------------------------------
 
-# Where dkms would put them. A kernel without headers is run without our modules.
+# Build our modules, and put them where dkms would. Without headers there are no modules.
 add_modules()
 {
 	local dir=$1 release=$2 headers=$1/lib/modules/$2/build
@@ -226,7 +226,7 @@ main()
 		[[ -d $STOCK ]] || die "KERNEL=$KERNEL: no such directory" ;;
 	esac
 	release=$(release_of "$STOCK")
-	# As common.sh names it for tools/guest/boot.
+	# common.sh has the same name, for tools/guest/boot.
 	initramfs=$PARTS/initramfs-$release
 	is_current "$initramfs" || make_initramfs "$STOCK" "$release" "$initramfs"
 	add_modules "$STOCK" "$release"

@@ -1,9 +1,9 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# Tests of scripts/tree.sh: it makes a tree of any source that KSRC= names, and rewrites a
-# series for it. The kernel of these tests has two files, so nothing is unpacked or built
-# for long. scripts/lint.sh runs each test.
+# Tests scripts/tree.sh, which makes a tree from any source that KSRC= names, and rewrites a
+# series for it. The kernel of these tests has two files, so they are fast. scripts/lint.sh
+# runs each test.
 
 # shellcheck source=../selftests/lib.sh
 source "$(dirname "$0")/../selftests/lib.sh"
@@ -12,19 +12,19 @@ TOP=$(cd "$SELFTESTS_SRC/.." && pwd -P)
 FIRST=0001-change-line-20.patch
 SECOND=0002-add-a-line-to-other.c.patch
 
-# make_source DIR VERSION: a kernel source, which line 20 of file.c is patched in.
+# make_source DIR VERSION: make a kernel source. A patch changes line 20 of its file.c.
 make_source()
 {
 	local dir=$1 IFS=.
 
 	mkdir -p "$dir"
-	# shellcheck disable=SC2086 # the parts of the version
+	# shellcheck disable=SC2086 # split the version at the dots
 	printf 'VERSION = %s\nPATCHLEVEL = %s\nSUBLEVEL = %s\n' $2 > "$dir/Makefile"
 	printf 'line %s\n' {1..40} > "$dir/file.c"
 	printf 'other %s\n' {1..10} > "$dir/other.c"
 }
 
-# A project with two patches made for 6.1.10, a file of its own, and the source 6.1.10.
+# Make a project with two patches for 6.1.10, a file of its own, and the source 6.1.10.
 project()
 {
 	PROJECT=$WORK/project
@@ -42,7 +42,7 @@ project()
 	make_patch "$SECOND" other.c '5a added'
 }
 
-# make_patch NAME FILE SED: as quilt writes it, with a subject.
+# make_patch NAME FILE SED: write a patch in quilt's format, with a subject.
 make_patch()
 {
 	local changed=$WORK/changed
@@ -54,13 +54,13 @@ make_patch()
 	} > "$PATCHES/$1"
 }
 
-# tree COMMAND [ARGUMENT]: of the project, with the source $KERNEL.
+# tree COMMAND [ARGUMENT]: run the project's tree.sh with the source $KERNEL.
 tree()
 {
 	(cd "$PROJECT" && BUILD='' BASE=6.1 KSRC=$KERNEL scripts/tree.sh "$@" 2>&1)
 }
 
-# Another release, which has three lines more at the beginning of file.c.
+# Change the source to another release, with three more lines at the beginning of file.c.
 newer_release()
 {
 	make_source "$KERNEL" 6.1.11
@@ -76,7 +76,7 @@ expect_prepared()
 	expect_eq "own file" "int own;" "$(< "$TREE/net/own.c")"
 }
 
-# The objects and the history of a source that was built in place stay there.
+# Objects and history of a source that was built in place are not copied.
 test_directory()
 {
 	project
@@ -98,14 +98,14 @@ test_tarball()
 	KERNEL=$WORK/linux.tar
 	tree prepare kernel
 	expect_prepared
-	# A file that no patch has touched so far comes out of the tarball.
+	# If a new patch touches a file, its pristine copy comes from the tarball.
 	printf '%s\n' 0003-Makefile.patch >> "$PATCHES/series"
 	KERNEL=$TREE make_patch 0003-Makefile.patch Makefile 's/SUBLEVEL = 10/&-rc1/'
 	tree prepare kernel
 	expect_prepared 10-rc1
 }
 
-# The tree follows the source, and is left alone as long as nothing has changed.
+# The tree follows the source. If nothing has changed, the tree stays as it is.
 test_other_release()
 {
 	project
@@ -134,7 +134,7 @@ test_no_such_source()
 		tree prepare kernel
 }
 
-# check_kept COMMAND...: what it does to the tree keeps a file that was edited there.
+# check_kept COMMAND...: the command keeps a file that was edited in the tree.
 check_kept()
 {
 	project
@@ -148,7 +148,7 @@ check_kept()
 	expect_eq "last line" "line 40" "$(tail -n 1 "$TREE/file.c")"
 }
 
-# refresh writes the new line numbers; the patch that fits keeps every byte.
+# refresh writes the new line numbers. A patch that fits does not change.
 test_refresh_offsets()
 {
 	project
@@ -166,7 +166,7 @@ test_refresh_offsets()
 	cmp "$PATCHES/$FIRST" "$WORK/first" || fail "refreshed twice"
 }
 
-# prepare names a patch with fuzz and does not change it, refresh takes the fuzz away.
+# prepare names a patch with fuzz and does not change it. refresh removes the fuzz.
 test_refresh_fuzz()
 {
 	local said="patches/6.1/$FIRST: applied with fuzz (scripts/tree.sh refresh patches/6.1)"
@@ -184,7 +184,7 @@ test_refresh_fuzz()
 	expect_prepared
 }
 
-# expect_no_fit TEXT COMMAND...: fails with TEXT, and the series is as it was.
+# expect_no_fit TEXT COMMAND...: the command fails with TEXT, and the series does not change.
 expect_no_fit()
 {
 	cp -r "$PATCHES" "$WORK/before"
@@ -200,7 +200,7 @@ test_no_fit()
 	project
 	sed -i 's/line \(19\|20\|21\)/& of a newer release/' "$KERNEL/file.c"
 	for command in "prepare kernel" "refresh patches/6.1"; do
-		# shellcheck disable=SC2086 # command and argument
+		# shellcheck disable=SC2086 # split command and argument
 		expect_no_fit "patches/6.1/$FIRST: file.c: hunk 1 does not fit Linux 6.1.10 (line 17)" \
 			$command
 	done

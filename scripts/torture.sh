@@ -1,12 +1,12 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# torture.sh [PATTERN]: the files of selftests/torture in the guest; the last line
-# is the count.
+# torture.sh [PATTERN]: run the files of selftests/torture in the guest. The last line counts
+# the results.
 #
-#   SMOKE=1       the short form: NF_BPF_SMOKE=1 for the tests
-#   SEED=NUMBER   NF_BPF_SEED for the tests, which print theirs
-#   NF_BPF_*      passed on, such as NF_BPF_SECONDS
+#   SMOKE=1       the short form: sets NF_BPF_SMOKE=1 for the tests
+#   SEED=NUMBER   sets NF_BPF_SEED for the tests, which print their seed
+#   NF_BPF_*      is passed on to the tests, for example NF_BPF_SECONDS
 
 . "$(dirname "$0")/lib/common.sh"
 . "$(dirname "$0")/lib/stages.sh"
@@ -22,7 +22,7 @@ main()
 	[[ -z ${SMOKE:-} ]] || export NF_BPF_SMOKE=$SMOKE
 	[[ -z ${SEED:-} ]] || export NF_BPF_SEED=$SEED
 	[[ -z ${NF_BPF_SMOKE:-} ]] || minutes=20
-	# One file may take most of it: races and fuzzers end by themselves.
+	# One file may take most of the time. Races and fuzzers end by themselves.
 	export TEST_TIMEOUT=${TEST_TIMEOUT:-$((minutes * 40 * SLOW))}
 
 	"$TOP/selftests/run.sh" -l -d torture "$PATTERN" > /dev/null 2>&1 ||

@@ -7,14 +7,14 @@
 # The files that the project adds or patches are made in a directory of their own, and
 # copied into the tree when all patches have been applied. The state is in the tree's
 # .nf-bpf/:
-#   source     what the tree was unpacked from
-#   known      names of the files that were ever added or patched
-#   pristine/  these files as the source has them, if it has them
+#   source     identifies the source of the tree
+#   known      names of all files that were ever added or patched
+#   pristine/  these files as they are in the source
 #   applied/   these files as they were copied into the tree
-#   stamp      written last: a checksum of the source, the series and the project's files
+#   stamp      a checksum of the source, the series and the project's files, written last
 #
-# quilt's record of what is applied is for people who change the patches (quilt push, pop,
-# refresh in the tree).
+# quilt's record of applied patches is for people who change patches (quilt push, pop, refresh
+# in the tree).
 
 . "$(dirname "$0")/lib/common.sh"
 . "$(dirname "$0")/lib/series.sh"
@@ -51,13 +51,13 @@ source_id()
 	stat -c "%n %s %Y$version${MEMBERS:+ ${MEMBERS[*]}}" "$(realpath "$SOURCE")"
 }
 
-# Files get the time of now: an object of another source must not look newer.
+# Files get the current time: else an object of another source could look newer.
 unpack()
 {
 	local into=$1 members=()
 
 	if [[ -d $SOURCE ]]; then
-		# A tree that was built in place refuses an O= build.
+		# Leave out what a build in place has made, because O= builds refuse such a tree.
 		rsync -rlp --exclude=.git --exclude='*.o' --exclude='.*.cmd' \
 		      --exclude=/.config --exclude=/include/config \
 		      --exclude='/arch/*/include/generated' \
@@ -66,7 +66,7 @@ unpack()
 	fi
 	((${#MEMBERS[@]} == 0)) || members=(--no-wildcards-match-slash --wildcards
 				       "${MEMBERS[@]/#/*/}")
-	# Half of the files below tools/, and no part of what is built here.
+	# Leave out these two: half of the files below tools/, and not built here.
 	tar -x -m -f "$SOURCE" -C "$into" --strip-components=1 "${members[@]}" \
 	    --exclude='tools/testing' --exclude='tools/perf'
 }
@@ -95,7 +95,8 @@ ensure_source()
 	mv "$TREE.part" "$TREE"
 }
 
-# Nothing of the tree is used once somebody may have worked in it.
+# Save the original of each new file. Once patches were applied, somebody may have edited the
+# tree, so take the file from the source then.
 save_pristine()
 {
 	local new=$STATE/new from=
@@ -122,7 +123,7 @@ save_pristine()
 
 # --- the series -------------------------------------------------------------
 
-# The tree is made again when one of these changes.
+# Print the stamp. The tree is made again when it changes.
 stamp_now()
 {
 	local dir patch
@@ -140,7 +141,7 @@ stamp_now()
 	} | sha256sum
 }
 
-# make_next [REFRESHED]: our files as they have to be, in next/
+# make_next [REFRESHED]: make the new versions of all added and patched files in next/
 make_next()
 {
 	save_pristine
@@ -155,7 +156,7 @@ applied_files()
 	[[ ! -d $STATE/applied ]] || (cd "$STATE/applied" && find . -type f -printf '%P\n')
 }
 
-# A file that was edited in the tree must not be lost by writing over it.
+# Keep copies of files that were edited in the tree, before they are overwritten.
 keep_edits()
 {
 	local path copy
@@ -171,8 +172,8 @@ keep_edits()
 	done < <(applied_files)
 }
 
-# A file that ends up the same keeps its time, so that make builds only what a changed
-# patch really changed.
+# Copy only files that differ. Others keep their time, so that make builds only what a patch
+# has really changed.
 install_next()
 {
 	local path pc

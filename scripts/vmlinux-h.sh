@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# vmlinux.h, the types that BPF programs are compiled against: from our kernel, or, if it was
-# not built, from the running kernel (check-host) or from that of KERNEL=.
+# Makes vmlinux.h, the types with which BPF programs are compiled. They come from our kernel.
+# If it was not built, they come from the running kernel (check-host) or from that of KERNEL=.
 
 . "$(dirname "$0")/lib/common.sh"
 
@@ -10,7 +10,7 @@ HOST_H=$BUILD/host/vmlinux.h
 [[ -z $STOCK ]] || HOST_H=$BUILD/stock/vmlinux.h
 HOST_BTF=/sys/kernel/btf/vmlinux
 
-# A file that did not change keeps its time: everything is compiled after it.
+# An unchanged file keeps its time, because every program depends on it.
 dump()
 {
 	local btf=$1 header=$2
@@ -26,16 +26,16 @@ dump()
 	fi
 }
 
-# A flavour of the kernel is given programs that were compiled for another: what
-# differs is relocated when they are loaded. Only a change of the source counts.
+# A flavour can use programs that were compiled for another flavour: libbpf relocates the
+# differences. So make the file again only after a change of the source.
 suits_flavour()
 {
 	[[ -n $FLAVOUR && $VMLINUX_H -nt $KTREE/.nf-bpf/stamp && $VMLINUX_H -nt $BPFTOOL ]]
 }
 
-# A flavour that leaves out IPv6 or conntrack lacks their types, and the programs of
-# the tests are the same for all: they are compiled with those of the kernel that
-# has everything. COMPILED_FOR= names another base.
+# A flavour without IPv6 or conntrack lacks their types. The tests' programs are the same for
+# all flavours, so they are compiled with the types of the complete kernel. COMPILED_FOR= names
+# another base.
 use_whole_kernel()
 {
 	[[ $FLAVOUR = no* || $COMPILED_FOR != "$BASE" ]] || return 0
@@ -43,7 +43,7 @@ use_whole_kernel()
 	VMLINUX=$BUILD/$COMPILED_FOR/kernel/vmlinux
 }
 
-# Debian's headers have a vmlinux that only has the types. Our module adds its own types.
+# Debian's headers have a vmlinux that contains only types. Our module adds its own types.
 dump_stock()
 {
 	local release=${IMAGE##*/vmlinuz-} vmlinux module

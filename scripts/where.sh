@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# KEY=path of what the build makes; what is not there yet is said on stderr.
+# Prints KEY=PATH for the results of the build. stderr names those that are not built yet.
 
 . "$(dirname "$0")/lib/common.sh"
 

@@ -3,11 +3,11 @@
 #
 # Runs checks and prints their results as KTAP. Source it after common.sh and progress.sh.
 #
-# The program that sources this file defines list_checks, which prints a line for each
-# check: a word, and arguments. The check is the function check_WORD. It fails by its exit
-# status, and what it prints is shown then. The results are in the directory CHECK.
+# The program that sources this file defines list_checks, which prints a line for each check:
+# WORD ARGUMENT... The check is the function check_WORD. If its exit status is not 0, the
+# check has failed and its output is shown. Files of the checks are in the directory CHECK.
 
-# title WORD ARGUMENT...: the name of a result. Programs may define another.
+# title WORD ARGUMENT...: print the name of a result. A program may define its own title.
 title()
 {
 	local what=$1
@@ -16,14 +16,14 @@ title()
 	printf '%s: %s' "$what" "$*"
 }
 
-# remark TEXT: printed after the name of a result
+# remark TEXT: print TEXT after the name of the result
 remark()
 {
 	printf '%s' "$*" > "$LOG.remark"
 }
 
-# run_check NUMBER LINE: a check is a process of its own, so that nothing that one check
-# sets reaches the next. LOG is a file for its output, and a prefix for files of its own.
+# run_check NUMBER LINE: run a check in a process of its own, so that its variables do not
+# reach the next check. LOG is the file for its output, and a prefix for its other files.
 run_check()
 {
 	local number=$1 name
@@ -44,7 +44,7 @@ run_check()
 	} | sed 's/^/# /'
 }
 
-# run_checks NUMBER_AT_ONCE [PATTERN]: those checks whose line matches PATTERN
+# run_checks NUMBER_AT_ONCE [PATTERN]: run the checks whose line matches PATTERN
 run_checks()
 {
 	local at_once=$1 pattern=${2:-} number=0 line checks passed failed

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0
-# shellcheck shell=bash disable=SC2034	# variables are for who sources this
+# shellcheck shell=bash disable=SC2034	# variables are for scripts that source this
 #
-# Paths, messages and the facts about the base, for every script of the build. Source it.
+# Paths, messages and the facts about the base, for every script of the build. Source this
+# file.
 
 set -euo pipefail
 
@@ -13,8 +14,8 @@ KSRC=${KSRC:-}
 FLAVOUR=${FLAVOUR:-}
 V=${V:-}
 
-# The processor that everything is built for, by the kernel's name. What is not built
-# for it (sources, and a bpftool that runs here) is in SHARED.
+# The processor for which everything is built, by the kernel's name. Files that do not depend
+# on it (sources, and a bpftool that runs here) are in SHARED.
 ARCH=${ARCH:-x86}
 SHARED=$TOP/build
 case $ARCH in
@@ -34,7 +35,7 @@ KOBJ=$BUILD/$BASE/kernel${FLAVOUR:+-$FLAVOUR}
 MODULES=$BUILD/$BASE/modules${FLAVOUR:+-$FLAVOUR}
 IMAGE=$KOBJ/arch/$ARCH/boot/$IMAGE_NAME
 VMLINUX=$KOBJ/vmlinux
-# The guest's options, without those of a flavour. A base need not have any of its own.
+# The guest's options, without those of a flavour. A base may have options of its own.
 FRAGMENTS=("$TOP/kconfig/machine/$ARCH.config" "$TOP/kconfig/guest.config")
 [[ ! -r $TOP/kconfig/base/$BASE.config ]] || FRAGMENTS=("$TOP/kconfig/base/$BASE.config" "${FRAGMENTS[@]}")
 VMLINUX_H=$BUILD/$COMPILED_FOR/vmlinux.h
@@ -60,16 +61,16 @@ if [[ -n $STOCK ]]; then
 		       "a kernel that is built here" >&2
 		exit 2
 	}
-	# The name of the image has the release.
+	# Find the image, whose name has the release.
 	for IMAGE in "$STOCK"/boot/vmlinuz-*; do :; done
 	MODULES=$STOCK
 	INITRAMFS=$SHARED/stock/initramfs-${IMAGE##*/vmlinuz-}
 fi
 
-# depmod and others are not where a user's PATH looks.
+# A user's PATH does not have the directory of depmod and other tools.
 export PATH=$PATH:/usr/sbin:/sbin
 
-# A kernel's make must not take over the flags of ours: -s would hide its steps.
+# Do not pass the flags of our make to the kernel's make: -s would hide its steps.
 unset MAKEFLAGS MFLAGS
 
 JOBS=${JOBS:-$(nproc)}
@@ -94,13 +95,13 @@ die()
 [[ $TOP != *[[:space:]:,]* ]] ||
 	die "$TOP: a path with a space, a colon or a comma: clone to another place"
 
-# Paths as a person types them: relative to the project where they are in it.
+# rel PATH: print a path in the project relative to the project.
 rel()
 {
 	printf '%s' "${1#"$TOP"/}"
 }
 
-# flavour_says WHAT DEFAULT: what the comments of the flavour's fragment give it.
+# flavour_says WHAT DEFAULT: print the value of WHAT in the comments of the flavour's fragment.
 flavour_says()
 {
 	local fragment=$TOP/kconfig/$FLAVOUR.config value=
@@ -132,12 +133,12 @@ bases()
 first_two()
 {
 	local IFS=.
-	# shellcheck disable=SC2086	# splitting is the point
+	# shellcheck disable=SC2086	# split at the dots
 	set -- $1
 	printf '%s.%s' "$1" "${2:-0}"
 }
 
-# need_space DIR MEGABYTES WHAT
+# need_space DIR MEGABYTES WHAT: end if DIR has less free space than WHAT needs
 need_space()
 {
 	local dir=$1 need=$2 what=$3 have
@@ -151,8 +152,8 @@ need_space()
 		die "$dir: $have MB free, $what needs $need MB: make room, or clone to a larger disk"
 }
 
-# Sets CC and HOSTCC. Nothing of this machine, user or path may reach the compiler's input,
-# or the compiler cache of one clone would be of no use to the next.
+# Set CC and HOSTCC. The compiler's input must not depend on this machine, the user or the
+# path, so that clones can share a compiler cache.
 setup_compiler()
 {
 	local cache
@@ -166,7 +167,7 @@ setup_compiler()
 	export CCACHE_BASEDIR=$SHARED CCACHE_NOHASHDIR=1
 }
 
-# One writer at a time: a second make waits for the first, then finds it done.
+# Only one make writes at a time. A second make waits, and then finds the work done.
 take_lock()
 {
 	local name=$1

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0
 # shellcheck shell=bash
 #
-# A long make as one line of progress. Source it after common.sh.
+# Shows a long make as one line of progress. Source this file after common.sh.
 
-# Written as seconds pass on a terminal, now and then into a log file.
+# On a terminal the line is written each second, in a log file after this many seconds.
 QUIET_EVERY=30
 
 clock()
@@ -53,8 +53,8 @@ draw()
 	fi
 }
 
-# progress TOTAL < output of make: one line for all of it; TOTAL 0 is unknown.
-# Sets STEPS.
+# progress TOTAL < OUTPUT: show make's output as one line. If TOTAL is 0, the number of steps is
+# unknown. Sets STEPS to the number of steps.
 progress()
 {
 	local total=$1 line stage=prepare start=$SECONDS drawn=-1 next now
@@ -75,8 +75,8 @@ progress()
 	[[ ! -t 1 ]] || printf '\r\033[K'
 }
 
-# The first thing that went wrong, with the lines that belong to it; when no line
-# looks like an error, what was said just before make gave up.
+# first_error LOG: print the first error with the lines that belong to it. If no line looks like
+# an error, print the lines before make's last message.
 first_error()
 {
 	awk '
@@ -99,8 +99,8 @@ first_error()
 	END { if (!found && last) print last }' "$1"
 }
 
-# run_make LOG TOTAL ARGUMENT...: make with a line of progress; on failure the
-# first error. V=1 shows all.
+# run_make LOG TOTAL ARGUMENT...: run make with a line of progress. On failure, print the first
+# error. V=1 shows all output.
 run_make()
 {
 	local log=$1 total=$2 rc=0
@@ -110,7 +110,7 @@ run_make()
 		make V=1 "$@" 2>&1 | tee "$log" || rc=$?
 		STEPS=0
 	else
-		# Written before the pipe closes, which is when progress is done.
+		# Write the status before the pipe closes, because progress ends at that time.
 		progress "$total" < <({
 			make "$@" 2>&1 || rc=$?
 			printf '%s' "$rc" > "$log.rc"

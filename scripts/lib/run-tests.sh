@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0
 # shellcheck shell=bash
 #
-# Runs tests in parts, and adds up what they count. Source it after common.sh
-# and stages.sh.
+# Runs tests in parts, and adds up their results. Source this file after common.sh and
+# stages.sh.
 
 COUNTS='^[0-9]+ passed, [0-9]+ failed, [0-9]+ skipped$'
 KTAP=$BUILD/$BASE/ktap
@@ -12,7 +12,8 @@ failed=0
 skipped=0
 logs=()
 
-# Keeps what tests have printed, which "run.sh -k -" marks, as $KTAP/FOLDER/FILE.ktap.
+# Move the tests' output, which "run.sh -k -" marks, to files $KTAP/FOLDER/FILE.ktap. Pass on
+# the other lines.
 keep_ktap()
 {
 	local line name file=
@@ -32,9 +33,8 @@ keep_ktap()
 	done
 }
 
-# run_part NAME COMMAND...: takes the counts of a part out of its output, and adds
-# them up. A part that fails without saying what, or that counts nothing, is one
-# failure of its own.
+# run_part NAME COMMAND...: run a part, and add its counts to the sums. If the part fails
+# without counting a failure, or prints no counts, count one failure.
 run_part()
 {
 	local name=$1 rc=0 counts _passed _failed _skipped
@@ -54,7 +54,7 @@ run_part()
 	fi
 }
 
-# The last line, and the exit status.
+# Print the last line, and set the exit status.
 print_counts()
 {
 	print_slowest "${logs[@]}"
@@ -63,8 +63,8 @@ print_counts()
 	((failed == 0))
 }
 
-# guest_command NAME CPUS TIMEOUT [ARGUMENT...]: sets GUEST to what runs
-# selftests/run.sh with these arguments, and with what the caller has set for the tests.
+# guest_command NAME CPUS TIMEOUT [ARGUMENT...]: set GUEST to a command that runs
+# selftests/run.sh in a guest with these arguments, and with the user's variables for tests.
 guest_command()
 {
 	local name=$1 cpus=$2 timeout=$3 variable

@@ -3,11 +3,11 @@
 # shellcheck disable=SC2034	# variables are for the scripts that source this
 # shellcheck disable=SC2153	# others come from common.sh
 #
-# The parts of a source tree below build/: a pristine source, the project's own files, and
-# one or more series of patches, which quilt applies. scripts/tree.sh makes the trees.
-# Source it after common.sh.
+# Functions for source trees below build/. A tree consists of a pristine source, the project's
+# own files, and one or more series of patches, which quilt applies. scripts/tree.sh makes the
+# trees. Source this file after common.sh.
 
-# The tree to work on: its place, its series (bottom first), its own files.
+# Select the tree to work on: its place, its series (the lowest first), and its own files.
 select_tree()
 {
 	case ${1:-} in
@@ -23,7 +23,7 @@ select_tree()
 		TREE=$TOOLS_SRC
 		SERIES=("$TOP/tools/lib/bpf-patch" "$TOP/tools/bpf/bpftool-patch")
 		OWN=()
-		# libbpf has the processor's <asm/bpf_perf_event.h>.
+		# libbpf includes the processor's <asm/bpf_perf_event.h>.
 		MEMBERS=('arch/*/include/uapi' Makefile Documentation/bpf include kernel/bpf scripts tools)
 		SOURCE=
 		SPACE=500 ;;
@@ -42,7 +42,7 @@ tree_version()
 	     n == 3 { print v[1] "." v[2] "." v[3]; exit }' FS='[ \t]+' "$1/Makefile"
 }
 
-# FROM<TAB>PATH of every own file, PATH as it is in the tree.
+# Print FROM<TAB>PATH for each of our own files. PATH is its path in the tree.
 own_files()
 {
 	local pair from to
@@ -58,7 +58,7 @@ own_files()
 	done
 }
 
-# copy_own INTO
+# copy_own INTO: copy our own files to the tree INTO
 copy_own()
 {
 	local from path
@@ -77,7 +77,7 @@ series_patches()
 	sed 's/#.*//; s/[ \t].*//; /^$/d' "$dir/series"
 }
 
-# Paths that the patches of a series touch.
+# Print the paths that the patches of all series touch.
 touched_files()
 {
 	local dir patch
@@ -98,7 +98,7 @@ managed_files()
 	} | sort -u
 }
 
-# quilt_in DIR NUMBER COMMAND...: quilt with the series of this number, in DIR
+# quilt_in DIR NUMBER COMMAND...: run quilt in DIR with the series of this number
 quilt_in()
 {
 	local dir=$1 number=$2
@@ -110,7 +110,7 @@ quilt_in()
 		quilt --quiltrc - "$@")
 }
 
-# explain_failure INTO DIR PATCH < what quilt said
+# explain_failure INTO DIR PATCH < OUTPUT: say why quilt's push has failed, and end
 explain_failure()
 {
 	local into=$1 dir=$2 patch=$3 made version
@@ -132,7 +132,7 @@ explain_failure()
 		sub(/^b\//, "", $2)
 		said = said sprintf("%s: %s: no such file in Linux %s\n", patch, $2, version)
 	}
-	# This is the last line. The hunks did not fit because they are there.
+	# This is the last line. The hunks do not fit because they are already there.
 	/can be reverse-applied$/ {
 		said = sprintf("%s: is in Linux %s already\n", patch, version)
 	}
@@ -145,8 +145,8 @@ explain_failure()
 	    "(quilt push -f, edit, quilt refresh), or give a KSRC= that it fits"
 }
 
-# push_series DIR [REFRESHED]: applies all series in DIR, and rewrites those patches of the
-# series REFRESHED that do not fit exactly
+# push_series DIR [REFRESHED]: apply all series in DIR, and rewrite the patches of the series
+# REFRESHED that do not fit exactly
 push_series()
 {
 	local into=$1 refreshed=${2:-} number dir patch output

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
 # shellcheck shell=bash
 #
-# Says how long the stages of a run take. Source it after common.sh and progress.sh.
+# Prints how long the stages of a run take. Source this file after common.sh and progress.sh.
 #
 # STAGE_TIMES can name a file. Each stage that ends adds a line to it: seconds, a tab and
 # the name of the stage.
@@ -21,7 +21,7 @@ end_stage()
 	[[ -z ${STAGE_TIMES:-} ]] || printf '%s\t%s\n' "$seconds" "$STAGE" >> "$STAGE_TIMES"
 }
 
-# print_stages: all of STAGE_TIMES, and the sum
+# print_stages: print the times in STAGE_TIMES and their sum
 print_stages()
 {
 	local seconds name sum=0
@@ -34,7 +34,7 @@ print_stages()
 	printf '%8s  %s\n' "$(clock "$sum")" "all of them"
 }
 
-# print_slowest LOG...: the five tests that took longest, from the output of selftests/run.sh
+# print_slowest LOG...: print the five slowest tests, from the output of selftests/run.sh
 print_slowest()
 {
 	local tests
