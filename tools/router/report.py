@@ -13,7 +13,7 @@ import sys
 
 from traffic import EXFILTRATION_BYTES, SHAPES, families
 
-# In the order in which they are shown.
+# The tables have this order.
 ROUTERS = {
     "none": "no policy",
     "tc-accept": "tc, later fragments accepted",

@@ -149,7 +149,7 @@ route_everything()
 
 	router_defaults "$SERVER_IP4" "$SERVER_IP6" | ip -n "$NS_ROUTER" -batch -
 	for scope in all default "$ROUTER_LEFT_DEV" "$ROUTER_RIGHT_DEV"; do
-		# shellcheck disable=SC2016 # $1 is the inner shell's
+		# shellcheck disable=SC2016 # the inner shell expands $1
 		in_ns "$NS_ROUTER" bash -c \
 			'echo 0 > "/proc/sys/net/ipv4/conf/$1/send_redirects"' -- "$scope"
 	done

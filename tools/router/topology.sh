@@ -93,7 +93,7 @@ router_sysctls()
 
 	# One process sets all values. A new namespace copies IPv4's values from the
 	# initial namespace, so set everything that the tests depend on.
-	# shellcheck disable=SC2016 # $1 and $scope are the inner shell's
+	# shellcheck disable=SC2016 # the inner shell expands $1 and $scope
 	in_ns "$netns" bash -ec '
 		cd /proc/sys/net
 		for scope in all default; do
@@ -117,8 +117,8 @@ router_links()
 	EOF
 }
 
-# One end of a wire: device, its two addresses, the two addresses and the MAC of its
-# neighbour.
+# router_end DEVICE ADDRESS4 ADDRESS6 PEER4 PEER6 PEER_MAC: print the ip commands that set up
+# one end of a wire.
 router_end()
 {
 	cat <<-EOF
