@@ -20,7 +20,7 @@ expire()
 
 cache_memory()
 {
-	# shellcheck disable=SC2016	# awk's
+	# shellcheck disable=SC2016	# awk expands $1 and $5
 	in_router awk '$1 == "FRAG:" { print $5 }' /proc/net/sockstat
 }
 

@@ -19,10 +19,10 @@ MAIN="udp4 sizes udp6 tcp4"
 # for such packets. So XDP and the cases that it is compared with have another sender.
 FRAMES="frames4 frames6 tcp4"
 FRAGMENTS="frag4 frag6"
-# Packets that differ from the listed flow only in the last field.
+# Parts whose packets differ from the listed flow only in the last field.
 LAST="last4 last6"
 
-# add_case PARTS NAME TEXT COMMAND [ARGUMENT...]
+# add_case PARTS NAME TEXT COMMAND [ARGUMENT...]: add a case to these parts
 add_case()
 {
 	local parts=$1 name=$2
@@ -93,7 +93,7 @@ fill()
 	"$TOOLS/fill_map" "$PINS/$1"
 }
 
-# attach_at HOOK PROG PF PRIORITY [FLAG...]
+# attach_at HOOK PROG PF PRIORITY [FLAG...]: attach a program
 attach_at()
 {
 	local hook=$1 prog=$2 pf=$3 priority=$4

@@ -3,14 +3,14 @@
 #
 # bench/guard.sh [--record]: compare the cost of the main cases with the recorded cost.
 
-# Counts in the kernel that the tests run on, which is built anyway.
+# Count in the tests' kernel, which is built anyway.
 export FLAVOUR='' BENCH_FLAVOUR=''
 . "$(dirname "$0")/../scripts/lib/common.sh"
 
 RECORDED=$TOP/bench/recorded/$BASE.tsv
 RESULTS=$BUILD/$BASE/bench/guard
 CASES=(bpf-accept bpf-tuple bpf-hash-100k)
-ROOM=2	# percent of what the case adds
+ROOM=2	# allowed change, in percent of the recorded cost
 
 usage()
 {
@@ -26,7 +26,7 @@ on, so the figures are not those of "make bench". Builds all that it needs.
 USAGE
 }
 
-# case<TAB>instructions added to a packet
+# For each case, print CASE<TAB>INSTRUCTIONS, the instructions that it adds to a packet.
 measure()
 {
 	BENCH_PARTS=udp4 BENCH_SIZES="" BENCH_RESULTS=$RESULTS \

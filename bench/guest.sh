@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# Measure in the guest. With QEMU's -icount shift=0 a nanosecond of guest time is an
-# instruction.
+# Measure in the guest. With QEMU's -icount shift=0, the guest's clock advances by one
+# nanosecond for each instruction.
 #
 #   sender -> gen | veth | in [ router ] out: a dummy device
 

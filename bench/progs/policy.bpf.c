@@ -187,8 +187,8 @@ int xdp_tuple(struct xdp_md *ctx)
 	return is_listed(&flow) ? XDP_DROP : XDP_PASS;
 }
 
-/* For iptables -m bpf, where a result other than 0 is a match. A socket filter has no
- * packet pointers.
+/* A program for iptables -m bpf, which takes a result other than 0 for a match. A socket
+ * filter has no packet pointers.
  */
 SEC("socket")
 int xt_tuple(struct __sk_buff *skb)
