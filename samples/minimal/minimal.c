@@ -24,7 +24,7 @@ static int fail(const char *what)
 	return 1;
 }
 
-/* Mainline has no link for both families, so that this program attaches two links. */
+/* Mainline has no link for both families, so this program attaches two links. */
 static struct bpf_link *attach(const struct minimal *skel, __u32 family)
 {
 	LIBBPF_OPTS(bpf_netfilter_opts, opts,

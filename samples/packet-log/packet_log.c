@@ -411,7 +411,7 @@ int main(int argc, char **argv)
 	sigaddset(&signals, SIGINT);
 	sigaddset(&signals, SIGTERM);
 	sigprocmask(SIG_BLOCK, &signals, NULL);
-	/* If the reader of the output ends, let the write fail and report the error. */
+	/* If the reader of the output has ended, let the write fail, and report the error. */
 	signal(SIGPIPE, SIG_IGN);
 	fd = signalfd(-1, &signals, SFD_CLOEXEC);
 	if (fd < 0)
