@@ -63,8 +63,8 @@
  * -EINVAL, -ENOENT	the module for reassembly could not be loaded: modprobe
  *			has failed, or there is no such module
  * -EOVERFLOW		reassembly has too many users in this network namespace
- * -E2BIG		the hook has its maximum of 1024 entries, or the attribute is
- *			larger than bpf() knows and not 0 there
+ * -E2BIG		the hook has its maximum of 1024 entries, or a byte of the
+ *			attribute behind the part that bpf() knows is not 0
  * -EMFILE, -ENFILE	no file descriptor is left
  * -ENOMEM		out of memory
  *
@@ -183,8 +183,8 @@ struct bpf_nf_frag_info {
  * -EOPNOTSUPP		wrong hook: NF_NAT_MANIP_DST needs PRE_ROUTING or LOCAL_OUT,
  *			NF_NAT_MANIP_SRC needs LOCAL_IN, FORWARD or POST_ROUTING
  * -ENOENT		the packet has no entry
- * -EBUSY		the entry is not new; or this address of it is already decided,
- *			which NAT does for every packet that passes its priority; or
+ * -EBUSY		the entry is not new; or NAT has decided about this address, as
+ *			for each packet that has passed the priority of NAT; or
  *			something else uses the entry, as in bpf_nf_ct_set_labels()
  * -EUNATCH		the namespace has no hooks that translate this family
  * -ENOMEM		out of memory; the packet is unchanged
