@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* Which packets are fragments, for strict links and for programs. */
+/* Functions that tell which packets are fragments, for strict links and for programs. */
 #ifndef _NF_BPF_FRAGMENT_H
 #define _NF_BPF_FRAGMENT_H
 

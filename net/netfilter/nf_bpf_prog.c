@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Verifier operations, helpers and context of BPF_PROG_TYPE_NETFILTER. What helpers do to
- * packets is in nf_bpf_packet.h.
+/* Verifier operations, helpers and context of BPF_PROG_TYPE_NETFILTER. The functions by which
+ * helpers read and change packets are in nf_bpf_packet.h.
  */
 #include <linux/bpf.h>
 #include <linux/bpf_nf.h>

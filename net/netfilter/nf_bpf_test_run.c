@@ -86,7 +86,7 @@ static int bpf_nf_test_maclen(const struct nf_hook_state *state, const u8 *data,
 	       eth->h_proto == htons(ETH_P_IPV6) ? -EINVAL : -EPROTO;
 }
 
-/* Owns @data from here on, also if it fails. */
+/* Make a packet of @data. The function owns @data, also if it fails. */
 static struct sk_buff *bpf_nf_test_skb(const struct nf_hook_state *state,
 				       void *data, u32 size)
 {
