@@ -8,36 +8,36 @@ usage()
 	cat <<-EOF
 	Usage: selftests/run.sh [-l] [-v] [-d DIR] [-k DIR] [-p N] [-s K/N] [PATTERN]
 
-	Runs the tests whose name PATTERN matches (a shell pattern, anywhere in the
-	name: "topology", "link/update", "frag*4"), all of them without one. The name
-	of a test is FOLDER/FILE; each file holds several results. FOLDER/FILE/RESULT
-	runs one of these.
+	Runs the tests whose name matches PATTERN, or all tests. PATTERN is a shell
+	pattern for a part of the name: "topology", "link/update", "frag*4". The name
+	of a test is FOLDER/FILE. Each file has several results. FOLDER/FILE/RESULT
+	runs one of them.
 
 	  -l  list the tests, or the results of FOLDER/FILE/
-	  -v  print every result, with its time, not just failures
-	  -d  the tests of the folder DIR only. Those of torture/ run with "-d torture"
-	      alone: they take long
-	  -k  keep what each test prints (KTAP) as DIR/FOLDER/FILE.ktap, by default in
+	  -v  print every result, with its time, not only failures
+	  -d  run only the tests of the folder DIR. The tests of torture/ run only with
+	      "-d torture", because they take long
+	  -k  keep the output of each test (KTAP) as DIR/FOLDER/FILE.ktap, by default in
 	      ktap/ beside the programs; with "-" print it, marked, for scripts/lib/run-tests.sh
-	  -p  those that ask for N processors ("Processors: N" at the beginning of the
-	      file; 1 if it is not there)
-	  -s  the K-th share of N: every N-th of them, beginning with the K-th
+	  -p  run only the tests that ask for N processors ("Processors: N" at the
+	      beginning of the file; 1 if this line is missing)
+	  -s  run only the K-th of N shares: every N-th test, from the K-th on
 
-	"Requires: ..." at the beginning of a test file names what the test needs:
-	options of the kernel (CONFIG_NF_CONNTRACK) and programs (nft). If one of them
-	is missing, the test is skipped. On our own kernel, where everything is
-	expected, it fails, except for options that the kernel's flavour leaves out.
+	"Requires: ..." at the beginning of a test file names options of the kernel
+	(CONFIG_NF_CONNTRACK) and programs (nft) that the test needs. If one of them
+	is missing, the test is skipped. On our own kernel the test fails, except for
+	options that the kernel's flavour leaves out.
 
-	Of what a test prints, "# figure: TEXT" is passed on whatever its results are.
+	If a test prints a line "# figure: TEXT", the line is always printed.
 
 	Environment:
-	  NF_BPF_PATCHED=1  the kernel is this project's: what it lacks is a failure,
-	                    otherwise it is skipped
+	  NF_BPF_PATCHED=1  the kernel is this project's: a missing feature is a failure.
+	                    Without this variable, its tests are skipped
 	  NF_BPF_BASE       the base of the kernel, such as 6.12
 	  NF_BPF_FLAVOUR    the flavour of the kernel, such as noipv6
 	  BUILD, BASE       where the programs were built (build, 6.1)
-	  SELFTESTS         the same, the directory itself
-	  NF_BPF_SLOW       how many times slower the kernel may be, a debug kernel (1)
+	  SELFTESTS         the directory of the programs, in place of BUILD and BASE
+	  NF_BPF_SLOW       the factor by which the kernel may be slower (1)
 	  TEST_TIMEOUT      seconds for one file (300 * NF_BPF_SLOW)
 
 	The last line is "N passed, N failed, N skipped". Exit status: 0 nothing

@@ -27,8 +27,8 @@
 static const char usage[] =
 	"Usage: flood ADDRESS PORT MAX\n"
 	"\n"
-	"Sends MAX datagrams at most. On SIGTERM, or when it has sent them, it prints\n"
-	"how many there were.\n"
+	"Sends at most MAX datagrams. On SIGTERM, or after MAX datagrams, it prints their\n"
+	"number.\n"
 	"\n"
 	"Exit status: 0 done, 1 failed, 2 wrong arguments.\n";
 

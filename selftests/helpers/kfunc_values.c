@@ -13,8 +13,8 @@ static const char usage[] =
 	"Usage: kfunc_values set MAP [NAME=VALUE]...\n"
 	"       kfunc_values get MAP\n"
 	"\n"
-	"MAP is the pin of the map \"values\", NAME one of progs/kfunc.h. \"set\" makes\n"
-	"all that are not named 0; \"get\" prints all as NAME=VALUE.\n"
+	"MAP is the pin of the map \"values\". The NAMEs are in progs/kfunc.h. \"set\" sets\n"
+	"all others to 0. \"get\" prints all as NAME=VALUE.\n"
 	"\n"
 	"Exit status: 0 done, 1 refused, 2 wrong arguments.\n";
 

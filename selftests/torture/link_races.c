@@ -54,9 +54,9 @@ enum {
 static const char usage[] =
 	"Usage: link_races [-s SEED] [-t SECONDS]\n"
 	"\n"
-	"The seed (by default, or NF_BPF_SEED, another each time) decides what each\n"
-	"thread does, not who comes first. It lasts 120 seconds (NF_BPF_SECONDS; with\n"
-	"NF_BPF_SMOKE=1 5, times NF_BPF_SLOW).\n"
+	"The seed determines the operations of each thread, but not their order between\n"
+	"threads. The default is NF_BPF_SEED, or a new seed each time. The default of\n"
+	"SECONDS is NF_BPF_SECONDS, or 120, or 5 * NF_BPF_SLOW with NF_BPF_SMOKE=1.\n"
 	"\n"
 	"Exit status: 0 passed, 1 failed, 2 wrong arguments, 4 skipped.\n";
 

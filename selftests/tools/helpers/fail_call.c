@@ -39,12 +39,12 @@ struct sock_fprog {
 static const char usage[] =
 	"Usage: fail_call FILE NUMBER ERRNO COMMAND [ARGUMENT]...\n"
 	"\n"
-	"The calls are bpf with a command that makes, changes, detaches, pins or opens a\n"
-	"link, renameat2, mkdir, rmdir and unlink, counted from 1. Number NUMBER fails with\n"
-	"the error ERRNO; if ERRNO is 0, the command is killed instead. Writes the call's\n"
-	"name to FILE, nothing if there was no such call.\n"
+	"Runs COMMAND, and lets its call NUMBER, from 1, fail with ERRNO. If ERRNO is 0, it\n"
+	"kills COMMAND there. It counts renameat2, mkdir, rmdir, unlink, and bpf commands\n"
+	"that make, change, detach, pin or open a link. It writes the call's name to FILE,\n"
+	"or nothing if there was no such call.\n"
 	"\n"
-	"Exit status: that of COMMAND, 2 for wrong arguments, 125 for failures of its own.\n";
+	"Exit status: that of COMMAND, 2 wrong arguments, 125 fail_call itself has failed.\n";
 
 static const struct {
 	int nr;

@@ -19,7 +19,7 @@
 static const char usage[] =
 	"Usage: mroute NETNS SOURCE GROUP FROM_DEVICE TO_DEVICE...\n"
 	"\n"
-	"Prints \"ready\" when the route is there, and removes it when it is killed.\n"
+	"Prints \"ready\" when the route is there. The route ends with the process.\n"
 	"\n"
 	"Exit status: 1 failed, 2 wrong arguments.\n";
 

@@ -18,7 +18,7 @@ static const char usage[] =
 	"\n"
 	"DIR has the pins of the maps \"stats\" and \"trace\".\n"
 	"\n"
-	"Exit status: 0 done, 1 failed or not all were recorded, 2 wrong arguments.\n";
+	"Exit status: 0 done, 1 failed or records are missing, 2 wrong arguments.\n";
 
 static const char * const hooks[] = {
 	[NF_INET_PRE_ROUTING]	= "prerouting",

@@ -21,12 +21,12 @@ static const char usage[] =
 	"Usage: kill_at SIGNAL STOP COMMAND [ARGUMENT]...\n"
 	"\n"
 	"The stops are the beginnings and ends of the command's system calls bpf,\n"
-	"setns, unlink and mkdir, counted from 1. At the stop STOP it gets the signal\n"
-	"SIGNAL, a number. 0 lets it run to its end. With \"usN\" for STOP it is not\n"
-	"stopped, and gets the signal after N microseconds.\n"
+	"setns, unlink and mkdir, counted from 1. At the stop STOP the command gets the\n"
+	"signal SIGNAL, a number. If STOP is 0, it runs to its end. If STOP is \"usN\", it\n"
+	"gets the signal after N microseconds, without stops.\n"
 	"\n"
-	"Prints how many stops there were, and \"killed\" or \"exited STATUS\". Returns\n"
-	"when the command has ended.\n"
+	"Prints the number of stops, and \"killed\" or \"exited STATUS\". Returns when the\n"
+	"command has ended.\n"
 	"\n"
 	"Exit status: 0 done, 1 failed, 2 wrong arguments.\n";
 
