@@ -135,7 +135,7 @@ NF_TEST_F(kfunc, other_arguments)
 {
 	EXPECT_GT(0, load("other_arguments"));
 	EXPECT_SAID(UNRESOLVED("tcp_slow_start") WHY("tcp_slow_start")
-		    "this kernel's takes or returns something else\n");
+		    "this kernel has it with other arguments or another return type\n");
 }
 
 NF_TEST_F(kfunc, not_weak)
