@@ -167,6 +167,11 @@ install-tools: tools ## bpftool, libbpf, headers, man pages and completion into 
 	$(SUBMAKE) -C tools install $(CROSS_TOOLS) PREFIX=$(PREFIX)
 	$(if $(DESTDIR),,echo 'Installed in $(PREFIX). To use it: export PATH=$(PREFIX)/bin:$$PATH PKG_CONFIG_PATH=$(PREFIX)/lib/pkgconfig')
 
+.PHONY: series
+series: packages ## all that is added to the kernel of BASE= as numbered patches in OUT=DIR, for git am or patch -p1
+	$(if $(OUT),,$(error series: which folder? make series BASE=$(BASE) OUT=DIR))
+	scripts/export-series.sh '$(OUT)'
+
 .PHONY: where
 where: ## KEY=path of what is built, for other runners and scripts
 	scripts/where.sh
