@@ -74,6 +74,8 @@ selects checks by the names below.
   differs           kconfig/guest.differs has a reason for each network option that the
                     guest's kernel sets differently from the distribution's
   tree TEST         a test of scripts/tree.sh: KSRC= and the refresh of a series
+  series            the folder of "make series" makes the tree that scripts/tree.sh makes,
+                    by git am and by patch -p1
   sync              bpftool's help, man page and completion agree with its source; this
                     one builds bpftool
 USAGE
@@ -156,6 +158,11 @@ check_sync()
 	make -C "$TOP/tools" --no-print-directory BUILD="$BUILD" BASE="$BASE" check
 }
 
+check_series()
+{
+	"$TOP/scripts/export-series.sh" check
+}
+
 check_tree()
 {
 	"$TOP/scripts/test-tree.sh" "$1" "$LOG.tree"
@@ -190,6 +197,7 @@ list_checks()
 		done
 	} | sed 's/^/checkpatch /'
 	(cd "$TOP" && find include/uapi -name '*.h' | sed 's/^/header /')
+	printf 'series of make series: git am and patch -p1 make the tree of the build\n'
 	printf 'bases README.md lists what there are patches for\n'
 	printf 'errors of an attach are the same in the header and on the page\n'
 	printf 'differs from the distribution with a reason: network options of the guest\n'
