@@ -8,16 +8,18 @@
 LIST=$TOP/scripts/packages.txt
 LOG=$BUILD/packages.log
 POLICY=/usr/sbin/policy-rc.d
+MORE_KINDS=()
 
 usage()
 {
 	cat <<USAGE
-Usage: scripts/packages.sh [list | check | root]
+Usage: scripts/packages.sh [list | check | root | deb]
 
 Installs through apt the packages that are missing, and says why each is needed.
 
   list    print every package and its reason
   check   print missing packages, and exit 1 if there are any; install nothing
+  deb     also install the packages that build and check Debian packages
   root    print the packages from which scripts/guest-root.sh makes a guest's root
 
 PACKAGES=no skips the check: for a distribution without apt, once its own
@@ -47,7 +49,7 @@ of_kinds()
 
 list()
 {
-	local kinds=(host both guest)
+	local kinds=(host both guest "${MORE_KINDS[@]}")
 
 	[[ $ARCH = x86 ]] || kinds+=("$ARCH")
 	{
@@ -118,6 +120,8 @@ main()
 	root)
 		of_kinds both guest root
 		return ;;
+	deb)
+		MORE_KINDS=(deb) ;;
 	""|check)
 		;;
 	-h|--help)
