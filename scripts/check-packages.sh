@@ -1,0 +1,300 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# Checks of the Debian packages: KTAP on stdout. They are installed in a Debian below build/
+# that is made by mmdebstrap, never on this machine.
+
+. "$(dirname "$0")/lib/common.sh"
+. "$(dirname "$0")/lib/progress.sh"
+. "$(dirname "$0")/lib/checks.sh"
+. "$(dirname "$0")/lib/deb.sh"
+
+CHECK=$DEB/check
+IN_ROOT=$TOP/scripts/lib/package-root.sh
+SUITE=${SUITE:-$(. /etc/os-release && printf '%s' "$VERSION_CODENAME")}
+ROOT=$DEB/root/$SUITE
+STOCK_TREE=$SHARED/stock/kernel
+# A version that is lower than any of ours.
+OLD=0.0.1
+
+usage()
+{
+	cat <<USAGE
+Usage: scripts/check-packages.sh [PATTERN]
+
+Builds the packages of scripts/deb-tools.sh and checks them. PATTERN, a regular expression,
+selects checks by the names below.
+
+  lintian DEB       lintian has no error
+  contents DEB      the files of the package are where they belong, and complete
+  root NAME         install, upgrade, remove and purge in a Debian made for it leave
+                    nothing behind: a function of $(rel "$IN_ROOT")
+  config KCONFIG    the configuration of Debian's kernel has our options, and no key that
+                    only Debian has
+  refused KCONFIG   a configuration that cannot be used is refused
+  dkms              dkms builds the modules from the package. This one needs headers:
+                    KERNEL=stock scripts/stock.sh downloads them
+
+SUITE=   Debian's release to install in ($SUITE)
+USAGE
+}
+
+# --- fixtures ---------------------------------------------------------------
+
+# package NAME: the file
+package()
+{
+	printf '%s' "$CHECK/new/$1"_*.deb
+}
+
+# What our packages depend on has to be in the root: it is without network.
+dependencies()
+{
+	local deb
+
+	for deb in "$CHECK"/new/*.deb; do
+		dpkg-deb -f "$deb" Depends
+	done | tr ',' '\n' | sed 's/|.*//; s/(.*//; s/ //g' | grep -v -e '^nf-bpf' -e '^$' |
+		sort -u | paste -sd ,
+}
+
+# Made again when it has to have other packages, and once a month.
+make_root()
+{
+	local wanted include
+
+	include=$(dependencies)
+	wanted="$include $(date +%Y-%m)"
+	[[ ! -e $ROOT.made || $(< "$ROOT.made") != "$wanted" ]] || return 0
+	need_space "$BUILD" 1000 "a Debian to install in"
+	note "Making a Debian $SUITE in $(rel "$ROOT")"
+	rm -rf "$ROOT" "$ROOT.made"
+	mkdir -p "${ROOT%/*}"
+	# shellcheck disable=SC2016 # the shell of mmdebstrap expands it
+	mmdebstrap --mode=root --variant=apt --include="systemd${include:+,$include}" \
+		--customize-hook='chroot "$1" sh -c "apt-get clean && apt-get -q -y install \
+			--download-only --no-install-recommends bpftool && mkdir /debs && \
+			mv /var/cache/apt/archives/*.deb /debs"' \
+		"$SUITE" "$ROOT" > "$CHECK/root.log" 2>&1 || {
+		tail -n 5 "$CHECK/root.log" >&2
+		die "mmdebstrap could not make $(rel "$ROOT") (log: $(rel "$CHECK")/root.log)"
+	}
+	printf '%s\n' "$wanted" > "$ROOT.made"
+}
+
+# The same packages with a lower version: an upgrade runs their scripts as the old ones.
+make_old()
+{
+	local deb tree=$CHECK/tree
+
+	mkdir -p "$CHECK/old"
+	for deb in "$CHECK"/new/*.deb; do
+		rm -rf "$tree"
+		dpkg-deb -R "$deb" "$tree"
+		sed -i "s/^Version: .*/Version: $OLD/" "$tree/DEBIAN/control"
+		dpkg-deb --root-owner-group -Znone -b "$tree" "$CHECK/old" > "$CHECK/old.log"
+	done
+	rm -rf "$tree"
+}
+
+# A program for the policy of the checks.
+make_program()
+{
+	clang -O2 -g -target bpf -I"/usr/include/$(gcc -dumpmachine)" -c -x c - \
+		-o "$CHECK/new/accept.bpf.o" <<-'EOF'
+	__attribute__((section("netfilter"), used))
+	int accept_all(void *ctx)
+	{
+		return 1;
+	}
+	char LICENSE[] __attribute__((section("license"), used)) = "GPL";
+	EOF
+	cp "$BUILD/tools/bin/bpftool" "$CHECK/new/"
+}
+
+# Only the packages of the last build.
+prepare()
+{
+	rm -rf "$CHECK"
+	mkdir -p "$CHECK/new" "$CHECK/layer"
+	"$TOP/scripts/deb-tools.sh" > "$CHECK/build.log" || exit
+	grep "^build.*\.deb$" "$CHECK/build.log" | grep -v dbgsym | while read -r deb; do
+		cp "$TOP/$deb" "$CHECK/new/"
+	done
+	make_root
+	make_old
+	make_program
+}
+
+# --- the checks -------------------------------------------------------------
+
+# What is not an error is for the reader of the log.
+check_lintian()
+{
+	lintian --profile debian --fail-on error --allow-root "$(package "$1")"
+}
+
+# files_of DEB: without folders
+files_of()
+{
+	dpkg-deb --fsys-tarfile "$(package "$1")" | tar -t | grep -v '/$' | sed 's/^\.//' | sort
+}
+
+# expect_below DEB FOLDER...: no file is elsewhere
+expect_below()
+{
+	local name=$1 folder
+	shift
+
+	files_of "$name" > "$LOG.files"
+	for folder in "$@" "/usr/share/doc/$name/" "/usr/share/lintian/overrides/$name"; do
+		grep -v "^$folder" "$LOG.files" > "$LOG.rest" || :
+		mv "$LOG.rest" "$LOG.files"
+	done
+	[[ ! -s $LOG.files ]] || { echo "$name: has these files:"; cat "$LOG.files"; return 1; }
+}
+
+# expect_files DEB < list of files that it has to have
+expect_files()
+{
+	local missing
+
+	missing=$(sort | comm -23 - <(files_of "$1"))
+	[[ -z $missing ]] || { printf '%s: lacks %s\n' "$1" "$missing"; return 1; }
+}
+
+# The folders of build/tools are those of the prefix. nf-bpf is another package.
+check_contents_tools()
+{
+	expect_below nf-bpf-tools /usr/lib/nf-bpf/ || return
+	(cd "$BUILD/tools" && find bin/bpftool lib include share -type f) |
+		sed 's:^:/usr/lib/nf-bpf/:; s:/man8/.*:&.gz:' | expect_files nf-bpf-tools
+}
+
+check_contents_dkms()
+{
+	local source
+
+	expect_below nf-bpf-dkms '/usr/src/nf-bpf-[0-9.]*/' || return
+	for source in "$BUILD"/dkms/nf-bpf-*; do
+		(cd "$source" && find . -name '*.[ch]' -o -name Kbuild -o -name Makefile \
+			-o -name dkms.conf -o -name check-kernel) |
+			grep -v '\.mod\.c$' | sed "s:^\.:/usr/src/${source##*/}:"
+	done | expect_files nf-bpf-dkms
+}
+
+check_contents_policy()
+{
+	expect_below nf-bpf /usr/sbin/nf-bpf /usr/bin/nf-bpf /etc/nf-bpf/ /usr/share/man/ \
+		'\(/usr\)\?/lib/systemd/system/nf-bpf' /usr/share/nf-bpf/ \
+		/usr/share/bash-completion/completions/nf-bpf
+}
+
+check_contents()
+{
+	"check_contents_$1"
+}
+
+# Runs a function of package-root.sh in the root, on top of which everything is in memory.
+check_root()
+{
+	# shellcheck disable=SC2016 # the inner shell expands it
+	unshare -m -p -f -n --kill-child bash -ec '
+		mount -t tmpfs tmpfs "$2"
+		mkdir "$2/upper" "$2/work" "$2/root"
+		mount -t overlay -o "lowerdir=$1,upperdir=$2/upper,workdir=$2/work" \
+			overlay "$2/root"
+		cp -r "$3/new" "$3/old" "$4" "$2/root"
+		mount -t proc proc "$2/root/proc"
+		mount -t sysfs sysfs "$2/root/sys"
+		mkdir -p "$2/root/dev/pts"
+		mount -t devpts -o newinstance,ptmxmode=0666 devpts "$2/root/dev/pts"
+		export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin LC_ALL=C
+		exec chroot "$2/root" bash -euo pipefail -c "
+			. /package-root.sh
+			rm /package-root.sh
+			snapshot > /tmp/before
+			root_$5"' -- "$ROOT" "$CHECK/layer" "$CHECK" "$IN_ROOT" "$1"
+}
+
+# Configured only: this builds nothing but Kconfig.
+check_config()
+{
+	local config=$DEB/kernel/$BASE-$1/build/.config line
+
+	KCONFIG=$1 "$TOP/scripts/deb-kernel.sh" estimate || return
+	for line in CONFIG_NETFILTER_BPF_LINK=y CONFIG_NETFILTER_BPF_KFUNC=m \
+		    CONFIG_DEBUG_INFO_BTF=y CONFIG_DEBUG_INFO_BTF_MODULES=y \
+		    'CONFIG_SYSTEM_TRUSTED_KEYS=""' CONFIG_MODULE_SIG_ALL=y \
+		    'CONFIG_MODULE_SIG_KEY="certs/signing_key.pem"' CONFIG_NF_CONNTRACK=m; do
+		grep -qxF "$line" "$config" || { echo "$line: is not set"; return 1; }
+	done
+	! grep 'debian/certs' "$config"
+}
+
+# check_refused WORD MESSAGE...
+check_refused()
+{
+	local rc=0
+
+	KCONFIG=$1 "$TOP/scripts/deb-kernel.sh" estimate > "$LOG.refused" 2>&1 || rc=$?
+	grep -qF "KCONFIG=$1: ${*:2}" "$LOG.refused" && ((rc == 1)) && return
+	cat "$LOG.refused"
+	return 1
+}
+
+# On this machine, in folders of its own: the modules need headers only.
+check_dkms()
+{
+	local release version tree=$LOG.dkms source
+
+	release=$(basename "$STOCK_TREE"/lib/modules/*)
+	mkdir -p "$tree/tree" "$tree/root"
+	dpkg-deb -x "$(package nf-bpf-dkms)" "$tree/root"
+	source=$(echo "$tree"/root/usr/src/nf-bpf-*)
+	version=${source##*/nf-bpf-}
+	dkms build --dkmstree "$tree/tree" --sourcetree "$tree/root/usr/src" \
+		-m "nf-bpf/$version" -k "$release/x86_64" \
+		--kernelsourcedir "$STOCK_TREE/lib/modules/$release/build" || return
+	for module in nf_bpf_packet nf_bpf_kfunc nf_bpf_entry; do
+		modinfo -F vermagic "$tree/tree/nf-bpf/$version/$release/x86_64/module/$module.ko"* |
+			grep "^$release " || return
+	done
+}
+
+list_checks()
+{
+	local deb check
+
+	for deb in "$CHECK"/new/*.deb; do
+		deb=${deb##*/}
+		printf 'lintian %s\n' "${deb%%_*}"
+	done
+	printf 'contents %s\n' tools dkms
+	[[ ! -e $(package nf-bpf) ]] || printf 'contents policy\n'
+	while read -r check; do
+		[[ $check = policy && ! -e $(package nf-bpf) ]] || printf 'root %s\n' "$check"
+	done < <(sed -n 's/^root_\([a-z_]*\)()$/\1/p' "$IN_ROOT")
+	printf 'config cloud\n'
+	printf 'refused %s\n' '/nonesuch /nonesuch: no such configuration: give debian' \
+		'/dev/null CONFIG_'
+	[[ ! -e $STOCK_TREE/usr/src ]] || printf 'dkms modules are built from the package\n'
+}
+
+main()
+{
+	case ${1:-} in
+	-h|--help)
+		usage
+		return ;;
+	esac
+
+	((EUID == 0)) || die "only root can install packages in a root of its own: use sudo"
+	check_base
+	mkdir -p "$DEB"
+	take_lock check-packages
+	prepare >&2
+	run_checks 1 "${1:-}"
+}
+
+main "$@"
