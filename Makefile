@@ -47,7 +47,7 @@ PF	?= inet
 PRIORITY ?= filter
 DEFRAG	?= 1
 
-export ARCH BASE COMPILED_FOR KERNEL KSRC FLAVOUR V ACCEL PACKAGES JOBS SMOKE SEED ALL CHECK_PATCHES
+export ARCH BASE COMPILED_FOR KERNEL KSRC KCONFIG FLAVOUR V ACCEL PACKAGES JOBS SMOKE SEED ALL CHECK_PATCHES
 
 ifeq ($(V),)
 MAKEFLAGS += -s
@@ -166,6 +166,25 @@ check-patches: packages ## the series applies, reverts and builds patch by patch
 install-tools: tools ## bpftool, libbpf, headers, man pages and completion into PREFIX=/opt/nf-bpf
 	$(SUBMAKE) -C tools install $(CROSS_TOOLS) PREFIX=$(PREFIX)
 	$(if $(DESTDIR),,echo 'Installed in $(PREFIX). To use it: export PATH=$(PREFIX)/bin:$$PATH PKG_CONFIG_PATH=$(PREFIX)/lib/pkgconfig')
+
+.PHONY: deb
+deb: deb-kernel deb-tools ## Debian packages of kernel and tools in build/deb; KCONFIG=debian|cloud|running|FILE
+
+.PHONY: check-packages
+check-packages: deb-packages ## the packages without the kernel: lintian, and install to purge in a Debian below build/; TEST=pattern
+	scripts/check-packages.sh '$(TEST)'
+
+.PHONY: deb-packages
+deb-packages:
+	scripts/packages.sh deb
+
+.PHONY: deb-kernel
+deb-kernel: deb-packages ## the kernel's packages alone; an estimate of time and space comes first
+	scripts/deb-kernel.sh
+
+.PHONY: deb-tools
+deb-tools: deb-packages ## the packages without the kernel alone: nf-bpf, nf-bpf-tools, nf-bpf-dkms (a minute)
+	scripts/deb-tools.sh
 
 .PHONY: series
 series: packages ## all that is added to the kernel of BASE= as numbered patches in OUT=DIR, for git am or patch -p1

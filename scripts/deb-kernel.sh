@@ -1,0 +1,246 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# Builds Debian packages of the patched kernel with the kernel's own bindeb-pkg.
+
+. "$(dirname "$0")/lib/common.sh"
+. "$(dirname "$0")/lib/progress.sh"
+. "$(dirname "$0")/lib/deb.sh"
+
+KCONFIG=${KCONFIG:-debian}
+COSTS=$TOP/packaging/kernel-cost.tsv
+CONFIGS=/usr/src/linux-config-$BASE
+
+usage()
+{
+	cat <<USAGE
+Usage: scripts/deb-kernel.sh [estimate]
+
+Builds linux-image and linux-headers of the patched kernel in $(rel "$DEB").
+
+  estimate   configure, say how long the build takes and how much space it needs, and stop
+
+BASE=      series under patches/ ($BASE)
+KSRC=      another kernel source
+KCONFIG=   the configuration:
+  debian   that of Debian's kernel, from the package linux-config-$BASE
+  cloud    that of Debian's kernel for virtual machines, from the same package
+  running  that of the kernel of this machine
+  FILE     any other: a .config, also as .gz or .xz
+USAGE
+}
+
+# --- the configuration ------------------------------------------------------
+
+# Sets CONFIG, the file, NAME, a word for it, and RELEASE, the end of the kernel's release.
+select_config()
+{
+	NAME=$KCONFIG
+	RELEASE=-nf-bpf
+	case $KCONFIG in
+	debian)
+		CONFIG=$CONFIGS/config.amd64_none_amd64.xz
+		RELEASE+=-amd64 ;;
+	cloud)
+		CONFIG=$CONFIGS/config.amd64_none_cloud-amd64.xz
+		RELEASE+=-cloud-amd64 ;;
+	running)
+		CONFIG=/boot/config-$(uname -r)
+		[[ -r $CONFIG ]] || CONFIG=/proc/config.gz ;;
+	*)
+		CONFIG=$(realpath -m "$KCONFIG")
+		NAME=$(basename "$KCONFIG" | sed 's/\.[gx]z$//; s/[^A-Za-z0-9.]/-/g') ;;
+	esac
+	[[ -r $CONFIG ]] || die "KCONFIG=$KCONFIG: $CONFIG: no such configuration: $(
+		case $KCONFIG in
+		debian|cloud)	printf 'install linux-config-%s' "$BASE" ;;
+		running)	printf 'give the file, or debian or cloud' ;;
+		*)		printf 'give debian, cloud, running or a file' ;;
+		esac)"
+	WORK=$DEB/kernel/$BASE-$NAME
+	OBJ=$WORK/build
+	LOG=$WORK/log
+}
+
+unpack_config()
+{
+	case $CONFIG in
+	*.xz)	xz -dc "$CONFIG" ;;
+	*.gz)	gzip -dc "$CONFIG" ;;
+	*)	cat "$CONFIG" ;;
+	esac
+}
+
+# The certificates are files that only the distribution has. The build makes a key of its
+# own and signs all modules with it, so that the kernel is not tainted by its own modules.
+our_options()
+{
+	cat <<-OPTIONS
+	CONFIG_LOCALVERSION="$RELEASE"
+	# CONFIG_LOCALVERSION_AUTO is not set
+	CONFIG_BUILD_SALT=""
+	CONFIG_SYSTEM_TRUSTED_KEYS=""
+	CONFIG_SYSTEM_REVOCATION_KEYS=""
+	CONFIG_MODULE_SIG_KEY="certs/signing_key.pem"
+	CONFIG_MODULE_SIG_ALL=y
+	CONFIG_BPF_SYSCALL=y
+	CONFIG_NETFILTER_BPF_LINK=y
+	CONFIG_NETFILTER_BPF_KFUNC=m
+	CONFIG_DEBUG_INFO_BTF=y
+	OPTIONS
+	# Types are made of debug information.
+	unpack_config | grep -q '^CONFIG_DEBUG_INFO_DWARF.*=y' || cat <<-OPTIONS
+	CONFIG_DEBUG_KERNEL=y
+	# CONFIG_DEBUG_INFO_NONE is not set
+	CONFIG_DEBUG_INFO_DWARF_TOOLCHAIN_DEFAULT=y
+	OPTIONS
+}
+
+verify_config()
+{
+	local line
+
+	for line in CONFIG_NETFILTER_BPF_LINK=y CONFIG_NETFILTER_BPF_KFUNC=m \
+		    CONFIG_DEBUG_INFO_BTF=y; do
+		grep -qxF "$line" "$OBJ/.config" ||
+			die "KCONFIG=$KCONFIG: $line: not in the final $(rel "$OBJ")/.config:" \
+			    "an option that it depends on is off (make menuconfig's / shows them)"
+	done
+}
+
+# Kconfig takes the last of two lines with one name, and says so on stderr.
+configure()
+{
+	mkdir -p "$OBJ"
+	{
+		unpack_config
+		our_options
+	} > "$OBJ/.config"
+	make "${MAKE[@]}" -s olddefconfig > "$LOG" 2>&1 || {
+		first_error "$LOG" >&2
+		die "KCONFIG=$KCONFIG: the configuration failed (log: $(rel "$LOG"))"
+	}
+	verify_config
+}
+
+# --- the estimate -----------------------------------------------------------
+
+# Prints steps, seconds of one processor, megabytes, and "measured" or "estimated": those of
+# the recorded build whose number of options is the nearest, in proportion.
+cost()
+{
+	local options
+
+	options=$(grep -c '=[ym]$' "$OBJ/.config")
+	awk -F '\t' -v base="$BASE" -v options="$options" '
+	/^#/ { next }
+	{
+		ratio = options / $2
+		distance = ratio > 1 ? ratio : 1 / ratio
+		if (!n++ || distance < best || distance == best && $1 == base) {
+			best = distance
+			as = $1 == base && ratio == 1 ? "measured" : "estimated"
+			line = sprintf("%d %d %d %s", $3 * ratio, $4 * ratio, $5 * ratio, as)
+		}
+	}
+	END { print line }' "$COSTS"
+}
+
+# Sets TOTAL, the number of steps: those of the last build here, if there was one.
+estimate()
+{
+	local seconds space as
+
+	read -r TOTAL seconds space as < <(cost)
+	[[ ! -r $WORK/cost.tsv ]] || TOTAL=$(cut -f 3 "$WORK/cost.tsv")
+	note "Linux $KERNELRELEASE: about $((seconds / JOBS / 60 + 1)) minutes on $JOBS" \
+	     "processors, less with what ccache has, and $((space / 1024 + 1)) GB of" \
+	     "$(rel "$DEB")/kernel ($as)"
+	[[ -e $OBJ/vmlinux ]] || need_space "$DEB" "$space" "the build of the kernel"
+}
+
+# --- the build --------------------------------------------------------------
+
+setup_env()
+{
+	setup_compiler
+	KBUILD_BUILD_TIMESTAMP=$(date -u -d "@$(awk '{ print $3; exit }' "$KTREE/.nf-bpf/source")")
+	export KBUILD_BUILD_TIMESTAMP
+	export DEBFULLNAME="nf-bpf developers" DEBEMAIL=dev@nf-bpf.invalid
+	# The packages of debug symbols are larger than all others together. 6.1 cannot do
+	# without.
+	export DEB_BUILD_PROFILES=pkg.linux-upstream.nokerneldbg
+	export KDEB_COMPRESS=${KDEB_COMPRESS:-xz} KDEB_CHANGELOG_DIST=unstable
+	MAKE=(-C "$KTREE" "O=$OBJ" ARCH=x86 "CC=$CC" "HOSTCC=$HOSTCC" LOCALVERSION= "-j$JOBS")
+}
+
+# Prints user and system time of all that was started, in seconds. A subshell would have
+# times of its own.
+processor_seconds()
+{
+	awk 'NR == 2 {
+		for (i = 1; i <= 2; i++) {
+			split($i, part, /[ms]/)
+			sum += part[1] * 60 + part[2]
+		}
+		printf "%d", sum
+	}' "$WORK/times"
+}
+
+build()
+{
+	local start=$SECONDS
+
+	rm -f "$WORK"/*.deb
+	run_make "$LOG" "${TOTAL:-0}" "${MAKE[@]}" DPKG_FLAGS=-d \
+		"KDEB_PKGVERSION=${KERNELRELEASE%%-*}+nf-bpf$(package_version)" bindeb-pkg ||
+		die "the build of the kernel's packages failed (log: $(rel "$LOG"))"
+	times > "$WORK/times"
+	printf '%s\t%s\t%s\t%s\t%s\t%s\t%s\n' "$BASE" "$(grep -c '=[ym]$' "$OBJ/.config")" \
+		"$STEPS" "$(processor_seconds)" "$(du -sm "$WORK" | cut -f 1)" \
+		"$(date -u +%F)" "$NAME" > "$WORK/cost.tsv"
+	note "Built in $(clock $((SECONDS - start))) (cost: $(rel "$WORK")/cost.tsv)"
+}
+
+# linux-libc-dev is that of the distribution: ours would replace it.
+collect()
+{
+	local deb
+
+	for deb in "$WORK"/linux-image-*.deb "$WORK"/linux-headers-*.deb; do
+		[[ $deb != *-dbg_* ]] || continue
+		mv "$deb" "$DEB/"
+		note "$(rel "$DEB/${deb##*/}")"
+	done
+	rm -f "$WORK"/*.deb "$WORK"/*.changes "$WORK"/*.buildinfo
+}
+
+main()
+{
+	case ${1:-} in
+	""|estimate)
+		;;
+	-h|--help)
+		usage
+		return ;;
+	*)
+		usage >&2
+		exit 2 ;;
+	esac
+
+	[[ $ARCH = x86 ]] || die "ARCH=$ARCH: kernel packages are made for x86 only"
+	check_base
+	select_config
+	"$TOP/scripts/tree.sh" prepare kernel
+	take_lock "deb-kernel-$BASE-$NAME"
+	mkdir -p "$WORK"
+	setup_env
+	configure
+	KERNELRELEASE=$(make -s "${MAKE[@]}" kernelrelease | tail -n 1)
+	estimate
+	[[ ${1:-} != estimate ]] || return 0
+	build
+	collect
+}
+
+main "$@"
