@@ -105,6 +105,24 @@ test_tarball()
 	expect_prepared 10-rc1
 }
 
+# A second tree without the series, beside the first, has the files of the source only.
+test_unpatched()
+{
+	local plain
+
+	project
+	plain=$PROJECT/build/6.1/unpatched/linux
+	tree prepare kernel
+	expect_eq "said" "Unpacking $KERNEL" "$(UNPATCHED=1 tree prepare kernel)"
+	expect_eq "difference" "" "$(diff -r --exclude=.nf-bpf "$KERNEL" "$plain")"
+	expect_prepared
+	expect_eq "said again" "" "$(UNPATCHED=1 tree prepare kernel)"
+	newer_release
+	UNPATCHED=1 tree prepare kernel
+	expect_eq "difference" "" "$(diff -r --exclude=.nf-bpf "$KERNEL" "$plain")"
+	expect_prepared
+}
+
 # The tree follows the source. If nothing has changed, the tree stays as it is.
 test_other_release()
 {

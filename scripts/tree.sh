@@ -33,6 +33,7 @@ Usage: scripts/tree.sh COMMAND [ARGUMENT]
 SERIES is a folder with VERSION, series and patches: patches/$BASE,
 tools/lib/bpf-patch or tools/bpf/bpftool-patch. KSRC= names another kernel
 source for 'kernel': a directory or a tarball of the same major and minor.
+UNPATCHED=1 makes a second tree for 'kernel', without series and own files.
 USAGE
 }
 
@@ -87,7 +88,7 @@ ensure_source()
 	version=$(tree_version "$TREE.part")
 	[[ $(first_two "$version") = "$(first_two "$WANTED")" ]] || {
 		rm -rf "$TREE.part"
-		die "$SOURCE: is Linux $version, $(rel "${SERIES[0]}") is for $(first_two "$WANTED").y"
+		die "$SOURCE: is Linux $version, $(rel "$MADE_FOR") is for $(first_two "$WANTED").y"
 	}
 	printf '%s\n' "$id" > "$TREE.part/.nf-bpf/source"
 	: > "$TREE.part/.nf-bpf/known"
@@ -145,6 +146,7 @@ stamp_now()
 make_next()
 {
 	save_pristine
+	mkdir -p "$STATE/pristine"
 	rm -rf "$STATE/next"
 	cp -a "$STATE/pristine" "$STATE/next"
 	copy_own "$STATE/next"
@@ -200,7 +202,8 @@ prepare()
 	stamp=$(stamp_now)
 	[[ ! -r $STATE/stamp || $(< "$STATE/stamp") != "$stamp" ]] || return 0
 
-	note "Applying ${SERIES[*]#"$TOP"/} to Linux $(tree_version "$TREE")"
+	((${#SERIES[@]} == 0)) ||
+		note "Applying ${SERIES[*]#"$TOP"/} to Linux $(tree_version "$TREE")"
 	rm -f "$STATE/stamp"
 	make_next
 	keep_edits

@@ -12,6 +12,8 @@ BASE=${BASE:-6.1}
 COMPILED_FOR=${COMPILED_FOR:-$BASE}
 KSRC=${KSRC:-}
 FLAVOUR=${FLAVOUR:-}
+# Set it for the kernel as its source is, without our series: bench/ compares with it.
+UNPATCHED=${UNPATCHED:-}
 V=${V:-}
 
 # The processor for which everything is built, by the kernel's name. Files that do not depend
@@ -30,14 +32,20 @@ arm64)
 esac
 
 PATCHES=$TOP/patches/$BASE
-KTREE=$SHARED/$BASE/linux
-KOBJ=$BUILD/$BASE/kernel${FLAVOUR:+-$FLAVOUR}
-MODULES=$BUILD/$BASE/modules${FLAVOUR:+-$FLAVOUR}
+# Both kernels of a base have the same paths between source and objects, or the compiler
+# cache would not share the objects.
+OF_BASE=$BASE${UNPATCHED:+/unpatched}
+KTREE=$SHARED/$OF_BASE/linux
+KOBJ=$BUILD/$OF_BASE/kernel${FLAVOUR:+-$FLAVOUR}
+MODULES=$BUILD/$OF_BASE/modules${FLAVOUR:+-$FLAVOUR}
 IMAGE=$KOBJ/arch/$ARCH/boot/$IMAGE_NAME
 VMLINUX=$KOBJ/vmlinux
-# The guest's options, without those of a flavour. A base may have options of its own.
+# The guest's options, without those of a flavour. A base may have options of its own, and
+# other names for options of a flavour.
 FRAGMENTS=("$TOP/kconfig/machine/$ARCH.config" "$TOP/kconfig/guest.config")
 [[ ! -r $TOP/kconfig/base/$BASE.config ]] || FRAGMENTS=("$TOP/kconfig/base/$BASE.config" "${FRAGMENTS[@]}")
+[[ -z $UNPATCHED ]] || FRAGMENTS+=("$TOP/kconfig/unpatched.config")
+[[ ! -r $TOP/kconfig/base/$BASE-$FLAVOUR.config ]] || FRAGMENTS+=("$TOP/kconfig/base/$BASE-$FLAVOUR.config")
 VMLINUX_H=$BUILD/$COMPILED_FOR/vmlinux.h
 TOOLS_SRC=$SHARED/tools/src
 BPFTOOL=$SHARED/tools/bin/bpftool

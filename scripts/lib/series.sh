@@ -18,7 +18,9 @@ select_tree()
 		OWN=("$TOP/net:net" "$TOP/include:include" "$PATCHES/compat:.")
 		MEMBERS=()
 		SOURCE=$KSRC
-		SPACE=1900 ;;
+		SPACE=1900
+		[[ -z $UNPATCHED ]] || SERIES=() OWN=()
+		MADE_FOR=$PATCHES ;;
 	tools)
 		TREE=$TOOLS_SRC
 		SERIES=("$TOP/tools/lib/bpf-patch" "$TOP/tools/bpf/bpftool-patch")
@@ -26,13 +28,14 @@ select_tree()
 		# libbpf includes the processor's <asm/bpf_perf_event.h>.
 		MEMBERS=('arch/*/include/uapi' Makefile Documentation/bpf include kernel/bpf scripts tools)
 		SOURCE=
-		SPACE=500 ;;
+		SPACE=500
+		MADE_FOR=${SERIES[0]} ;;
 	*)
 		warn "${1:-no name}: no such tree: give kernel or tools"
 		exit 2 ;;
 	esac
 	STATE=$TREE/.nf-bpf
-	WANTED=$(< "${SERIES[0]}/VERSION")
+	WANTED=$(< "$MADE_FOR/VERSION")
 	[[ -n $SOURCE ]] || SOURCE=/usr/src/linux-source-$(first_two "$WANTED").tar.xz
 }
 
