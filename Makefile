@@ -88,6 +88,7 @@ torture: kernel-and-tools samples selftests ## attacks, fuzzers, load and races,
 .PHONY: bench-build
 bench-build: export FLAVOUR := bench
 bench-build: kernel-and-tools headers
+	bench/measure.sh --mainline
 	$(SUBMAKE) -C bench BASE=$(BASE) VMLINUX_H=$(VMLINUX_H)
 
 # What bench/guard.sh measures with, in the guest's own kernel.

@@ -6,10 +6,14 @@
 # removal of the pins, or a command of at_end removes the policy.
 #
 # A case sets CONTROL if the listed flow cannot show that packets reach the policy
-# (control.sh). It sets SEND if sending is not all of the work (traffic.sh).
+# (control.sh). It sets SEND if sending is not all of the work (traffic.sh). It sets OBJECT
+# if its programs are not in policy.bpf.c.
+#
+# Cases "mainline-*" run on mainline's kernel: the same source and configuration without
+# our series.
 
 CASES=()
-declare -A CASE_TEXT=() CASE_RUN=() CASE_PARTS=()
+declare -A CASE_TEXT=() CASE_RUN=() CASE_PARTS=() CASE_NEEDS=()
 
 # Parts with which guest.sh measures a case. "sizes" adds packets of other sizes to udp4.
 # Main cases represent all others.
@@ -21,6 +25,10 @@ FRAMES="frames4 frames6 tcp4"
 FRAGMENTS="frag4 frag6"
 # Parts whose packets differ from the listed flow only in the last field.
 LAST="last4 last6"
+# Parts of mainline's kernel.
+MAINLINE="mainline-udp4 mainline-udp6 mainline-tcp4"
+MAINLINE_LAST="mainline-last4 mainline-last6"
+MAINLINE_FRAGMENTS="mainline-frag4 mainline-frag6"
 
 # add_case PARTS NAME TEXT COMMAND [ARGUMENT...]: add a case to these parts
 add_case()
@@ -32,6 +40,17 @@ add_case()
 	CASE_TEXT[$name]=$3
 	shift 3
 	CASE_RUN[$name]=$(printf ' %q' "$@")
+}
+
+# needs SYMBOL NAME...: measure these cases only where the kernel has the function
+needs()
+{
+	local symbol=$1 name
+
+	shift
+	for name in "$@"; do
+		CASE_NEEDS[$name]=$symbol
+	done
 }
 
 # Do not use "ip netns exec" or "ip -n": their mount namespace has no pins.
@@ -79,18 +98,20 @@ listed_prefixes()
 
 # --- netfilter BPF ----------------------------------------------------------
 
+# Programs and maps of OBJECT are then below $PINS/$OBJECT/.
 load_policy()
 {
-	[[ ! -d $PINS ]] || return 0
-	mkdir "$PINS"
-	bpftool prog loadall "$TOOLS/policy$FAMILY.bpf.o" "$PINS" pinmaps "$PINS"
+	[[ ! -d $PINS/$OBJECT ]] || return 0
+	mkdir -p "$PINS/$OBJECT"
+	bpftool prog loadall "$TOOLS/$OBJECT$FAMILY.bpf.o" "$PINS/$OBJECT" \
+		pinmaps "$PINS/$OBJECT"
 }
 
 # fill MAP: put the lines of stdin into a map
 fill()
 {
 	load_policy
-	"$TOOLS/fill_map" "$PINS/$1"
+	"$TOOLS/fill_map" "$PINS/$OBJECT/$1"
 }
 
 # attach_at HOOK PROG PF PRIORITY [FLAG...]: attach a program
@@ -100,7 +121,7 @@ attach_at()
 
 	shift 4
 	load_policy
-	bpftool net attach netfilter pinned "$PINS/$prog" "$pf" hook "$hook" \
+	bpftool net attach netfilter pinned "$PINS/$OBJECT/$prog" "$pf" hook "$hook" \
 		priority "$priority" "$@" netns router pin "$PINS/link$priority"
 }
 
@@ -172,6 +193,22 @@ bpf_lpm()
 {
 	listed_prefixes "$1" | fill prefixes
 	attach nf_lpm "$PF" 0
+}
+
+# bpf_tuple_of OBJECT [FLAG...]: another program for the policy of one flow
+bpf_tuple_of()
+{
+	OBJECT=$1
+	shift
+	bpf_tuple "$@"
+}
+
+# mainline_accept [FLAG...]: mainline's links do not count packets
+mainline_accept()
+{
+	OBJECT=dynptr
+	attach nf_accept "$PF" 0 "$@"
+	CONTROL="hook_is_hit nf_hook_run_bpf"
 }
 
 # --- nft --------------------------------------------------------------------
@@ -270,7 +307,7 @@ iptables_set()
 iptables_bpf()
 {
 	load_policy
-	iptables_restore <<< "-m bpf --object-pinned $PINS/xt_tuple -j DROP"
+	iptables_restore <<< "-m bpf --object-pinned $PINS/$OBJECT/xt_tuple -j DROP"
 }
 
 # --- conntrack --------------------------------------------------------------
@@ -292,7 +329,7 @@ bpf_conntrack()
 	conntrack_on
 	modprobe nf_bpf_kfunc
 	load_policy
-	bpftool prog load "$TOOLS/conntrack.bpf.o" "$PINS/conntrack"
+	bpftool prog load "$TOOLS/conntrack.bpf.o" "$PINS/$OBJECT/conntrack"
 	attach conntrack "$PF" 0
 	CONTROL="untracked_is_dropped"
 }
@@ -318,7 +355,13 @@ tc_prog()
 {
 	load_policy
 	in_router tc qdisc add dev in clsact
-	in_router tc filter add dev in ingress bpf direct-action object-pinned "$PINS/$1"
+	in_router tc filter add dev in ingress bpf direct-action object-pinned "$PINS/$OBJECT/$1"
+}
+
+tcx_prog()
+{
+	load_policy
+	in_router bpftool net attach tcx_ingress pinned "$PINS/$OBJECT/$1" dev in
 }
 
 tc_hash()
@@ -330,7 +373,7 @@ tc_hash()
 xdp_prog()
 {
 	load_policy
-	in_router ip link set dev in xdpgeneric pinned "$PINS/$1"
+	in_router ip link set dev in xdpgeneric pinned "$PINS/$OBJECT/$1"
 }
 
 # --- reassembly, with a policy after it -------------------------------------
@@ -359,6 +402,8 @@ add_case "$ONE" bpf-accept-2 "two programs" attach_many 2
 add_case "$ONE" bpf-accept-4 "four programs" attach_many 4
 add_case "$ONE" bpf-accept-8 "eight programs" attach_many 8
 add_case "$MAIN $FRAMES $LAST" bpf-tuple "netfilter BPF: one flow" bpf_tuple
+add_case "udp4 udp6 tcp4 $LAST" bpf-portable "one flow, portable parser" bpf_tuple_of portable
+add_case "udp4 udp6 tcp4 $LAST" bpf-dynptr "one flow, skb dynptr" bpf_tuple_of dynptr
 add_case "$FRAGMENTS" bpf-tuple-defrag "netfilter BPF: one flow, defrag" bpf_tuple defrag
 add_case "$ONE" bpf-hash-1 "hash of 1 flow" bpf_hash 1
 add_case "$ONE" bpf-hash-1k "hash of 1,000 flows" bpf_hash 1000
@@ -389,5 +434,25 @@ add_case "$ONE" nft-conntrack "conntrack, nft: ct state" nft_conntrack
 add_case "$ONE" iptables-conntrack "conntrack, iptables: -m conntrack" iptables_conntrack
 add_case "$MAIN $FRAMES $LAST" tc-tuple "tc clsact BPF: one flow" tc_prog tc_tuple
 add_case "$ONE" tc-hash-100k "tc clsact BPF: hash of 100,000 flows" tc_hash 100000
+add_case "udp4 udp6 tcp4 $LAST" tcx-tuple "tcx BPF: one flow" tcx_prog tc_tuple
 add_case "$FRAMES" xdp-tuple "XDP generic: one flow" xdp_prog xdp_tuple
 add_case "frames4" nfqueue "nft: queue to a program in user space" nft_queue
+
+add_case "$MAINLINE $MAINLINE_FRAGMENTS $MAINLINE_LAST" mainline-nothing \
+	"mainline: no policy" nothing
+add_case "$MAINLINE" mainline-accept "mainline netfilter BPF: accept" mainline_accept
+add_case "mainline-udp4 $MAINLINE_FRAGMENTS" mainline-accept-defrag \
+	"mainline: accept, defrag" mainline_accept defrag
+add_case "$MAINLINE $MAINLINE_LAST" mainline-dynptr \
+	"mainline: one flow, skb dynptr" bpf_tuple_of dynptr
+add_case "$MAINLINE $MAINLINE_LAST" mainline-portable \
+	"mainline: one flow, portable parser" bpf_tuple_of portable
+add_case "$MAINLINE_FRAGMENTS" mainline-dynptr-defrag \
+	"mainline: one flow, defrag" bpf_tuple_of dynptr defrag
+# These do not depend on our series. They show that the kernels do not differ otherwise.
+add_case "$MAINLINE $MAINLINE_LAST" mainline-nft-1 "mainline, nft: one rule" nft_rules 1
+add_case "mainline-udp4 mainline-last4" mainline-iptables-1 \
+	"mainline, iptables: one rule" iptables_rules 1
+
+needs bpf_dynptr_from_skb bpf-dynptr
+needs tcx_prog_attach tcx-tuple

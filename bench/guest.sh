@@ -30,6 +30,8 @@ Usage: bench/guest.sh [-l] PART [PATTERN...]
 Measures one part: udp4, udp6, last4, last6, frames4, frames6, tcp4, frag4, frag6 (cases
 of cases.sh), cache4, cache6 or scaling. A PATTERN is the name of a case, or is contained
 in the names of cases. "nothing" is always measured: it is the baseline of all others.
+Parts "mainline-*" are the cases of mainline's kernel. Their baseline is
+"mainline-nothing". A case that needs what the kernel lacks is left out with a message.
 
   -l   list the cases of the part that would be measured
   -t   print a line for each case: "case", its name, a text
@@ -236,7 +238,7 @@ measure_part()
 {
 	local ORDER=$TRAFFIC BYTES=$BYTES
 
-	case $PART in
+	case ${PART#mainline-} in
 	udp*|last*|frames*|tcp*)
 		for BYTES in $(sizes); do
 			measure "$PACKETS" 1 1000
@@ -246,10 +248,19 @@ measure_part()
 	esac
 }
 
+# kernel_has SYMBOL
+kernel_has()
+{
+	[[ -n $1 ]] || return 0
+	awk -v name="$1" '$3 == name { found = 1; exit } END { exit !found }' /proc/kallsyms ||
+		{ warn "$CASE: left out: this kernel has no $1()"; return 1; }
+}
+
 run_case()
 {
-	local CASE=$1 CONTROL="listed_is_dropped" SEND="send_$TRAFFIC"
+	local CASE=$1 CONTROL="listed_is_dropped" SEND="send_$TRAFFIC" OBJECT=policy
 
+	kernel_has "${CASE_NEEDS[$CASE]:-}" || return 0
 	router_up
 	eval "${CASE_RUN[$CASE]}" > /dev/null
 	$CONTROL
@@ -260,7 +271,7 @@ run_case()
 
 trace_case()
 {
-	local CASE=$1 CONTROL=listed_is_dropped SEND=send_udp
+	local CASE=$1 CONTROL=listed_is_dropped SEND=send_udp OBJECT=policy
 
 	sysctl -qw net.core.bpf_jit_kallsyms=1
 	router_up
@@ -280,7 +291,7 @@ trace_case()
 set_part()
 {
 	PART=$1 L4=udp TRAFFIC=udp BYTES=124
-	case $PART in
+	case ${PART#mainline-} in
 	udp[46]|scaling)
 		;;
 	last[46])
@@ -316,7 +327,7 @@ matching_cases()
 
 main()
 {
-	local list=0 name names
+	local list=0 name names baseline=nothing
 
 	case ${1:-} in
 	-h|--help)
@@ -356,7 +367,8 @@ main()
 		((${#names[@]} == 0)) || printf '%s\n' "${names[@]}"
 		return
 	fi
-	[[ ${names[0]:-} = "${CASES[0]}" ]] || run_case "${CASES[0]}"
+	[[ $PART != mainline-* ]] || baseline=mainline-nothing
+	[[ ${names[0]:-} = "$baseline" ]] || run_case "$baseline"
 	for name in "${names[@]}"; do
 		run_case "$name"
 	done

@@ -44,3 +44,17 @@ if (has("fragments")) {
 	set xtics ("in order" 0, "reversed" 1, "among 100" 2, "among 1,000" 3)
 	plot for [i=0:series("fragments") - 1] file("fragments") index i using 1:2 lw 2 title columnheader(1)
 }
+if (has("bases")) {
+	set output dir."/bases.svg"
+	set title "UDP over IPv4, packets of 124 bytes: instructions added to a packet"
+	unset xlabel
+	set ylabel "instructions added to a packet"
+	set style data histogram
+	set style histogram clustered gap 1
+	set style fill solid border rgb "black"
+	set xrange [*:*]
+	set xtics autofreq rotate by -35 noenhanced
+	set key inside left top
+	columns = int(system("head -n 1 ".dir."/bases.dat | grep -o '\"[^\"]*\"' | wc -l"))
+	plot for [i=2:columns] file("bases") using i:xtic(1) title columnheader(i)
+}

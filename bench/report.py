@@ -2,13 +2,16 @@
 # SPDX-License-Identifier: GPL-2.0
 """Write tables, CSV, JSON and plots from the lines that the guests printed.
 
-Usage: bench/report.py DIR [RST]
+Usage: bench/report.py DIR
+       bench/report.py --page DOC
 
-Reads DIR/figures. bench/guest.sh, cache.sh and scaling.sh describe its lines. With RST
-the program writes this page for Documentation/, and prints no tables.
+Reads DIR/figures. bench/guest.sh, cache.sh and scaling.sh describe its lines. With --page
+the program reads DOC/<base>/figures.json of all bases, and writes the page figures.rst
+and the plot bases.svg.
 """
 
 import csv
+import glob
 import json
 import os
 import re
@@ -18,6 +21,13 @@ import sys
 from typing import NamedTuple
 
 BASELINE = "nothing"
+MAINLINE = "mainline-"
+
+
+def baseline_of(case: str) -> str:
+    """The case to which the figures of a case are compared: each kernel has its own."""
+    return MAINLINE + BASELINE if case.startswith(MAINLINE) else BASELINE
+
 
 
 class Traffic(NamedTuple):
@@ -48,13 +58,14 @@ class Figures(NamedTuple):
 def to_costs(lines: list[list[str]]) -> list[Cost]:
     """Costs with their difference to the same traffic without a policy."""
     costs = []
-    baseline: dict[Traffic, float] = {}
+    baseline: dict[tuple[str, Traffic], float] = {}
     for case, family, order, size, count, total in lines:
         traffic = Traffic(int(family), order, int(size))
         each = int(total) / int(count)
-        if case == BASELINE:
-            baseline[traffic] = each
-        costs.append(Cost(case, traffic, int(count), each, each - baseline[traffic]))
+        if case == baseline_of(case):
+            baseline[case, traffic] = each
+        costs.append(Cost(case, traffic, int(count), each,
+                          each - baseline[baseline_of(case), traffic]))
     return costs
 
 
@@ -76,6 +87,21 @@ def read_figures(path: str) -> Figures:
         scaling=scaling)
 
 
+def figures_of_json(path: str) -> Figures:
+    """Figures that write_json() wrote."""
+    with open(path, encoding="utf-8") as file:
+        data = json.load(file)
+
+    def costs(rows: list[dict]) -> list[Cost]:
+        return [Cost(row["case"], Traffic(row["family"], row["traffic"], row["bytes"]),
+                     row["count"], row["each"], row["added"]) for row in rows]
+
+    return Figures(
+        about=data["about"], texts=data["cases"], costs=costs(data["instructions"]),
+        clock=costs(data["ns"]), memory=[[*row.values()] for row in data["memory"]],
+        cache=[[*row.values()] for row in data["cache"]], scaling=data["scaling"])
+
+
 # --- tables -----------------------------------------------------------------
 
 class Table(NamedTuple):
@@ -84,12 +110,17 @@ class Table(NamedTuple):
     rows: list[list[str]]
 
 
+UDP, LAST = Traffic(4, "udp", 124), Traffic(4, "last", 124)
+FRAGMENTS = Traffic(4, "in-order", 4096)
+PACKETS = {UDP: "first field", LAST: "last field", FRAGMENTS: "3 fragments"}
+
+
 def added(figures: Figures) -> dict[tuple[str, Traffic], Cost]:
     return {(cost.case, cost.traffic): cost for cost in figures.costs}
 
 
 def packet_table(figures: Figures) -> Table:
-    at = Traffic(4, "udp", 124)
+    at = UDP
     costs = [cost for cost in figures.costs if cost.traffic == at]
     measured = {cost.case for cost in costs}
     costs += [cost for cost in figures.costs if cost.traffic == Traffic(4, "frames", 124)
@@ -118,11 +149,11 @@ def pivot(figures: Figures, title: str, traffics: list[tuple[str, Traffic]]) -> 
         row = []
         for _, at in columns:
             cost = have.get((case, at))
-            figure = cost and (cost.each if case == BASELINE else cost.added)
+            figure = cost and (cost.each if case == baseline_of(case) else cost.added)
             row.append("" if figure is None else f"{figure:.1f}")
         # The first table has the cases with one traffic only.
         if sum(bool(cell) for cell in row) > 1 or len(columns) == 1 and any(row):
-            rows.append([case if case != BASELINE else f"{BASELINE} (all)", *row])
+            rows.append([case if case != baseline_of(case) else f"{case} (all)", *row])
     return Table(title, ["case", *[head for head, _ in columns]], rows)
 
 
@@ -135,6 +166,84 @@ def traffic_table(figures: Figures) -> Table:
                  ("packet socket/IPv4 124", Traffic(4, "frames", 124)),
                  ("packet socket/IPv6 124", Traffic(6, "frames", 124))]
     return pivot(figures, "Other packets, added instructions", traffics)
+
+
+class Target(NamedTuple):
+    case: str
+    compared: str
+    traffic: Traffic
+    limit: float
+
+
+TARGETS = [Target("bpf-accept", "mainline-accept", UDP, 0.75),
+           Target("bpf-tuple", "mainline-dynptr", UDP, 0.45),
+           Target("bpf-tuple", "nft-1", LAST, 0.40),
+           Target("bpf-tuple", "iptables-1", LAST, 0.40),
+           Target("bpf-tuple", "tcx-tuple", UDP, 0.55)]
+
+
+def target_table(figures: Figures) -> Table:
+    """The targets of which both figures were measured."""
+    have = added(figures)
+    rows = []
+    for case, compared, traffic, limit in TARGETS:
+        ours, other = have.get((case, traffic)), have.get((compared, traffic))
+        if ours and other:
+            ratio = ours.added / other.added
+            rows.append([case, compared, PACKETS[traffic], f"{ours.added:.1f}",
+                         f"{other.added:.1f}", f"{ratio:.3f}", f"{limit:.2f}",
+                         "yes" if ratio <= limit else "no"])
+    return Table("Targets", ["case", "compared with", "packets", "added", "added there",
+                             "ratio", "at most", "met"], rows)
+
+
+# Rows of the table and the plot of all bases: the policy, our case and mainline's.
+COMPARED = {
+    UDP: [("no policy (all)", "nothing", "mainline-nothing"),
+          ("empty hook in C", "floor", ""),
+          ("accept", "bpf-accept", "mainline-accept"),
+          ("accept, defrag", "bpf-accept-defrag", "mainline-accept-defrag"),
+          ("one flow: packet pointers", "bpf-tuple", ""),
+          ("one flow: skb dynptr", "bpf-dynptr", "mainline-dynptr"),
+          ("one flow: portable parser", "bpf-portable", "mainline-portable"),
+          ("one flow: tcx", "tcx-tuple", ""), ("one flow: tc clsact", "tc-tuple", ""),
+          ("one flow: nft", "nft-1", "mainline-nft-1"),
+          ("one flow: iptables", "iptables-1", "mainline-iptables-1"),
+          ("100,000 flows: hash", "bpf-hash-100k", ""),
+          ("100,000 flows: nft", "nft-set-100k", ""),
+          ("100,000 flows: ipset", "iptables-set-100k", "")],
+    LAST: [("one flow: packet pointers", "bpf-tuple", ""),
+           ("one flow: skb dynptr", "bpf-dynptr", "mainline-dynptr"),
+           ("one flow: portable parser", "bpf-portable", "mainline-portable"),
+           ("one flow: tcx", "tcx-tuple", ""), ("one flow: tc clsact", "tc-tuple", ""),
+           ("one flow: nft", "nft-1", "mainline-nft-1"),
+           ("one flow: iptables", "iptables-1", "mainline-iptables-1")],
+    FRAGMENTS: [("no policy, no defrag (all)", "nothing", "mainline-nothing"),
+                ("accept, defrag", "bpf-accept-defrag", "mainline-accept-defrag"),
+                ("one flow, defrag", "bpf-tuple-defrag", "mainline-dynptr-defrag"),
+                ("one flow: nft, conntrack", "nft-1-conntrack", "")],
+}
+
+
+def bases_table(bases: dict[str, Figures]) -> Table:
+    """The same policies on all bases, and on mainline's kernels of those that have one."""
+    have = {base: added(figures) for base, figures in bases.items()}
+    columns = [(base, 1) for base in bases]
+    columns += [(base, 2) for base in bases
+                if any(case.startswith(MAINLINE) for case, _ in have[base])]
+    rows = []
+    for traffic, policies in COMPARED.items():
+        for policy in policies:
+            row = [policy[0], PACKETS[traffic]]
+            for base, which in columns:
+                cost = have[base].get((policy[which], traffic))
+                figure = cost and (cost.each if "(all)" in policy[0] else cost.added)
+                row.append("" if figure is None else f"{figure:.1f}")
+            rows.append(row)
+    return Table("All bases, added instructions per packet or datagram",
+                 ["policy", "packets",
+                  *[base + (" mainline" if which == 2 else "") for base, which in columns]],
+                 rows)
 
 
 ORDERS = ["in-order", "reversed", "interleaved-100", "interleaved-1000"]
@@ -174,7 +283,7 @@ def scaling_table(figures: Figures) -> Table:
 
 
 def tables(figures: Figures) -> list[Table]:
-    every = [packet_table(figures), traffic_table(figures), *fragment_tables(figures),
+    every = [target_table(figures), packet_table(figures), traffic_table(figures), *fragment_tables(figures),
              memory_table(figures), cache_table(figures), scaling_table(figures)]
     return [table for table in every if table.rows]
 
@@ -183,15 +292,21 @@ def is_number(cell: str) -> bool:
     return re.fullmatch(r"-?[0-9.]*", cell) is not None
 
 
-def print_table(table: Table) -> None:
+def format_table(table: Table) -> list[str]:
+    """Lines of the table, with a line of "=" above and below, and after the head."""
     widths = [max(len(row[i]) for row in [table.head, *table.rows])
               for i in range(len(table.head))]
     right = [all(is_number(row[i]) for row in table.rows) for i in range(len(table.head))]
-    print(f"\n{table.title}\n")
-    for row in [table.head, *table.rows]:
-        cells = [cell.rjust(width) if numeric else cell.ljust(width)
-                 for cell, width, numeric in zip(row, widths, right)]
-        print("  ".join(cells).rstrip())
+    border = "  ".join("=" * width for width in widths)
+    lines = ["  ".join(cell.rjust(width) if numeric else cell.ljust(width)
+                       for cell, width, numeric in zip(row, widths, right)).rstrip()
+             for row in [table.head, *table.rows]]
+    return [border, lines[0], border, *lines[1:], border]
+
+
+def print_table(table: Table) -> None:
+    lines = format_table(table)
+    print(f"\n{table.title}\n", lines[1], *lines[3:-1], sep="\n")
 
 
 # --- files ------------------------------------------------------------------
@@ -240,7 +355,7 @@ def counted(figures: Figures, prefix: str) -> list[tuple[float, float]]:
     points = []
     for cost in figures.costs:
         match = re.fullmatch(re.escape(prefix) + r"-(\d+)(k?)", cost.case)
-        if match and cost.traffic == Traffic(4, "udp", 124):
+        if match and cost.traffic == UDP:
             points.append((int(match[1]) * (1000 if match[2] else 1), cost.added))
     return points
 
@@ -251,7 +366,7 @@ def write_plots(out: str, figures: Figures) -> None:
         "nft set": counted(figures, "nft-set"), "ipset": counted(figures, "iptables-set"),
         "netfilter BPF hash": counted(figures, "bpf-hash")})
     accept = [(1, cost.added) for cost in figures.costs
-              if cost.case == "bpf-accept" and cost.traffic == Traffic(4, "udp", 124)]
+              if cost.case == "bpf-accept" and cost.traffic == UDP]
     write_data(f"{out}/programs.dat", {
         "netfilter BPF accept": accept + counted(figures, "bpf-accept")})
     main = dict.fromkeys(cost.case for cost in figures.costs
@@ -264,39 +379,72 @@ def write_plots(out: str, figures: Figures) -> None:
         case: [(ORDERS.index(cost.traffic.order), cost.added) for cost in figures.costs
                if cost.case == case and cost.traffic[::2] == (4, 4096)]
         for case in figures.texts if case != BASELINE})
+    draw_plots(out)
+
+
+def draw_plots(out: str) -> None:
     subprocess.run(["gnuplot", "-e", f"dir='{out}'",
                     os.path.join(os.path.dirname(__file__), "plots.gp")], check=True)
 
 
-def write_rst(path: str, figures: Figures) -> None:
-    """Writes the page of one run: command and kernel, tables and plots."""
-    def heading(text: str, mark: str) -> str:
-        return f"{text}\n{mark * len(text)}\n"
+def plot_bases(doc: str, table: Table) -> None:
+    """Draws the rows of the table for single packets, without the sums."""
+    rows = [row for row in table.rows if row[1] == PACKETS[UDP] and "(all)" not in row[0]]
+    with open(f"{doc}/bases.dat", "w", encoding="ascii") as file:
+        for row in [table.head, *rows]:
+            cells = [row[0], *row[2:]]
+            print(*[f'"{cell}"' if not cell or not is_number(cell) or row is table.head
+                    else cell for cell in cells], file=file)
+    draw_plots(doc)
+    os.remove(f"{doc}/bases.dat")
 
-    with open(path, "w", encoding="utf-8") as file:
-        print(".. SPDX-License-Identifier: GPL-2.0\n.. Written by make bench-doc\n", file=file)
-        print(heading("What make bench measured", "="), file=file)
-        print("`bench.rst <../bench.rst>`_ says how, and what it cannot show.\n", file=file)
-        for key, value in figures.about.items():
-            print(f":{key}: ``{value}``", file=file)
-        for table in tables(figures):
-            print(f"\n{heading(table.title, '=')}\n.. list-table::\n   :header-rows: 1\n",
-                  file=file)
-            for row in [table.head, *table.rows]:
-                print("   * - " + "\n     - ".join(row), file=file)
-        print(f"\n{heading('Plots', '=')}", file=file)
-        for name in ("rules", "programs", "sizes", "fragments"):
-            print(f".. image:: {name}.svg\n", file=file)
+
+def heading(text: str, mark: str) -> str:
+    return f"\n{text}\n{mark * len(text)}\n"
+
+
+def write_page(doc: str, bases: dict[str, Figures]) -> None:
+    """Writes the page of all bases: what they have in common, then each run."""
+    compared = bases_table(bases)
+    plot_bases(doc, compared)
+    with open(f"{doc}/figures.rst", "w", encoding="utf-8") as file:
+        def write(*lines: str) -> None:
+            print(*lines, sep="\n", file=file)
+
+        write(".. SPDX-License-Identifier: GPL-2.0", ".. Written by make bench-doc",
+              heading("What make bench measured", "="),
+              "`bench.rst <../bench.rst>`_ says how, and what it cannot show. It also",
+              "describes the cases and the packets.", "",
+              ".. contents::", "   :local:", "   :depth: 1", heading(compared.title, "="),
+              "Packets of UDP over IPv4, 124 bytes, differ from the listed flow in their",
+              "first or in their last field. A datagram of 4,096 bytes has 3 fragments, which",
+              "arrive in order.", "", *format_table(compared), "", ".. image:: bases.svg")
+        for base, figures in bases.items():
+            write(heading(f"Linux {base}", "="),
+                  *[f":{key}: ``{value}``" for key, value in figures.about.items()])
+            for table in tables(figures):
+                write(heading(table.title, "-"), *format_table(table))
+            write(heading("Plots", "-"))
+            for name in ("rules", "programs", "sizes", "fragments"):
+                write(f".. image:: {base}/{name}.svg", "")
+
+
+def bases_in(doc: str) -> dict[str, Figures]:
+    paths = glob.glob(f"{doc}/*/figures.json")
+    names = [os.path.basename(os.path.dirname(path)) for path in paths]
+    found = sorted(zip(names, paths),
+                   key=lambda base: [int(part) for part in base[0].split(".")])
+    return {name: figures_of_json(path) for name, path in found}
 
 
 def main() -> None:
-    if len(sys.argv) not in (2, 3) or sys.argv[1].startswith("-"):
+    if len(sys.argv) == 3 and sys.argv[1] == "--page":
+        write_page(sys.argv[2], bases_in(sys.argv[2]))
+        return
+    if len(sys.argv) != 2 or sys.argv[1].startswith("-"):
         sys.exit(__doc__)
     out = sys.argv[1]
     figures = read_figures(f"{out}/figures")
-    if len(sys.argv) == 3:
-        write_rst(sys.argv[2], figures)
-        return
     write_csv(f"{out}/figures.csv", figures)
     write_json(f"{out}/figures.json", figures)
     write_plots(out, figures)
