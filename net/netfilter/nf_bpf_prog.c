@@ -159,63 +159,10 @@ static const struct bpf_func_proto bpf_nf_csum_diff_proto = {
 	.arg5_type	= ARG_ANYTHING,
 };
 
-/* A reassembled packet is fragmented again on output, to the size of its largest
- * original fragment.
- */
-static bool bpf_nf_fits(const struct bpf_nf_ctx_kern *ctx, u32 mtu)
-{
-	const struct sk_buff *skb = ctx->skb;
-	u32 frag_max_size = bpf_nf_frag_max_size(ctx);
-
-	if (frag_max_size)
-		return frag_max_size <= mtu;
-	return skb->len <= mtu ||
-	       (skb_is_gso(skb) && skb_gso_validate_network_len(skb, mtu));
-}
-
-/* If params->tot_len is 0, the FIB lookup does not check the MTU. Check whether this
- * packet fits.
- */
-static int bpf_nf_fib_check_mtu(const struct bpf_nf_ctx_kern *ctx,
-				struct bpf_fib_lookup *params)
-{
-	struct net_device *dev;
-	u32 mtu;
-
-	dev = dev_get_by_index_rcu(ctx->state->net, params->ifindex);
-	if (unlikely(!dev || !(dev->flags & IFF_UP)))
-		return BPF_FIB_LKUP_RET_FRAG_NEEDED;
-	mtu = READ_ONCE(dev->mtu);
-	params->mtu_result = min_t(u32, mtu, U16_MAX);
-	return bpf_nf_fits(ctx, mtu) ? BPF_FIB_LKUP_RET_SUCCESS :
-				       BPF_FIB_LKUP_RET_FRAG_NEEDED;
-}
-
 BPF_CALL_4(bpf_nf_fib_lookup, const struct bpf_nf_ctx_kern *, ctx,
 	   struct bpf_fib_lookup *, params, u32, plen, u32, flags)
 {
-	struct net *net = ctx->state->net;
-	bool check_mtu;
-	int ret;
-
-	if (plen < sizeof(*params) || flags & ~NF_BPF_FIB_LOOKUP_FLAGS)
-		return -EINVAL;
-
-	check_mtu = params->tot_len;
-	/* The functions of net/core/filter.c expect that bottom halves are disabled. A
-	 * hook in process context has them enabled.
-	 */
-	local_bh_disable();
-	if (IS_ENABLED(CONFIG_INET) && params->family == AF_INET)
-		ret = bpf_ipv4_fib_lookup(net, params, flags, check_mtu);
-	else if (IS_ENABLED(CONFIG_IPV6) && params->family == AF_INET6)
-		ret = bpf_ipv6_fib_lookup(net, params, flags, check_mtu);
-	else
-		ret = -EAFNOSUPPORT;
-	if (ret == BPF_FIB_LKUP_RET_SUCCESS && !check_mtu)
-		ret = bpf_nf_fib_check_mtu(ctx, params);
-	local_bh_enable();
-	return ret;
+	return bpf_nf_find_route(ctx, params, plen, flags);
 }
 
 static const struct bpf_func_proto bpf_nf_fib_lookup_proto = {
@@ -247,10 +194,7 @@ static const struct bpf_func_proto bpf_nf_perf_event_output_proto = {
 
 BPF_CALL_1(bpf_nf_get_hash_recalc, struct bpf_nf_ctx_kern *, ctx)
 {
-	/* A packet that the kernel itself sends may have neither device nor socket, so
-	 * skb_get_hash() would not find its network namespace.
-	 */
-	return skb_get_hash_net(ctx->state->net, ctx->skb);
+	return bpf_nf_hash(ctx);
 }
 
 static const struct bpf_func_proto bpf_nf_get_hash_recalc_proto = {
