@@ -7,6 +7,7 @@
 
 #include <linux/build_bug.h>
 #include <linux/types.h>
+#include <net/gso.h>
 
 struct net;
 struct nf_hook_state;
@@ -18,6 +19,11 @@ struct sk_buff;
 
 /* This verifier has no such flag: see nf_bpf_keep_head(). */
 #define KF_NETFILTER_MOVES_PACKET	0
+
+#define NF_BPF_FIB_LOOKUP_FLAGS						\
+	(BPF_FIB_LOOKUP_DIRECT | BPF_FIB_LOOKUP_OUTPUT |		\
+	 BPF_FIB_LOOKUP_SKIP_NEIGH | BPF_FIB_LOOKUP_TBID |		\
+	 BPF_FIB_LOOKUP_SRC | BPF_FIB_LOOKUP_MARK)
 
 /* The members that exist at run time are all that the context has here. */
 struct bpf_nf_ctx_kern {

@@ -16,6 +16,7 @@
 #include <net/netfilter/nf_bpf_link.h>
 #include <net/netfilter/nf_nat.h>
 
+#include "nf_bpf_fib.h"
 #include "nf_bpf_packet.h"
 #include "nf_bpf_packet_kfunc.h"
 
@@ -248,6 +249,39 @@ __bpf_kfunc int bpf_nf_output_sample(struct bpf_nf_ctx *ctx, struct bpf_map *sam
 	return bpf_nf_output(ctx->skb, samples__map, flags, data, data__sz);
 }
 
+/**
+ * bpf_nf_lookup_route - bpf_fib_lookup()
+ * @ctx: the context of the program
+ * @params: in and out: what to look up, and the result
+ * @params__sz: number of its bytes
+ * @flags: BPF_FIB_LOOKUP_*
+ *
+ * Context: any hook. The packet's data does not move.
+ *
+ * Return: BPF_FIB_LKUP_RET_*, or an error as the helper; -EOPNOTSUPP for an IPv4 route with
+ * several paths
+ */
+__bpf_kfunc int bpf_nf_lookup_route(struct bpf_nf_ctx *ctx, struct bpf_fib_lookup *params,
+				    u32 params__sz, u32 flags)
+{
+	if (!params)
+		return -EINVAL;
+	return bpf_nf_find_route(bpf_nf_ctx_kern(ctx), params, params__sz, flags);
+}
+
+/**
+ * bpf_nf_recalc_hash - bpf_get_hash_recalc()
+ * @ctx: the context of the program
+ *
+ * Context: any hook. The packet's data does not move.
+ *
+ * Return: the hash of the packet's flow
+ */
+__bpf_kfunc u32 bpf_nf_recalc_hash(struct bpf_nf_ctx *ctx)
+{
+	return bpf_nf_hash(bpf_nf_ctx_kern(ctx));
+}
+
 BTF_KFUNCS_START(bpf_nf_packet_kfunc_ids)
 BTF_ID_FLAGS(func, bpf_nf_load_bytes)
 BTF_ID_FLAGS(func, bpf_nf_load_bytes_relative)
@@ -259,6 +293,8 @@ BTF_ID_FLAGS(func, bpf_nf_write_mark)
 BTF_ID_FLAGS(func, bpf_nf_write_priority)
 BTF_ID_FLAGS(func, bpf_nf_frag_info)
 BTF_ID_FLAGS(func, bpf_nf_output_sample)
+BTF_ID_FLAGS(func, bpf_nf_lookup_route)
+BTF_ID_FLAGS(func, bpf_nf_recalc_hash)
 BTF_KFUNCS_END(bpf_nf_packet_kfunc_ids)
 
 static const struct btf_kfunc_id_set bpf_nf_packet_kfunc_set = {

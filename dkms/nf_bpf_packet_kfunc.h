@@ -4,6 +4,7 @@
 
 #include <linux/types.h>
 
+struct bpf_fib_lookup;
 struct bpf_map;
 struct bpf_nf_ctx;
 struct bpf_nf_frag_info;
@@ -22,5 +23,8 @@ void bpf_nf_write_priority(struct bpf_nf_ctx *ctx, u32 priority);
 int bpf_nf_frag_info(struct bpf_nf_ctx *ctx, struct bpf_nf_frag_info *info, u32 info__sz);
 int bpf_nf_output_sample(struct bpf_nf_ctx *ctx, struct bpf_map *samples__map, u64 flags,
 			 void *data, u32 data__sz);
+int bpf_nf_lookup_route(struct bpf_nf_ctx *ctx, struct bpf_fib_lookup *params, u32 params__sz,
+			u32 flags);
+u32 bpf_nf_recalc_hash(struct bpf_nf_ctx *ctx);
 
 #endif /* _NF_BPF_PACKET_KFUNC_H */

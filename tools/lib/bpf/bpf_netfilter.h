@@ -279,6 +279,14 @@ struct sk_buff___nf {
 	__u32 mark;
 } __attribute__((preserve_access_index));
 
+struct net___nf {
+	__u64 net_cookie;
+} __attribute__((preserve_access_index));
+
+struct nf_hook_state___nf {
+	struct net___nf *net;
+} __attribute__((preserve_access_index));
+
 /*
  * libbpf compares the kinds of the types of a function's arguments. struct sk_buff can be
  * a forward declaration in the object's BTF, which is another kind, so this is one that
@@ -290,6 +298,10 @@ struct __bpf_nf_skb {
 
 struct __bpf_nf_map {
 	__u32 id;
+};
+
+struct __bpf_nf_fib {
+	__u8 family;
 };
 
 extern int bpf_dynptr_from_skb___nf(struct __bpf_nf_skb *skb, __u64 flags,
@@ -1328,6 +1340,9 @@ extern void bpf_nf_write_mark___nf(struct bpf_nf_ctx *ctx, __u32 mark) __weak __
 extern void bpf_nf_write_priority___nf(struct bpf_nf_ctx *ctx, __u32 priority) __weak __ksym;
 extern int bpf_nf_output_sample___nf(struct bpf_nf_ctx *ctx, struct __bpf_nf_map *samples__map,
 				     __u64 flags, void *data, __u32 data__sz) __weak __ksym;
+extern int bpf_nf_lookup_route___nf(struct bpf_nf_ctx *ctx, struct __bpf_nf_fib *params,
+				    __u32 params__sz, __u32 flags) __weak __ksym;
+extern __u32 bpf_nf_recalc_hash___nf(struct bpf_nf_ctx *ctx) __weak __ksym;
 
 /**
  * bpf_nf_has_packet_access - can programs load and store bytes, and output samples?
@@ -1500,6 +1515,64 @@ bpf_nf_perf_event_output(struct bpf_nf_ctx *ctx, void *map, __u64 flags, void *d
 {
 	return __BPF_NF_HELPER(bpf_perf_event_output(ctx, map, flags, data, size),
 			       bpf_nf_output_sample___nf(ctx, map, flags, data, size));
+}
+
+/**
+ * bpf_nf_has_fib_lookup - can programs look up routes?
+ *
+ * The answer is known when the program is loaded.
+ */
+static __always_inline bool bpf_nf_has_fib_lookup(void)
+{
+	return bpf_nf_has_pkt_pointers() || BPF_NF_HAS(bpf_nf_lookup_route);
+}
+
+/**
+ * bpf_nf_fib_lookup - look up a route
+ * @ctx: the program's context
+ * @params: what to look up, and the result
+ * @size: its size
+ * @flags: BPF_FIB_LOOKUP_*
+ *
+ * Return: BPF_FIB_LKUP_RET_*, or an error of bpf_fib_lookup(). On an unmodified kernel
+ * also -EOPNOTSUPP: the IPv4 route has several paths, or nf_bpf_packet is not loaded.
+ */
+static __always_inline int
+bpf_nf_fib_lookup(struct bpf_nf_ctx *ctx, struct bpf_fib_lookup *params, __u32 size,
+		  __u32 flags)
+{
+	if (bpf_nf_has_pkt_pointers())
+		return bpf_fib_lookup((void *)ctx, params, size, flags);
+	return BPF_NF_TRY(bpf_nf_lookup_route, ctx, (void *)params, size, flags);
+}
+
+/**
+ * bpf_nf_get_hash_recalc - the hash of the packet's flow
+ * @ctx: the program's context
+ *
+ * Return: the hash; 0 if there is none, or if programs cannot ask for it on this kernel.
+ */
+static __always_inline __u32 bpf_nf_get_hash_recalc(struct bpf_nf_ctx *ctx)
+{
+	if (bpf_nf_has_pkt_pointers())
+		return bpf_get_hash_recalc((void *)ctx);
+	return BPF_NF_HAS(bpf_nf_recalc_hash) ? bpf_nf_recalc_hash___nf(ctx) : 0;
+}
+
+/**
+ * bpf_nf_get_netns_cookie - the number of the network namespace
+ * @ctx: the program's context
+ *
+ * Return: the cookie, as SO_NETNS_COOKIE.
+ */
+static __always_inline __u64 bpf_nf_get_netns_cookie(struct bpf_nf_ctx *ctx)
+{
+	struct nf_hook_state___nf *state;
+
+	if (bpf_nf_has_pkt_pointers())
+		return bpf_get_netns_cookie(ctx);
+	state = *(void **)ctx;
+	return state->net->net_cookie;
 }
 
 /*
