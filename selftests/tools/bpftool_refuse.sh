@@ -530,6 +530,23 @@ test_private_mount_namespace()
 	expect_nothing_attached
 }
 
+# Its bpffs also hides the pins of programs and links, which others can see.
+test_hidden_pins()
+{
+	local hidden="this mount namespace ('ip netns exec', 'unshare -m') has another bpffs"
+
+	expect_error "pin $PINS/drop: $hidden" ip netns exec "$NS_ROUTER" \
+		BPFTOOL net attach netfilter pinned "$PINS/drop" "$FAMILY" "${HERE[@]}"
+	attach accept ip forward 20
+	expect_error "pin $LINK: $hidden" ip netns exec "$NS_ROUTER" \
+		BPFTOOL net detach netfilter pin "$LINK"
+	expect_error "pin $PINS/nonesuch: no such pin" ip netns exec "$NS_ROUTER" \
+		BPFTOOL net detach netfilter pin "$PINS/nonesuch"
+	expect_link "$LINK" priority=20
+	detach_all
+	expect_nothing_attached
+}
+
 test_private_bpffs()
 {
 	# shellcheck disable=SC2016 # the inner shell expands them
