@@ -173,7 +173,6 @@ load_packet()
 # Load progs/transport.bpf.c into $PINS/transport. Call load_packet() first.
 load_transport()
 {
-	needs_own BPF_NF_LINK_INET	# it reads through ctx->data
 	nf_prog load "$SELFTESTS/progs/transport.bpf.o" "$PINS/transport"
 	PIN_DIRS+=("$PINS/transport")
 }

@@ -12,7 +12,6 @@ SUCCESS=0 BLACKHOLE=1 UNREACHABLE=2 PROHIBIT=3 NO_NEIGH=7 FRAG_NEEDED=8
 setup()
 {
 	router_up
-	needs_own BPF_NF_LINK_INET	# the helper is not there otherwise
 	load_packet
 	load_transport
 	RIGHT=$(ip -n "$NS_ROUTER" -o link show dev "$ROUTER_RIGHT_DEV")

@@ -411,6 +411,7 @@ check_test_run()
 {
 	local family=$1 hook state packet before error
 
+	needs_own BPF_NF_LINK_INET	# mainline's test run has a hook of its own
 	limits 0
 	before=$(sent_unreachable)
 	# UDP from the client's port 40000 to the server's 9999

@@ -509,7 +509,7 @@ static __always_inline int route(struct bpf_nf_ctx *ctx, bool with_length, __u32
 	fill_fib(ctx, packet.v6, packet.stats->in, &params);
 	if (with_length)
 		params.tot_len = packet.length;
-	packet.stats->result = bpf_fib_lookup((void *)ctx, &params, sizeof(params), flags);
+	packet.stats->result = bpf_nf_fib_lookup(ctx, &params, sizeof(params), flags);
 	packet.stats->out = params.ifindex;
 	packet.stats->mtu = params.mtu_result;
 	packet.stats->smac = link_layer_number(params.smac);

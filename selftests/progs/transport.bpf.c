@@ -41,19 +41,55 @@ struct packet {
 	__u16 source, dest;
 };
 
-static __always_inline bool parse_network(struct bpf_nf_ctx *ctx, struct packet *packet)
+/* Bytes of the linear part. An unmodified kernel has no packet pointers: any bytes. */
+static __always_inline const void *in_place(struct bpf_nf_pkt *pkt, __u32 off, void *buf,
+					    __u32 len)
 {
-	struct ipv6hdr *ip6h = ctx->data;
-	struct iphdr *iph = ctx->data;
+	const void *p;
 
-	if ((void *)(iph + 1) > ctx->data_end)
+	if (!bpf_nf_has_pkt_pointers())
+		return bpf_nf_pkt_at(pkt, off, buf, len);
+	p = pkt->ctx->data + off;
+	return p + len <= pkt->ctx->data_end ? p : NULL;
+}
+
+/* A load of its own: the compiler would share the address of ctx->skb with another load, and
+ * the verifier refuses a context pointer that was moved.
+ */
+static __always_inline __u32 packet_length(struct bpf_nf_ctx *ctx)
+{
+	__u32 length = ctx->skb->len;
+
+	barrier_var(length);
+	return length;
+}
+
+/* How many bytes are in the linear part. */
+static __always_inline __u32 linear_length(struct bpf_nf_ctx *ctx)
+{
+	struct bpf_nf_ctx___nf *nf = (void *)ctx;
+
+	if (bpf_nf_has_pkt_pointers())
+		return nf->data_end - nf->data;
+	return ctx->skb->len - ctx->skb->data_len;
+}
+
+static __always_inline bool parse_network(struct bpf_nf_pkt *pkt, struct packet *packet)
+{
+	struct ipv6hdr buf6;
+	struct iphdr buf4;
+	const struct iphdr *iph = in_place(pkt, 0, &buf4, sizeof(buf4));
+	const struct ipv6hdr *ip6h;
+
+	if (!iph)
 		return false;
 	if (iph->version == 4) {
 		packet->protocol = iph->protocol;
 		packet->transport = iph->ihl * 4;
 		return !(iph->frag_off & bpf_htons(IP_OFFSET));
 	}
-	if ((void *)(ip6h + 1) > ctx->data_end)
+	ip6h = in_place(pkt, 0, &buf6, sizeof(buf6));
+	if (!ip6h)
 		return false;
 	packet->v6 = true;
 	packet->protocol = ip6h->nexthdr;
@@ -61,20 +97,22 @@ static __always_inline bool parse_network(struct bpf_nf_ctx *ctx, struct packet 
 	return true;
 }
 
-/* Read the ports by packet pointers only, because they are in the linear part. */
 static __always_inline bool parse(struct bpf_nf_ctx *ctx, struct packet *packet)
 {
-	__be16 *ports;
+	const __be16 *ports;
+	__be16 buf[2];
 
-	if (!parse_network(ctx, packet) ||
+	BPF_NF_PKT(pkt, ctx);
+
+	if (!parse_network(&pkt, packet) ||
 	    (packet->protocol != PROTO_TCP && packet->protocol != PROTO_UDP))
 		return false;
 	packet->stats = get_stats();
 	if (!packet->stats)
 		return false;
 	__sync_fetch_and_add(&packet->stats->packets, 1);
-	ports = ctx->data + packet->transport;
-	if ((void *)(ports + 2) > ctx->data_end)
+	ports = in_place(&pkt, packet->transport, buf, sizeof(buf));
+	if (!ports)
 		return false;
 	packet->source = bpf_ntohs(ports[0]);
 	packet->dest = bpf_ntohs(ports[1]);
@@ -110,7 +148,7 @@ static __always_inline long route(struct bpf_nf_ctx *ctx, const struct packet *p
 	if (!in)
 		return -1;
 	fill_fib(ctx, packet->v6, in->ifindex, &params);
-	return bpf_fib_lookup((void *)ctx, &params, sizeof(params), 0);
+	return bpf_nf_fib_lookup(ctx, &params, sizeof(params), 0);
 }
 
 /* Look up the route of packets that are larger than the MTU. */
@@ -138,9 +176,9 @@ static __always_inline int replace_sum(struct bpf_nf_ctx *ctx,
 				       __u32 flags)
 {
 	if (packet->protocol == PROTO_TCP)
-		return bpf_l4_csum_replace((void *)ctx, packet->transport + TCP_CHECK,
+		return bpf_nf_l4_csum_replace(ctx, packet->transport + TCP_CHECK,
 					   old, new, flags);
-	return bpf_l4_csum_replace((void *)ctx, packet->transport + UDP_CHECK, old, new,
+	return bpf_nf_l4_csum_replace(ctx, packet->transport + UDP_CHECK, old, new,
 				   flags | BPF_F_MARK_MANGLED_0);
 }
 
@@ -150,7 +188,7 @@ static __always_inline int set_port(struct bpf_nf_ctx *ctx, const struct packet 
 	__be16 old = bpf_htons(from), new = bpf_htons(to);
 	int err;
 
-	err = bpf_skb_store_bytes((void *)ctx, packet->transport + at, &new,
+	err = bpf_nf_skb_store_bytes(ctx, packet->transport + at, &new,
 				  sizeof(new), 0);
 	return err || !sum ? err : replace_sum(ctx, packet, old, new, sizeof(new));
 }
@@ -182,14 +220,14 @@ static __always_inline int rewrite_ports(struct bpf_nf_ctx *ctx, bool sum)
 SEC("netfilter")
 int pull_segments(struct bpf_nf_ctx *ctx)
 {
+	__u32 linear, length = packet_length(ctx);
 	struct packet packet = {};
-	__u32 linear;
 
-	if (!parse(ctx, &packet) || ctx->skb->len <= MTU)
+	if (!parse(ctx, &packet) || length <= MTU)
 		return ACCEPT;
 	__sync_fetch_and_add(&packet.stats->larger, 1);
-	linear = ctx->data_end - ctx->data;
-	if (linear < ctx->skb->len && bpf_skb_pull_data((void *)ctx, linear + 1))
+	linear = linear_length(ctx);
+	if (linear < length && bpf_nf_skb_pull_data(ctx, linear + 1))
 		packet.stats->result = 1;
 	return ACCEPT;
 }
@@ -200,20 +238,20 @@ int pull_segments(struct bpf_nf_ctx *ctx)
 SEC("netfilter")
 int longer_header(struct bpf_nf_ctx *ctx)
 {
+	__u32 linear, doff, length = packet_length(ctx);
 	struct packet packet = {};
-	__u32 linear, doff;
 	__u8 byte;
 
-	if (!parse(ctx, &packet) || packet.protocol != PROTO_TCP || ctx->skb->len <= MTU)
+	if (!parse(ctx, &packet) || packet.protocol != PROTO_TCP || length <= MTU)
 		return ACCEPT;
 	doff = packet.transport + TCP_DOFF;
-	linear = ctx->data_end - ctx->data;
-	if (linear < ctx->skb->len && bpf_skb_pull_data((void *)ctx, linear + 4))
+	linear = linear_length(ctx);
+	if (linear < length && bpf_nf_skb_pull_data(ctx, linear + 4))
 		packet.stats->result = 1;
-	if (bpf_skb_load_bytes((void *)ctx, doff, &byte, sizeof(byte)))
+	if (bpf_nf_skb_load_bytes(ctx, doff, &byte, sizeof(byte)))
 		return ACCEPT;
 	byte += 1 << 4;
-	if (bpf_skb_store_bytes((void *)ctx, doff, &byte, sizeof(byte), 0))
+	if (bpf_nf_skb_store_bytes(ctx, doff, &byte, sizeof(byte), 0))
 		packet.stats->result = 2;
 	__sync_fetch_and_add(&packet.stats->larger, 1);
 	return ACCEPT;

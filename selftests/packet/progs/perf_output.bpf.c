@@ -2,6 +2,7 @@
 /* Sends bytes of packets to user space, by both ways. */
 #include "vmlinux.h"
 #include <bpf/bpf_helpers.h>
+#include <bpf/bpf_netfilter.h>
 
 char _license[] SEC("license") = "GPL";
 
@@ -30,9 +31,9 @@ int by_event(struct bpf_nf_ctx *ctx)
 	__u64 data = magic;
 
 	runs++;
-	ret = bpf_perf_event_output((void *)ctx, &events,
-				    BPF_F_CURRENT_CPU | want << 32 | more_flags,
-				    &data, sizeof(data));
+	ret = bpf_nf_perf_event_output(ctx, &events,
+				       BPF_F_CURRENT_CPU | want << 32 | more_flags,
+				       &data, sizeof(data));
 	return 1;
 }
 
@@ -44,7 +45,7 @@ int by_ring(struct bpf_nf_ctx *ctx)
 	runs++;
 	if (!bytes)
 		return 1;
-	ret = bpf_skb_load_bytes(ctx, 0, bytes, RING_BYTES);
+	ret = bpf_nf_skb_load_bytes(ctx, 0, bytes, RING_BYTES);
 	bpf_ringbuf_submit(bytes, 0);
 	return 1;
 }
