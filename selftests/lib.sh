@@ -373,6 +373,18 @@ needs_own()
 	grep -qa "$1" /sys/kernel/btf/vmlinux || lacks "$1"
 }
 
+# vmlinux_dir: where vmlinux.h is for programs that a test compiles: that of this project's
+# kernel, or of the kernel of KERNEL= or check-host, as scripts/vmlinux-h.sh has it.
+vmlinux_dir()
+{
+	local dir
+
+	for dir in "$BUILD/$BASE" "$BUILD/stock" "$BUILD/host"; do
+		[[ ! -e $dir/vmlinux.h ]] || { echo "$dir"; return; }
+	done
+	fail "no vmlinux.h in $BUILD/: make selftests makes one"
+}
+
 # link_id PIN: the id of the pinned link.
 link_id()
 {

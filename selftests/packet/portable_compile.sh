@@ -11,15 +11,6 @@ HEADER='#include "vmlinux.h"
 #include <bpf/bpf_helpers.h>
 #include <bpf/bpf_netfilter.h>'
 
-vmlinux_dir()
-{
-	if [[ -e $BUILD/$BASE/vmlinux.h ]]; then
-		echo "$BUILD/$BASE"
-	else
-		echo "$BUILD/host"
-	fi
-}
-
 # compile NAME [OPTION]...: the source on the standard input. The result is clang's. Most
 # tests need no object, which takes the emulated processor far longer: -fsyntax-only.
 compile()

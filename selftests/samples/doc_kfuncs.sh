@@ -26,6 +26,7 @@ TYPES_OF_MAINLINE=$SELFTESTS/mainline
 
 setup()
 {
+	needs_own BPF_NF_LINK_INET	# others let programs call other functions for entries
 	router_up
 	load_policy
 	without conntrack || OBJECTS+=(stateful)
@@ -48,7 +49,7 @@ compile_programs()
 {
 	OBJECTS+=(stateful)
 	compile_examples
-	compile_header own "$BUILD/$BASE"
+	compile_header own "$(vmlinux_dir)"
 	compile_header mainline "$TYPES_OF_MAINLINE"
 }
 
@@ -84,7 +85,7 @@ rules()
 # compile NAME [DIR]: compile NAME with DIR/vmlinux.h.
 compile()
 {
-	compile_program "$1" -Wno-unused -mcpu=v3 -I "${2:-$BUILD/$BASE}"
+	compile_program "$1" -Wno-unused -mcpu=v3 -I "${2:-$(vmlinux_dir)}"
 }
 
 # piece NAME TEXT [BEFORE]: print the function NAME with the example that contains TEXT. The
@@ -359,11 +360,11 @@ check_header()
 # Print the prototypes of a header, one a line.
 prototypes()
 {
-	local prototype='[a-z_ *]*bpf_nf_\w+\(struct bpf_nf_ctx [^)]*\)'
+	local prototype='[a-z0-9_ *]*bpf_nf_\w+\(struct bpf_nf_ctx [^)]*\)'
 
 	tr -s '\n\t ' ' ' < "$1" | sed 's/___nf//g; s/[;}]/&\n/g' |
 		sed -nE "s:^ *(.*/ )?(extern )?($prototype).*;$:\3:p" |
-		sed 's/__\(u[36][24]\)/\1/g; s/nf_inet_addr/bpf_nf_addr/; s/__bpf_nf_map/bpf_map/' |
+		sed 's/__\(u[36][24]\)/\1/g; s/nf_inet_addr/bpf_nf_addr/; s/__bpf_nf_map/bpf_map/; s/__bpf_nf_fib/bpf_fib_lookup/' |
 		sed 's/nf_nat_manip_type/bpf_nf_nat_manip/' |
 		grep -v -e bpf_nf_frag_info -e __always_inline -e ^__weak | sort
 }
@@ -374,7 +375,7 @@ test_header_prototypes()
 	local kernel
 
 	kernel=$(sort <(prototypes "$PROTOTYPES") <(prototypes "$PACKET_PROTOTYPES"))
-	expect_eq "number of functions" 18 "$(wc -l <<< "$kernel")"
+	expect_eq "number of functions" 20 "$(wc -l <<< "$kernel")"
 	expect_eq "prototypes" "$kernel" "$(prototypes "$HEADER")"
 }
 
@@ -418,7 +419,7 @@ add_test "source_nat_forward" check_source_nat forward 0
 add_test "source_nat_postrouting" check_source_nat postrouting 50
 add_test "reject_ipv4" check_reject 4 "Packet filtered"
 add_test -r ipv6 "reject_ipv6" check_reject 6 "Administratively prohibited"
-add_test "header" check_header own "$BUILD/$BASE"
+add_test "header" check_header own "$(vmlinux_dir)"
 add_test "header_mainline" check_header mainline "$TYPES_OF_MAINLINE"
 
 on_host "$@"

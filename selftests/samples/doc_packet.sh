@@ -14,6 +14,7 @@ DOC=$SELFTESTS_SRC/../Documentation/bpf/prog_netfilter_packet.rst
 
 setup()
 {
+	needs_own BPF_NF_LINK_INET	# the page is about helpers and packet pointers
 	router_up
 	load_packet
 }
@@ -51,7 +52,7 @@ compile()
 		example "$name"
 	} > "$WORK/$name.bpf.c"
 	grep -q "int $name" "$WORK/$name.bpf.c" || fail "not found: $name"
-	compile_program "$name" -mcpu=v3 -I "$BUILD/$BASE"
+	compile_program "$name" -mcpu=v3 -I "$(vmlinux_dir)"
 }
 
 compile_programs()

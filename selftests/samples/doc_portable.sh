@@ -39,15 +39,6 @@ compile_programs()
 	done
 }
 
-vmlinux_dir()
-{
-	if [[ -e $BUILD/$BASE/vmlinux.h ]]; then
-		echo "$BUILD/$BASE"
-	else
-		echo "$BUILD/host"
-	fi
-}
-
 # Print the first block of code.
 example()
 {

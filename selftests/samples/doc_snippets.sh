@@ -97,7 +97,7 @@ compile_snippet()
 	case $kind in
 	program*)
 		"$kind" < "$2" > "$WORK/snippet_$1.bpf.c"
-		compile_program "snippet_$1" -Wno-unused -mcpu=v3 -I "$BUILD/$BASE" \
+		compile_program "snippet_$1" -Wno-unused -mcpu=v3 -I "$(vmlinux_dir)" \
 			-I "$WORK/snippets"
 		;;
 	user*)

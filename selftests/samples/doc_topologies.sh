@@ -41,7 +41,7 @@ compile_programs()
 		EOF
 		example
 	} > "$WORK/count_places.bpf.c"
-	compile_program count_places -mcpu=v3 -I "$BUILD/$BASE"
+	compile_program count_places -mcpu=v3 -I "$(vmlinux_dir)"
 }
 
 test_count_places()
