@@ -23,7 +23,8 @@ Prepares a distribution's kernel for the guest. No kernel is built, nothing is i
           in the same directory.
   DIR     a directory in which these packages are unpacked
 
-The last line of the output is the directory with the kernel.
+The last line of the output is the directory with the kernel. Exit status: 0, 1 if something
+failed, 2 for wrong use, 3 if KERNEL=stock cannot be had because no package source has it.
 USAGE
 }
 
@@ -38,6 +39,13 @@ newest_image()
 	       sort -V | tail -n 1)
 	[[ -n $meta ]] || return 1
 	depends_of "$meta" | grep '^linux-image-[0-9]' | head -n 1
+}
+
+# unavailable REASON...: that is not a mistake of this project.
+unavailable()
+{
+	warn "KERNEL=stock: $*"
+	exit 3
 }
 
 depends_of()
@@ -70,8 +78,9 @@ download()
 
 	mkdir -p "$DEBS"
 	if ! find_packages; then
-		apt-get -q update > "$log" 2>&1 || { cat "$log" >&2; die "apt-get update failed"; }
-		find_packages || die "KERNEL=stock: apt-cache knows no kernel newer than the" \
+		apt-get -q update > "$log" 2>&1 ||
+			{ cat "$log" >&2; unavailable "apt-get update failed"; }
+		find_packages || unavailable "apt-cache knows no kernel newer than the" \
 			"distribution's own with its headers: add the sources that have it"
 	fi
 	IMAGE_DEB=$(echo "$DEBS/${PACKAGES[0]}"_*.deb)
@@ -80,7 +89,7 @@ download()
 	note "Downloading ${PACKAGES[0]} and its headers"
 	(cd "$DEBS" && apt-get -q download "${PACKAGES[@]}") > "$log" 2>&1 || {
 		cat "$log" >&2
-		die "${PACKAGES[0]}: apt-get could not download it: run apt-get update"
+		unavailable "${PACKAGES[0]}: apt-get could not download it: run apt-get update"
 	}
 	IMAGE_DEB=$(echo "$DEBS/${PACKAGES[0]}"_*.deb)
 }
