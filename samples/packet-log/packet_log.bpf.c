@@ -60,9 +60,9 @@ int packet_log(struct bpf_nf_ctx *ctx)
 	event.parsed = parsed;
 	event.fragment = flow.fragment;
 	event.dropped = dropped;
-	if (bpf_perf_event_output((void *)ctx, &events,
-				  BPF_F_CURRENT_CPU | (__u64)event.captured << 32,
-				  &event, sizeof(event)))
+	if (bpf_nf_perf_event_output(ctx, &events,
+				     BPF_F_CURRENT_CPU | (__u64)event.captured << 32,
+				     &event, sizeof(event)))
 		__sync_fetch_and_add(&lost, 1);
 	return dropped ? NF_DROP : NF_ACCEPT;
 }

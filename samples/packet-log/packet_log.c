@@ -99,6 +99,8 @@ static const struct {
 static FILE *pcap;
 static int logged;
 static int write_error;
+/* The second link, where a link has one family. */
+static struct bpf_link *link_ip6;
 /* Difference between the time of day and CLOCK_MONOTONIC, in nanoseconds. */
 static long long epoch;
 
@@ -323,16 +325,34 @@ static void take(void *unused, int cpu, void *data, __u32 size)
 	logged++;
 }
 
-static int attach(struct packet_log *skel)
+static struct bpf_link *attach_family(struct packet_log *skel, int family)
 {
 	LIBBPF_OPTS(bpf_netfilter_opts, opts,
-		    .pf = options.family,
+		    .pf = family,
 		    .hooknum = options.hook,
 		    .priority = options.priority,
 		    /* A rule on ports needs whole packets; a log wants fragments, too. */
 		    .flags = options.drop_port ? BPF_F_NETFILTER_IP_DEFRAG : 0);
 
-	skel->links.packet_log = bpf_program__attach_netfilter(skel->progs.packet_log, &opts);
+	return bpf_program__attach_netfilter(skel->progs.packet_log, &opts);
+}
+
+/* Mainline's links have one family, so there it takes two. */
+static int attach(struct packet_log *skel)
+{
+	libbpf_print_fn_t print = NULL;
+
+	if (options.family == NFPROTO_INET)
+		print = libbpf_set_print(NULL);
+	skel->links.packet_log = attach_family(skel, options.family);
+	if (print)
+		libbpf_set_print(print);
+	if (!skel->links.packet_log && errno == EAFNOSUPPORT && options.family == NFPROTO_INET) {
+		skel->links.packet_log = attach_family(skel, NFPROTO_IPV4);
+		link_ip6 = attach_family(skel, NFPROTO_IPV6);
+		if (!link_ip6)
+			return failed("attach", find_number(hooks, options.hook), errno);
+	}
 	if (!skel->links.packet_log)
 		return failed("attach", find_number(hooks, options.hook), errno);
 	fprintf(stderr, "packet_log: attached, interrupt to end\n");
@@ -365,11 +385,25 @@ static int log_until_signal(struct perf_buffer *events, int signals)
 	}
 }
 
+/* Patched kernels have a helper, and others a function in this module. */
+static bool can_output(void)
+{
+	return !access("/sys/kernel/btf/nf_bpf_packet", F_OK) ||
+	       libbpf_probe_bpf_helper(BPF_PROG_TYPE_NETFILTER, BPF_FUNC_perf_event_output,
+				       NULL) == 1;
+}
+
 static int run(struct packet_log *skel, int signals)
 {
 	struct perf_buffer *events;
 	int status;
 
+	if (!can_output()) {
+		fprintf(stderr, "packet_log: load: program: this kernel's netfilter programs cannot "
+			"output samples: run 'modprobe nf_bpf_packet' "
+			"(Documentation/bpf/stock.rst)\n");
+		return STATUS_FAILED;
+	}
 	skel->bss->snaplen = options.snaplen;
 	skel->bss->every = options.every;
 	skel->bss->drop_port = htons(options.drop_port);
@@ -383,6 +417,7 @@ static int run(struct packet_log *skel, int signals)
 	if (!status)
 		status = log_until_signal(events, signals);
 	perf_buffer__free(events);
+	bpf_link__destroy(link_ip6);
 	if (skel->bss->lost)
 		fprintf(stderr, "packet_log: events: %llu lost: log fewer, or less of each\n",
 			skel->bss->lost);

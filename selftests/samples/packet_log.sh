@@ -200,6 +200,19 @@ check_bytes()
 	PYTHON
 }
 
+# Without the helper, and without the module, the first word is the cause.
+test_no_samples()
+{
+	local output
+
+	! grep -qa BPF_NF_LINK_INET /sys/kernel/btf/vmlinux || skip "a patched kernel"
+	modprobe -q -r nf_bpf_kfunc nf_bpf_entry nf_bpf_packet || skip "nf_bpf_packet is in use"
+	output=$(nf_prog exec "$NS_ROUTER" "$SAMPLE" 2>&1) && fail "it runs"
+	modprobe -q nf_bpf_packet || :
+	expect_match "message" "packet_log: load: *run 'modprobe nf_bpf_packet'*" "$output"
+	expect_eq "lines" 1 "$(wc -l <<< "$output")"
+}
+
 test_every()
 {
 	start -e 3
