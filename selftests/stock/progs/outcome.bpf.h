@@ -15,19 +15,25 @@
 char _license[] SEC("license") = "GPL";
 
 /* Return: the counters, or NULL if the packet is not one that the program judges */
-static __always_inline struct policy_stats *judged(struct bpf_nf_ctx *ctx,
-						   struct bpf_nf_flow *flow)
+static __always_inline struct policy_stats *
+judged_pkt(const struct bpf_nf_pkt *pkt, struct bpf_nf_flow *flow)
 {
 	struct policy_stats *stats = get_stats();
 
-	BPF_NF_PKT(pkt, ctx);
-
-	if (!stats || bpf_nf_pkt_parse(&pkt, flow) > BPF_NF_PARSE_LATER ||
+	if (!stats || bpf_nf_pkt_parse(pkt, flow) > BPF_NF_PARSE_LATER ||
 	    flow->tuple.protocol != IPPROTO_UDP ||
 	    flow->tuple.dport == bpf_htons(SENTINEL_PORT))
 		return NULL;
 	__sync_fetch_and_add(&stats->packets, 1);
 	return stats;
+}
+
+static __always_inline struct policy_stats *judged(struct bpf_nf_ctx *ctx,
+						   struct bpf_nf_flow *flow)
+{
+	BPF_NF_PKT(pkt, ctx);
+
+	return judged_pkt(&pkt, flow);
 }
 
 /* The program's choice where the kernel does not have the function: drop. */

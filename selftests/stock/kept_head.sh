@@ -1,0 +1,80 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# A program reads through a pointer to the packet after functions of nf_bpf_packet have moved the
+# data. The module keeps the old data, so the program reads the packet as it was. On a
+# kernel with KASAN a read of freed data is also a complaint, which fails the test.
+#
+# Requires: tc
+
+source "$(dirname "$0")/../lib.sh"
+
+readonly TTL=64 NEW_TTL=33
+
+is_patched()
+{
+	grep -qa BPF_NF_LINK_INET /sys/kernel/btf/vmlinux
+}
+
+setup()
+{
+	router_up
+	load_policy
+	! is_patched || return 0
+	modprobe -q nf_bpf_packet || lacks "the module nf_bpf_packet"
+	nf_prog load "$SELFTESTS/stock/progs/kept_head.bpf.o" "$PINS/kept_head"
+	PIN_DIRS+=("$PINS/kept_head")
+}
+
+# read_moved FAMILY PROBE-OPTION...: what the program reads of each packet.
+read_moved()
+{
+	local family=$1 i
+
+	shift
+	attach kept_head/filter inet prerouting 0 defrag
+	for i in 1 2 3 4 5 6 7 8; do
+		probe "$family" client-server "$@"
+		expect_match "delivered" "* intact" "$DELIVERED"
+		expect_stats_of kept_head packets="$i" result=0 mark="$TTL" priority="$NEW_TTL"
+	done
+}
+
+# Reassembled packets have their pieces in a list, which the calls pull.
+check_pulled()
+{
+	! is_patched || skip "the verifier of a patched kernel refuses the program"
+	read_moved "$1" -z 1400,480,8,912
+}
+
+# tc sends a clone to another device, where it waits. So the data is shared, and a call that
+# makes it writable copies it first.
+check_shared()
+{
+	! is_patched || skip "the verifier of a patched kernel refuses the program"
+	router_tc qdisc add dev "$ROUTER_LEFT_DEV" clsact
+	trap 'router_tc qdisc delete dev "$ROUTER_LEFT_DEV" clsact' EXIT
+	router_tc filter add dev "$ROUTER_LEFT_DEV" ingress matchall \
+		action mirred egress mirror dev "$ROUTER_RIGHT_DEV"
+	read_moved "$1" -z 400
+}
+
+router_tc()
+{
+	nf_prog exec "$NS_ROUTER" tc "$@"
+}
+
+# The verifier of a patched kernel forgets the pointer.
+test_refused_on_a_patched_kernel()
+{
+	is_patched || lacks "a verifier that forgets packet pointers when the data moves"
+	expect_fails "invalid mem access" \
+		nf_prog load "$SELFTESTS/stock/progs/kept_head.bpf.o" "$PINS/kept_head"
+}
+
+for family in "${FAMILIES[@]}"; do
+	add_test "pulled_ipv$family" check_pulled "$family"
+	add_test "shared_ipv$family" check_shared "$family"
+done
+
+run_tests
