@@ -353,6 +353,10 @@ bpf_nf_pkt_init(struct bpf_nf_pkt *pkt, struct bpf_nf_ctx *ctx)
  * BPF_NF_PKT - declare a struct bpf_nf_pkt and make it readable
  * @pkt: the name of the variable
  * @ctx: the program's context
+ *
+ * A program needs one. If an inlined function declares another, the compiler may put a
+ * buffer in its place later. Kernels without packet pointers have a dynptr there, and their
+ * verifier then says "invalid indirect read from stack". Pass @pkt to the function instead.
  */
 #define BPF_NF_PKT(pkt, ctx)						\
 	struct bpf_nf_pkt pkt;						\
