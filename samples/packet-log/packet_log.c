@@ -399,9 +399,7 @@ static int run(struct packet_log *skel, int signals)
 	int status;
 
 	if (!can_output()) {
-		fprintf(stderr, "packet_log: load: program: this kernel's netfilter programs cannot "
-			"output samples: run 'modprobe nf_bpf_packet' "
-			"(Documentation/bpf/stock.rst)\n");
+		fprintf(stderr, "packet_log: load: program: no samples: modprobe nf_bpf_packet\n");
 		return STATUS_FAILED;
 	}
 	skel->bss->snaplen = options.snaplen;

@@ -188,8 +188,7 @@ static __always_inline int set_port(struct bpf_nf_ctx *ctx, const struct packet 
 	__be16 old = bpf_htons(from), new = bpf_htons(to);
 	int err;
 
-	err = bpf_nf_skb_store_bytes(ctx, packet->transport + at, &new,
-				  sizeof(new), 0);
+	err = bpf_nf_skb_store_bytes(ctx, packet->transport + at, &new, sizeof(new), 0);
 	return err || !sum ? err : replace_sum(ctx, packet, old, new, sizeof(new));
 }
 
