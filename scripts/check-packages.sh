@@ -220,7 +220,7 @@ check_root()
 # Configured only: this builds nothing but Kconfig.
 check_config()
 {
-	local config=$DEB/kernel/$BASE-$1/build/.config line
+	local config=$BUILD/$BASE/deb-$1/.config line
 
 	KCONFIG=$1 "$TOP/scripts/deb-kernel.sh" estimate || return
 	for line in CONFIG_NETFILTER_BPF_LINK=y CONFIG_NETFILTER_BPF_KFUNC=m \

@@ -57,9 +57,9 @@ select_config()
 		running)	printf 'give the file, or debian or cloud' ;;
 		*)		printf 'give debian, cloud, running or a file' ;;
 		esac)"
-	WORK=$DEB/kernel/$BASE-$NAME
-	OBJ=$WORK/build
-	LOG=$WORK/log
+	# As deep as the objects of scripts/kernel.sh, so that ccache finds theirs.
+	OBJ=$BUILD/$BASE/deb-$NAME
+	LOG=$OBJ.log
 }
 
 unpack_config()
@@ -100,12 +100,14 @@ verify_config()
 {
 	local line
 
-	for line in CONFIG_NETFILTER_BPF_LINK=y CONFIG_NETFILTER_BPF_KFUNC=m \
-		    CONFIG_DEBUG_INFO_BTF=y; do
+	for line in CONFIG_NETFILTER_BPF_LINK=y CONFIG_DEBUG_INFO_BTF=y; do
 		grep -qxF "$line" "$OBJ/.config" ||
 			die "KCONFIG=$KCONFIG: $line: not in the final $(rel "$OBJ")/.config:" \
 			    "an option that it depends on is off (make menuconfig's / shows them)"
 	done
+	grep -q '^CONFIG_NETFILTER_BPF_KFUNC=[ym]' "$OBJ/.config" ||
+		warn "KCONFIG=$KCONFIG: CONFIG_NETFILTER_BPF_KFUNC cannot be set: programs have" \
+		     "no functions for conntrack, NAT and reject"
 }
 
 # Kconfig takes the last of two lines with one name, and says so on stderr.
@@ -152,11 +154,11 @@ estimate()
 	local seconds space as
 
 	read -r TOTAL seconds space as < <(cost)
-	[[ ! -r $WORK/cost.tsv ]] || TOTAL=$(cut -f 3 "$WORK/cost.tsv")
+	[[ ! -r $OBJ.cost ]] || TOTAL=$(cut -f 3 "$OBJ.cost")
 	note "Linux $KERNELRELEASE: about $((seconds / JOBS / 60 + 1)) minutes on $JOBS" \
 	     "processors, less with what ccache has, and $((space / 1024 + 1)) GB of" \
-	     "$(rel "$DEB")/kernel ($as)"
-	[[ -e $OBJ/vmlinux ]] || need_space "$DEB" "$space" "the build of the kernel"
+	     "$(rel "$OBJ") ($as)"
+	[[ -e $OBJ/vmlinux ]] || need_space "$BUILD" "$space" "the build of the kernel"
 }
 
 # --- the build --------------------------------------------------------------
@@ -167,10 +169,10 @@ setup_env()
 	KBUILD_BUILD_TIMESTAMP=$(date -u -d "@$(awk '{ print $3; exit }' "$KTREE/.nf-bpf/source")")
 	export KBUILD_BUILD_TIMESTAMP
 	export DEBFULLNAME="nf-bpf developers" DEBEMAIL=dev@nf-bpf.invalid
-	# The packages of debug symbols are larger than all others together. 6.1 cannot do
-	# without.
+	# The package of debug symbols is larger than all others together. 6.1 makes it all
+	# the same, so all packages are compressed fast.
 	export DEB_BUILD_PROFILES=pkg.linux-upstream.nokerneldbg
-	export KDEB_COMPRESS=${KDEB_COMPRESS:-xz} KDEB_CHANGELOG_DIST=unstable
+	export KDEB_COMPRESS=${KDEB_COMPRESS:-zstd} KDEB_CHANGELOG_DIST=unstable
 	MAKE=(-C "$KTREE" "O=$OBJ" ARCH=x86 "CC=$CC" "HOSTCC=$HOSTCC" LOCALVERSION= "-j$JOBS")
 }
 
@@ -184,35 +186,39 @@ processor_seconds()
 			sum += part[1] * 60 + part[2]
 		}
 		printf "%d", sum
-	}' "$WORK/times"
+	}' "$OBJ.times"
 }
 
+# What follows the last dash of the version is the number of the build in "uname -v".
 build()
 {
 	local start=$SECONDS
 
-	rm -f "$WORK"/*.deb
 	run_make "$LOG" "${TOTAL:-0}" "${MAKE[@]}" DPKG_FLAGS=-d \
-		"KDEB_PKGVERSION=${KERNELRELEASE%%-*}+nf-bpf$(package_version)" bindeb-pkg ||
+		"KDEB_PKGVERSION=${KERNELRELEASE%%-*}+nf-bpf$(package_version)-1" bindeb-pkg ||
 		die "the build of the kernel's packages failed (log: $(rel "$LOG"))"
-	times > "$WORK/times"
+	times > "$OBJ.times"
 	printf '%s\t%s\t%s\t%s\t%s\t%s\t%s\n' "$BASE" "$(grep -c '=[ym]$' "$OBJ/.config")" \
-		"$STEPS" "$(processor_seconds)" "$(du -sm "$WORK" | cut -f 1)" \
-		"$(date -u +%F)" "$NAME" > "$WORK/cost.tsv"
-	note "Built in $(clock $((SECONDS - start))) (cost: $(rel "$WORK")/cost.tsv)"
+		"$STEPS" "$(processor_seconds)" "$(du -sm "$OBJ" | cut -f 1)" \
+		"$(date -u +%F)" "$NAME" > "$OBJ.cost"
+	note "Built in $(clock $((SECONDS - start))) (cost: $(rel "$OBJ").cost)"
 }
 
-# linux-libc-dev is that of the distribution: ours would replace it.
+# bindeb-pkg puts the packages beside OBJ. linux-libc-dev is not kept, because ours would
+# replace the distribution's.
 collect()
 {
-	local deb
+	local name deb
 
-	for deb in "$WORK"/linux-image-*.deb "$WORK"/linux-headers-*.deb; do
-		[[ $deb != *-dbg_* ]] || continue
-		mv "$deb" "$DEB/"
-		note "$(rel "$DEB/${deb##*/}")"
+	for name in image headers; do
+		rm -f "$DEB/linux-$name-${KERNELRELEASE}"_*.deb
+		for deb in "$BUILD/$BASE/linux-$name-${KERNELRELEASE}"_*.deb; do
+			mv "$deb" "$DEB/"
+			note "$(rel "$DEB/${deb##*/}")"
+		done
 	done
-	rm -f "$WORK"/*.deb "$WORK"/*.changes "$WORK"/*.buildinfo
+	rm -f "$BUILD/$BASE/linux-image-$KERNELRELEASE-dbg"_*.deb \
+		"$BUILD/$BASE"/linux-libc-dev_*.deb "$BUILD/$BASE"/linux-upstream_*
 }
 
 main()
@@ -233,7 +239,7 @@ main()
 	select_config
 	"$TOP/scripts/tree.sh" prepare kernel
 	take_lock "deb-kernel-$BASE-$NAME"
-	mkdir -p "$WORK"
+	mkdir -p "$DEB"
 	setup_env
 	configure
 	KERNELRELEASE=$(make -s "${MAKE[@]}" kernelrelease | tail -n 1)
