@@ -128,20 +128,21 @@ configure()
 # --- the estimate -----------------------------------------------------------
 
 # Prints steps, seconds of one processor, megabytes, and "measured" or "estimated": those of
-# the recorded build whose number of options is the nearest, in proportion.
+# the recorded build whose number of options is the nearest, in proportion. They are measured
+# if it was a build of this configuration.
 cost()
 {
 	local options
 
 	options=$(grep -c '=[ym]$' "$OBJ/.config")
-	awk -F '\t' -v base="$BASE" -v options="$options" '
+	awk -F '\t' -v base="$BASE" -v options="$options" -v name="$NAME" '
 	/^#/ { next }
 	{
 		ratio = options / $2
 		distance = ratio > 1 ? ratio : 1 / ratio
 		if (!n++ || distance < best || distance == best && $1 == base) {
 			best = distance
-			as = $1 == base && ratio == 1 ? "measured" : "estimated"
+			as = $1 == base && $7 == name ? "measured" : "estimated"
 			line = sprintf("%d %d %d %s", $3 * ratio, $4 * ratio, $5 * ratio, as)
 		}
 	}
