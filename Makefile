@@ -79,7 +79,7 @@ lint: packages ## what needs no kernel: shellcheck, checkpatch, agreement of lis
 
 .PHONY: check
 check: kernel-and-tools samples selftests ## every test in the guest, then bench-guard and check-patches; TEST=pattern runs some
-	scripts/check.sh $(TEST)
+	scripts/check.sh '$(TEST)'
 
 .PHONY: torture
 torture: kernel-and-tools samples selftests ## attacks, fuzzers, load and races, in the guest; SMOKE=1 the short form, TEST=pattern, SEED=n
