@@ -123,6 +123,13 @@ router_up()
 	ROUTER_MAC=$(router_mac)
 	start_in_router sleep infinity
 	ROUTER_PID=$!
+	wait_for router_is_entered
+}
+
+# Until nsenter has entered the namespace, its /proc/PID/net is that of the host.
+router_is_entered()
+{
+	[[ -n $(forwarded) ]]
 }
 
 # Hash buckets of neighbours are random, and an older neighbour in the same bucket costs
