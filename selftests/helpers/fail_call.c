@@ -40,7 +40,7 @@ static const char usage[] =
 	"Usage: fail_call FILE NUMBER ERRNO COMMAND [ARGUMENT]...\n"
 	"\n"
 	"Runs COMMAND, and lets its call NUMBER, from 1, fail with ERRNO. If ERRNO is 0, it\n"
-	"kills COMMAND there. It counts renameat2, mkdir, rmdir, unlink, and bpf commands\n"
+	"kills COMMAND there. It counts rename, symlink, mkdir, rmdir, unlink, and bpf commands\n"
 	"that make, change, detach, pin or open a link. It writes the call's name to FILE,\n"
 	"or nothing if there was no such call.\n"
 	"\n"
@@ -52,9 +52,13 @@ static const struct {
 } calls[] = {
 	{ SYS_bpf,		"bpf" },
 	{ SYS_renameat2,	"renameat2" },
+	{ SYS_renameat,		"renameat" },
+	{ SYS_symlinkat,	"symlinkat" },
 	{ SYS_mkdirat,		"mkdirat" },
 	{ SYS_unlinkat,		"unlinkat" },
 #ifdef SYS_mkdir
+	{ SYS_rename,		"rename" },
+	{ SYS_symlink,		"symlink" },
 	{ SYS_mkdir,		"mkdir" },
 	{ SYS_rmdir,		"rmdir" },
 	{ SYS_unlink,		"unlink" },

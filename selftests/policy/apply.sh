@@ -1,0 +1,368 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# nf-bpf apply puts a policy in force as a whole or not at all, no packet passes without a
+# program, and a policy can go back to the version before.
+#
+# Requires: jq
+
+source "$(dirname "$0")/lib.sh"
+
+UPDATES=10
+MAX_SENT=2000000
+
+test_both_families()
+{
+	begin
+	expect_verdict passes
+	apply drop
+	expect_verdict dropped
+	nf_bpf remove edge
+	expect_verdict passes
+}
+
+test_repeated()
+{
+	local ids
+
+	begin
+	apply accept
+	ids=$(link_ids)
+	expect_match "what is said" "*version 1 is in force" "$(< "$WORK/said")"
+	expect_match "what is said" "*version 1 is in force and unchanged" "$(nf_bpf apply edge)"
+	expect_eq "links" "$ids" "$(link_ids)"
+	expect_verdict passes
+	expect_eq "packets" "${#FAMILIES[@]}" "$(counted)"
+}
+
+test_updated()
+{
+	begin
+	apply accept
+	expect_verdict passes
+	apply drop
+	expect_in_force 2
+	expect_verdict dropped
+	expect_clean
+	apply accept
+	expect_in_force 3
+	expect_verdict passes
+	expect_clean
+}
+
+# A kernel of this project replaces the program of the link.
+test_link_stays()
+{
+	local ids
+
+	needs_own BPF_NF_LINK_UPDATE
+	begin
+	apply accept
+	ids=$(link_ids)
+	apply drop
+	expect_eq "links" "$ids" "$(link_ids)"
+	expect_verdict dropped
+}
+
+flood()
+{
+	local family address
+
+	FLOODS=()
+	for family in "${FAMILIES[@]}"; do
+		address=SERVER_IP$family
+		"$HELPERS/nf_prog" exec "$NS_CLIENT" "$HELPERS/flood" "${!address}" 9999 \
+			"$MAX_SENT" > "$WORK/sent$family" &
+		FLOODS+=($!)
+	done
+}
+
+stop_flood()
+{
+	local family
+
+	kill -TERM "${FLOODS[@]}"
+	wait "${FLOODS[@]}"
+	for family in "${FAMILIES[@]}"; do
+		(($(< "$WORK/sent$family"))) || fail "nothing was sent"
+	done
+}
+
+received()
+{
+	read_stats received
+	echo "${STATS[packets]}"
+}
+
+some_received()
+{
+	(($(received)))
+}
+
+# check_never_unseen LINE...: the updates have one of these lines each. Each version drops all
+# packets. The program at the server counts those that no version
+# has seen.
+check_never_unseen()
+{
+	local family i FLOODS
+
+	begin
+	load_policy received
+	for family in "${FAMILIES[@]}"; do
+		attach_in "$NS_SERVER" received/drop "$(pf_of "$family")" input 0
+	done
+	nf_prog clean "$PINS/received"
+	apply drop
+	flood
+	for ((i = 0; i < UPDATES; i++)); do
+		apply drop "${@:1 + i % $#:1}"
+	done
+	expect_eq "packets that no program has dropped" 0 "$(received)"
+	nf_bpf remove edge
+	wait_for some_received
+	stop_flood
+}
+
+add_test never_unseen check_never_unseen "hook = forward"
+add_test never_unseen_at_another_hook check_never_unseen "hook = prerouting" "hook = forward"
+
+test_maps_are_kept()
+{
+	begin
+	apply accept "keep = stats"
+	expect_verdict passes
+	apply accept "keep = stats"
+	expect_eq "packets after an update" "${#FAMILIES[@]}" "$(counted)"
+	expect_verdict passes
+	expect_eq "packets" "$((2 * ${#FAMILIES[@]}))" "$(counted)"
+	apply accept
+	expect_eq "packets of a new map" 0 "$(counted)"
+}
+
+test_another_shape()
+{
+	begin
+	apply drop "keep = stats"
+	conf drop "keep = stats" "[limits]" "stats = 3"
+	expect_fails -s 1 "map stats: can't be kept" nf_bpf apply edge
+	expect_in_force 1
+	expect_verdict dropped
+	conf drop "[limits]" "stats = 3"
+	nf_bpf apply edge
+	expect_in_force 2
+}
+
+# refused TEXT LINE...: the old version stays
+refused()
+{
+	conf drop "${@:2}"
+	expect_fails -s 1 "$1" nf_bpf apply edge
+	expect_in_force 1
+	expect_verdict dropped
+	expect_clean
+	expect_eq "versions" 1 "$(ls "$STATE/edge/versions")"
+}
+
+test_no_object()
+{
+	begin
+	apply drop
+	head -c 1000 "$OBJECT" > "$WORK/half.o"
+	refused "not a BPF object" "object = $WORK/half.o"
+}
+
+test_no_program()
+{
+	begin
+	apply drop
+	conf nothing
+	expect_fails -s 1 "program = deny_port" nf_bpf apply edge
+	expect_in_force 1
+	expect_verdict dropped
+}
+
+test_refused_by_the_verifier()
+{
+	begin
+	apply drop
+	conf refused "object = $SELFTESTS/policy/progs/rules.bpf.o"
+	expect_fails -s 1 "program refused can't be loaded" nf_bpf apply edge
+	expect_in_force 1
+	expect_verdict dropped
+	expect_clean
+}
+
+test_place_is_taken()
+{
+	begin
+	attach accept ip forward 7
+	conf drop
+	expect_fails -s 1 "write 'priority = " nf_bpf apply edge
+	expect_fails -s 3 "" nf_bpf status edge
+	expect_verdict passes
+	detach_all
+	nf_bpf apply edge
+	expect_verdict dropped
+}
+
+# Both links or none.
+test_place_is_half_taken()
+{
+	requires ipv6
+	begin
+	attach accept ip6 forward 7
+	conf drop
+	expect_fails -s 1 "can't attach" nf_bpf apply edge
+	expect_verdict passes
+	[[ ! -e $(current) ]] || fail "there is a generation"
+}
+
+test_pins_that_would_vanish()
+{
+	begin
+	conf drop
+	expect_fails -s 1 "do not use 'ip netns exec'" ip netns exec "$NS_ROUTER" \
+		bash -c 'mount -t bpf bpf /sys/fs/bpf; "$@"' -- \
+		"$NF_BPF" --etc "$ETC" --state "$STATE" apply edge
+	expect_verdict passes
+}
+
+test_at_once()
+{
+	local i commands=()
+
+	begin
+	apply drop
+	for i in 1 2 3 4; do
+		conf drop
+		cp "$ETC/edge.conf" "$WORK/edge.$i"
+		mkdir -p "$WORK/etc$i"
+		mv "$WORK/edge.$i" "$WORK/etc$i/edge.conf"
+	done
+	for i in 1 2 3 4; do
+		"$NF_BPF" --etc "$WORK/etc$i" --state "$STATE" --pins "$PINS/nf-bpf" apply edge &
+		commands+=($!)
+	done
+	for i in "${commands[@]}"; do
+		wait "$i" || fail "a command failed"
+	done
+	cp "$WORK/etc1/edge.conf" "$ETC/edge.conf"
+	expect_in_force 5
+	expect_clean
+	expect_verdict dropped
+}
+
+test_rollback()
+{
+	begin
+	apply accept
+	apply drop
+	expect_verdict dropped
+	nf_bpf rollback edge
+	expect_in_force 1
+	expect_verdict passes
+	expect_clean
+	expect_fails -s 1 "is the first one" nf_bpf rollback edge
+	expect_verdict passes
+}
+
+# Back to what was in force, not to the number before.
+test_rollback_passes_a_bad_version()
+{
+	begin
+	apply accept
+	apply drop
+	nf_bpf rollback edge
+	apply deny_port
+	expect_in_force 3
+	nf_bpf rollback edge
+	expect_in_force 1
+	expect_verdict passes
+}
+
+test_status_names_changes()
+{
+	begin
+	apply accept
+	expect_json "$(nf_bpf --json status edge)" '.changes == []' '.program.name == "accept"' \
+		'.hook == "forward"' '.links | length > 0'
+	conf drop
+	expect_json "$(nf_bpf --json status edge)" \
+		'.changes == [{"what": "program", "in_force": "accept", "file": "drop"}]'
+	expect_match "status" "*differs*program: 'accept' in force, 'drop' in the file*" \
+		"$(nf_bpf status edge)"
+}
+
+test_counters()
+{
+	needs_own BPF_NF_LINK_STATS
+	begin
+	apply drop
+	expect_verdict dropped
+	expect_json "$(nf_bpf --json status edge)" \
+		"[.links[].dropped] | add == ${#FAMILIES[@]}"
+}
+
+# Somebody detached the link: status tells, and apply repairs.
+test_detached()
+{
+	local pin
+
+	begin
+	apply drop
+	for pin in "$(current)"/{inet,ip,ip6}; do
+		[[ ! -e $pin ]] || nf_prog detach "$pin"
+	done
+	expect_fails -s 3 "not attached" nf_bpf status edge
+	expect_verdict passes
+	nf_bpf apply edge
+	expect_in_force 2
+	expect_verdict dropped
+	expect_clean
+}
+
+test_old_versions_go()
+{
+	local i
+
+	begin
+	for ((i = 0; i < 13; i++)); do
+		apply accept
+	done
+	expect_eq "versions" 10 "$(find "$STATE/edge/versions" -mindepth 1 -maxdepth 1 | wc -l)"
+	expect_in_force 13
+}
+
+test_place_next_to_another_policy()
+{
+	needs_own BPF_NF_LINK_PLACE
+	begin
+	apply drop
+	sed -e 's/^program = .*/program = accept/' -e 's/^priority = .*/before = edge/' \
+		"$ETC/edge.conf" > "$ETC/first.conf"
+	nf_bpf apply first
+	expect_json "$(nf_bpf --json status first)" '.links[0].priority == 6'
+	nf_bpf remove first
+}
+
+test_source()
+{
+	type -P clang > /dev/null || skip "clang"
+	begin
+	cat > "$WORK/all.bpf.c" <<-'EOT'
+	#include <linux/bpf.h>
+	#include <bpf/bpf_helpers.h>
+	char _license[] SEC("license") = "GPL";
+	SEC("netfilter") int all(void *ctx) { return 1; }
+	EOT
+	conf all "source = $WORK/all.bpf.c" "include = /usr/include/$(gcc -print-multiarch)"
+	nf_bpf apply edge
+	expect_json "$(nf_bpf --json status edge)" '.program.name == "all"'
+	expect_verdict passes
+	expect_match "what is said" "*unchanged" "$(nf_bpf apply edge)"
+	echo 'error' >> "$WORK/all.bpf.c"
+	expect_fails -s 2 "can't be compiled" nf_bpf apply edge
+	expect_in_force 1
+}
+
+run_tests

@@ -1,0 +1,123 @@
+# SPDX-License-Identifier: GPL-2.0
+# shellcheck shell=bash
+#
+# Functions for the tests of nf-bpf. A test file sources this file in place of ../lib.sh.
+# The policies of the tests are for the router, and below directories of the test.
+
+source "$(dirname "${BASH_SOURCE[0]}")/../lib.sh"
+
+OBJECT=$SELFTESTS/progs/policy.bpf.o
+NF_BPF=
+ETC=		# files of policies
+STATE=		# versions
+MODE=		# of fragments, what this kernel has
+CHANGES=0
+
+setup_policy()
+{
+	router_up
+	load_policy
+	NF_BPF=$(type -P nf-bpf) || fail "nf-bpf: not built: make tools"
+	ETC=$WORK/etc
+	STATE=$WORK/state
+	mkdir -p "$ETC"
+	MODE=reassemble
+	! grep -qa BPF_F_NETFILTER_DEFRAG_STRICT /sys/kernel/btf/vmlinux || MODE=strict
+}
+
+setup()
+{
+	setup_policy
+}
+
+cleanup()
+{
+	[[ -z $NF_BPF ]] || nf_bpf remove edge > /dev/null 2>&1 || :
+}
+
+nf_bpf()
+{
+	"$NF_BPF" --etc "$ETC" --state "$STATE" --pins "$PINS/nf-bpf" "$@"
+}
+
+# begin: without a policy, without a state.
+begin()
+{
+	nf_bpf remove edge > /dev/null
+	rm -rf "$STATE" "${ETC:?}"/*
+	nf_prog clean "$PINS"
+}
+
+# conf PROGRAM [LINE...]: the file of the policy "edge". It differs from all before.
+conf()
+{
+	local program=$1 hook="hook = forward" object="object = $OBJECT"
+
+	shift
+	[[ "$*" != *"hook = "* ]] || hook=
+	[[ "$*" != *"object = "* && "$*" != *"source = "* ]] || object=
+	CHANGES=$((CHANGES + 1))
+	printf '%s\n' "# change $CHANGES" "[policy]" "$object" "program = $program" "$hook" \
+		"priority = 7" "fragments = $MODE" "netns = $NS_ROUTER" "$@" > "$ETC/edge.conf"
+}
+
+# apply PROGRAM [LINE...]
+apply()
+{
+	conf "$@"
+	nf_bpf apply edge > "$WORK/said"
+}
+
+current()
+{
+	echo "$PINS/nf-bpf/edge/current"
+}
+
+# The ids of the links of the policy.
+link_ids()
+{
+	local pin
+
+	for pin in "$(current)"/{inet,ip,ip6}; do
+		[[ ! -e $pin ]] || link_id "$pin"
+	done
+}
+
+# expect_verdict dropped|passes: of datagrams of both families.
+expect_verdict()
+{
+	local family expected="92 intact"
+
+	[[ $1 == passes ]] || expected=
+	for family in "${FAMILIES[@]}"; do
+		probe "$family" client-server
+		expect_delivered "$expected"
+	done
+}
+
+# The packets that the policy of the program "drop" or "accept" has counted.
+counted()
+{
+	local pin
+
+	pin=$(current)/maps/stats
+	nf_prog stats "$pin" | sed -n 's/^packets=//p'
+}
+
+expect_in_force()
+{
+	local json
+
+	json=$(nf_bpf --json status edge) || fail "not in force: $json"
+	expect_json "$json" ".in_force" ".version == $1"
+}
+
+# One generation, and no file of a command that was killed.
+expect_clean()
+{
+	local left
+
+	left=$(find "$PINS/nf-bpf/edge" -mindepth 1 -maxdepth 1 -printf '%f\n' | sort | tr '\n' ' ')
+	expect_match "generations" "current g+([0-9]) " "$left"
+	[[ ! -e $STATE/edge/new ]] || fail "$STATE/edge/new is left"
+}

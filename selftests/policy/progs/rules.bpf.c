@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: GPL-2.0
+/* Maps whose entries have a text, and programs that use them or are refused. */
+#include "vmlinux.h"
+#include <bpf/bpf_helpers.h>
+#include <bpf/bpf_netfilter.h>
+
+char _license[] SEC("license") = "GPL";
+
+struct network {
+	__u32 prefixlen;
+	__be32 addr;
+};
+
+struct network6 {
+	__u32 prefixlen;
+	struct in6_addr addr;
+};
+
+struct service {
+	__u16 port_min;
+	__u16 port_max;
+	__u8 protocol;
+	__u8 zero[3];
+};
+
+struct action {
+	__s32 verdict;
+	__u32 mark;
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_LPM_TRIE);
+	__uint(max_entries, 64);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, struct network);
+	__type(value, struct action);
+} blocked SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_LPM_TRIE);
+	__uint(max_entries, 64);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, struct network6);
+	__type(value, struct action);
+} blocked6 SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 64);
+	__type(key, struct service);
+	__type(value, struct action);
+} services SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 64);
+	__type(key, struct bpf_nf_tuple);
+	__type(value, __u64);
+} tuples SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 4);
+	__type(key, __u32);
+	__type(value, __u64);
+} settings SEC(".maps");
+
+/* Drop what comes from a blocked network. The other maps only have to be there. */
+SEC("netfilter")
+int block(struct bpf_nf_ctx *ctx)
+{
+	struct network6 network6 = { .prefixlen = 128 };
+	struct network network = { .prefixlen = 32 };
+	struct service service = {};
+	struct bpf_nf_flow flow = {};
+	__u32 key = 0;
+
+	BPF_NF_PKT(pkt, ctx);
+	bpf_nf_pkt_parse(&pkt, &flow);
+	bpf_map_lookup_elem(&services, &service);
+	bpf_map_lookup_elem(&tuples, &flow.tuple);
+	bpf_map_lookup_elem(&settings, &key);
+	if (flow.tuple.family == NFPROTO_IPV4) {
+		network.addr = flow.tuple.saddr.ip;
+		return bpf_map_lookup_elem(&blocked, &network) ? NF_DROP : NF_ACCEPT;
+	}
+	__builtin_memcpy(&network6.addr, &flow.tuple.saddr, sizeof(network6.addr));
+
+	return bpf_map_lookup_elem(&blocked6, &network6) ? NF_DROP : NF_ACCEPT;
+}
+
+/* The verifier refuses this verdict. */
+SEC("netfilter")
+int refused(struct bpf_nf_ctx *ctx)
+{
+	return 7;
+}

@@ -1,0 +1,364 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The links of a policy. A kernel of this project has one link for both families, and
+ * can replace its program. A link of mainline has one family and one program: there the
+ * policy has two links, and new links are attached beside the old ones.
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+#include <linux/bpf.h>
+#include <linux/bpf_nf.h>
+#include <linux/netfilter.h>
+#include <linux/netfilter_ipv4.h>
+
+#include <bpf/bpf.h>
+#include <bpf/btf.h>
+
+#include "nf-bpf.h"
+#include "nf_util.h"
+
+static const struct {
+	const char *name;
+	int pf;
+} members[] = {
+	{ "inet",	NFPROTO_INET },
+	{ "ip",		NFPROTO_IPV4 },
+	{ "ip6",	NFPROTO_IPV6 },
+};
+
+bool kernel_has(const char *feature)
+{
+	static struct btf *btf;
+	const struct btf_type *type;
+	__s32 id;
+	int i;
+
+	btf = btf ?: btf__load_vmlinux_btf();
+	id = btf ? btf__find_by_name_kind(btf, "bpf_nf_link_feature", BTF_KIND_ENUM) : -1;
+	if (id < 0)
+		return false;
+	type = btf__type_by_id(btf, id);
+	for (i = 0; i < btf_vlen(type); i++) {
+		if (!strcmp(btf__name_by_offset(btf, btf_enum(type)[i].name_off), feature))
+			return true;
+	}
+
+	return false;
+}
+
+__u32 prog_id_of(int fd)
+{
+	struct bpf_prog_info info = {};
+	__u32 len = sizeof(info);
+
+	return bpf_prog_get_info_by_fd(fd, &info, &len) ? 0 : info.id;
+}
+
+static int return_constant(const char *name, int verdict)
+{
+	const struct bpf_insn insns[] = {
+		{ .code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = BPF_REG_0, .imm = verdict },
+		{ .code = BPF_JMP | BPF_EXIT },
+	};
+	LIBBPF_OPTS(bpf_prog_load_opts, opts, .expected_attach_type = BPF_NETFILTER);
+
+	return bpf_prog_load(BPF_PROG_TYPE_NETFILTER, name, "GPL", insns, ARRAY_SIZE(insns), &opts);
+}
+
+/* Two bare instructions: they load when nothing else does. */
+int closed_program(void)
+{
+	return return_constant("nf_bpf_closed", NF_DROP);
+}
+
+/* The pin of the link or program that a place is relative to: a path, or a policy. */
+static int open_relative(const char *relative, __u32 *link_flags)
+{
+	static const char * const names[] = { "inet", "ip", "ip6" };
+	struct bpf_link_info info;
+	char path[PATH_MAX];
+	__u32 len = sizeof(info);
+	unsigned int i;
+	int fd = -1;
+
+	if (*relative == '/')
+		fd = bpf_obj_get(relative);
+	for (i = 0; fd < 0 && *relative != '/' && i < ARRAY_SIZE(names); i++) {
+		snprintf(path, sizeof(path), "%s/%s/current/%s", options.pins, relative, names[i]);
+		fd = bpf_obj_get(path);
+	}
+	if (fd < 0)
+		return fail("%s: can't be placed next to it: %s: name another policy that is applied, or the path of a pinned link or program",
+			    relative, strerror(errno));
+	if (!bpf_link_get_info_by_fd(fd, &info, &len))
+		*link_flags |= BPF_F_LINK;
+
+	return fd;
+}
+
+/* Returns a fd or a negative errno. */
+static int create_one(const struct bpf_netfilter_opts *nf, int prog_fd)
+{
+	LIBBPF_OPTS(bpf_link_create_opts, opts, .flags = nf->link_flags);
+
+	opts.netfilter.pf = nf->pf;
+	opts.netfilter.hooknum = nf->hooknum;
+	opts.netfilter.priority = nf->priority;
+	opts.netfilter.flags = nf->flags;
+	opts.netfilter.relative_fd = nf->relative_fd;
+
+	return bpf_link_create(prog_fd, 0, BPF_NETFILTER, &opts);
+}
+
+static int fill_info(struct links *links)
+{
+	__u32 len = sizeof(links->info[0]);
+	int i;
+
+	for (i = 0; i < links->count; i++) {
+		memset(&links->info[i], 0, len);
+		if (bpf_link_get_info_by_fd(links->fds[i], &links->info[i], &len))
+			return -errno;
+	}
+
+	return 0;
+}
+
+/* One link for the family, or two if the kernel has no link for both. */
+static int create_at(struct links *links, const struct bpf_netfilter_opts *nf, int prog_fd)
+{
+	static const __u32 pfs[] = { NFPROTO_IPV4, NFPROTO_IPV6 };
+	struct bpf_netfilter_opts one = *nf;
+	int fd, i;
+
+	links->count = 0;
+	fd = create_one(nf, prog_fd);
+	if (fd >= 0) {
+		links->fds[links->count++] = fd;
+		return fill_info(links);
+	}
+	if (fd != -EAFNOSUPPORT || nf->pf != NFPROTO_INET || kernel_has("BPF_NF_LINK_INET"))
+		return fd;
+	for (i = 0; i < 2; i++) {
+		one.pf = pfs[i];
+		fd = create_one(&one, prog_fd);
+		if (fd < 0) {
+			links_close(links);
+			return fd;
+		}
+		links->fds[links->count++] = fd;
+	}
+
+	return fill_info(links);
+}
+
+/* 0, 1, -1, 2, -2, ... */
+static int create_near(struct links *links, const struct bpf_netfilter_opts *nf, int search,
+		       int prog_fd)
+{
+	struct bpf_netfilter_opts opts = *nf;
+	int i, err = -EBUSY;
+
+	for (i = 0; i <= 2 * search; i++) {
+		if (__builtin_add_overflow(nf->priority, i % 2 ? (i + 1) / 2 : -i / 2, &opts.priority))
+			continue;
+		err = create_at(links, &opts, prog_fd);
+		if (err != -EBUSY && (!i || err != -ERANGE))
+			break;
+	}
+
+	return err;
+}
+
+/* The nearest free priority, for a message. A program that accepts is attached there for
+ * a moment.
+ */
+static void advise_priority(const struct bpf_netfilter_opts *nf)
+{
+	struct links links;
+	int prog;
+
+	prog = return_constant("nf_bpf_probe", NF_ACCEPT);
+	if (prog >= 0 && !create_near(&links, nf, MAX_DISTANCE, prog)) {
+		fail("the nearest free priority is %d: write 'priority = %d'",
+		     links.info[0].netfilter.priority, links.info[0].netfilter.priority);
+		links_close(&links);
+	}
+	if (prog >= 0)
+		close(prog);
+}
+
+static void explain(int err, const struct place *place, struct bpf_netfilter_opts *nf)
+{
+	const char *advice = libbpf_nf_explain(err, nf);
+
+	if (err == -EOPNOTSUPP && place->conf->fragments == FRAGMENTS_STRICT)
+		advice = "this kernel has no 'strict' (mainline's have not, nf-bpf's have): write 'fragments = reassemble'";
+	fail("%s %s: can't attach: %s%s%s", libbpf_nf_name_of(libbpf_nf_families, place->conf->pf),
+	     libbpf_nf_name_of(libbpf_nf_hooks, place->conf->hook), strerror(-err),
+	     advice ? ": " : "", advice ?: "");
+	if (err == -EBUSY && !nf->link_flags)
+		advise_priority(nf);
+}
+
+int links_create(struct links *links, const struct place *place, int prog_fd)
+{
+	const struct conf *conf = place->conf;
+	LIBBPF_OPTS(bpf_netfilter_opts, nf, .pf = conf->pf);
+	int err;
+
+	*links = (struct links){};
+	nf.hooknum = conf->hook;
+	nf.priority = conf->priority;
+	nf.flags = conf_flags(conf);
+	if (conf->before || conf->after) {
+		nf.link_flags = conf->before ? BPF_F_BEFORE : BPF_F_AFTER;
+		nf.priority = 0;
+		err = open_relative(conf->before ?: conf->after, &nf.link_flags);
+		if (err < 0)
+			return -1;
+		nf.relative_fd = err;
+	}
+	err = netns_enter(place->ns);
+	if (!err) {
+		err = create_near(links, &nf, nf.link_flags ? 0 : place->search, prog_fd);
+		if (err)
+			explain(err, place, &nf);
+		netns_leave(place->ns);
+	}
+	if (nf.relative_fd)
+		close(nf.relative_fd);
+
+	return err ? -1 : 0;
+}
+
+int links_open(struct links *links, const char *dir)
+{
+	char path[PATH_MAX];
+	unsigned int i;
+	int fd;
+
+	*links = (struct links){};
+	for (i = 0; i < ARRAY_SIZE(members) && links->count < 2; i++) {
+		if (snprintf(path, sizeof(path), "%s/%s", dir, members[i].name) >= (int)sizeof(path))
+			return -ENAMETOOLONG;
+		fd = bpf_obj_get(path);
+		if (fd >= 0)
+			links->fds[links->count++] = fd;
+	}
+
+	return fill_info(links);
+}
+
+int links_pin(const struct links *links, const char *dir)
+{
+	char path[PATH_MAX];
+	unsigned int m;
+	int i, err;
+
+	for (i = 0; i < links->count; i++) {
+		for (m = 0; m < ARRAY_SIZE(members) - 1; m++) {
+			if (members[m].pf == (int)links->info[i].netfilter.pf)
+				break;
+		}
+		if (snprintf(path, sizeof(path), "%s/%s", dir, members[m].name) >= (int)sizeof(path))
+			return fail("%s: the name is too long", dir);
+		err = bpf_obj_pin(links->fds[i], path);
+		if (err)
+			return fail("%s: can't pin the link: %s", path, strerror(-err));
+	}
+
+	return 0;
+}
+
+void links_detach(const struct links *links)
+{
+	int i, err;
+
+	for (i = 0; i < links->count; i++) {
+		err = bpf_link_detach(links->fds[i]);
+		if (err)
+			warn("link %u: can't detach: %s: 'bpftool link detach id %u' repeats it",
+			     links->info[i].id, strerror(-err), links->info[i].id);
+	}
+}
+
+void links_close(struct links *links)
+{
+	while (links->count)
+		close(links->fds[--links->count]);
+}
+
+/* A link of mainline tells neither whether it is attached nor where. The kernel refuses
+ * another program at its place if it is there.
+ */
+static bool probe_attached(const struct bpf_link_info *info, struct netns *ns)
+{
+	LIBBPF_OPTS(bpf_netfilter_opts, nf, .pf = info->netfilter.pf);
+	int prog, fd = -ENOENT;
+
+	nf.hooknum = info->netfilter.hooknum;
+	nf.priority = info->netfilter.priority;
+	prog = return_constant("nf_bpf_probe", NF_ACCEPT);
+	if (prog >= 0 && !netns_enter(ns)) {
+		fd = create_one(&nf, prog);
+		netns_leave(ns);
+	}
+	if (fd >= 0)
+		close(fd);
+	if (prog >= 0)
+		close(prog);
+
+	return fd == -EBUSY;
+}
+
+bool links_run(const struct links *links, __u32 prog_id, const struct place *place,
+	       __u64 recorded_ino)
+{
+	bool told = kernel_has("BPF_NF_LINK_NETNS");
+	int i, wanted;
+
+	wanted = place->conf->pf == NFPROTO_INET && !kernel_has("BPF_NF_LINK_INET") ? 2 : 1;
+	if (links->count != wanted)
+		return false;
+	for (i = 0; i < links->count; i++) {
+		if (links->info[i].prog_id != prog_id)
+			return false;
+		if (told && links->info[i].netfilter.netns_ino != place->ns->ino)
+			return false;
+		if (!told && (recorded_ino != place->ns->ino ||
+			      !probe_attached(&links->info[i], place->ns)))
+			return false;
+	}
+
+	return true;
+}
+
+bool links_can_update(const struct links *links, const struct place *place)
+{
+	const struct conf *conf = place->conf;
+	const struct bpf_link_info *info = links->info;
+
+	return links->count == 1 && kernel_has("BPF_NF_LINK_UPDATE") &&
+	       !conf->before && !conf->after &&
+	       (int)info->netfilter.pf == conf->pf && (int)info->netfilter.hooknum == conf->hook &&
+	       info->netfilter.priority == conf->priority &&
+	       info->netfilter.flags == conf_flags(conf) &&
+	       info->netfilter.netns_ino == place->ns->ino;
+}
+
+bool links_are_near(const struct links *links, const struct place *place)
+{
+	long long distance;
+
+	if (!links->count || (int)links->info[0].netfilter.hooknum != place->conf->hook)
+		return false;
+	distance = (long long)links->info[0].netfilter.priority - place->conf->priority;
+
+	return distance >= -MAX_DISTANCE && distance <= MAX_DISTANCE;
+}

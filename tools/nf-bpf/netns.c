@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Network namespaces. Only the network namespace is entered, and only for an attach: in
+ * the mount namespace of "ip netns exec" a pin vanishes with the command.
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include <linux/nsfs.h>
+
+#include "nf-bpf.h"
+
+#define SELF "/proc/self/ns/net"
+
+int netns_open(struct netns *ns, const char *name)
+{
+	char path[PATH_MAX];
+	struct stat st;
+
+	*ns = (struct netns){ .fd = -1, .old = -1 };
+	if (!name)
+		snprintf(path, sizeof(path), SELF);
+	else if (*name == '/')
+		snprintf(path, sizeof(path), "%s", name);
+	else
+		snprintf(path, sizeof(path), "/run/netns/%s", name);
+
+	ns->fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (ns->fd < 0)
+		return fail("netns %s: %s: %s: 'ip netns list' shows the names, 'ip netns add' makes one",
+			    name ?: "of this process", path, strerror(errno));
+	if (fstat(ns->fd, &st) || ioctl(ns->fd, NS_GET_NSTYPE) != CLONE_NEWNET) {
+		netns_close(ns);
+		return fail("netns %s: %s: not a network namespace", name ?: "of this process", path);
+	}
+	ns->ino = st.st_ino;
+
+	return 0;
+}
+
+void netns_close(struct netns *ns)
+{
+	if (ns->fd >= 0)
+		close(ns->fd);
+	ns->fd = -1;
+}
+
+int netns_enter(struct netns *ns)
+{
+	ns->old = open(SELF, O_RDONLY | O_CLOEXEC);
+	if (ns->old < 0)
+		return fail(SELF ": %s", strerror(errno));
+	if (!setns(ns->fd, CLONE_NEWNET))
+		return 0;
+	close(ns->old);
+	ns->old = -1;
+
+	return fail("can't enter the network namespace: %s: run it as root", strerror(errno));
+}
+
+void netns_leave(struct netns *ns)
+{
+	if (ns->old < 0)
+		return;
+	if (setns(ns->old, CLONE_NEWNET))
+		warn("can't go back to the network namespace of the caller: %s", strerror(errno));
+	close(ns->old);
+	ns->old = -1;
+}

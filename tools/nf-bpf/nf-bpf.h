@@ -1,0 +1,291 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * nf-bpf: netfilter programs as a service.
+ *
+ * Terms: a policy is a file in the directory of configurations. Applying it makes a
+ * version: a copy of the file, of its object and of its rules, below the state directory.
+ * A generation is a directory on bpffs with the pins of one version that was attached.
+ * The symbolic link "current" of a policy names the generation that is in force.
+ */
+#ifndef NF_BPF_H
+#define NF_BPF_H
+
+#include <linux/compiler.h>
+#include <linux/limits.h>
+#include <linux/types.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdio.h>
+
+#include <bpf/libbpf.h>
+
+/* Exit codes, documented in nf-bpf(8). */
+enum {
+	EXIT_DONE		= 0,
+	EXIT_FAILED		= 1,
+	EXIT_WRONG		= 2,	/* command line or configuration */
+	EXIT_NOT_IN_FORCE	= 3,
+	EXIT_CLOSED		= 4,	/* the fail-closed program was attached */
+};
+
+#ifndef ARRAY_SIZE
+#define ARRAY_SIZE(array) (sizeof(array) / sizeof((array)[0]))
+#endif
+#define MAX_POLICY_NAME 48
+#define MAX_LIST 64
+#define MAX_DISTANCE 32		/* of a free priority from the one that was asked for */
+
+struct options {
+	const char *etc;	/* directory of configurations */
+	const char *state;	/* directory of versions, survives a reboot */
+	const char *pins;	/* directory on bpffs */
+	bool json;
+	bool verbose;
+};
+
+extern struct options options;
+
+struct json_writer;
+
+/* --- util.c --- */
+
+struct blob {
+	char *data;
+	size_t len;
+};
+
+/* Print a message to standard error. Returns -1. */
+int __printf(1, 2) fail(const char *fmt, ...);
+void __printf(1, 2) warn(const char *fmt, ...);
+void __printf(1, 2) say(const char *fmt, ...);
+/* From now on messages go to the system's log. */
+void use_syslog(void);
+
+/* Returns 0 or a negative errno, and no message. */
+int blob_read(const char *path, struct blob *blob);
+/* Returns 0 or a negative errno. The file is complete on disk when it has its name. */
+int blob_write(const char *path, const char *data, size_t len);
+bool blob_equal(const struct blob *a, const struct blob *b);
+void blob_free(struct blob *blob);
+int sync_dir(const char *path);
+/* Make a directory and its parents. */
+int make_dirs(const char *path);
+/* Remove a directory with files in it, and directories one level deep. */
+void remove_dir(const char *path);
+__u64 boot_seconds(void);
+/* Parse a whole decimal or hexadecimal number. Returns 0 or -1. */
+int parse_number(const char *text, __u64 *number);
+
+/* --- conf.c --- */
+
+enum fragments {
+	FRAGMENTS_STRICT,
+	FRAGMENTS_REASSEMBLE,
+	FRAGMENTS_PASS,
+};
+
+enum on_error {
+	ON_ERROR_DROP,
+	ON_ERROR_STOP,
+	ON_ERROR_PASS,
+};
+
+struct limit {
+	char *map;
+	__u32 entries;
+};
+
+struct conf {
+	char *object;
+	char *source;
+	char *include[MAX_LIST];
+	char *program;
+	char *netns;		/* NULL: that of the caller */
+	char *rules;
+	char *before;
+	char *after;
+	char *keep[MAX_LIST];	/* names of maps */
+	struct limit limits[MAX_LIST];
+	int pf;
+	int hook;
+	__s32 priority;
+	enum fragments fragments;
+	enum on_error on_error;
+};
+
+/* Parse @text, which came from @file. Returns 0, or -1 after messages. What could be
+ * parsed is in @conf in any case: fail-closed needs the hook of a broken file.
+ */
+int conf_parse(struct conf *conf, const char *file, const struct blob *text);
+void conf_free(struct conf *conf);
+const char *conf_fragments(const struct conf *conf);
+const char *conf_on_error(const struct conf *conf);
+__u32 conf_flags(const struct conf *conf);
+/* The keys of [policy], for comparisons. conf_key() returns NULL after the last one. */
+const char *conf_key(int index);
+void conf_value(const struct conf *conf, int index, char *buf, size_t size);
+
+/* --- version.c --- */
+
+struct version {
+	unsigned int number;	/* 0: not stored */
+	unsigned int before;	/* the version that was in force before */
+	char when[32];
+	char by[64];
+	char how[16];
+	struct blob text;	/* of the configuration */
+	struct blob object;
+	struct blob source;	/* empty: the policy has an object */
+	struct blob rules;	/* empty: it fills no maps */
+	struct conf conf;
+};
+
+/* Read the configuration of a policy and all files that it names. */
+int version_from_file(struct version *version, const char *name, bool compile);
+int version_from_state(struct version *version, const char *name, unsigned int number);
+/* Store under the next number. */
+int version_store(struct version *version, const char *name, const char *how,
+		  unsigned int before);
+void version_forget(const char *name, unsigned int number);
+/* Whether both have the same configuration, program and rules. */
+bool version_equal(const struct version *a, const struct version *b);
+void version_free(struct version *version);
+/* Fills @numbers, ascending. Returns how many there are, at most @max. */
+int version_list(const char *name, unsigned int *numbers, int max);
+/* Remove the oldest ones, except those in @keep. */
+void version_prune(const char *name, const unsigned int *keep, int nr_keep);
+
+/* --- state.c --- */
+
+struct policy {
+	const char *name;
+	int lock;
+	unsigned int current;	/* version in force or wanted; 0: none */
+	unsigned int trying;	/* version to be confirmed; 0: none */
+	unsigned int rejected;	/* version that was rolled back */
+	__u64 deadline;		/* seconds since boot */
+};
+
+/* Lock the policy and read its state. With @create its directory is made. */
+int policy_open(struct policy *policy, const char *name, bool create);
+/* Read the state without a lock: it is replaced as a whole. */
+int policy_peek(struct policy *policy, const char *name);
+int policy_save(const struct policy *policy);
+void policy_close(struct policy *policy);
+
+/* --- netns.c --- */
+
+struct netns {
+	int fd;		/* -1: the caller's */
+	int old;
+	__u64 ino;
+};
+
+/* @name is a name of ip-netns(8), a path, or NULL for the caller's. */
+int netns_open(struct netns *ns, const char *name);
+void netns_close(struct netns *ns);
+int netns_enter(struct netns *ns);
+void netns_leave(struct netns *ns);
+
+/* --- link.c --- */
+
+struct links {
+	int fds[2];
+	struct bpf_link_info info[2];
+	int count;
+};
+
+struct place {
+	const struct conf *conf;
+	struct netns *ns;
+	/* 0, or how far from the priority of conf a free one is searched */
+	int search;
+};
+
+/* Attach a program: one link, or one for each family, both or none. */
+int links_create(struct links *links, const struct place *place, int prog_fd);
+/* Open the links that are pinned in a directory, with their information. */
+int links_open(struct links *links, const char *dir);
+int links_pin(const struct links *links, const char *dir);
+void links_detach(const struct links *links);
+void links_close(struct links *links);
+/* Whether all links are attached in @ns and run the program with the id @prog_id. */
+bool links_run(const struct links *links, __u32 prog_id, const struct place *place,
+	       __u64 recorded_ino);
+/* Whether the kernel can replace the program of these links for the given place. */
+bool links_can_update(const struct links *links, const struct place *place);
+/* Whether they are at the hook and near the priority of the place. */
+bool links_are_near(const struct links *links, const struct place *place);
+bool kernel_has(const char *feature);
+int closed_program(void);
+__u32 prog_id_of(int fd);
+
+/* --- object.c --- */
+
+struct loaded {
+	struct bpf_object *object;	/* NULL: pins of a generation */
+	int prog_fd;
+	struct {
+		const char *name;
+		int fd;
+	} maps[MAX_LIST];
+	int nr_maps;
+};
+
+/* Load the program of a version. Maps to keep are taken from the generation at @from,
+ * the others are filled from the rules.
+ */
+int object_load(struct loaded *loaded, const struct version *version, const char *from);
+int object_open_pins(struct loaded *loaded, const char *generation);
+void object_close(struct loaded *loaded);
+int object_compile(const struct conf *conf, struct blob *object);
+
+/* --- attach.c --- */
+
+/* Path of the generation in force. Returns 0, or -ENOENT. */
+int generation_current(const struct policy *policy, char path[PATH_MAX]);
+unsigned int generation_version(const char *path);
+__u64 generation_netns(const char *path);
+/* A generation of @version other than the one in force. Returns 0, or -ENOENT. */
+int generation_find(const struct policy *policy, unsigned int version, char path[PATH_MAX]);
+/* Put a program in force. @keep_old leaves the pins of the old one. */
+int generation_put(struct policy *policy, const struct version *version,
+		   const struct loaded *loaded, bool keep_old);
+/* Detach and remove all generations except the one in force and those of version @keep. */
+void generation_clean(const struct policy *policy, unsigned int keep);
+/* Detach and remove everything. */
+int generation_remove_all(const struct policy *policy);
+/* Finish an update of links that was interrupted. */
+int generation_repair(const struct policy *policy);
+/* Whether the generation in force is attached where @conf says. */
+bool generation_in_force(const struct policy *policy, const struct conf *conf);
+int check_bpffs(void);
+
+/* --- policy.c, try.c, status.c, rules.c, watch.c --- */
+
+/* Open, and undo or finish what a killed command has left. */
+int policy_begin(struct policy *policy, const char *name, bool create);
+int policy_revert(struct policy *policy);
+int policy_bring(struct policy *policy, unsigned int number);
+bool policy_is_attached(const struct policy *policy, const struct version *version);
+/* Start the process that reverts a trial. It survives its parent and its terminal. */
+int start_guard(struct policy *policy, unsigned int seconds);
+
+int cmd_check(int argc, char **argv);
+int cmd_apply(int argc, char **argv);
+int cmd_start(int argc, char **argv);
+int cmd_try(int argc, char **argv);
+int cmd_confirm(int argc, char **argv);
+int cmd_rollback(int argc, char **argv);
+int cmd_remove(int argc, char **argv);
+int cmd_status(int argc, char **argv);
+int cmd_save(int argc, char **argv);
+int cmd_load(int argc, char **argv);
+int cmd_watch(int argc, char **argv);
+
+/* Fill maps from @rules. @lookup returns the fd of a map, or -1. */
+int rules_fill(const struct blob *rules, const char *file, const struct loaded *loaded,
+	       bool replace);
+
+#endif

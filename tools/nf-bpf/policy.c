@@ -1,0 +1,482 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* The commands that put a policy in force and take it away. */
+#include <errno.h>
+#include <string.h>
+#include <unistd.h>
+#include <linux/netfilter.h>
+
+#include "nf-bpf.h"
+#include "nf_util.h"
+
+/* bpffs says what is attached, the state what is to be attached. They differ when a
+ * command was killed, and after a reboot.
+ */
+static int reconcile(struct policy *policy)
+{
+	bool attached, changed = false;
+	unsigned int version;
+	char path[PATH_MAX];
+
+	attached = !generation_current(policy, path);
+	version = attached ? generation_version(path) : 0;
+
+	if (policy->trying && version != policy->trying) {
+		/* It did not begin, or it went back, or the machine was restarted. */
+		policy->rejected = policy->trying;
+		policy->trying = 0;
+		changed = true;
+	}
+	if (version && version != policy->current && version != policy->trying) {
+		policy->current = version;
+		policy->rejected = 0;
+		changed = true;
+	}
+
+	return changed ? policy_save(policy) : 0;
+}
+
+int policy_begin(struct policy *policy, const char *name, bool create)
+{
+	if (policy_open(policy, name, create))
+		return -1;
+	if (policy->lock < 0)
+		return 0;
+	if (generation_repair(policy))
+		warn("%s: an update of its link was interrupted and can't be finished: 'nf-bpf apply %s' attaches it again",
+		     name, name);
+	if (reconcile(policy))
+		goto err;
+	generation_clean(policy, policy->trying ? policy->current : 0);
+	if (policy->trying && boot_seconds() >= policy->deadline) {
+		warn("%s: version %u was not confirmed in time", name, policy->trying);
+		if (policy_revert(policy))
+			goto err;
+	}
+
+	return 0;
+err:
+	policy_close(policy);
+	return -1;
+}
+
+/* Load a stored version and put it in force. */
+int policy_bring(struct policy *policy, unsigned int number)
+{
+	char path[PATH_MAX];
+	struct version version;
+	struct loaded loaded;
+	bool has_old;
+	int err;
+
+	has_old = !generation_current(policy, path);
+	err = version_from_state(&version, policy->name, number);
+	if (!err)
+		err = object_load(&loaded, &version, has_old ? path : NULL);
+	if (!err) {
+		err = generation_put(policy, &version, &loaded, false);
+		object_close(&loaded);
+	}
+	version_free(&version);
+
+	return err;
+}
+
+/* The program of the version before is still pinned: put it back with its maps. */
+static int bring_pinned(struct policy *policy, unsigned int number)
+{
+	char path[PATH_MAX];
+	struct version version = {};
+	struct loaded loaded;
+	int err = -1;
+
+	if (generation_find(policy, number, path) || object_open_pins(&loaded, path))
+		return -1;
+	if (!version_from_state(&version, policy->name, number))
+		err = generation_put(policy, &version, &loaded, false);
+	version_free(&version);
+	object_close(&loaded);
+
+	return err;
+}
+
+int policy_revert(struct policy *policy)
+{
+	unsigned int tried = policy->trying;
+	int err;
+
+	if (!policy->current)
+		err = generation_remove_all(policy);
+	else
+		err = bring_pinned(policy, policy->current) && policy_bring(policy, policy->current);
+	if (err)
+		return fail("%s: can't go back to version %u: version %u is still in force",
+			    policy->name, policy->current, tried);
+	policy->rejected = tried;
+	policy->trying = 0;
+	if (policy_save(policy))
+		return -1;
+	if (policy->current)
+		say("%s: version %u is in force again", policy->name, policy->current);
+	else
+		say("%s: removed: there was no version before", policy->name);
+
+	return 0;
+}
+
+int cmd_check(int argc, char **argv)
+{
+	struct version version;
+	struct loaded loaded;
+	int err;
+
+	if (version_from_file(&version, argv[0], true)) {
+		version_free(&version);
+		return EXIT_WRONG;
+	}
+	err = object_load(&loaded, &version, NULL);
+	if (!err)
+		object_close(&loaded);
+	version_free(&version);
+	if (err)
+		return EXIT_FAILED;
+	say("%s: the file is correct, and the kernel accepts the program", argv[0]);
+
+	return EXIT_DONE;
+}
+
+/* Whether the version that is to be in force is attached, and has the content of @version
+ * if this is not NULL.
+ */
+bool policy_is_attached(const struct policy *policy, const struct version *version)
+{
+	struct version current;
+	char path[PATH_MAX];
+	bool attached;
+
+	if (!policy->current || generation_current(policy, path) ||
+	    generation_version(path) != policy->current ||
+	    version_from_state(&current, policy->name, policy->current))
+		return false;
+	attached = (!version || version_equal(&current, version)) &&
+		   generation_in_force(policy, &current.conf);
+	version_free(&current);
+
+	return attached;
+}
+
+static void prune(const struct policy *policy)
+{
+	const unsigned int keep[] = { policy->current, policy->trying, policy->rejected };
+
+	version_prune(policy->name, keep, ARRAY_SIZE(keep));
+}
+
+/* Load and store the version, then put it in force. With @seconds it is on trial. */
+static int put_new(struct policy *policy, struct version *version, const char *how,
+		   unsigned int seconds)
+{
+	char path[PATH_MAX];
+	struct loaded loaded;
+	int err;
+
+	if (object_load(&loaded, version, generation_current(policy, path) ? NULL : path))
+		return -1;
+	err = version_store(version, policy->name, how, policy->current);
+	if (!err && seconds) {
+		policy->trying = version->number;
+		policy->deadline = boot_seconds() + seconds;
+		err = policy_save(policy) ?: start_guard(policy, seconds);
+	}
+	err = err ?: generation_put(policy, version, &loaded, seconds);
+	object_close(&loaded);
+	if (err) {
+		if (policy->trying) {
+			policy->trying = 0;
+			policy_save(policy);
+		}
+		if (version->number)
+			version_forget(policy->name, version->number);
+		return err;
+	}
+	if (!seconds) {
+		policy->current = version->number;
+		policy->rejected = 0;
+		err = policy_save(policy);
+	}
+	prune(policy);
+
+	return err;
+}
+
+static int refuse_trial(const struct policy *policy)
+{
+	fail("%s: version %u is on trial: 'nf-bpf confirm %s' keeps it, 'nf-bpf rollback %s' goes back",
+	     policy->name, policy->trying, policy->name, policy->name);
+
+	return EXIT_FAILED;
+}
+
+static int apply_locked(struct policy *policy, struct version *version, const char *how,
+			unsigned int seconds)
+{
+	char path[PATH_MAX];
+
+	if (policy->trying)
+		return refuse_trial(policy);
+	if (policy_is_attached(policy, version)) {
+		policy->rejected = 0;
+		say("%s: version %u is in force and unchanged", policy->name, policy->current);
+		return policy_save(policy) ? EXIT_FAILED : EXIT_DONE;
+	}
+	if (put_new(policy, version, how, seconds)) {
+		if (!generation_current(policy, path) && generation_version(path))
+			fail("%s: not applied: version %u stays in force", policy->name,
+			     generation_version(path));
+		else
+			fail("%s: not applied", policy->name);
+		return EXIT_FAILED;
+	}
+	if (seconds)
+		say("%s: version %u is in force for %u seconds: 'nf-bpf confirm %s' keeps it",
+		    policy->name, version->number, seconds, policy->name);
+	else
+		say("%s: version %u is in force", policy->name, version->number);
+
+	return EXIT_DONE;
+}
+
+static int apply_file(const char *name, const char *how, unsigned int seconds)
+{
+	struct version version;
+	struct policy policy;
+	int ret = EXIT_FAILED;
+
+	if (check_bpffs())
+		return EXIT_FAILED;
+	if (version_from_file(&version, name, true)) {
+		version_free(&version);
+		return EXIT_WRONG;
+	}
+	if (!policy_begin(&policy, name, true)) {
+		ret = apply_locked(&policy, &version, how, seconds);
+		policy_close(&policy);
+	}
+	version_free(&version);
+
+	return ret;
+}
+
+int cmd_apply(int argc, char **argv)
+{
+	return apply_file(argv[0], "apply", 0);
+}
+
+int cmd_try(int argc, char **argv)
+{
+	__u64 seconds;
+
+	if (parse_number(argv[0], &seconds) || !seconds || seconds > 86400) {
+		fail("try: %s: not a number of seconds from 1 to 86400: write 'nf-bpf try SECONDS NAME'",
+		     argv[0]);
+		return EXIT_WRONG;
+	}
+
+	return apply_file(argv[1], "try", seconds);
+}
+
+int cmd_confirm(int argc, char **argv)
+{
+	struct policy policy;
+	int err;
+
+	if (policy_begin(&policy, argv[0], false))
+		return EXIT_FAILED;
+	if (!policy.trying) {
+		fail("%s: no version is on trial: it was confirmed, or went back", argv[0]);
+		policy_close(&policy);
+		return EXIT_FAILED;
+	}
+	policy.current = policy.trying;
+	policy.trying = 0;
+	policy.rejected = 0;
+	err = policy_save(&policy);
+	if (!err) {
+		generation_clean(&policy, 0);
+		prune(&policy);
+		say("%s: version %u is confirmed", argv[0], policy.current);
+	}
+	policy_close(&policy);
+
+	return err ? EXIT_FAILED : EXIT_DONE;
+}
+
+static int rollback(struct policy *policy)
+{
+	struct version version;
+	unsigned int before, old = policy->current;
+
+	if (policy->trying)
+		return policy_revert(policy);
+	if (!old || version_from_state(&version, policy->name, old))
+		return fail("%s: is not applied: 'nf-bpf apply %s' applies it", policy->name,
+			    policy->name);
+	before = version.before;
+	version_free(&version);
+	if (!before)
+		return fail("%s: version %u is the first one: 'nf-bpf remove %s' removes the policy",
+			    policy->name, old, policy->name);
+	if (policy_bring(policy, before))
+		return fail("%s: can't go back to version %u: version %u stays", policy->name, before, old);
+	policy->current = before;
+	policy->rejected = old;
+	if (policy_save(policy))
+		return -1;
+	say("%s: version %u is in force again", policy->name, before);
+
+	return 0;
+}
+
+int cmd_rollback(int argc, char **argv)
+{
+	struct policy policy;
+	int err;
+
+	if (check_bpffs() || policy_begin(&policy, argv[0], false))
+		return EXIT_FAILED;
+	err = rollback(&policy);
+	policy_close(&policy);
+
+	return err ? EXIT_FAILED : EXIT_DONE;
+}
+
+int cmd_remove(int argc, char **argv)
+{
+	struct policy policy;
+	int err;
+
+	if (policy_open(&policy, argv[0], false))
+		return EXIT_FAILED;
+	/* In this order: a command that is killed in between must not be undone at boot. */
+	policy.current = 0;
+	policy.trying = 0;
+	policy.rejected = 0;
+	err = policy.lock < 0 ? 0 : policy_save(&policy);
+	err = err ?: generation_remove_all(&policy);
+	policy_close(&policy);
+	if (err)
+		return EXIT_FAILED;
+	say("%s: removed", argv[0]);
+
+	return EXIT_DONE;
+}
+
+/* Attach the fail-closed program where the policy was to be. */
+static int close_place(struct policy *policy, const struct conf *conf)
+{
+	struct conf closed = {
+		.netns = conf->netns,
+		.pf = conf->pf,
+		.hook = conf->hook,
+		.priority = conf->priority,
+		.fragments = FRAGMENTS_PASS,
+	};
+	struct version version = { .conf = closed };
+	struct loaded loaded = {};
+	int err;
+
+	loaded.prog_fd = closed_program();
+	if (loaded.prog_fd < 0) {
+		fail("%s: can't load the fail-closed program: %s", policy->name, strerror(-loaded.prog_fd));
+		return EXIT_FAILED;
+	}
+	err = generation_put(policy, &version, &loaded, false);
+	close(loaded.prog_fd);
+	if (err)
+		return EXIT_FAILED;
+	fail("%s: on-error = drop: all packets of %s %s are dropped until 'nf-bpf apply %s' succeeds",
+	     policy->name, libbpf_nf_name_of(libbpf_nf_families, conf->pf),
+	     libbpf_nf_name_of(libbpf_nf_hooks, conf->hook), policy->name);
+
+	return EXIT_CLOSED;
+}
+
+static int on_error(struct policy *policy, const struct conf *conf)
+{
+	char path[PATH_MAX];
+
+	/* An old version that is attached is better than either. */
+	if (!generation_current(policy, path) && generation_version(path)) {
+		fail("%s: version %u stays in force", policy->name, generation_version(path));
+		return EXIT_FAILED;
+	}
+
+	switch (conf->on_error) {
+	case ON_ERROR_DROP:
+		return close_place(policy, conf);
+	case ON_ERROR_PASS:
+		warn("%s: on-error = pass: packets pass without a policy", policy->name);
+		return EXIT_DONE;
+	default:
+		fail("%s: on-error = stop: nothing is attached", policy->name);
+		return EXIT_FAILED;
+	}
+}
+
+/* After a reboot, a version that was rolled back must not come again with its file. */
+static bool was_rejected(const struct policy *policy, const struct version *version)
+{
+	struct version rejected;
+	bool same;
+
+	if (!policy->rejected || !policy->current ||
+	    version_from_state(&rejected, policy->name, policy->rejected))
+		return false;
+	same = version_equal(&rejected, version);
+	version_free(&rejected);
+
+	return same;
+}
+
+static int start_locked(struct policy *policy, struct version *version, bool is_valid)
+{
+	if (policy->trying) {
+		say("%s: version %u is on trial", policy->name, policy->trying);
+		return EXIT_DONE;
+	}
+	if (is_valid && !was_rejected(policy, version) &&
+	    apply_locked(policy, version, "start", 0) == EXIT_DONE)
+		return EXIT_DONE;
+	if (!policy->current)
+		return on_error(policy, &version->conf);
+	if (policy_is_attached(policy, NULL)) {
+		warn("%s: the file is not in force: version %u stays", policy->name, policy->current);
+		return EXIT_DONE;
+	}
+	warn("%s: the file %s: version %u is brought in force, which was applied before it",
+	     policy->name, is_valid && was_rejected(policy, version) ? "was rolled back" : "failed",
+	     policy->current);
+	if (policy_bring(policy, policy->current))
+		return on_error(policy, &version->conf);
+	say("%s: version %u is in force", policy->name, policy->current);
+
+	return EXIT_DONE;
+}
+
+int cmd_start(int argc, char **argv)
+{
+	struct version version;
+	struct policy policy;
+	int ret = EXIT_FAILED;
+	bool is_valid;
+
+	if (check_bpffs())
+		return EXIT_FAILED;
+	is_valid = !version_from_file(&version, argv[0], true);
+	if (!policy_begin(&policy, argv[0], true)) {
+		ret = start_locked(&policy, &version, is_valid);
+		policy_close(&policy);
+	}
+	version_free(&version);
+
+	return ret;
+}

@@ -1,0 +1,643 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* Keys and values of maps as text. */
+#define _GNU_SOURCE
+#include <arpa/inet.h>
+#include <endian.h>
+#include <errno.h>
+#include <netdb.h>
+#include <stdlib.h>
+#include <string.h>
+#include <linux/netfilter.h>
+
+#include <bpf/btf.h>
+
+#include "shape.h"
+
+static const char * const protocol_names[] = {
+	"proto", "protocol", "l4proto", "l4_proto", "ip_proto", "nexthdr",
+};
+
+static bool ends_with(const char *name, const char *end)
+{
+	size_t len = strlen(name), end_len = strlen(end);
+
+	return len >= end_len && !strcmp(name + len - end_len, end);
+}
+
+static const char *last_part(const char *name)
+{
+	const char *dot = strrchr(name, '.');
+
+	return dot ? dot + 1 : name;
+}
+
+static bool is_address_name(const char *name)
+{
+	name = last_part(name);
+
+	return ends_with(name, "addr") || ends_with(name, "address") || !strcmp(name, "ip") ||
+	       !strcmp(name, "ip6") || ends_with(name, "_ip") || ends_with(name, "_ip6");
+}
+
+static bool is_protocol_name(const char *name)
+{
+	size_t i;
+
+	for (i = 0; i < sizeof(protocol_names) / sizeof(*protocol_names); i++) {
+		if (!strcmp(last_part(name), protocol_names[i]))
+			return true;
+	}
+
+	return false;
+}
+
+/* Names of typedefs say more than the types behind them. */
+static const struct btf_type *strip(const struct btf *btf, __u32 id, bool *be16, bool *be32)
+{
+	const struct btf_type *type = btf__type_by_id(btf, id);
+	const char *name;
+
+	*be16 = false;
+	*be32 = false;
+	while (type && (btf_is_mod(type) || btf_is_typedef(type))) {
+		name = btf__name_by_offset(btf, type->name_off);
+		*be16 |= !strcmp(name, "__be16");
+		*be32 |= !strcmp(name, "__be32");
+		type = btf__type_by_id(btf, type->type);
+	}
+
+	return type;
+}
+
+static enum kind kind_of_number(const struct btf_type *type, const char *name, unsigned int size,
+				bool be16, bool be32)
+{
+	if (be16)
+		return KIND_PORT;
+	if (be32 || (size == 4 && is_address_name(name)))
+		return KIND_IP;
+	if (size == 2 && ends_with(last_part(name), "port"))
+		return KIND_HOST_PORT;
+	if (size == 1 && is_protocol_name(name))
+		return KIND_PROTOCOL;
+	if (btf_is_int(type) && btf_int_encoding(type) & BTF_INT_SIGNED)
+		return KIND_SIGNED;
+
+	return KIND_INT;
+}
+
+/* Returns false for a struct that is to be taken apart. */
+static bool kind_of(const struct btf *btf, const struct btf_type *type, const char *name,
+		    unsigned int size, bool be16, bool be32, enum kind *kind)
+{
+	const char *type_name = btf__name_by_offset(btf, type->name_off);
+
+	if (btf_is_int(type) || btf_is_any_enum(type)) {
+		*kind = size > 8 ? KIND_BYTES : kind_of_number(type, name, size, be16, be32);
+		return true;
+	}
+	*kind = KIND_BYTES;
+	if (btf_is_composite(type) && !strcmp(type_name, "in6_addr"))
+		*kind = KIND_IP6;
+	else if (size == 16 && (is_address_name(name) || ends_with(type_name, "addr")))
+		*kind = KIND_ADDRESS;
+	else if (size == 4 && is_address_name(name))
+		*kind = KIND_IP;
+
+	return *kind != KIND_BYTES || !btf_is_struct(type);
+}
+
+static int add(struct shape *shape, const struct btf *btf, __u32 id, const char *name,
+	       unsigned int offset);
+
+static int add_members(struct shape *shape, const struct btf *btf, const struct btf_type *type,
+		       const char *name, unsigned int offset)
+{
+	const struct btf_member *member = btf_members(type);
+	char full[96];
+	int i;
+
+	for (i = 0; i < btf_vlen(type); i++, member++) {
+		/* Bit fields and padding have no text. */
+		if (btf_member_bitfield_size(type, i))
+			return -1;
+		if (snprintf(full, sizeof(full), "%s%s%s", name, *name ? "." : "",
+			     btf__name_by_offset(btf, member->name_off)) >= (int)sizeof(full) ||
+		    add(shape, btf, member->type, full,
+			offset + btf_member_bit_offset(type, i) / 8))
+			return -1;
+	}
+
+	return 0;
+}
+
+static int add(struct shape *shape, const struct btf *btf, __u32 id, const char *name,
+	       unsigned int offset)
+{
+	struct member *member;
+	const struct btf_type *type;
+	bool be16, be32;
+	long long size;
+	enum kind kind;
+
+	type = strip(btf, id, &be16, &be32);
+	size = btf__resolve_size(btf, id);
+	if (!type || size <= 0)
+		return -1;
+	if (!kind_of(btf, type, name, size, be16, be32, &kind))
+		return add_members(shape, btf, type, name, offset);
+	if (shape->count == MAX_MEMBERS)
+		return -1;
+	member = &shape->members[shape->count++];
+	*member = (struct member){ .offset = offset, .size = size, .kind = kind, .last = -1 };
+	snprintf(member->name, sizeof(member->name), "%s", name);
+
+	return 0;
+}
+
+static int find(const struct shape *shape, const char *name)
+{
+	int i;
+
+	for (i = 0; i < shape->count; i++) {
+		if (!strcmp(shape->members[i].name, name))
+			return i;
+	}
+
+	return -1;
+}
+
+/* port_min and port_max are the range "port". */
+static void find_ranges(struct shape *shape)
+{
+	static const char * const ends[][2] = {
+		{ "_min", "_max" }, { "_lo", "_hi" }, { "_first", "_last" }, { "_from", "_to" },
+	};
+	struct member *member;
+	char name[128];
+	size_t len, e;
+	int i, last;
+
+	for (i = 0; i < shape->count; i++) {
+		member = &shape->members[i];
+		for (e = 0; e < sizeof(ends) / sizeof(*ends); e++) {
+			if (!ends_with(member->name, ends[e][0]))
+				continue;
+			len = strlen(member->name) - strlen(ends[e][0]);
+			snprintf(name, sizeof(name), "%.*s%s", (int)len, member->name, ends[e][1]);
+			last = find(shape, name);
+			if (last < 0 || shape->members[last].size != member->size)
+				continue;
+			member->last = last;
+			member->name[len] = '\0';
+			if (ends_with(member->name, "port") && member->size == 2 &&
+			    member->kind == KIND_INT)
+				member->kind = KIND_HOST_PORT;
+			shape->members[last].kind = member->kind;
+			shape->members[last].is_last = true;
+		}
+	}
+}
+
+static bool is_address(enum kind kind)
+{
+	return kind == KIND_IP || kind == KIND_IP6 || kind == KIND_ADDRESS;
+}
+
+int shape_of(struct shape *shape, const struct btf *btf, __u32 type, unsigned int size, bool is_lpm)
+{
+	struct member *data;
+
+	*shape = (struct shape){ .size = size, .family = -1 };
+	if (!type || size > MAX_SIZE || btf__resolve_size(btf, type) != size ||
+	    add(shape, btf, type, "", 0) || !shape->count)
+		return -1;
+	shape->is_bare = shape->count == 1 && !*shape->members[0].name;
+	if (is_lpm && shape->count == 2) {
+		data = &shape->members[1];
+		/* Data of an LPM key that is as long as an address is one. */
+		if (data->size == 4)
+			data->kind = KIND_IP;
+		else if (data->size == 16 && data->kind != KIND_ADDRESS)
+			data->kind = KIND_IP6;
+		shape->is_prefix = is_address(data->kind);
+	}
+	find_ranges(shape);
+	shape->family = find(shape, "family");
+
+	return 0;
+}
+
+static __u64 number_of(const struct member *member, const unsigned char *data)
+{
+	data += member->offset;
+	if (member->kind == KIND_PORT)
+		return data[0] << 8 | data[1];
+	switch (member->size) {
+	case 1:
+		return *data;
+	case 2:
+		return *(const __u16 *)data;
+	case 4:
+		return *(const __u32 *)data;
+	default:
+		return *(const __u64 *)data;
+	}
+}
+
+static void set_number(const struct member *member, unsigned char *data, __u64 number)
+{
+	__u16 port = htons(number);
+	__u64 little = htole64(number);
+	__u64 big = htobe64(number);
+
+	if (member->kind == KIND_PORT)
+		memcpy(data + member->offset, &port, 2);
+	else if (__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__)
+		memcpy(data + member->offset, &little, member->size);
+	else
+		memcpy(data + member->offset, (char *)&big + 8 - member->size, member->size);
+}
+
+static bool is_zero(const unsigned char *data, unsigned int size)
+{
+	while (size && !data[size - 1])
+		size--;
+
+	return !size;
+}
+
+/* Whether an address of either family is IPv4. */
+static bool is_ip(const struct shape *shape, const struct member *member, const unsigned char *data)
+{
+	if (member->kind != KIND_ADDRESS)
+		return member->kind == KIND_IP;
+	if (shape->family >= 0 && number_of(&shape->members[shape->family], data))
+		return number_of(&shape->members[shape->family], data) == NFPROTO_IPV4;
+
+	return is_zero(data + member->offset + 4, 12);
+}
+
+static void print_port(FILE *out, unsigned int port)
+{
+	struct servent *service = getservbyport(htons(port), NULL);
+	char name[64];
+
+	/* Only a name that means this port when it is read. */
+	if (service) {
+		snprintf(name, sizeof(name), "%s", service->s_name);
+		service = strchr(name, '-') ? NULL : getservbyname(name, NULL);
+	}
+	if (service && service->s_port == htons(port))
+		fputs(name, out);
+	else
+		fprintf(out, "%u", port);
+}
+
+static void print_protocol(FILE *out, unsigned int number)
+{
+	struct protoent *protocol = getprotobynumber(number);
+
+	if (protocol && !strchr(protocol->p_name, '-'))
+		fputs(protocol->p_name, out);
+	else
+		fprintf(out, "%u", number);
+}
+
+static void print_one(FILE *out, const struct shape *shape, const struct member *member,
+		      const unsigned char *data)
+{
+	int shift = 64 - 8 * member->size;
+	char text[INET6_ADDRSTRLEN];
+	unsigned int i;
+
+	switch (member->kind) {
+	case KIND_IP:
+	case KIND_IP6:
+	case KIND_ADDRESS:
+		fputs(inet_ntop(is_ip(shape, member, data) ? AF_INET : AF_INET6,
+				data + member->offset, text, sizeof(text)), out);
+		break;
+	case KIND_PORT:
+	case KIND_HOST_PORT:
+		print_port(out, number_of(member, data));
+		break;
+	case KIND_PROTOCOL:
+		print_protocol(out, number_of(member, data));
+		break;
+	case KIND_BYTES:
+		fputs("0x", out);
+		for (i = 0; i < member->size; i++)
+			fprintf(out, "%02x", data[member->offset + i]);
+		break;
+	case KIND_SIGNED:
+		fprintf(out, "%lld", (long long)(number_of(member, data) << shift) >> shift);
+		break;
+	default:
+		fprintf(out, "%llu", number_of(member, data));
+	}
+}
+
+/* The family that the addresses of a key imply is left out. */
+static bool is_implied(const struct shape *shape, const struct member *member,
+		       const unsigned char *data)
+{
+	int i;
+
+	if (shape->family < 0 || member != &shape->members[shape->family])
+		return false;
+	for (i = 0; i < shape->count; i++) {
+		member = &shape->members[i];
+		if (member->kind == KIND_ADDRESS && !is_zero(data + member->offset, member->size))
+			return true;
+	}
+
+	return false;
+}
+
+void shape_print(FILE *out, const struct shape *shape, const unsigned char *data)
+{
+	const struct member *member = shape->members;
+	const struct member *last;
+	const char *between = "";
+	int i;
+
+	if (shape->is_prefix) {
+		print_one(out, shape, member + 1, data);
+		fprintf(out, "/%llu", number_of(member, data));
+		return;
+	}
+	for (i = 0; i < shape->count; i++, member++) {
+		last = member->last < 0 ? NULL : &shape->members[member->last];
+		if (member->is_last || is_implied(shape, member, data))
+			continue;
+		/* What is 0 is left out, but not all of it. */
+		if (is_zero(data + member->offset, member->size) &&
+		    (!last || is_zero(data + last->offset, last->size)) &&
+		    !(is_zero(data, shape->size) && !i))
+			continue;
+		fprintf(out, "%s%s%s", between, member->name, shape->is_bare ? "" : "=");
+		print_one(out, shape, member, data);
+		if (last) {
+			fputc('-', out);
+			print_one(out, shape, last, data);
+		}
+		between = " ";
+	}
+}
+
+static int parse_u64(const char *text, __u64 *number)
+{
+	char *end;
+
+	errno = 0;
+	*number = strtoull(text, &end, 0);
+
+	return !*text || *end || errno ? -1 : 0;
+}
+
+static int parse_value(const struct member *member, const char *text, __u64 *number)
+{
+	struct servent *service;
+	struct protoent *protocol;
+	int bits = 8 * member->size;
+
+	if ((*text >= '0' && *text <= '9') || *text == '-') {
+		if (*text == '-' && member->kind != KIND_SIGNED)
+			return -1;
+		if (parse_u64(text, number))
+			return -1;
+		if (*text == '-')
+			return bits == 64 || (long long)*number >= -(1LL << (bits - 1)) ? 0 : -1;
+		return bits == 64 || !(*number >> bits) ? 0 : -1;
+	}
+	if (member->kind == KIND_PORT || member->kind == KIND_HOST_PORT) {
+		service = getservbyname(text, NULL);
+		*number = service ? ntohs(service->s_port) : 0;
+		return service ? 0 : -1;
+	}
+	protocol = member->kind == KIND_PROTOCOL ? getprotobyname(text) : NULL;
+	*number = protocol ? protocol->p_proto : 0;
+
+	return protocol ? 0 : -1;
+}
+
+static int parse_bytes(const struct member *member, const char *text, unsigned char *data)
+{
+	unsigned int i, byte;
+
+	if (strncmp(text, "0x", 2) || strlen(text) != 2 + 2 * member->size)
+		return -1;
+	for (i = 0; i < member->size; i++) {
+		if (sscanf(text + 2 + 2 * i, "%2x", &byte) != 1)
+			return -1;
+		data[member->offset + i] = byte;
+	}
+
+	return 0;
+}
+
+/* Returns the length of the address in bytes, or -1. */
+static int parse_address(const struct member *member, const char *text, unsigned char *data)
+{
+	unsigned char address[16] = {};
+	int size = -1;
+
+	if (!strcmp(text, "any"))
+		size = member->size;
+	else if (member->kind != KIND_IP6 && inet_pton(AF_INET, text, address) == 1)
+		size = 4;
+	else if (member->kind != KIND_IP && inet_pton(AF_INET6, text, address) == 1)
+		size = 16;
+	if (size > 0)
+		memcpy(data + member->offset, address, member->size);
+
+	return size;
+}
+
+static void clear_host_bits(unsigned char *address, int size, unsigned int prefix)
+{
+	unsigned int bit;
+
+	for (bit = prefix; bit < 8U * size; bit++)
+		address[bit / 8] &= ~(0x80 >> bit % 8);
+}
+
+static __u64 tail_of(const unsigned char *address, int size)
+{
+	__u64 number = 0;
+	int i;
+
+	for (i = size > 8 ? size - 8 : 0; i < size; i++)
+		number = number << 8 | address[i];
+
+	return number;
+}
+
+/* ADDRESS, ADDRESS/LENGTH or ADDRESS-ADDRESS. For a trie the length is the prefix. */
+static int parse_network(const struct shape *shape, const struct member *member, char *text,
+			 unsigned char *data, struct span *span)
+{
+	unsigned char end[MAX_SIZE] = {};
+	char *slash = strchr(text, '/'), *dash = strchr(text, '-');
+	__u64 prefix;
+	int size;
+
+	if (slash)
+		*slash++ = '\0';
+	else if (dash)
+		*dash++ = '\0';
+	size = parse_address(member, text, data);
+	if (size < 0)
+		return -1;
+	*span = (struct span){ .member = member, .length = size, .count = 1 };
+	prefix = 8 * size;
+	if (slash && (parse_u64(slash, &prefix) || prefix > 8U * size))
+		return -1;
+	clear_host_bits(data + member->offset, size, prefix);
+	if (shape->is_prefix) {
+		set_number(&shape->members[0], data, prefix);
+		return dash && !slash ? -1 : 0;
+	}
+	if (slash) {
+		if (8 * size - prefix > 16)
+			return -1;
+		span->count = 1ULL << (8 * size - prefix);
+	} else if (dash) {
+		if (parse_address(member, dash, end) != size ||
+		    memcmp(data + member->offset, end + member->offset, size > 8 ? size - 8 : 0))
+			return -1;
+		span->count = tail_of(end + member->offset, size) -
+			      tail_of(data + member->offset, size) + 1;
+	}
+
+	return span->count && span->count <= MAX_EXPANDED ? 0 : -1;
+}
+
+/* VALUE or FIRST-LAST. A range is stored if the key has its end, else it is expanded. */
+static int parse_range(const struct shape *shape, const struct member *member, char *text,
+		       unsigned char *data, struct span *span)
+{
+	char *dash = *text ? strchr(text + 1, '-') : NULL;
+	__u64 first, last;
+
+	if (dash)
+		*dash++ = '\0';
+	if (parse_value(member, text, &first))
+		return -1;
+	last = first;
+	if (dash && (member->kind == KIND_SIGNED || parse_value(member, dash, &last) || last < first))
+		return -1;
+	set_number(member, data, first);
+	*span = (struct span){ .member = member, .count = 1 };
+	if (member->last >= 0)
+		set_number(&shape->members[member->last], data, last);
+	else
+		span->count = last - first + 1;
+
+	return span->count && span->count <= MAX_EXPANDED ? 0 : -1;
+}
+
+static int parse_member(const struct shape *shape, const struct member *member, char *text,
+			unsigned char *data, struct span *span)
+{
+	if (member->kind == KIND_BYTES) {
+		*span = (struct span){ .member = member, .count = 1 };
+		return parse_bytes(member, text, data);
+	}
+	if (is_address(member->kind))
+		return parse_network(shape, member, text, data, span);
+
+	return parse_range(shape, member, text, data, span);
+}
+
+static const struct member *member_of(const struct shape *shape, char **word)
+{
+	char *equals = strchr(*word, '=');
+	char name[96];
+	int i;
+
+	if (shape->is_prefix)
+		return &shape->members[1];
+	if (shape->is_bare)
+		return &shape->members[0];
+	if (!equals)
+		return NULL;
+	snprintf(name, sizeof(name), "%.*s", (int)(equals - *word), *word);
+	*word = equals + 1;
+	i = find(shape, name);
+
+	return i < 0 || shape->members[i].is_last ? NULL : &shape->members[i];
+}
+
+static void list_names(const struct shape *shape, char *buf, size_t size)
+{
+	size_t len = 0;
+	int i;
+
+	*buf = '\0';
+	for (i = 0; i < shape->count && len < size; i++) {
+		if (!shape->members[i].is_last)
+			len += snprintf(buf + len, size - len, " %s", shape->members[i].name);
+	}
+}
+
+int shape_parse(const struct shape *shape, char *text, unsigned char *data, struct span *spans,
+		char *error, size_t error_size)
+{
+	const struct member *member;
+	bool seen[MAX_MEMBERS] = {};
+	char names[256], copy[128];
+	int count = 0, family = 0;
+	struct span span;
+	char *word;
+
+	memset(data, 0, shape->size);
+	while ((word = strsep(&text, " \t\r"))) {
+		if (!*word)
+			continue;
+		snprintf(copy, sizeof(copy), "%s", word);
+		member = member_of(shape, &word);
+		if (!member) {
+			list_names(shape, names, sizeof(names));
+			snprintf(error, error_size, "%s: unknown member: take NAME=VALUE with one of%s",
+				 copy, names);
+			return -1;
+		}
+		if (seen[member - shape->members]) {
+			snprintf(error, error_size, "%s: given twice: remove one of the two", copy);
+			return -1;
+		}
+		seen[member - shape->members] = true;
+		if (parse_member(shape, member, word, data, &span)) {
+			snprintf(error, error_size, "%s: not a value of this member: see RULES in nf-bpf(8)",
+				 copy);
+			return -1;
+		}
+		if (span.count > 1)
+			spans[count++] = span;
+		if (member->kind == KIND_ADDRESS)
+			family = span.length == 4 ? NFPROTO_IPV4 : NFPROTO_IPV6;
+	}
+	if (family && shape->family >= 0 && !seen[shape->family])
+		set_number(&shape->members[shape->family], data, family);
+
+	return count;
+}
+
+void span_set(const struct span *span, const unsigned char *first, unsigned char *data, __u64 index)
+{
+	const struct member *member = span->member;
+	int i;
+
+	if (!span->length) {
+		set_number(member, data, number_of(member, first) + index);
+		return;
+	}
+	memcpy(data + member->offset, first + member->offset, member->size);
+	for (i = span->length - 1; i >= 0 && index; i--) {
+		index += data[member->offset + i];
+		data[member->offset + i] = index;
+		index >>= 8;
+	}
+}

@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Keys and values of maps as text. BTF says which members they have; the types and names
+ * of members say which of them are addresses, ports and protocols: nf-bpf(8), RULES.
+ */
+#ifndef NF_BPF_SHAPE_H
+#define NF_BPF_SHAPE_H
+
+#include <linux/types.h>
+#include <stdbool.h>
+#include <stdio.h>
+
+#define MAX_MEMBERS 64
+#define MAX_SIZE 1024		/* of a key or value, in bytes */
+#define MAX_EXPANDED 65536	/* keys of one line with ranges */
+
+enum kind {
+	KIND_INT,
+	KIND_SIGNED,
+	KIND_IP,		/* 4 bytes */
+	KIND_IP6,		/* 16 bytes */
+	KIND_ADDRESS,		/* 16 bytes, either: IPv4 in the first four */
+	KIND_PORT,		/* network byte order */
+	KIND_HOST_PORT,
+	KIND_PROTOCOL,
+	KIND_BYTES,
+};
+
+struct member {
+	char name[96];
+	unsigned int offset;
+	unsigned int size;
+	enum kind kind;
+	int last;		/* the member with the end of this range, or -1 */
+	bool is_last;		/* it is the end of a range */
+};
+
+struct shape {
+	struct member members[MAX_MEMBERS];
+	int count;
+	unsigned int size;
+	bool is_prefix;		/* key of an LPM trie: address and length */
+	bool is_bare;		/* one value without a name */
+	int family;		/* member with the family of addresses, or -1 */
+};
+
+/* A member whose text was a range: the key is repeated for each value. */
+struct span {
+	const struct member *member;
+	unsigned int length;	/* number of bytes that count, in case of an address */
+	__u64 count;
+};
+
+struct btf;
+
+/* Returns 0, or -1 if the type has no text. */
+int shape_of(struct shape *shape, const struct btf *btf, __u32 type, unsigned int size,
+	     bool is_lpm);
+void shape_print(FILE *out, const struct shape *shape, const unsigned char *data);
+/* Parse the words of @text into @data. @spans has room for MAX_MEMBERS. Returns the number
+ * of ranges, or -1 with a message in @error.
+ */
+int shape_parse(const struct shape *shape, char *text, unsigned char *data, struct span *spans,
+		char *error, size_t error_size);
+/* Set the value number @index of the range. */
+void span_set(const struct span *span, const unsigned char *first, unsigned char *data,
+	      __u64 index);
+
+#endif

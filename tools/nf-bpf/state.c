@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * STATE/NAME/state says which version is to be in force, also after a reboot. The lock
+ * of a policy serialises the commands: it ends with the process that holds it.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+#include "nf-bpf.h"
+
+static int read_state(struct policy *policy)
+{
+	struct blob blob = {};
+	char path[PATH_MAX];
+	unsigned int number;
+	char *text, *line;
+	int err;
+
+	snprintf(path, sizeof(path), "%s/%s/state", options.state, policy->name);
+	err = blob_read(path, &blob);
+	if (err == -ENOENT)
+		return 0;
+	if (err)
+		return fail("%s: %s", path, strerror(-err));
+
+	text = blob.data;
+	while ((line = strsep(&text, "\n"))) {
+		if (sscanf(line, "current=%u", &number) == 1)
+			policy->current = number;
+		else if (sscanf(line, "trying=%u", &number) == 1)
+			policy->trying = number;
+		else if (sscanf(line, "rejected=%u", &number) == 1)
+			policy->rejected = number;
+		else if (!strncmp(line, "deadline=", 9))
+			policy->deadline = strtoull(line + 9, NULL, 10);
+	}
+	blob_free(&blob);
+
+	return 0;
+}
+
+static int take_lock(struct policy *policy, bool create)
+{
+	char path[PATH_MAX];
+	int err;
+
+	snprintf(path, sizeof(path), "%s/%s", options.state, policy->name);
+	err = create ? make_dirs(path) : 0;
+	if (err)
+		return fail("%s: can't make the directory: %s: choose another one with --state",
+			    path, strerror(-err));
+	snprintf(path, sizeof(path), "%s/%s/lock", options.state, policy->name);
+	policy->lock = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	if (policy->lock < 0 && errno == ENOENT && !create)
+		return 0;
+	if (policy->lock < 0)
+		return fail("%s: %s: run it as root, or choose another directory with --state",
+			    path, strerror(errno));
+	while (flock(policy->lock, LOCK_EX)) {
+		if (errno != EINTR)
+			return fail("%s: can't lock: %s", path, strerror(errno));
+	}
+
+	return 0;
+}
+
+int policy_open(struct policy *policy, const char *name, bool create)
+{
+	*policy = (struct policy){ .name = name, .lock = -1 };
+	if (!take_lock(policy, create) && !read_state(policy))
+		return 0;
+	policy_close(policy);
+
+	return -1;
+}
+
+int policy_peek(struct policy *policy, const char *name)
+{
+	*policy = (struct policy){ .name = name, .lock = -1 };
+
+	return read_state(policy);
+}
+
+int policy_save(const struct policy *policy)
+{
+	char path[PATH_MAX], text[256];
+	int len, err;
+
+	len = snprintf(text, sizeof(text), "current=%u\ntrying=%u\nrejected=%u\ndeadline=%llu\n",
+		       policy->current, policy->trying, policy->rejected, policy->deadline);
+	snprintf(path, sizeof(path), "%s/%s/state", options.state, policy->name);
+	err = blob_write(path, text, len);
+	if (err)
+		return fail("%s: can't write: %s: make room there", path, strerror(-err));
+
+	return 0;
+}
+
+void policy_close(struct policy *policy)
+{
+	if (policy->lock >= 0)
+		close(policy->lock);
+	policy->lock = -1;
+}

@@ -1,0 +1,414 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* What is in force, and how it differs from the file. */
+#define _GNU_SOURCE
+#include <dirent.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+#include <linux/bpf.h>
+
+#include <bpf/bpf.h>
+
+#include "json_writer.h"
+#include "nf-bpf.h"
+#include "nf_util.h"
+
+/* What is printed of a policy, both as text and as JSON. */
+struct report {
+	struct policy policy;
+	struct version current;	/* that is attached */
+	struct version file;
+	bool has_current;
+	bool has_file;
+	bool in_force;
+	bool closed;		/* the fail-closed program is attached */
+	struct links links;
+	struct bpf_prog_info prog;
+	unsigned long long reassembled;
+	unsigned long long failed;
+};
+
+static json_writer_t *json;
+
+static void __printf(2, 3) field(const char *name, const char *fmt, ...)
+{
+	char value[PATH_MAX];
+	va_list args;
+
+	va_start(args, fmt);
+	vsnprintf(value, sizeof(value), fmt, args);
+	va_end(args);
+	if (json)
+		jsonw_string_field(json, name, value);
+	else
+		printf("  %-12s %s\n", name, value);
+}
+
+static void number(const char *name, unsigned long long value)
+{
+	if (json)
+		jsonw_lluint_field(json, name, value);
+	else
+		printf("  %-12s %llu\n", name, value);
+}
+
+/* The IPv4 column of a file like /proc/net/snmp: names in one line, values in the next. */
+static unsigned long long column(const struct blob *snmp, const char *wanted)
+{
+	char *copy = strdup(snmp->data), *rest = copy, *names, *values, *name, *value;
+	unsigned long long found = 0;
+
+	while (copy && (names = strsep(&rest, "\n")) && (values = strsep(&rest, "\n"))) {
+		if (strncmp(names, "Ip:", 3))
+			continue;
+		while ((name = strsep(&names, " ")) && (value = strsep(&values, " "))) {
+			if (!strcmp(name, wanted))
+				found = strtoull(value, NULL, 10);
+		}
+	}
+	free(copy);
+
+	return found;
+}
+
+static void read_reassembly(struct report *report)
+{
+	struct blob snmp = {};
+	struct netns ns;
+
+	if (netns_open(&ns, report->current.conf.netns))
+		return;
+	if (!netns_enter(&ns)) {
+		if (!blob_read("/proc/thread-self/net/snmp", &snmp)) {
+			report->reassembled = column(&snmp, "ReasmOKs");
+			report->failed = column(&snmp, "ReasmFails");
+		}
+		netns_leave(&ns);
+	}
+	netns_close(&ns);
+	blob_free(&snmp);
+}
+
+static void read_program(struct report *report, const char *path)
+{
+	__u32 len = sizeof(report->prog);
+	char pin[PATH_MAX];
+	int fd;
+
+	snprintf(pin, sizeof(pin), "%.*s/prog", PATH_MAX - 8, path);
+	fd = bpf_obj_get(pin);
+	if (fd < 0)
+		return;
+	bpf_prog_get_info_by_fd(fd, &report->prog, &len);
+	close(fd);
+}
+
+static int read_report(struct report *report, const char *name)
+{
+	char path[PATH_MAX];
+	unsigned int version;
+
+	*report = (struct report){};
+	if (policy_begin(&report->policy, name, false))
+		return -1;
+	/* What is wrong with the file is for "check" to say. */
+	report->has_file = !version_from_file(&report->file, name, false);
+	if (generation_current(&report->policy, path))
+		return 0;
+	version = generation_version(path);
+	report->closed = !version;
+	if (version && !version_from_state(&report->current, name, version)) {
+		report->has_current = true;
+		report->in_force = generation_in_force(&report->policy, &report->current.conf);
+		read_reassembly(report);
+	}
+	read_program(report, path);
+	links_open(&report->links, path);
+
+	return 0;
+}
+
+static void free_report(struct report *report)
+{
+	links_close(&report->links);
+	version_free(&report->current);
+	version_free(&report->file);
+	policy_close(&report->policy);
+}
+
+static void print_links(const struct report *report)
+{
+	const struct bpf_link_info *info = report->links.info;
+	int i;
+
+	if (json) {
+		jsonw_name(json, "links");
+		jsonw_start_array(json);
+	}
+	for (i = 0; i < report->links.count; i++, info++) {
+		if (json) {
+			jsonw_start_object(json);
+			number("id", info->id);
+			field("family", "%s", libbpf_nf_name_of(libbpf_nf_families, info->netfilter.pf));
+			jsonw_int_field(json, "priority", info->netfilter.priority);
+			if (kernel_has("BPF_NF_LINK_STATS")) {
+				number("accepted", info->netfilter.accepted);
+				number("dropped", info->netfilter.dropped);
+				number("dropped_fragments", info->netfilter.dropped_fragments);
+			}
+			jsonw_end_object(json);
+			continue;
+		}
+		field("link", "%u, %s, priority %d", info->id,
+		      libbpf_nf_name_of(libbpf_nf_families, info->netfilter.pf),
+		      info->netfilter.priority);
+		if (kernel_has("BPF_NF_LINK_STATS"))
+			field("counters", "accepted %llu, dropped %llu, dropped_fragments %llu",
+			      info->netfilter.accepted, info->netfilter.dropped,
+			      info->netfilter.dropped_fragments);
+		else
+			field("counters", "this kernel does not count the packets of a link");
+	}
+	if (json)
+		jsonw_end_array(json);
+}
+
+static void print_program(const struct report *report)
+{
+	const struct bpf_prog_info *prog = &report->prog;
+	struct timespec boot, now;
+	char when[64];
+	time_t since;
+	char tag[2 * BPF_TAG_SIZE + 1];
+	int i;
+
+	clock_gettime(CLOCK_BOOTTIME, &boot);
+	clock_gettime(CLOCK_REALTIME, &now);
+	since = now.tv_sec - boot.tv_sec + prog->load_time / 1000000000;
+	strftime(when, sizeof(when), "%Y-%m-%d %H:%M:%S %z", localtime(&since));
+	for (i = 0; i < BPF_TAG_SIZE; i++)
+		snprintf(tag + 2 * i, 3, "%02x", prog->tag[i]);
+	if (json) {
+		jsonw_name(json, "program");
+		jsonw_start_object(json);
+		number("id", prog->id);
+		field("name", "%s", prog->name);
+		field("tag", "%s", tag);
+		field("loaded", "%s", when);
+		jsonw_end_object(json);
+	} else {
+		field("program", "%s, id %u, tag %s, loaded %s", prog->name, prog->id, tag, when);
+	}
+}
+
+static void print_place(const struct report *report)
+{
+	const struct conf *conf = &report->current.conf;
+
+	field("hook", "%s", libbpf_nf_name_of(libbpf_nf_hooks, conf->hook));
+	field("family", "%s", libbpf_nf_name_of(libbpf_nf_families, conf->pf));
+	if (conf->netns)
+		field("netns", "%s", conf->netns);
+	field("fragments", "%s", conf_fragments(conf));
+	if (json) {
+		number("reassembled", report->reassembled);
+		number("reassembly_failed", report->failed);
+	} else {
+		field("reassembly", "IPv4 of this network namespace: %llu reassembled, %llu failed",
+		      report->reassembled, report->failed);
+	}
+}
+
+static void change(const char *what, const char *from, const char *to)
+{
+	if (json) {
+		jsonw_start_object(json);
+		field("what", "%s", what);
+		if (from) {
+			field("in_force", "%s", from);
+			field("file", "%s", to);
+		}
+		jsonw_end_object(json);
+	} else if (from) {
+		field("differs", "%s: '%s' in force, '%s' in the file", what, from, to);
+	} else {
+		field("differs", "%s: the content has changed", what);
+	}
+}
+
+static void print_changes(const struct report *report)
+{
+	const struct version *current = &report->current, *file = &report->file;
+	char from[PATH_MAX], to[PATH_MAX];
+	bool compare_objects = file->object.data && current->conf.object;
+	bool comments;
+	int i;
+
+	comments = report->has_file && !blob_equal(&file->text, &current->text);
+	if (json) {
+		jsonw_bool_field(json, "file_is_valid", report->has_file);
+		jsonw_name(json, "changes");
+		jsonw_start_array(json);
+	}
+	for (i = 0; report->has_file && conf_key(i); i++) {
+		conf_value(&current->conf, i, from, sizeof(from));
+		conf_value(&file->conf, i, to, sizeof(to));
+		if (!strcmp(from, to))
+			continue;
+		change(conf_key(i), from, to);
+		comments = false;
+	}
+	if (comments)
+		change("comments", NULL, NULL);
+	if (report->has_file && compare_objects && !blob_equal(&file->object, &current->object))
+		change("object", NULL, NULL);
+	if (report->has_file && !blob_equal(&file->source, &current->source))
+		change("source", NULL, NULL);
+	if (report->has_file && !blob_equal(&file->rules, &current->rules))
+		change("rules", NULL, NULL);
+	if (json)
+		jsonw_end_array(json);
+	else if (!report->has_file)
+		field("differs", "the file has errors: see 'nf-bpf check %s'", report->policy.name);
+	else if (version_equal(current, file))
+		field("file", "is what is in force");
+}
+
+static void print_versions(const struct report *report)
+{
+	unsigned int numbers[64];
+	struct version version;
+	int count, i;
+
+	count = version_list(report->policy.name, numbers, ARRAY_SIZE(numbers));
+	if (json) {
+		jsonw_name(json, "versions");
+		jsonw_start_array(json);
+	}
+	for (i = 0; i < count; i++) {
+		if (!version_from_state(&version, report->policy.name, numbers[i])) {
+			if (json) {
+				jsonw_start_object(json);
+				number("number", version.number);
+				number("before", version.before);
+				field("when", "%s", version.when);
+				field("by", "%s", version.by);
+				field("how", "%s", version.how);
+				jsonw_end_object(json);
+			} else {
+				field("version", "%u: %s by %s (%s), %u was before", version.number,
+				      version.when, version.by, version.how, version.before);
+			}
+		}
+		version_free(&version);
+	}
+	if (json)
+		jsonw_end_array(json);
+}
+
+static const char *summary(const struct report *report)
+{
+	if (report->closed)
+		return "failed closed: all packets are dropped";
+	if (!report->has_current)
+		return "not applied";
+	if (!report->in_force)
+		return "not attached";
+	if (report->policy.trying)
+		return "on trial";
+	return "in force";
+}
+
+static int print_report(const struct report *report)
+{
+	const struct policy *policy = &report->policy;
+
+	if (json) {
+		jsonw_start_object(json);
+		field("name", "%s", policy->name);
+		field("state", "%s", summary(report));
+		jsonw_bool_field(json, "in_force", report->in_force);
+		number("version", report->has_current ? report->current.number : 0);
+		number("rejected", policy->rejected);
+	} else if (report->has_current) {
+		printf("%s: version %u: %s\n", policy->name, report->current.number, summary(report));
+	} else {
+		printf("%s: %s\n", policy->name, summary(report));
+	}
+	if (report->in_force && policy->trying)
+		number("seconds_left", policy->deadline > boot_seconds() ?
+		       policy->deadline - boot_seconds() : 0);
+	if (report->has_current || report->closed)
+		print_program(report);
+	if (report->has_current)
+		print_place(report);
+	print_links(report);
+	if (report->has_current)
+		print_changes(report);
+	print_versions(report);
+	if (json)
+		jsonw_end_object(json);
+
+	return report->in_force ? EXIT_DONE : EXIT_NOT_IN_FORCE;
+}
+
+static int status_of(const char *name)
+{
+	struct report report;
+	int ret;
+
+	if (read_report(&report, name))
+		return EXIT_FAILED;
+	ret = print_report(&report);
+	free_report(&report);
+
+	return ret;
+}
+
+/* All policies that have a file. */
+static int status_of_all(void)
+{
+	struct dirent *entry;
+	int ret = EXIT_DONE, one;
+	char *dot;
+	DIR *dir;
+
+	dir = opendir(options.etc);
+	if (!dir) {
+		fail("%s: %s", options.etc, strerror(errno));
+		return EXIT_FAILED;
+	}
+	while ((entry = readdir(dir))) {
+		dot = strrchr(entry->d_name, '.');
+		if (!dot || dot == entry->d_name || strcmp(dot, ".conf"))
+			continue;
+		*dot = '\0';
+		one = status_of(entry->d_name);
+		ret = ret ?: one;
+	}
+	closedir(dir);
+
+	return ret;
+}
+
+int cmd_status(int argc, char **argv)
+{
+	int ret;
+
+	if (options.json) {
+		json = jsonw_new(stdout);
+		jsonw_pretty(json, true);
+		if (!argc)
+			jsonw_start_array(json);
+	}
+	ret = argc ? status_of(argv[0]) : status_of_all();
+	if (json) {
+		if (!argc)
+			jsonw_end_array(json);
+		jsonw_destroy(&json);
+	}
+
+	return ret;
+}

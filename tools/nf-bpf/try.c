@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The guard of a trial: a process of its own session that goes back to the version before
+ * unless the trial is confirmed. The state on disk says the same, so that the next command
+ * goes back if somebody kills the guard, and a reboot does, too.
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "nf-bpf.h"
+
+static void guard(const char *name, unsigned int version, __u64 deadline)
+{
+	struct policy policy;
+
+	do {
+		sleep(1);
+		if (policy_peek(&policy, name) || policy.trying != version)
+			return;
+	} while (boot_seconds() < deadline);
+
+	/* It goes back, because the time is over. */
+	if (!policy_begin(&policy, name, false))
+		policy_close(&policy);
+}
+
+static void leave_terminal(void)
+{
+	int null = open("/dev/null", O_RDWR);
+
+	signal(SIGHUP, SIG_IGN);
+	signal(SIGINT, SIG_IGN);
+	signal(SIGQUIT, SIG_IGN);
+	signal(SIGPIPE, SIG_IGN);
+	dup2(null, STDIN_FILENO);
+	dup2(null, STDOUT_FILENO);
+	dup2(null, STDERR_FILENO);
+	if (null > STDERR_FILENO)
+		close(null);
+	use_syslog();
+}
+
+static void run_guard(struct policy *policy, int ready)
+{
+	char name[MAX_POLICY_NAME + 1];
+	unsigned int version = policy->trying;
+	__u64 deadline = policy->deadline;
+
+	snprintf(name, sizeof(name), "%s", policy->name);
+	/* A lock is held as long as any process has its file open. */
+	policy_close(policy);
+	setsid();
+	if (fork())
+		_exit(0);
+	leave_terminal();
+	if (chdir("/") || write(ready, "", 1) != 1)
+		_exit(1);
+	close(ready);
+	guard(name, version, deadline);
+	_exit(0);
+}
+
+int start_guard(struct policy *policy, unsigned int seconds)
+{
+	int ready[2];
+	char byte;
+	pid_t pid;
+	ssize_t len;
+
+	if (pipe2(ready, O_CLOEXEC))
+		return fail("pipe: %s", strerror(errno));
+	fflush(NULL);
+	pid = fork();
+	if (!pid) {
+		close(ready[0]);
+		run_guard(policy, ready[1]);
+	}
+	close(ready[1]);
+	len = pid > 0 ? read(ready[0], &byte, 1) : -1;
+	close(ready[0]);
+	if (pid > 0)
+		waitpid(pid, NULL, 0);
+	if (len != 1)
+		return fail("%s: the process that goes back after %u seconds can't be started: nothing was changed",
+			    policy->name, seconds);
+
+	return 0;
+}

@@ -1,0 +1,254 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* Messages, files and numbers. */
+#define _GNU_SOURCE
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <syslog.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "nf-bpf.h"
+
+static bool to_syslog;
+
+void use_syslog(void)
+{
+	openlog("nf-bpf", LOG_PID, LOG_DAEMON);
+	to_syslog = true;
+}
+
+static void message(const char *prefix, const char *fmt, va_list args)
+{
+	if (to_syslog) {
+		vsyslog(LOG_WARNING, fmt, args);
+		return;
+	}
+	fflush(stdout);
+	fprintf(stderr, "nf-bpf: %s", prefix);
+	vfprintf(stderr, fmt, args);
+	fputc('\n', stderr);
+}
+
+int fail(const char *fmt, ...)
+{
+	va_list args;
+
+	va_start(args, fmt);
+	message("", fmt, args);
+	va_end(args);
+
+	return -1;
+}
+
+void warn(const char *fmt, ...)
+{
+	va_list args;
+
+	va_start(args, fmt);
+	message("warning: ", fmt, args);
+	va_end(args);
+}
+
+/* Not a part of JSON output. */
+void say(const char *fmt, ...)
+{
+	va_list args;
+
+	va_start(args, fmt);
+	if (to_syslog) {
+		vsyslog(LOG_NOTICE, fmt, args);
+	} else {
+		vfprintf(options.json ? stderr : stdout, fmt, args);
+		fputc('\n', options.json ? stderr : stdout);
+	}
+	va_end(args);
+}
+
+static int read_all(int fd, struct blob *blob)
+{
+	size_t room = 0;
+	ssize_t len;
+	char *data;
+
+	for (;;) {
+		if (blob->len + 1 >= room) {
+			room = room ? 2 * room : 65536;
+			data = realloc(blob->data, room);
+			if (!data)
+				return -ENOMEM;
+			blob->data = data;
+		}
+		len = read(fd, blob->data + blob->len, room - blob->len - 1);
+		if (len < 0)
+			return -errno;
+		if (!len)
+			break;
+		blob->len += len;
+	}
+	/* Text can be used as a string. */
+	blob->data[blob->len] = '\0';
+
+	return 0;
+}
+
+int blob_read(const char *path, struct blob *blob)
+{
+	int fd, err;
+
+	*blob = (struct blob){};
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	err = read_all(fd, blob);
+	close(fd);
+	if (err)
+		blob_free(blob);
+
+	return err;
+}
+
+static int write_all(int fd, const char *data, size_t len)
+{
+	ssize_t done;
+
+	for (; len; data += done, len -= done) {
+		done = write(fd, data, len);
+		if (done < 0 && errno != EINTR)
+			return -errno;
+		if (done < 0)
+			done = 0;
+	}
+
+	return fsync(fd) ? -errno : 0;
+}
+
+static int sync_parent(const char *path)
+{
+	char dir[PATH_MAX];
+	char *slash;
+
+	snprintf(dir, sizeof(dir), "%s", path);
+	slash = strrchr(dir, '/');
+	if (!slash)
+		return sync_dir(".");
+	*slash = '\0';
+
+	return sync_dir(*dir ? dir : "/");
+}
+
+int blob_write(const char *path, const char *data, size_t len)
+{
+	char tmp[PATH_MAX];
+	int fd, err;
+
+	if (snprintf(tmp, sizeof(tmp), "%s~", path) >= (int)sizeof(tmp))
+		return -ENAMETOOLONG;
+	fd = open(tmp, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+	if (fd < 0)
+		return -errno;
+	err = write_all(fd, data, len);
+	close(fd);
+	if (!err && rename(tmp, path))
+		err = -errno;
+	if (err)
+		unlink(tmp);
+
+	return err ?: sync_parent(path);
+}
+
+bool blob_equal(const struct blob *a, const struct blob *b)
+{
+	return a->len == b->len && (!a->len || !memcmp(a->data, b->data, a->len));
+}
+
+void blob_free(struct blob *blob)
+{
+	free(blob->data);
+	*blob = (struct blob){};
+}
+
+int sync_dir(const char *path)
+{
+	int fd, err = 0;
+
+	fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	if (fsync(fd))
+		err = -errno;
+	close(fd);
+
+	return err;
+}
+
+int make_dirs(const char *path)
+{
+	char buf[PATH_MAX];
+	char *slash;
+
+	snprintf(buf, sizeof(buf), "%s", path);
+	for (slash = strchr(buf + 1, '/'); slash; slash = strchr(slash + 1, '/')) {
+		*slash = '\0';
+		if (mkdir(buf, 0700) && errno != EEXIST)
+			return -errno;
+		*slash = '/';
+	}
+	if (mkdir(buf, 0700) && errno != EEXIST)
+		return -errno;
+
+	return 0;
+}
+
+static void empty_dir(const char *path, int depth)
+{
+	struct dirent *entry;
+	char child[PATH_MAX];
+	DIR *dir;
+
+	dir = opendir(path);
+	if (!dir)
+		return;
+	while ((entry = readdir(dir))) {
+		if (!strcmp(entry->d_name, ".") || !strcmp(entry->d_name, ".."))
+			continue;
+		if (snprintf(child, sizeof(child), "%s/%s", path, entry->d_name) >=
+		    (int)sizeof(child))
+			continue;
+		if (unlink(child) && depth) {
+			empty_dir(child, depth - 1);
+			rmdir(child);
+		}
+	}
+	closedir(dir);
+}
+
+void remove_dir(const char *path)
+{
+	empty_dir(path, 1);
+	rmdir(path);
+}
+
+__u64 boot_seconds(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_BOOTTIME, &now);
+
+	return now.tv_sec;
+}
+
+int parse_number(const char *text, __u64 *number)
+{
+	char *end;
+
+	if (*text < '0' || *text > '9')
+		return -1;
+	errno = 0;
+	*number = strtoull(text, &end, 0);
+
+	return *end || errno ? -1 : 0;
+}
