@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -37,12 +38,13 @@ struct sock_fprog {
 };
 
 static const char usage[] =
-	"Usage: fail_call FILE NUMBER ERRNO COMMAND [ARGUMENT]...\n"
+	"Usage: fail_call [-c] FILE NUMBER ERRNO COMMAND [ARGUMENT]...\n"
 	"\n"
 	"Runs COMMAND, and lets its call NUMBER, from 1, fail with ERRNO. If ERRNO is 0, it\n"
 	"kills COMMAND there. It counts rename, symlink, mkdir, rmdir, unlink, and bpf commands\n"
 	"that make, change, detach, pin or open a link. It writes the call's name to FILE,\n"
-	"or nothing if there was no such call.\n"
+	"or nothing if there was no such call. With -c it does not count the commands that\n"
+	"open a link or ask about it.\n"
 	"\n"
 	"Exit status: that of COMMAND, 2 wrong arguments, 125 fail_call itself has failed.\n";
 
@@ -66,7 +68,10 @@ static const struct {
 };
 
 #define ARRAY_SIZE(array) (sizeof(array) / sizeof((array)[0]))
+#define POLL_MS 20
 #define NR_CALLS ARRAY_SIZE(calls)
+
+static bool only_changes;
 
 static int failed(const char *what)
 {
@@ -124,15 +129,20 @@ static const char *name_of(const struct seccomp_data *data)
 	case BPF_LINK_CREATE:
 	case BPF_LINK_UPDATE:
 	case BPF_LINK_DETACH:
-	case BPF_LINK_GET_FD_BY_ID:
 	case BPF_OBJ_PIN:
+		break;
+	case BPF_LINK_GET_FD_BY_ID:
 	case BPF_OBJ_GET:
 	case BPF_OBJ_GET_INFO_BY_FD:
-		snprintf(name, sizeof(name), "bpf %llu", (unsigned long long)data->args[0]);
-		return name;
+		if (only_changes)
+			return NULL;
+		break;
 	default:
 		return NULL;
 	}
+	snprintf(name, sizeof(name), "bpf %llu", (unsigned long long)data->args[0]);
+
+	return name;
 }
 
 /* Return: 0 if no more calls will come */
@@ -181,9 +191,14 @@ int main(int argc, char **argv)
 {
 	int listener, status, up[2], down[2];
 	struct pollfd poll_fd;
+	pid_t pid, ended;
 	FILE *file;
-	pid_t pid;
 
+	if (argc > 1 && !strcmp(argv[1], "-c")) {
+		only_changes = true;
+		argc--;
+		argv++;
+	}
 	if (argc < 5) {
 		fputs(usage, stderr);
 		return 2;
@@ -201,13 +216,16 @@ int main(int argc, char **argv)
 	if (listener < 0)
 		return failed("listener");
 	poll_fd = (struct pollfd){ .fd = listener, .events = POLLIN };
-	while (poll(&poll_fd, 1, -1) > 0 && poll_fd.revents & POLLIN) {
-		if (!answer(listener, atol(argv[2]), atoi(argv[3]), pid, file))
+	/* A process that the command leaves behind keeps the listener open. */
+	while (!(ended = waitpid(pid, &status, WNOHANG))) {
+		if (poll(&poll_fd, 1, POLL_MS) > 0 &&
+		    (!(poll_fd.revents & POLLIN) ||
+		     !answer(listener, atol(argv[2]), atoi(argv[3]), pid, file)))
 			break;
 	}
 	close(listener);
 	fclose(file);
-	if (waitpid(pid, &status, 0) != pid)
+	if (!ended && waitpid(pid, &status, 0) != pid)
 		return failed("wait");
 
 	return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
