@@ -29,7 +29,8 @@
 
 #include "nf-bpf.h"
 
-#define TRY_AGAIN "nothing was changed"
+#define NEXT "current~"			/* is renamed to "current" */
+#define UNCHANGED "nothing was changed"
 
 static void policy_pins(const struct policy *policy, char path[PATH_MAX])
 {
@@ -272,6 +273,8 @@ int generation_remove_all(const struct policy *policy)
 	char path[PATH_MAX], current[PATH_MAX];
 
 	policy_pins(policy, path);
+	snprintf(current, sizeof(current), "%s/%s/" NEXT, options.pins, policy->name);
+	unlink(current);
 	snprintf(current, sizeof(current), "%s/%s/current", options.pins, policy->name);
 	if (unlink(current) && errno != ENOENT)
 		return fail("%s: can't remove: %s", current, strerror(errno));
@@ -306,6 +309,8 @@ int generation_repair(const struct policy *policy)
 	struct links links;
 	int prog_fd, err = 0;
 
+	snprintf(pin, sizeof(pin), "%s/%s/" NEXT, options.pins, policy->name);
+	unlink(pin);
 	if (generation_current(policy, path))
 		return 0;
 	snprintf(pin, sizeof(pin), "%.*s/prog", PATH_MAX - 8, path);
@@ -350,10 +355,10 @@ static int set_current(const struct policy *policy, const char *name)
 	char path[PATH_MAX], tmp[PATH_MAX];
 
 	snprintf(path, sizeof(path), "%s/%s/current", options.pins, policy->name);
-	snprintf(tmp, sizeof(tmp), "%s/%s/current~", options.pins, policy->name);
+	snprintf(tmp, sizeof(tmp), "%s/%s/" NEXT, options.pins, policy->name);
 	unlink(tmp);
 	if (symlink(name, tmp) || rename(tmp, path))
-		return fail("%s: can't be changed: %s: " TRY_AGAIN, path, strerror(errno));
+		return fail("%s: can't be changed: %s: " UNCHANGED, path, strerror(errno));
 
 	return 0;
 }
@@ -373,7 +378,7 @@ static int pin_program(const char *path, const struct loaded *loaded)
 		err = bpf_obj_pin(loaded->maps[i].fd, pin);
 	}
 	if (err)
-		return fail("%s: can't pin: %s: " TRY_AGAIN, pin, strerror(-err));
+		return fail("%s: can't pin: %s: " UNCHANGED, pin, strerror(-err));
 
 	return 0;
 }
@@ -391,7 +396,7 @@ static int generation_make(const struct policy *policy, const struct version *ve
 	err = make_dirs(dir) ?: make_dirs(path) ?: write_number(path, "netns", ns->ino) ?:
 	      write_number(path, "version", version->number);
 	if (err)
-		return fail("%s: can't make it on bpffs: %s: " TRY_AGAIN, path, strerror(-err));
+		return fail("%s: can't make it on bpffs: %s: " UNCHANGED, path, strerror(-err));
 
 	return pin_program(path, loaded);
 }

@@ -147,6 +147,10 @@ int version_from_state(struct version *version, const char *name, unsigned int n
 /* Store under the next number. */
 int version_store(struct version *version, const char *name, const char *how,
 		  unsigned int before);
+/* Remove what a killed command has left: incomplete files, and versions above @newest that
+ * are not in @keep.
+ */
+void version_clean(const char *name, unsigned int newest, const unsigned int *keep, int nr_keep);
 void version_forget(const char *name, unsigned int number);
 /* Whether both have the same configuration, program and rules. */
 bool version_equal(const struct version *a, const struct version *b);
@@ -164,6 +168,7 @@ struct policy {
 	unsigned int current;	/* version in force or wanted; 0: none */
 	unsigned int trying;	/* version to be confirmed; 0: none */
 	unsigned int rejected;	/* version that was rolled back */
+	unsigned int newest;	/* highest version that was current */
 	__u64 deadline;		/* seconds since boot */
 };
 
@@ -171,7 +176,7 @@ struct policy {
 int policy_open(struct policy *policy, const char *name, bool create);
 /* Read the state without a lock: it is replaced as a whole. */
 int policy_peek(struct policy *policy, const char *name);
-int policy_save(const struct policy *policy);
+int policy_save(struct policy *policy);
 void policy_close(struct policy *policy);
 
 /* --- netns.c --- */
@@ -268,7 +273,7 @@ int check_bpffs(void);
 int policy_begin(struct policy *policy, const char *name, bool create);
 int policy_revert(struct policy *policy);
 int policy_bring(struct policy *policy, unsigned int number);
-bool policy_is_attached(const struct policy *policy, const struct version *version);
+bool policy_is_attached(const struct policy *policy);
 /* Start the process that reverts a trial. It survives its parent and its terminal. */
 int start_guard(struct policy *policy, unsigned int seconds);
 

@@ -47,6 +47,7 @@ int policy_begin(struct policy *policy, const char *name, bool create)
 	if (reconcile(policy))
 		goto err;
 	generation_clean(policy, policy->trying ? policy->current : 0);
+	version_clean(name, policy->newest, (unsigned int []){ policy->trying, policy->rejected }, 2);
 	if (policy->trying && boot_seconds() >= policy->deadline) {
 		warn("%s: version %u was not confirmed in time", name, policy->trying);
 		if (policy_revert(policy))
@@ -144,10 +145,23 @@ int cmd_check(int argc, char **argv)
 	return EXIT_DONE;
 }
 
-/* Whether the version that is to be in force is attached, and has the content of @version
- * if this is not NULL.
- */
-bool policy_is_attached(const struct policy *policy, const struct version *version)
+/* Whether the version @number has the content of @version. */
+static bool is_version(const struct policy *policy, unsigned int number,
+		       const struct version *version)
+{
+	struct version stored;
+	bool same;
+
+	if (!number || version_from_state(&stored, policy->name, number))
+		return false;
+	same = version_equal(&stored, version);
+	version_free(&stored);
+
+	return same;
+}
+
+/* Whether the version that is to be in force is attached. */
+bool policy_is_attached(const struct policy *policy)
 {
 	struct version current;
 	char path[PATH_MAX];
@@ -157,8 +171,7 @@ bool policy_is_attached(const struct policy *policy, const struct version *versi
 	    generation_version(path) != policy->current ||
 	    version_from_state(&current, policy->name, policy->current))
 		return false;
-	attached = (!version || version_equal(&current, version)) &&
-		   generation_in_force(policy, &current.conf);
+	attached = generation_in_force(policy, &current.conf);
 	version_free(&current);
 
 	return attached;
@@ -216,6 +229,26 @@ static int refuse_trial(const struct policy *policy)
 	return EXIT_FAILED;
 }
 
+/* The file is that of the current version. After a reboot it is not attached; this makes no
+ * new version, or "rollback" would go back to the same content.
+ */
+static int apply_again(struct policy *policy)
+{
+	bool attached = policy_is_attached(policy);
+
+	if (!attached && policy_bring(policy, policy->current)) {
+		fail("%s: not applied", policy->name);
+		return EXIT_FAILED;
+	}
+	say("%s: version %u is in force%s", policy->name, policy->current,
+	    attached ? " and unchanged" : "");
+	if (!policy->rejected)
+		return EXIT_DONE;
+	policy->rejected = 0;
+
+	return policy_save(policy) ? EXIT_FAILED : EXIT_DONE;
+}
+
 static int apply_locked(struct policy *policy, struct version *version, const char *how,
 			unsigned int seconds)
 {
@@ -223,11 +256,8 @@ static int apply_locked(struct policy *policy, struct version *version, const ch
 
 	if (policy->trying)
 		return refuse_trial(policy);
-	if (policy_is_attached(policy, version)) {
-		policy->rejected = 0;
-		say("%s: version %u is in force and unchanged", policy->name, policy->current);
-		return policy_save(policy) ? EXIT_FAILED : EXIT_DONE;
-	}
+	if (is_version(policy, policy->current, version))
+		return apply_again(policy);
 	if (put_new(policy, version, how, seconds)) {
 		if (!generation_current(policy, path) && generation_version(path))
 			fail("%s: not applied: version %u stays in force", policy->name,
@@ -422,38 +452,27 @@ static int on_error(struct policy *policy, const struct conf *conf)
 	}
 }
 
-/* After a reboot, a version that was rolled back must not come again with its file. */
-static bool was_rejected(const struct policy *policy, const struct version *version)
-{
-	struct version rejected;
-	bool same;
-
-	if (!policy->rejected || !policy->current ||
-	    version_from_state(&rejected, policy->name, policy->rejected))
-		return false;
-	same = version_equal(&rejected, version);
-	version_free(&rejected);
-
-	return same;
-}
-
 static int start_locked(struct policy *policy, struct version *version, bool is_valid)
 {
+	/* After a reboot, a version that was rolled back must not come again with its file. */
+	bool rejected = is_valid && policy->current &&
+			is_version(policy, policy->rejected, version);
+
 	if (policy->trying) {
 		say("%s: version %u is on trial", policy->name, policy->trying);
 		return EXIT_DONE;
 	}
-	if (is_valid && !was_rejected(policy, version) &&
+	if (is_valid && !rejected &&
 	    apply_locked(policy, version, "start", 0) == EXIT_DONE)
 		return EXIT_DONE;
 	if (!policy->current)
 		return on_error(policy, &version->conf);
-	if (policy_is_attached(policy, NULL)) {
+	if (policy_is_attached(policy)) {
 		warn("%s: the file is not in force: version %u stays", policy->name, policy->current);
 		return EXIT_DONE;
 	}
 	warn("%s: the file %s: version %u is brought in force, which was applied before it",
-	     policy->name, is_valid && was_rejected(policy, version) ? "was rolled back" : "failed",
+	     policy->name, rejected ? "was rolled back" : "failed",
 	     policy->current);
 	if (policy_bring(policy, policy->current))
 		return on_error(policy, &version->conf);

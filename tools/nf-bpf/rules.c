@@ -174,7 +174,7 @@ static int read_entry(struct reader *reader, char *line)
 	unsigned char key[MAX_SIZE] = {}, value[MAX_SIZE] = {};
 	struct span spans[MAX_MEMBERS], value_spans[MAX_MEMBERS];
 	char *arrow = strstr(line, "->");
-	char error[400];
+	char error[400], copy[100];
 	int count;
 
 	if (!reader->in_section)
@@ -183,10 +183,11 @@ static int read_entry(struct reader *reader, char *line)
 		return 0;
 	if (arrow) {
 		*arrow = '\0';
+		snprintf(copy, sizeof(copy), "%s", arrow + 2 + strspn(arrow + 2, " \t"));
 		count = shape_parse(&reader->table->value, arrow + 2, value, value_spans, error,
 				    sizeof(error));
 		if (count > 0)
-			return wrong(reader, "%s: a value can't be a range", arrow + 2);
+			return wrong(reader, "%s: a value can't be a range", copy);
 		if (count < 0)
 			return wrong(reader, "%s", error);
 	}

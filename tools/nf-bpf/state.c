@@ -33,6 +33,8 @@ static int read_state(struct policy *policy)
 			policy->current = number;
 		else if (sscanf(line, "trying=%u", &number) == 1)
 			policy->trying = number;
+		else if (sscanf(line, "newest=%u", &number) == 1)
+			policy->newest = number;
 		else if (sscanf(line, "rejected=%u", &number) == 1)
 			policy->rejected = number;
 		else if (!strncmp(line, "deadline=", 9))
@@ -85,13 +87,17 @@ int policy_peek(struct policy *policy, const char *name)
 	return read_state(policy);
 }
 
-int policy_save(const struct policy *policy)
+int policy_save(struct policy *policy)
 {
 	char path[PATH_MAX], text[256];
 	int len, err;
 
-	len = snprintf(text, sizeof(text), "current=%u\ntrying=%u\nrejected=%u\ndeadline=%llu\n",
-		       policy->current, policy->trying, policy->rejected, policy->deadline);
+	if (policy->newest < policy->current)
+		policy->newest = policy->current;
+	len = snprintf(text, sizeof(text),
+		       "current=%u\nnewest=%u\ntrying=%u\nrejected=%u\ndeadline=%llu\n",
+		       policy->current, policy->newest, policy->trying, policy->rejected,
+		       policy->deadline);
 	snprintf(path, sizeof(path), "%s/%s/state", options.state, policy->name);
 	err = blob_write(path, text, len);
 	if (err)

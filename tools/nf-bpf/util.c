@@ -191,9 +191,11 @@ int make_dirs(const char *path)
 	char *slash;
 
 	snprintf(buf, sizeof(buf), "%s", path);
+	if (!access(buf, F_OK))
+		return 0;
 	for (slash = strchr(buf + 1, '/'); slash; slash = strchr(slash + 1, '/')) {
 		*slash = '\0';
-		if (mkdir(buf, 0700) && errno != EEXIST)
+		if (access(buf, F_OK) && mkdir(buf, 0700) && errno != EEXIST)
 			return -errno;
 		*slash = '/';
 	}

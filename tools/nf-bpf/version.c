@@ -163,6 +163,11 @@ static int write_files(const struct version *version, const char *dir)
 	return blob_write(path, meta, len);
 }
 
+static void scratch_path(char path[PATH_MAX], const char *name, const char *scratch)
+{
+	snprintf(path, PATH_MAX, "%s/%s/%s", options.state, name, scratch);
+}
+
 int version_store(struct version *version, const char *name, const char *how,
 		  unsigned int before)
 {
@@ -179,7 +184,7 @@ int version_store(struct version *version, const char *name, const char *how,
 	strftime(version->when, sizeof(version->when), "%Y-%m-%d %H:%M:%S %z", localtime(&now));
 
 	snprintf(parent, sizeof(parent), "%s/%s/versions", options.state, name);
-	snprintf(tmp, sizeof(tmp), "%s/%s/new", options.state, name);
+	scratch_path(tmp, name, "new");
 	version_path(path, name, version->number);
 	remove_dir(tmp);
 	err = make_dirs(parent) ?: make_dirs(tmp) ?: write_files(version, tmp) ?: sync_dir(tmp);
@@ -201,7 +206,7 @@ void version_forget(const char *name, unsigned int number)
 	char path[PATH_MAX], tmp[PATH_MAX];
 
 	version_path(path, name, number);
-	snprintf(tmp, sizeof(tmp), "%s/%s/old", options.state, name);
+	scratch_path(tmp, name, "old");
 	remove_dir(tmp);
 	if (!rename(path, tmp))
 		remove_dir(tmp);
@@ -255,16 +260,45 @@ int version_list(const char *name, unsigned int *numbers, int max)
 	return count;
 }
 
+static bool is_kept(unsigned int number, const unsigned int *keep, int nr_keep)
+{
+	int i;
+
+	for (i = 0; i < nr_keep; i++) {
+		if (keep[i] == number)
+			return true;
+	}
+
+	return false;
+}
+
+void version_clean(const char *name, unsigned int newest, const unsigned int *keep, int nr_keep)
+{
+	unsigned int numbers[KEPT_VERSIONS * 4];
+	char path[PATH_MAX];
+	int count, i;
+
+	scratch_path(path, name, "new");
+	remove_dir(path);
+	scratch_path(path, name, "old");
+	remove_dir(path);
+	scratch_path(path, name, "state~");
+	unlink(path);
+	count = version_list(name, numbers, ARRAY_SIZE(numbers));
+	for (i = 0; i < count; i++) {
+		if (numbers[i] > newest && !is_kept(numbers[i], keep, nr_keep))
+			version_forget(name, numbers[i]);
+	}
+}
+
 void version_prune(const char *name, const unsigned int *keep, int nr_keep)
 {
 	unsigned int numbers[KEPT_VERSIONS * 4];
-	int count, i, k;
+	int count, i;
 
 	count = version_list(name, numbers, ARRAY_SIZE(numbers));
 	for (i = 0; i < count - KEPT_VERSIONS; i++) {
-		for (k = 0; k < nr_keep && keep[k] != numbers[i]; k++)
-			;
-		if (k == nr_keep)
+		if (!is_kept(numbers[i], keep, nr_keep))
 			version_forget(name, numbers[i]);
 	}
 }
