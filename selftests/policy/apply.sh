@@ -316,7 +316,7 @@ test_detached()
 	expect_fails -s 3 "not attached" nf_bpf status edge
 	expect_verdict passes
 	nf_bpf apply edge
-	expect_in_force 2
+	expect_in_force 1
 	expect_verdict dropped
 	expect_clean
 }

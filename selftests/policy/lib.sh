@@ -83,6 +83,17 @@ link_ids()
 	done
 }
 
+# Links and pins do not survive a reboot.
+reboot()
+{
+	local pin
+
+	for pin in "$(current)"/{inet,ip,ip6}; do
+		[[ ! -e $pin ]] || nf_prog detach "$pin"
+	done
+	rm -r "$PINS/nf-bpf/edge"
+}
+
 # expect_verdict dropped|passes: of datagrams of both families.
 expect_verdict()
 {
@@ -119,5 +130,6 @@ expect_clean()
 
 	left=$(find "$PINS/nf-bpf/edge" -mindepth 1 -maxdepth 1 -printf '%f\n' | sort | tr '\n' ' ')
 	expect_match "generations" "current g+([0-9]) " "$left"
-	[[ ! -e $STATE/edge/new ]] || fail "$STATE/edge/new is left"
+	left=$(find "$STATE/edge" -mindepth 1 -maxdepth 1 -printf '%f\n' | sort | tr '\n' ' ')
+	expect_eq "files of the state" "lock state versions " "$left"
 }

@@ -1,0 +1,97 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# nf-bpf's help, man pages, completion and units agree with the command.
+
+source "$(dirname "$0")/lib.sh"
+
+TOOL=$SELFTESTS_SRC/../tools/nf-bpf
+
+setup()
+{
+	NF_BPF=$(type -P nf-bpf) || fail "nf-bpf: not built: make tools"
+	ETC=$WORK/etc
+	STATE=$WORK/state
+	mkdir -p "$ETC"
+}
+
+commands()
+{
+	"$NF_BPF" --help | sed -n 's/^  \([a-z][a-z]*\) .*/\1/p'
+}
+
+long_options()
+{
+	"$NF_BPF" --help | grep -o -- '--[a-z]*' | sort -u
+}
+
+test_help()
+{
+	"$NF_BPF" --help > "$WORK/help"
+	"$NF_BPF" help | cmp - "$WORK/help"
+	"$NF_BPF" --version > /dev/null
+	expect_fails -s 2 "Usage: nf-bpf" "$NF_BPF"
+	expect_fails -s 2 "unknown command" "$NF_BPF" nothing
+	expect_fails -s 2 "0 arguments" "$NF_BPF" apply
+	expect_fails -s 2 "--help" "$NF_BPF" --nothing
+	expect_eq "commands" 11 "$(commands | wc -l)"
+}
+
+test_man_page()
+{
+	local word
+
+	for word in $(commands); do
+		grep -q "^$word" "$TOOL/nf-bpf.8.rst" || fail "nf-bpf.8.rst: no $word"
+	done
+	for word in $(long_options); do
+		grep -q -e "$word" "$TOOL/nf-bpf.8.rst" || fail "nf-bpf.8.rst: no $word"
+	done
+}
+
+test_man_page_of_the_file()
+{
+	local key keys
+
+	keys=$(printf '%s\n' "[policy]" "x = y" > "$ETC/edge.conf"
+		{ nf_bpf check edge 2>&1 || :; } | sed -n 's/.*the keys are //p' | tr -d ,)
+	[[ $keys == *on-error* ]] || fail "no keys: $keys"
+	for key in ${keys/ and / }; do
+		grep -q "\b$key = " "$TOOL/nf-bpf.conf.5.rst" || fail "nf-bpf.conf.5.rst: no $key"
+	done
+}
+
+# complete WORD...: what completion offers for the last word
+complete_words()
+{
+	local COMP_WORDS=(nf-bpf "$@") COMP_CWORD=$# COMPREPLY=()
+
+	_nf_bpf
+	printf '%s\n' "${COMPREPLY[@]}" | sort
+}
+
+test_completion()
+{
+	# shellcheck source=../../tools/nf-bpf/bash-completion/nf-bpf
+	source "$TOOL/bash-completion/nf-bpf"
+	expect_eq "commands" "$( (commands; echo help) | sort)" "$(complete_words "")"
+	expect_eq "options" "$(long_options)" "$(complete_words --)"
+	touch "$ETC/edge.conf"
+	expect_eq "policies" edge "$(complete_words --etc "$ETC" apply "")"
+	expect_eq "policies" edge "$(complete_words --etc "$ETC" try 60 "")"
+}
+
+test_units()
+{
+	local unit
+
+	type -P systemd-analyze > /dev/null || skip "systemd-analyze"
+	mkdir "$WORK/units"
+	for unit in nf-bpf@ nf-bpf-watch@; do
+		sed "s|@PREFIX@/bin/nf-bpf|$NF_BPF|" "$TOOL/$unit.service.in" > "$WORK/units/$unit.service"
+		expect_eq "$unit" "" "$(systemd-analyze verify --man=no "$WORK/units/$unit.service" 2>&1 |
+			grep "$unit" || :)"
+	done
+}
+
+run_tests

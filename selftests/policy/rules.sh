@@ -1,0 +1,179 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# Rules of maps as text: nf-bpf save and load, and the rules that a policy names.
+#
+# Requires: jq
+
+source "$(dirname "$0")/lib.sh"
+
+RULES=
+
+begin_rules()
+{
+	begin
+	RULES=$WORK/edge.rules
+	printf '%s\n' "$@" > "$RULES"
+	conf block "object = $SELFTESTS/policy/progs/rules.bpf.o" "rules = $RULES"
+}
+
+saved()
+{
+	nf_bpf save edge - | grep -v '^\[' | sort
+}
+
+# expect_saved RULE...: all that the maps have
+expect_saved()
+{
+	expect_eq "rules" "$(printf '%s\n' "$@" | sort)" "$(saved)"
+}
+
+test_round_trip()
+{
+	local rules=(
+		"192.0.2.0/24 -> verdict=-1 mark=7" "0.0.0.0/0 -> verdict=1"
+		"2001:db8::/32 -> verdict=1"
+		"port=1000-2000 protocol=tcp -> verdict=1" "port=domain-domain protocol=udp -> verdict=1"
+		"saddr=192.0.2.1 daddr=198.51.100.1 dport=https protocol=tcp -> 5"
+		"daddr=2001:db8::1 dport=ssh protocol=tcp -> 0" "protocol=50 family=2 -> 3"
+		"2 -> 99"
+	)
+	begin_rules "[blocked]" "${rules[@]:0:2}" "[blocked6]" "${rules[2]}" "[services]" \
+		"${rules[@]:3:2}" "[tuples]" "${rules[@]:5:3}" "[settings]" "${rules[8]}"
+	nf_bpf apply edge
+	nf_bpf save edge "$WORK/saved"
+	expect_saved "${rules[@]/protocol=50/protocol=esp}"
+	printf '[%s]\n' blocked blocked6 services tuples settings > "$WORK/none"
+	nf_bpf load edge "$WORK/none"
+	expect_saved ""
+	nf_bpf load edge "$WORK/saved"
+	expect_saved "${rules[@]/protocol=50/protocol=esp}"
+	nf_bpf save edge "$WORK/again"
+	diff <(sort "$WORK/saved") <(sort "$WORK/again")
+}
+
+# The program sees them: addresses are in network byte order.
+test_packets()
+{
+	begin_rules "[blocked]" "$CLIENT_IP4/32" "[blocked6]" "$CLIENT_IP6/128"
+	nf_bpf apply edge
+	expect_blocked yes
+	printf '[blocked]\n[blocked6]\n' | nf_bpf load edge -
+	expect_blocked no
+	nf_bpf load edge
+	expect_blocked yes
+}
+
+expect_blocked()
+{
+	local family address status
+
+	for family in "${FAMILIES[@]}"; do
+		address=SERVER_IP$family
+		status=no
+		nf_prog exec "$NS_CLIENT" ping -q -c 1 -W 1 "${!address}" > /dev/null || status=yes
+		expect_eq "IPv$family blocked" "$1" "$status"
+	done
+}
+
+test_ranges_are_expanded()
+{
+	begin_rules "[tuples]" "saddr=192.0.2.0/30 dport=22-23 protocol=tcp -> 1" \
+		"saddr=2001:db8::fe-2001:db8::100 -> 1" "[settings]"
+	nf_bpf apply edge
+	expect_saved saddr=192.0.2.{0,1,2,3}" dport="{ssh,telnet}" protocol=tcp -> 1" \
+		saddr=2001:db8::{fe,ff,100}" -> 1"
+}
+
+test_host_bits_are_cleared()
+{
+	begin_rules "[blocked]" "192.0.2.77/24"
+	nf_bpf apply edge
+	expect_saved "192.0.2.0/24 -> verdict=0"
+}
+
+# Rules that change make a new version, with new maps.
+test_rules_are_a_part_of_the_version()
+{
+	begin_rules "[blocked]" "192.0.2.0/24 -> mark=1"
+	nf_bpf apply edge
+	echo "198.51.100.0/24 -> mark=1" >> "$RULES"
+	expect_json "$(nf_bpf --json status edge)" '.changes == [{"what": "rules"}]'
+	nf_bpf apply edge
+	expect_in_force 2
+	expect_saved "192.0.2.0/24 -> mark=1" "198.51.100.0/24 -> mark=1"
+	nf_bpf rollback edge
+	expect_saved "192.0.2.0/24 -> mark=1"
+}
+
+test_kept_map_is_filled_once()
+{
+	begin_rules "[blocked]" "192.0.2.0/24 -> mark=1"
+	echo "keep = blocked" >> "$ETC/edge.conf"
+	nf_bpf apply edge
+	printf '[blocked]\n198.51.100.0/24 -> mark=2\n' | nf_bpf load edge -
+	echo "# change" >> "$ETC/edge.conf"
+	nf_bpf apply edge
+	expect_in_force 2
+	expect_saved "198.51.100.0/24 -> mark=2"
+	# After a reboot it is made again.
+	nf_bpf save edge
+	reboot
+	nf_bpf start edge
+	expect_saved "198.51.100.0/24 -> mark=2"
+}
+
+# check_wrong LINE TEXT RULE...: neither apply nor load changes anything.
+check_wrong()
+{
+	local line=$1 text=$2
+
+	shift 2
+	begin_rules "[blocked]" "192.0.2.0/24 -> mark=1"
+	nf_bpf apply edge
+	printf '%s\n' "[blocked]" "203.0.113.0/24" "$@" > "$RULES"
+	expect_fails -s 1 "$RULES:$line: $text" nf_bpf load edge
+	expect_fails -s 1 "$RULES:$line: $text" nf_bpf apply edge
+	expect_in_force 1
+	expect_saved "192.0.2.0/24 -> mark=1"
+}
+
+add_test wrong_address check_wrong 3 "192.0.2/24: not a value of this member" "192.0.2/24"
+add_test wrong_prefix check_wrong 3 "192.0.2.0/33: not a value" "192.0.2.0/33"
+add_test wrong_member check_wrong 4 "colour=red: unknown member: take NAME=VALUE with one of" \
+	"[tuples]" "colour=red"
+add_test wrong_service check_wrong 4 "dport=nothing: not a value" "[tuples]" "dport=nothing"
+add_test wrong_protocol check_wrong 4 "protocol=256: not a value" "[tuples]" "protocol=256"
+add_test wrong_map check_wrong 3 "[other]: the program has no such map" "[other]"
+add_test wrong_value check_wrong 3 "mark=x: not a value" "203.0.113.0/24 -> mark=x"
+add_test range_of_a_value check_wrong 3 "mark=1-2: a value can't be a range" \
+	"203.0.113.0/24 -> mark=1-2"
+add_test section_twice check_wrong 3 "[blocked]: given twice" "[blocked]"
+add_test backwards check_wrong 4 "dport=9-8: not a value" "[tuples]" "dport=9-8"
+add_test too_many check_wrong 4 "the ranges of this line have more than 65536 combinations" \
+	"[tuples]" "dport=1-1000 sport=1-1000"
+
+test_no_section()
+{
+	begin_rules "192.0.2.0/24"
+	expect_fails -s 1 "$RULES:1: an entry before any section: write [MAP] above it" \
+		nf_bpf apply edge
+}
+
+test_map_is_full()
+{
+	begin_rules "[services]" "$(printf 'port=%u-9999\n' {1..65})"
+	expect_fails -s 1 "the map is full: write 'MAP = ENTRIES' into [limits]" nf_bpf apply edge
+	printf '%s\n' "[limits]" "services = 65" >> "$ETC/edge.conf"
+	nf_bpf apply edge
+	expect_eq "rules" 65 "$(saved | wc -l)"
+}
+
+test_not_applied()
+{
+	begin_rules "[blocked]"
+	expect_fails -s 3 "is not applied" nf_bpf save edge -
+	expect_fails -s 3 "is not applied" nf_bpf load edge
+}
+
+run_tests

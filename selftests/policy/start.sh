@@ -1,0 +1,168 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# nf-bpf start at boot: the file, or the version before, or what on-error says.
+#
+# Requires: jq
+
+source "$(dirname "$0")/lib.sh"
+
+# Programs that drop all packets also drop the end of a probe: count at the server.
+# expect_all dropped|pass
+expect_all()
+{
+	local family address status
+
+	for family in "${FAMILIES[@]}"; do
+		address=SERVER_IP$family
+		status=pass
+		nf_prog exec "$NS_CLIENT" ping -q -c 1 -W 1 "${!address}" > /dev/null || status=dropped
+		expect_eq "IPv$family packets" "$1" "$status"
+	done
+}
+
+# The file names an object that does not load.
+broken()
+{
+	conf drop "object = /etc/passwd" "$@"
+}
+
+test_starts()
+{
+	begin
+	conf drop
+	nf_bpf start edge
+	expect_in_force 1
+	expect_verdict dropped
+	nf_bpf start edge
+	expect_in_force 1
+}
+
+test_after_a_reboot()
+{
+	begin
+	apply drop
+	reboot
+	expect_verdict passes
+	nf_bpf start edge
+	expect_in_force 1
+	expect_verdict dropped
+}
+
+test_broken_file_after_a_reboot()
+{
+	begin
+	apply drop
+	broken
+	reboot
+	expect_match "what is said" "*the file failed: version 1 is brought in force*" \
+		"$(nf_bpf start edge 2>&1)"
+	expect_in_force 1
+	expect_verdict dropped
+}
+
+test_broken_file_while_in_force()
+{
+	begin
+	apply drop
+	broken
+	nf_bpf start edge
+	expect_in_force 1
+	expect_verdict dropped
+}
+
+test_rolled_back_file()
+{
+	begin
+	apply accept
+	apply drop
+	nf_bpf rollback edge
+	reboot
+	nf_bpf start edge
+	expect_verdict passes
+	expect_in_force 1
+	nf_bpf apply edge
+	expect_verdict dropped
+}
+
+test_drop()
+{
+	begin
+	broken
+	expect_all pass
+	expect_fails -s 4 "on-error = drop: all packets of inet forward are dropped" nf_bpf start edge
+	expect_all dropped
+	expect_fails -s 3 "failed closed" nf_bpf status edge
+	# A policy takes the place of the fail-closed program.
+	apply accept
+	expect_in_force 1
+	expect_clean
+	expect_all pass
+}
+
+# It stays closed when the next attempt fails, too.
+test_drop_again()
+{
+	begin
+	broken
+	expect_fails -s 4 "on-error = drop" nf_bpf start edge
+	expect_fails -s 1 "not applied" nf_bpf apply edge
+	expect_all dropped
+	expect_fails -s 4 "on-error = drop" nf_bpf start edge
+	expect_all dropped
+	nf_bpf remove edge
+	expect_all pass
+}
+
+test_drop_at_a_taken_priority()
+{
+	begin
+	attach accept ip forward 7
+	broken
+	expect_fails -s 4 "on-error = drop" nf_bpf start edge
+	expect_all dropped
+}
+
+# A file that can't be parsed has no hook: packets are not forwarded.
+test_drop_without_a_hook()
+{
+	begin
+	printf '%s\n' "[policy]" "hook = midle" "netns = $NS_ROUTER" > "$ETC/edge.conf"
+	expect_fails -s 4 "all packets of inet forward" nf_bpf start edge
+	expect_all dropped
+}
+
+test_stop()
+{
+	begin
+	broken "on-error = stop"
+	expect_fails -s 1 "on-error = stop: nothing is attached" nf_bpf start edge
+	expect_all pass
+}
+
+test_stop_is_the_default_of_input()
+{
+	begin
+	broken "hook = input"
+	expect_fails -s 1 "on-error = stop: nothing is attached" nf_bpf start edge
+}
+
+test_pass()
+{
+	begin
+	broken "on-error = pass"
+	expect_match "what is said" "*on-error = pass: packets pass without a policy*" \
+		"$(nf_bpf start edge 2>&1)"
+	expect_all pass
+}
+
+# Only "start" fails closed: who calls apply can read.
+test_apply_attaches_nothing()
+{
+	begin
+	broken
+	expect_fails -s 1 "not applied" nf_bpf apply edge
+	expect_all pass
+}
+
+run_tests

@@ -1,0 +1,182 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# nf-bpf try goes back to the version before unless it is confirmed, whatever becomes of the
+# command, its terminal, its guard and the machine.
+#
+# Requires: jq
+
+source "$(dirname "$0")/lib.sh"
+
+SECONDS_OF_TRIAL=3
+
+# try PROGRAM [SECONDS]
+try()
+{
+	conf "$1"
+	nf_bpf try "${2:-$SECONDS_OF_TRIAL}" edge > "$WORK/said"
+}
+
+# It reads the files and the pins: a command of nf-bpf would go back itself.
+is_version()
+{
+	[[ $(readlink "$(current)/version") == "$1" ]]
+}
+
+is_over()
+{
+	grep -q '^trying=0$' "$STATE/edge/state"
+}
+
+expect_went_back()
+{
+	wait_for is_over
+	is_version 1 || fail "version $(readlink "$(current)/version")"
+	expect_verdict passes
+	expect_in_force 1
+	expect_clean
+}
+
+test_goes_back()
+{
+	begin
+	apply accept
+	expect_verdict passes
+	try drop
+	expect_verdict dropped
+	expect_match "what is said" "*version 2 is in force for $SECONDS_OF_TRIAL seconds*" \
+		"$(< "$WORK/said")"
+	expect_went_back
+}
+
+test_keeps_maps()
+{
+	begin
+	apply accept
+	expect_verdict passes
+	try drop
+	wait_for is_over
+	expect_eq "packets of the old map" "${#FAMILIES[@]}" "$(counted)"
+}
+
+test_confirmed()
+{
+	begin
+	apply accept
+	try drop
+	nf_bpf confirm edge
+	expect_in_force 2
+	expect_clean
+	sleep "$((SECONDS_OF_TRIAL + 1))"
+	expect_in_force 2
+	expect_verdict dropped
+	expect_fails -s 1 "no version is on trial" nf_bpf confirm edge
+}
+
+test_rolled_back()
+{
+	begin
+	apply accept
+	try drop 1000
+	expect_verdict dropped
+	nf_bpf rollback edge
+	expect_went_back
+}
+
+test_first_version()
+{
+	begin
+	try drop
+	expect_verdict dropped
+	wait_for is_over
+	expect_verdict passes
+	expect_fails -s 3 "not applied" nf_bpf status edge
+}
+
+# A shell in a session of its own calls it, and all processes of the session are killed.
+test_session_is_killed()
+{
+	local shell
+
+	begin
+	apply accept
+	conf drop
+	# shellcheck disable=SC2016 # the inner shell expands it
+	setsid bash -c '"$@"; sleep 1000' -- "$NF_BPF" --etc "$ETC" --state "$STATE" \
+		--pins "$PINS/nf-bpf" try "$SECONDS_OF_TRIAL" edge &
+	shell=$!
+	wait_for is_version 2
+	kill -HUP -- "-$shell"
+	kill -KILL -- "-$shell"
+	expect_verdict dropped
+	expect_went_back
+}
+
+test_terminal_is_gone()
+{
+	type -P expect > /dev/null || lacks "expect"
+	begin
+	apply accept
+	conf drop
+	expect -c "spawn $NF_BPF --etc $ETC --state $STATE --pins $PINS/nf-bpf try $SECONDS_OF_TRIAL edge" \
+		-c 'expect "confirm edge"' -c close > /dev/null
+	is_version 2 || fail "not on trial"
+	expect_went_back
+}
+
+guard()
+{
+	pgrep -f "^$NF_BPF --etc $ETC .*try"
+}
+
+# The next command does what the guard should have done.
+test_guard_is_killed()
+{
+	begin
+	apply accept
+	try drop
+	kill -KILL "$(guard)"
+	sleep "$((SECONDS_OF_TRIAL + 1))"
+	is_version 2 || fail "somebody went back"
+	expect_match "what is said" "*not confirmed in time*" "$(nf_bpf status edge 2>&1)"
+	expect_went_back
+}
+
+test_apply_is_refused()
+{
+	begin
+	apply accept
+	try drop 1000
+	conf accept
+	expect_fails -s 1 "version 2 is on trial: 'nf-bpf confirm edge' keeps it" nf_bpf apply edge
+	expect_match "status" "*on trial*" "$(nf_bpf status edge)"
+	nf_bpf rollback edge
+	nf_bpf apply edge
+	expect_in_force 3
+}
+
+test_bad_object()
+{
+	begin
+	apply accept
+	conf drop "object = /etc/passwd"
+	expect_fails -s 1 "not a BPF object" nf_bpf try 1000 edge
+	expect_went_back
+}
+
+test_reboot_goes_back()
+{
+	begin
+	apply accept
+	try drop 1000
+	kill -KILL "$(guard)"
+	reboot
+	expect_match "what is said" "*the file was rolled back: version 1*" \
+		"$(nf_bpf start edge 2>&1)"
+	expect_went_back
+	# Until the file changes.
+	apply drop
+	expect_verdict dropped
+}
+
+run_tests

@@ -1,0 +1,113 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# A network namespace that is made anew gets its policy again.
+#
+# Requires: jq
+
+source "$(dirname "$0")/lib.sh"
+
+WATCHED=watched$NS_SUFFIX
+WATCH=
+
+cleanup()
+{
+	[[ -z $NF_BPF ]] || nf_bpf remove edge > /dev/null 2>&1 || :
+	[[ ! -e $WORK/watch.pid ]] || kill "$(< "$WORK/watch.pid")" 2> /dev/null || :
+	ip netns delete "$WATCHED" 2> /dev/null || :
+}
+
+start_watch()
+{
+	"$NF_BPF" --etc "$ETC" --state "$STATE" --pins "$PINS/nf-bpf" watch edge \
+		> "$WORK/watch" 2>&1 &
+	WATCH=$!
+	echo "$WATCH" > "$WORK/watch.pid"
+}
+
+stop_watch()
+{
+	kill "$WATCH"
+	wait "$WATCH" || :
+	rm "$WORK/watch.pid"
+}
+
+is_in_force()
+{
+	nf_bpf status edge
+}
+
+# Whether a program is at the place: the kernel refuses another one.
+expect_attached()
+{
+	expect_fails "" nf_prog attach "$PINS/accept" ip forward "$(priority)" \
+		netns "$WATCHED" pin "$PINS/links/probe"
+}
+
+priority()
+{
+	nf_bpf --json status edge | jq '.links[0].priority'
+}
+
+test_made_again()
+{
+	begin
+	conf drop
+	sed -i "s/^netns = .*/netns = $WATCHED/" "$ETC/edge.conf"
+	ip netns add "$WATCHED"
+	start_watch
+	wait_for is_in_force
+	expect_attached
+	ip netns delete "$WATCHED"
+	ip netns add "$WATCHED"
+	wait_for is_in_force
+	expect_attached
+	expect_clean
+	stop_watch
+	nf_bpf remove edge
+	ip netns delete "$WATCHED"
+}
+
+test_made_later()
+{
+	begin
+	conf drop
+	sed -i "s/^netns = .*/netns = $WATCHED/" "$ETC/edge.conf"
+	start_watch
+	wait_for pgrep -f "^$NF_BPF --etc $ETC .*watch edge"
+	expect_fails -s 3 "not applied" nf_bpf status edge
+	ip netns add "$WATCHED"
+	wait_for is_in_force
+	expect_attached
+	stop_watch
+	nf_bpf remove edge
+	ip netns delete "$WATCHED"
+}
+
+# Without a command that watches, the new namespace has no policy.
+test_not_in_force_until_then()
+{
+	begin
+	ip netns add "$WATCHED"
+	conf drop
+	sed -i "s/^netns = .*/netns = $WATCHED/" "$ETC/edge.conf"
+	nf_bpf apply edge
+	ip netns delete "$WATCHED"
+	ip netns add "$WATCHED"
+	expect_fails -s 3 "not attached" nf_bpf status edge
+	nf_bpf start edge
+	is_in_force > /dev/null
+	expect_attached
+	nf_bpf remove edge
+	ip netns delete "$WATCHED"
+}
+
+test_no_netns()
+{
+	begin
+	conf drop
+	sed -i '/^netns/d' "$ETC/edge.conf"
+	expect_fails -s 2 "write 'netns = NAME'" nf_bpf watch edge
+}
+
+run_tests
