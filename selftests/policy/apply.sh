@@ -335,6 +335,8 @@ test_old_versions_go()
 
 test_place_next_to_another_policy()
 {
+	local id
+
 	needs_own BPF_NF_LINK_PLACE
 	begin
 	apply drop
@@ -342,6 +344,11 @@ test_place_next_to_another_policy()
 		"$ETC/edge.conf" > "$ETC/first.conf"
 	nf_bpf apply first
 	expect_json "$(nf_bpf --json status first)" '.links[0].priority == 6'
+	id=$(nf_bpf --json status first | jq '.links[0].id')
+	echo "# another" >> "$ETC/first.conf"
+	nf_bpf apply first
+	expect_json "$(nf_bpf --json status first)" '.version == 2' '.links[0].priority == 6' \
+		".links[0].id == $id"
 	nf_bpf remove first
 }
 

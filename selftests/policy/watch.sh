@@ -68,6 +68,27 @@ test_made_again()
 	ip netns delete "$WATCHED"
 }
 
+# A link of mainline keeps the namespace alive, with its devices.
+test_namespace_is_released()
+{
+	begin
+	conf drop
+	sed -i "s/^netns = .*/netns = $WATCHED/" "$ETC/edge.conf"
+	ip netns add "$WATCHED"
+	start_watch
+	wait_for is_in_force
+	ip -n "$NS_ROUTER" link add outer type veth peer name inner netns "$WATCHED"
+	ip netns delete "$WATCHED"
+	wait_for device_is_gone
+	expect_fails -s 3 "not applied" nf_bpf status edge
+	stop_watch
+}
+
+device_is_gone()
+{
+	! ip -n "$NS_ROUTER" link show outer
+}
+
 test_made_later()
 {
 	begin

@@ -76,29 +76,30 @@ int closed_program(void)
 	return return_constant("nf_bpf_closed", NF_DROP);
 }
 
-/* The pin of the link or program that a place is relative to: a path, or a policy. */
-static int open_relative(const char *relative, __u32 *link_flags)
+/* The pin of the link that a place is relative to: a path, or a policy. Returns a fd. */
+static int open_relative(const char *relative, struct bpf_link_info *info)
 {
-	static const char * const names[] = { "inet", "ip", "ip6" };
-	struct bpf_link_info info;
+	__u32 len = sizeof(*info);
 	char path[PATH_MAX];
-	__u32 len = sizeof(info);
 	unsigned int i;
 	int fd = -1;
 
 	if (*relative == '/')
 		fd = bpf_obj_get(relative);
-	for (i = 0; fd < 0 && *relative != '/' && i < ARRAY_SIZE(names); i++) {
-		snprintf(path, sizeof(path), "%s/%s/current/%s", options.pins, relative, names[i]);
+	for (i = 0; fd < 0 && *relative != '/' && i < ARRAY_SIZE(members); i++) {
+		snprintf(path, sizeof(path), "%s/%s/current/%s", options.pins, relative,
+			 members[i].name);
 		fd = bpf_obj_get(path);
 	}
-	if (fd < 0)
-		return fail("%s: can't be placed next to it: %s: name another policy that is applied, or the path of a pinned link or program",
-			    relative, strerror(errno));
-	if (!bpf_link_get_info_by_fd(fd, &info, &len))
-		*link_flags |= BPF_F_LINK;
+	memset(info, 0, len);
+	if (fd >= 0 && !bpf_link_get_info_by_fd(fd, info, &len) &&
+	    info->type == BPF_LINK_TYPE_NETFILTER)
+		return fd;
+	if (fd >= 0)
+		close(fd);
 
-	return fd;
+	return fail("%s: can't be placed next to it: name another policy that is applied, or the path of a pinned netfilter link",
+		    relative);
 }
 
 /* Returns a fd or a negative errno. */
@@ -210,6 +211,7 @@ int links_create(struct links *links, const struct place *place, int prog_fd)
 {
 	const struct conf *conf = place->conf;
 	LIBBPF_OPTS(bpf_netfilter_opts, nf, .pf = conf->pf);
+	struct bpf_link_info relative;
 	int err;
 
 	*links = (struct links){};
@@ -219,7 +221,8 @@ int links_create(struct links *links, const struct place *place, int prog_fd)
 	if (conf->before || conf->after) {
 		nf.link_flags = conf->before ? BPF_F_BEFORE : BPF_F_AFTER;
 		nf.priority = 0;
-		err = open_relative(conf->before ?: conf->after, &nf.link_flags);
+		nf.link_flags |= BPF_F_LINK;
+		err = open_relative(conf->before ?: conf->after, &relative);
 		if (err < 0)
 			return -1;
 		nf.relative_fd = err;
@@ -339,15 +342,34 @@ bool links_run(const struct links *links, __u32 prog_id, const struct place *pla
 	return true;
 }
 
+/* The priority of a place, or the one next to the link that it is relative to. */
+static int wanted_priority(const struct conf *conf, __s32 *priority)
+{
+	struct bpf_link_info info;
+	int fd;
+
+	*priority = conf->priority;
+	if (!conf->before && !conf->after)
+		return 0;
+	fd = open_relative(conf->before ?: conf->after, &info);
+	if (fd < 0)
+		return -1;
+	close(fd);
+	*priority = info.netfilter.priority + (conf->before ? -1 : 1);
+
+	return 0;
+}
+
 bool links_can_update(const struct links *links, const struct place *place)
 {
 	const struct conf *conf = place->conf;
 	const struct bpf_link_info *info = links->info;
+	__s32 priority;
 
 	return links->count == 1 && kernel_has("BPF_NF_LINK_UPDATE") &&
-	       !conf->before && !conf->after &&
+	       !wanted_priority(conf, &priority) &&
 	       (int)info->netfilter.pf == conf->pf && (int)info->netfilter.hooknum == conf->hook &&
-	       info->netfilter.priority == conf->priority &&
+	       info->netfilter.priority == priority &&
 	       info->netfilter.flags == conf_flags(conf) &&
 	       info->netfilter.netns_ino == place->ns->ino;
 }

@@ -44,20 +44,19 @@ int policy_begin(struct policy *policy, const char *name, bool create)
 	if (generation_repair(policy))
 		warn("%s: an update of its link was interrupted and can't be finished: 'nf-bpf apply %s' attaches it again",
 		     name, name);
-	if (reconcile(policy))
-		goto err;
+	if (reconcile(policy)) {
+		policy_close(policy);
+		return -1;
+	}
 	generation_clean(policy, policy->trying ? policy->current : 0);
 	version_clean(name, policy->newest, (unsigned int []){ policy->trying, policy->rejected }, 2);
 	if (policy->trying && boot_seconds() >= policy->deadline) {
 		warn("%s: version %u was not confirmed in time", name, policy->trying);
-		if (policy_revert(policy))
-			goto err;
+		/* If it can't go back, "confirm" and "rollback" are for the caller to choose. */
+		policy_revert(policy);
 	}
 
 	return 0;
-err:
-	policy_close(policy);
-	return -1;
 }
 
 /* Load a stored version and put it in force. */
@@ -432,11 +431,9 @@ static int close_place(struct policy *policy, const struct conf *conf)
 
 static int on_error(struct policy *policy, const struct conf *conf)
 {
-	char path[PATH_MAX];
-
 	/* An old version that is attached is better than either. */
-	if (!generation_current(policy, path) && generation_version(path)) {
-		fail("%s: version %u stays in force", policy->name, generation_version(path));
+	if (policy_is_attached(policy)) {
+		fail("%s: version %u stays in force", policy->name, policy->current);
 		return EXIT_FAILED;
 	}
 

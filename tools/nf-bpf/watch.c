@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * A network namespace that is made anew has no policy: the links of the old one are gone
- * with it. "watch" waits for the name of the namespace, and starts the policy.
+ * A network namespace that is made anew has no policy. "watch" waits for the name of the
+ * namespace, and starts the policy. If the name is removed, it removes the links: a link of
+ * mainline keeps its network namespace alive, with all devices in it.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -40,20 +41,39 @@ static bool wait_for_mount(const char *name)
 	return false;
 }
 
-/* Whether one of the events in @buf is of the name @wanted. */
-static bool has_event(const char *buf, ssize_t len, const char *wanted)
+/* The pins go, the state stays: the version is to be in force again. */
+static void release(const char *name)
+{
+	struct policy policy;
+
+	if (policy_begin(&policy, name, false))
+		return;
+	if (!generation_remove_all(&policy))
+		say("%s: its network namespace was removed", name);
+	policy_close(&policy);
+}
+
+/* Returns whether an event in @buf says that the name @wanted was made. Events can be lost:
+ * then it may have been this one.
+ */
+static bool take_events(const char *buf, ssize_t len, const char *wanted, const char *name)
 {
 	const struct inotify_event *event;
-	bool found = false;
+	bool made = false;
 	ssize_t at;
 
 	for (at = 0; at < len; at += sizeof(*event) + event->len) {
 		event = (const void *)(buf + at);
-		/* Events can be lost: then it may have been this one. */
-		found |= event->mask & IN_Q_OVERFLOW || (event->len && !strcmp(event->name, wanted));
+		if (event->mask & IN_Q_OVERFLOW)
+			made = true;
+		if (!event->len || strcmp(event->name, wanted))
+			continue;
+		made = !(event->mask & (IN_DELETE | IN_MOVED_FROM));
+		if (!made)
+			release(name);
 	}
 
-	return found;
+	return made;
 }
 
 static int watch(int fd, int argc, char **argv, const char *netns)
@@ -67,7 +87,7 @@ static int watch(int fd, int argc, char **argv, const char *netns)
 			continue;
 		if (len <= 0)
 			return fail(NETNS_DIR ": %s", strerror(errno));
-		if (has_event(buf, len, netns) && wait_for_mount(netns))
+		if (take_events(buf, len, netns, argv[0]) && wait_for_mount(netns))
 			cmd_start(argc, argv);
 		fflush(stdout);
 	}
@@ -95,7 +115,7 @@ int cmd_watch(int argc, char **argv)
 	fd = inotify_init1(IN_CLOEXEC);
 	if (mkdir(NETNS_DIR, 0755) && errno != EEXIST)
 		fd = -1;
-	if (fd < 0 || inotify_add_watch(fd, NETNS_DIR, IN_CREATE | IN_MOVED_TO) < 0) {
+	if (fd < 0 || inotify_add_watch(fd, NETNS_DIR, IN_CREATE | IN_DELETE | IN_MOVE) < 0) {
 		fail(NETNS_DIR ": can't be watched: %s", strerror(errno));
 		free(netns);
 		return EXIT_FAILED;
