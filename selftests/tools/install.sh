@@ -53,7 +53,8 @@ test_files()
 
 	make_tools install
 	files=$(installed)
-	for file in bin/bpftool share/man/man8/bpftool-net.8 \
+	for file in bin/bpftool bin/nf-bpf lib/systemd/system/nf-bpf@.service \
+		    share/man/man5/nf-bpf.conf.5 share/man/man8/bpftool-net.8 \
 		    share/bash-completion/completions/bpftool lib/libbpf.a \
 		    lib/pkgconfig/libbpf.pc include/bpf/libbpf.h include/bpf/bpf_netfilter.h \
 		    include/linux/bpf.h include/linux/bpf_nf.h; do
