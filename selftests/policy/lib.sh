@@ -133,3 +133,17 @@ expect_clean()
 	left=$(find "$STATE/edge" -mindepth 1 -maxdepth 1 -printf '%f\n' | sort | tr '\n' ' ')
 	expect_eq "files of the state" "lock state versions " "$left"
 }
+
+# expect_all dropped|pass: packets of both families. A program that drops all packets drops the
+# end of a probe, too.
+expect_all()
+{
+	local family address status
+
+	for family in "${FAMILIES[@]}"; do
+		address=SERVER_IP$family
+		status=pass
+		nf_prog exec "$NS_CLIENT" ping -q -c 1 -W 1 "${!address}" > /dev/null || status=dropped
+		expect_eq "IPv$family packets" "$1" "$status"
+	done
+}

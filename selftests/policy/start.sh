@@ -7,20 +7,6 @@
 
 source "$(dirname "$0")/lib.sh"
 
-# Programs that drop all packets also drop the end of a probe: count at the server.
-# expect_all dropped|pass
-expect_all()
-{
-	local family address status
-
-	for family in "${FAMILIES[@]}"; do
-		address=SERVER_IP$family
-		status=pass
-		nf_prog exec "$NS_CLIENT" ping -q -c 1 -W 1 "${!address}" > /dev/null || status=dropped
-		expect_eq "IPv$family packets" "$1" "$status"
-	done
-}
-
 # The file names an object that does not load.
 broken()
 {
@@ -55,7 +41,7 @@ test_broken_file_after_a_reboot()
 	apply drop
 	broken
 	reboot
-	expect_match "what is said" "*the file failed: version 1 is brought in force*" \
+	expect_match "what is said" "*version 1 is brought in force*" \
 		"$(nf_bpf start edge 2>&1)"
 	expect_in_force 1
 	expect_verdict dropped
@@ -90,7 +76,7 @@ test_drop()
 	begin
 	broken
 	expect_all pass
-	expect_fails -s 4 "on-error = drop: all packets of inet forward are dropped" nf_bpf start edge
+	expect_fails -s 4 "all packets of inet forward are dropped" nf_bpf start edge
 	expect_all dropped
 	expect_fails -s 3 "failed closed" nf_bpf status edge
 	# A policy takes the place of the fail-closed program.
@@ -105,10 +91,10 @@ test_drop_again()
 {
 	begin
 	broken
-	expect_fails -s 4 "on-error = drop" nf_bpf start edge
+	expect_fails -s 4 "all packets of inet forward are dropped" nf_bpf start edge
 	expect_fails -s 1 "not applied" nf_bpf apply edge
 	expect_all dropped
-	expect_fails -s 4 "on-error = drop" nf_bpf start edge
+	expect_fails -s 4 "all packets of inet forward are dropped" nf_bpf start edge
 	expect_all dropped
 	nf_bpf remove edge
 	expect_all pass
@@ -119,7 +105,7 @@ test_drop_at_a_taken_priority()
 	begin
 	attach accept ip forward 7
 	broken
-	expect_fails -s 4 "on-error = drop" nf_bpf start edge
+	expect_fails -s 4 "all packets of inet forward are dropped" nf_bpf start edge
 	expect_all dropped
 }
 
@@ -153,6 +139,21 @@ test_pass()
 	broken "on-error = pass"
 	expect_match "what is said" "*on-error = pass: packets pass without a policy*" \
 		"$(nf_bpf start edge 2>&1)"
+	expect_all pass
+}
+
+test_state_that_cannot_be_read()
+{
+	begin
+	conf drop
+	touch "$WORK/file"
+	expect_fails -s 4 "all packets of inet forward are dropped" \
+		"$NF_BPF" --etc "$ETC" --state "$WORK/file" --pins "$PINS/nf-bpf" start edge
+	expect_all dropped
+	nf_bpf apply edge
+	expect_fails -s 1 "what is attached stays" \
+		"$NF_BPF" --etc "$ETC" --state "$WORK/file" --pins "$PINS/nf-bpf" start edge
+	expect_in_force 1
 	expect_all pass
 }
 

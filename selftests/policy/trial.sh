@@ -93,6 +93,33 @@ test_first_version()
 	expect_fails -s 3 "not applied" nf_bpf status edge
 }
 
+# There is no version to go back to at boot. The file is not applied.
+test_reboot_in_the_first_trial()
+{
+	begin
+	try drop 1000
+	kill -KILL "$(guard)"
+	reboot
+	expect_verdict passes
+	expect_fails -s 4 "its trial was not confirmed" nf_bpf start edge
+	expect_all dropped
+	nf_bpf apply edge
+	expect_in_force 2
+}
+
+# All packets were dropped before the trial.
+test_goes_back_to_fail_closed()
+{
+	begin
+	conf drop "object = /etc/passwd"
+	expect_fails -s 4 "" nf_bpf start edge
+	try accept
+	expect_all pass
+	wait_for is_over
+	expect_all dropped
+	expect_fails -s 3 "failed closed" nf_bpf status edge
+}
+
 # A shell in a session of its own calls it, and all processes of the session are killed.
 test_session_is_killed()
 {
@@ -171,7 +198,7 @@ test_reboot_goes_back()
 	try drop 1000
 	kill -KILL "$(guard)"
 	reboot
-	expect_match "what is said" "*the file was rolled back: version 1*" \
+	expect_match "what is said" "*its trial was not confirmed*version 1 is brought in force*" \
 		"$(nf_bpf start edge 2>&1)"
 	expect_went_back
 	# Until the file changes.

@@ -170,6 +170,7 @@ struct policy {
 	unsigned int rejected;	/* version that was rolled back */
 	unsigned int newest;	/* highest version that was current */
 	__u64 deadline;		/* seconds since boot */
+	bool closed;		/* before the trial all packets were dropped */
 };
 
 /* Lock the policy and read its state. With @create its directory is made. */

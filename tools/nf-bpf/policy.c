@@ -99,13 +99,56 @@ static int bring_pinned(struct policy *policy, unsigned int number)
 	return err;
 }
 
+/* Attach the fail-closed program where the policy was to be. */
+static int close_place(struct policy *policy, const struct conf *conf)
+{
+	struct conf closed = {
+		.netns = conf->netns,
+		.pf = conf->pf,
+		.hook = conf->hook,
+		.priority = conf->priority,
+		.fragments = FRAGMENTS_PASS,
+	};
+	struct version version = { .conf = closed };
+	struct loaded loaded = {};
+	int err;
+
+	loaded.prog_fd = closed_program();
+	if (loaded.prog_fd < 0) {
+		fail("%s: can't load the fail-closed program: %s", policy->name, strerror(-loaded.prog_fd));
+		return EXIT_FAILED;
+	}
+	err = generation_put(policy, &version, &loaded, false);
+	close(loaded.prog_fd);
+	if (err)
+		return EXIT_FAILED;
+	fail("%s: all packets of %s %s are dropped until 'nf-bpf apply %s' succeeds",
+	     policy->name, libbpf_nf_name_of(libbpf_nf_families, conf->pf),
+	     libbpf_nf_name_of(libbpf_nf_hooks, conf->hook), policy->name);
+
+	return EXIT_CLOSED;
+}
+
+/* Before the trial all packets were dropped. */
+static int close_again(struct policy *policy)
+{
+	struct version version;
+	int err;
+
+	err = version_from_state(&version, policy->name, policy->trying);
+	err = err ?: close_place(policy, &version.conf) != EXIT_CLOSED;
+	version_free(&version);
+
+	return err;
+}
+
 int policy_revert(struct policy *policy)
 {
 	unsigned int tried = policy->trying;
 	int err;
 
 	if (!policy->current)
-		err = generation_remove_all(policy);
+		err = policy->closed ? close_again(policy) : generation_remove_all(policy);
 	else
 		err = bring_pinned(policy, policy->current) && policy_bring(policy, policy->current);
 	if (err)
@@ -117,7 +160,7 @@ int policy_revert(struct policy *policy)
 		return -1;
 	if (policy->current)
 		say("%s: version %u is in force again", policy->name, policy->current);
-	else
+	else if (!policy->closed)
 		say("%s: removed: there was no version before", policy->name);
 
 	return 0;
@@ -189,14 +232,17 @@ static int put_new(struct policy *policy, struct version *version, const char *h
 {
 	char path[PATH_MAX];
 	struct loaded loaded;
+	bool has_old;
 	int err;
 
-	if (object_load(&loaded, version, generation_current(policy, path) ? NULL : path))
+	has_old = !generation_current(policy, path);
+	if (object_load(&loaded, version, has_old ? path : NULL))
 		return -1;
 	err = version_store(version, policy->name, how, policy->current);
 	if (!err && seconds) {
 		policy->trying = version->number;
 		policy->deadline = boot_seconds() + seconds;
+		policy->closed = has_old && !generation_version(path);
 		err = policy_save(policy) ?: start_guard(policy, seconds);
 	}
 	err = err ?: generation_put(policy, version, &loaded, seconds);
@@ -399,36 +445,6 @@ int cmd_remove(int argc, char **argv)
 	return EXIT_DONE;
 }
 
-/* Attach the fail-closed program where the policy was to be. */
-static int close_place(struct policy *policy, const struct conf *conf)
-{
-	struct conf closed = {
-		.netns = conf->netns,
-		.pf = conf->pf,
-		.hook = conf->hook,
-		.priority = conf->priority,
-		.fragments = FRAGMENTS_PASS,
-	};
-	struct version version = { .conf = closed };
-	struct loaded loaded = {};
-	int err;
-
-	loaded.prog_fd = closed_program();
-	if (loaded.prog_fd < 0) {
-		fail("%s: can't load the fail-closed program: %s", policy->name, strerror(-loaded.prog_fd));
-		return EXIT_FAILED;
-	}
-	err = generation_put(policy, &version, &loaded, false);
-	close(loaded.prog_fd);
-	if (err)
-		return EXIT_FAILED;
-	fail("%s: on-error = drop: all packets of %s %s are dropped until 'nf-bpf apply %s' succeeds",
-	     policy->name, libbpf_nf_name_of(libbpf_nf_families, conf->pf),
-	     libbpf_nf_name_of(libbpf_nf_hooks, conf->hook), policy->name);
-
-	return EXIT_CLOSED;
-}
-
 static int on_error(struct policy *policy, const struct conf *conf)
 {
 	/* An old version that is attached is better than either. */
@@ -452,8 +468,7 @@ static int on_error(struct policy *policy, const struct conf *conf)
 static int start_locked(struct policy *policy, struct version *version, bool is_valid)
 {
 	/* After a reboot, a version that was rolled back must not come again with its file. */
-	bool rejected = is_valid && policy->current &&
-			is_version(policy, policy->rejected, version);
+	bool rejected = is_valid && is_version(policy, policy->rejected, version);
 
 	if (policy->trying) {
 		say("%s: version %u is on trial", policy->name, policy->trying);
@@ -462,20 +477,36 @@ static int start_locked(struct policy *policy, struct version *version, bool is_
 	if (is_valid && !rejected &&
 	    apply_locked(policy, version, "start", 0) == EXIT_DONE)
 		return EXIT_DONE;
+	if (rejected)
+		warn("%s: the file was rolled back, or its trial was not confirmed: 'nf-bpf apply %s' applies it",
+		     policy->name, policy->name);
 	if (!policy->current)
 		return on_error(policy, &version->conf);
 	if (policy_is_attached(policy)) {
 		warn("%s: the file is not in force: version %u stays", policy->name, policy->current);
 		return EXIT_DONE;
 	}
-	warn("%s: the file %s: version %u is brought in force, which was applied before it",
-	     policy->name, rejected ? "was rolled back" : "failed",
-	     policy->current);
+	warn("%s: version %u is brought in force, which was there before the file",
+	     policy->name, policy->current);
 	if (policy_bring(policy, policy->current))
 		return on_error(policy, &version->conf);
 	say("%s: version %u is in force", policy->name, policy->current);
 
 	return EXIT_DONE;
+}
+
+/* A disk that can't be written must not open the router. */
+static int start_without_state(const char *name, struct version *version)
+{
+	struct policy policy = { .name = name, .lock = -1 };
+	char path[PATH_MAX];
+
+	if (!generation_current(&policy, path)) {
+		fail("%s: what is attached stays", name);
+		return EXIT_FAILED;
+	}
+
+	return on_error(&policy, &version->conf);
 }
 
 int cmd_start(int argc, char **argv)
@@ -491,6 +522,8 @@ int cmd_start(int argc, char **argv)
 	if (!policy_begin(&policy, argv[0], true)) {
 		ret = start_locked(&policy, &version, is_valid);
 		policy_close(&policy);
+	} else {
+		ret = start_without_state(argv[0], &version);
 	}
 	version_free(&version);
 

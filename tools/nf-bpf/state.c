@@ -37,6 +37,8 @@ static int read_state(struct policy *policy)
 			policy->newest = number;
 		else if (sscanf(line, "rejected=%u", &number) == 1)
 			policy->rejected = number;
+		else if (sscanf(line, "closed=%u", &number) == 1)
+			policy->closed = number;
 		else if (!strncmp(line, "deadline=", 9))
 			policy->deadline = strtoull(line + 9, NULL, 10);
 	}
@@ -95,9 +97,9 @@ int policy_save(struct policy *policy)
 	if (policy->newest < policy->current)
 		policy->newest = policy->current;
 	len = snprintf(text, sizeof(text),
-		       "current=%u\nnewest=%u\ntrying=%u\nrejected=%u\ndeadline=%llu\n",
+		       "current=%u\nnewest=%u\ntrying=%u\nrejected=%u\ndeadline=%llu\nclosed=%u\n",
 		       policy->current, policy->newest, policy->trying, policy->rejected,
-		       policy->deadline);
+		       policy->deadline, policy->closed);
 	snprintf(path, sizeof(path), "%s/%s/state", options.state, policy->name);
 	err = blob_write(path, text, len);
 	if (err)
