@@ -517,6 +517,59 @@ expect_whole()
 	expect_delivered "$((TOTAL - 8)) intact"
 }
 
+# --- packets that no program has dropped ----------------------------------------
+
+# Programs in the router drop all packets. The program "drop" of $PINS/received, at the server,
+# counts the packets that passed.
+FLOOD_MAX=2000000	# a flood ends even if the test hangs
+FLOODS=()
+
+count_received()
+{
+	local family
+
+	for family in "${FAMILIES[@]}"; do
+		attach_in "$NS_SERVER" received/drop "$(pf_of "$family")" input 0
+	done
+	nf_prog clean "$PINS/received"
+}
+
+received()
+{
+	read_stats received
+	echo "${STATS[packets]}"
+}
+
+some_received()
+{
+	(($(received)))
+}
+
+# Send datagrams of both families until stop_flood().
+flood()
+{
+	local family address
+
+	FLOODS=()
+	for family in "${FAMILIES[@]}"; do
+		address=SERVER_IP$family
+		"$HELPERS/nf_prog" exec "$NS_CLIENT" "$HELPERS/flood" "${!address}" 9999 \
+			"$FLOOD_MAX" > "$WORK/sent$family" &
+		FLOODS+=($!)
+	done
+}
+
+stop_flood()
+{
+	local family
+
+	kill -TERM "${FLOODS[@]}"
+	wait "${FLOODS[@]}"
+	for family in "${FAMILIES[@]}"; do
+		(($(< "$WORK/sent$family"))) || fail "nothing was sent"
+	done
+}
+
 # --- nft -----------------------------------------------------------------------
 
 # Run nft in the router. The ruleset is flushed after the test.

@@ -9,7 +9,6 @@
 source "$(dirname "$0")/lib.sh"
 
 UPDATES=10
-MAX_SENT=2000000
 
 test_both_families()
 {
@@ -64,54 +63,16 @@ test_link_stays()
 	expect_verdict dropped
 }
 
-flood()
-{
-	local family address
-
-	FLOODS=()
-	for family in "${FAMILIES[@]}"; do
-		address=SERVER_IP$family
-		"$HELPERS/nf_prog" exec "$NS_CLIENT" "$HELPERS/flood" "${!address}" 9999 \
-			"$MAX_SENT" > "$WORK/sent$family" &
-		FLOODS+=($!)
-	done
-}
-
-stop_flood()
-{
-	local family
-
-	kill -TERM "${FLOODS[@]}"
-	wait "${FLOODS[@]}"
-	for family in "${FAMILIES[@]}"; do
-		(($(< "$WORK/sent$family"))) || fail "nothing was sent"
-	done
-}
-
-received()
-{
-	read_stats received
-	echo "${STATS[packets]}"
-}
-
-some_received()
-{
-	(($(received)))
-}
-
 # check_never_unseen LINE...: the updates have one of these lines each. Each version drops all
 # packets. The program at the server counts those that no version
 # has seen.
 check_never_unseen()
 {
-	local family i FLOODS
+	local i
 
 	begin
 	load_policy received
-	for family in "${FAMILIES[@]}"; do
-		attach_in "$NS_SERVER" received/drop "$(pf_of "$family")" input 0
-	done
-	nf_prog clean "$PINS/received"
+	count_received
 	apply drop
 	flood
 	for ((i = 0; i < UPDATES; i++)); do

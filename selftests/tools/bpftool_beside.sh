@@ -13,7 +13,6 @@ source "$(dirname "$0")/../lib.sh"
 # A replacement has fewer calls that fail_call counts.
 MAX_CALLS=200
 REPLACEMENTS=20
-MAX_SENT=2000000
 # The places of the tests. NAME:FAMILY:NUMBERS, where NUMBERS are the address families.
 PLACES=(one:ip:4 two:inet:46)
 
@@ -276,46 +275,14 @@ check_at_once()
 	done
 }
 
-received()
-{
-	read_stats received
-	echo "${STATS[packets]}"
-}
-
-flood()
-{
-	local family address
-
-	for family in "${FAMILIES[@]}"; do
-		address=SERVER_IP$family
-		"$HELPERS/nf_prog" exec "$NS_CLIENT" "$HELPERS/flood" "${!address}" 9999 \
-			"$MAX_SENT" > "$WORK/sent$family" &
-		FLOODS+=($!)
-	done
-}
-
-stop_flood()
-{
-	local family
-
-	kill -TERM "${FLOODS[@]}"
-	wait "${FLOODS[@]}"
-	for family in "${FAMILIES[@]}"; do
-		(($(< "$WORK/sent$family"))) || fail "nothing was sent"
-	done
-}
-
 # All programs drop everything. A program after them counts packets that no program has
 # dropped.
 check_never_unseen()
 {
-	local family i FLOODS=()
+	local i
 
 	place "$1"
-	for family in "${FAMILIES[@]}"; do
-		attach_in "$NS_SERVER" received/drop "$(pf_of "$family")" input 0
-	done
-	nf_prog clean "$PINS/received"
+	count_received
 	put drop
 	flood
 	for ((i = 0; i < REPLACEMENTS; i++)); do
@@ -325,11 +292,6 @@ check_never_unseen()
 	"$BPFTOOL" net detach netfilter pin "$PIN"
 	wait_for some_received
 	stop_flood
-}
-
-some_received()
-{
-	(($(received)))
 }
 
 # check_failures PLACE: let each call fail once. The command has then replaced the program or
