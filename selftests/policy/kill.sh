@@ -36,6 +36,9 @@ check_kills()
 		killed "$number" "$@" || break
 		echo "call $number, $(< "$WORK/killed"): $(< "$WORK/said")"
 		[[ $verdict == any ]] || expect_verdict "$verdict"
+		# It repairs, and attaches nothing.
+		nf_bpf status edge > /dev/null || :
+		[[ $verdict == any ]] || expect_verdict "$verdict"
 		nf_bpf "$repair" edge > /dev/null 2>&1 || [[ $repair == rollback ]]
 		[[ ! -e $(current) ]] || expect_clean
 		[[ $verdict == any ]] || expect_verdict "$verdict"
