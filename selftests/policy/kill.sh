@@ -77,6 +77,25 @@ test_failures()
 	check_kills another_file dropped apply apply edge
 }
 
+# The version that was left stays rejected, if the command is killed before it can say so.
+test_rollback_is_recorded()
+{
+	local number
+
+	begin
+	apply accept
+	apply drop
+	for ((number = 1; number < MAX_CALLS; number++)); do
+		killed "$number" rollback edge || fail "$number calls"
+		[[ $(readlink "$(current)/version") != 1 ]] || break
+	done
+	grep -q '^current=2$' "$STATE/edge/state" || fail "$(< "$STATE/edge/state")"
+	expect_json "$(nf_bpf --json status edge)" '.version == 1' '.rejected == 2'
+	nf_bpf start edge > /dev/null 2>&1
+	expect_in_force 1
+	expect_verdict passes
+}
+
 # Between the new program and the end of the old one both are attached.
 test_old_program_goes()
 {

@@ -157,6 +157,20 @@ test_state_that_cannot_be_read()
 	expect_all pass
 }
 
+test_no_file()
+{
+	begin
+	expect_fails -s 2 "$ETC/nothing.conf: No such file or directory" nf_bpf start nothing
+	expect_all pass
+	[[ ! -e $STATE/nothing ]] || fail "$STATE/nothing"
+	# A policy that is known comes back without its file.
+	apply drop
+	reboot
+	rm "$ETC/edge.conf"
+	nf_bpf start edge
+	expect_verdict dropped
+}
+
 # Only "start" fails closed: who calls apply can read.
 test_apply_attaches_nothing()
 {

@@ -27,8 +27,9 @@ static int reconcile(struct policy *policy)
 		changed = true;
 	}
 	if (version && version != policy->current && version != policy->trying) {
+		/* Only "rollback" brings a version that is older. */
+		policy->rejected = version < policy->current ? policy->current : 0;
 		policy->current = version;
-		policy->rejected = 0;
 		changed = true;
 	}
 
@@ -509,21 +510,44 @@ static int start_without_state(const char *name, struct version *version)
 	return on_error(&policy, &version->conf);
 }
 
+/* A policy that is known comes back without its file. A name that is misspelled must not
+ * close the router.
+ */
+static int start_without_file(const char *name)
+{
+	struct version version;
+	struct policy policy;
+	int ret = EXIT_WRONG;
+
+	if (policy_begin(&policy, name, false))
+		return EXIT_FAILED;
+	if (policy.current) {
+		version_from_state(&version, name, policy.current);
+		ret = start_locked(&policy, &version, false);
+		version_free(&version);
+	}
+	policy_close(&policy);
+
+	return ret;
+}
+
 int cmd_start(int argc, char **argv)
 {
 	struct version version;
 	struct policy policy;
-	int ret = EXIT_FAILED;
 	bool is_valid;
+	int ret;
 
 	if (check_bpffs())
 		return EXIT_FAILED;
 	is_valid = !version_from_file(&version, argv[0], true);
-	if (!policy_begin(&policy, argv[0], true)) {
+	if (!version.text.data) {
+		ret = start_without_file(argv[0]);
+	} else if (policy_begin(&policy, argv[0], true)) {
+		ret = start_without_state(argv[0], &version);
+	} else {
 		ret = start_locked(&policy, &version, is_valid);
 		policy_close(&policy);
-	} else {
-		ret = start_without_state(argv[0], &version);
 	}
 	version_free(&version);
 
