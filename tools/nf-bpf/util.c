@@ -185,24 +185,36 @@ int sync_dir(const char *path)
 	return err;
 }
 
+/* bpffs does not know fsync(), and needs none. */
+static int make_dir(const char *path)
+{
+	if (!access(path, F_OK))
+		return 0;
+	if (mkdir(path, 0700))
+		return errno == EEXIST ? 0 : -errno;
+	sync_parent(path);
+
+	return 0;
+}
+
 int make_dirs(const char *path)
 {
 	char buf[PATH_MAX];
 	char *slash;
+	int err;
 
 	snprintf(buf, sizeof(buf), "%s", path);
 	if (!access(buf, F_OK))
 		return 0;
 	for (slash = strchr(buf + 1, '/'); slash; slash = strchr(slash + 1, '/')) {
 		*slash = '\0';
-		if (access(buf, F_OK) && mkdir(buf, 0700) && errno != EEXIST)
-			return -errno;
+		err = make_dir(buf);
+		if (err)
+			return err;
 		*slash = '/';
 	}
-	if (mkdir(buf, 0700) && errno != EEXIST)
-		return -errno;
 
-	return 0;
+	return make_dir(buf);
 }
 
 static void empty_dir(const char *path, int depth)
