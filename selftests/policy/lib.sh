@@ -147,3 +147,46 @@ expect_all()
 		expect_eq "IPv$family packets" "$1" "$status"
 	done
 }
+
+# --- kills -----------------------------------------------------------------------
+
+MAX_CALLS=100
+ERRNO=0		# of the call; 0: nf-bpf is killed there
+
+# killed NUMBER COMMAND...: of nf-bpf. Returns 1 if there was no such call.
+killed()
+{
+	local number=$1
+
+	shift
+	"$HELPERS/fail_call" -c "$WORK/killed" "$number" "$ERRNO" "$NF_BPF" --etc "$ETC" \
+		--state "$STATE" --pins "$PINS/nf-bpf" "$@" > "$WORK/said" 2>&1 || :
+	[[ -s $WORK/killed ]]
+}
+
+# check_kills PREPARE VERDICT REPAIR COMMAND...: PREPARE changes the policy of the last round.
+# After COMMAND was killed the verdict is VERDICT, also after "status", which repairs and
+# attaches nothing. After the next command, REPAIR, nothing of the killed one is left.
+check_kills()
+{
+	local prepare=$1 verdict=$2 repair=$3 number all=("${FAMILIES[@]}")
+
+	shift 3
+	begin
+	apply drop
+	for ((number = 1; number < MAX_CALLS; number++)); do
+		# One family each time, as there are many times.
+		FAMILIES=("${all[number % ${#all[@]}]}")
+		"$prepare"
+		killed "$number" "$@" || break
+		echo "call $number, $(< "$WORK/killed"): $(< "$WORK/said")"
+		[[ $verdict == any ]] || expect_verdict "$verdict"
+		nf_bpf status edge > /dev/null || :
+		[[ $verdict == any ]] || expect_verdict "$verdict"
+		nf_bpf "$repair" edge > /dev/null 2>&1 || [[ $repair == rollback ]]
+		[[ ! -e $(current) ]] || expect_clean
+	done
+	((number > 5 && number < MAX_CALLS)) || fail "$number calls"
+	FAMILIES=("${all[@]}")
+	[[ $verdict == any ]] || expect_verdict "$verdict"
+}

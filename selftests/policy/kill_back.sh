@@ -1,0 +1,44 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# nf-bpf is killed before each call that changes something: while it goes back, or tries a
+# version. See kill.sh.
+#
+# Requires: jq
+
+source "$(dirname "$0")/lib.sh"
+
+another_file()
+{
+	conf drop
+}
+
+another_version()
+{
+	apply drop
+}
+
+add_test trial check_kills another_file dropped rollback try 1000 edge
+add_test rollback check_kills another_version dropped apply rollback edge
+add_test remove check_kills another_version any remove remove edge
+
+# The version that was left stays rejected, if the command is killed before it can say so.
+test_rollback_is_recorded()
+{
+	local number
+
+	begin
+	apply accept
+	apply drop
+	for ((number = 1; number < MAX_CALLS; number++)); do
+		killed "$number" rollback edge || fail "$number calls"
+		[[ $(readlink "$(current)/version") != 1 ]] || break
+	done
+	grep -q '^current=2$' "$STATE/edge/state" || fail "$(< "$STATE/edge/state")"
+	expect_json "$(nf_bpf --json status edge)" '.version == 1' '.rejected == 2'
+	nf_bpf start edge > /dev/null 2>&1
+	expect_in_force 1
+	expect_verdict passes
+}
+
+run_tests
