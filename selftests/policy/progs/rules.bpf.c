@@ -65,6 +65,66 @@ struct {
 	__type(value, __u64);
 } settings SEC(".maps");
 
+/* The shapes below have no user in the program: only their text is tested. */
+struct bytes {
+	__u32 prefixlen;
+	__u8 addr[16];
+};
+
+struct address_of_device {
+	__u32 prefixlen;
+	__u32 ifindex;
+	__be32 addr;
+};
+
+struct host {
+	__u8 saddr[16];
+};
+
+struct hosts {
+	__be32 saddr_min;
+	__be32 saddr_max;
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_LPM_TRIE);
+	__uint(max_entries, 64);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, struct bytes);
+	__type(value, __u32);
+} bytes SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_LPM_TRIE);
+	__uint(max_entries, 64);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, struct address_of_device);
+	__type(value, __u32);
+} devices SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 64);
+	__type(key, struct host);
+	__type(value, __u32);
+} hosts6 SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 64);
+	__type(key, struct hosts);
+	__type(value, __u32);
+} ranges SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 64);
+	__type(key, __u32);
+	__type(value, __u32);
+} recent SEC(".maps");
+
+int packets;
+
 /* Drop what comes from a blocked network. The other maps only have to be there. */
 SEC("netfilter")
 int block(struct bpf_nf_ctx *ctx)
@@ -75,6 +135,7 @@ int block(struct bpf_nf_ctx *ctx)
 	struct bpf_nf_flow flow = {};
 	__u32 key = 0;
 
+	packets++;
 	BPF_NF_PKT(pkt, ctx);
 	bpf_nf_pkt_parse(&pkt, &flow);
 	bpf_map_lookup_elem(&services, &service);
