@@ -141,6 +141,22 @@ add_test backwards check_wrong 4 "dport=9-8: not a value" "[tuples]" "dport=9-8"
 add_test too_many check_wrong 4 "the ranges of this line have more than 65536 combinations" \
 	"[tuples]" "dport=1-1000 sport=1-1000"
 
+# Numbers are decimal or 0x: a leading zero says nothing.
+test_numbers()
+{
+	begin_rules "[services]" "port=0053 -> mark=0x10" "port=0x16-22 -> verdict=-2147483648" \
+		"port=7 -> verdict=2147483647"
+	nf_bpf apply edge
+	expect_saved "port=domain-domain -> mark=16" "port=ssh-ssh -> verdict=-2147483648" \
+		"port=echo-echo -> verdict=2147483647"
+}
+
+add_test signed_too_large check_wrong 3 "verdict=4294967295: not a value" \
+	"203.0.113.0/24 -> verdict=4294967295"
+add_test signed_too_small check_wrong 3 "verdict=-2147483649: not a value" \
+	"203.0.113.0/24 -> verdict=-2147483649"
+add_test prefix_with_sign check_wrong 3 "192.0.2.0/+24: not a value" "192.0.2.0/+24"
+
 test_no_section()
 {
 	begin_rules "192.0.2.0/24"

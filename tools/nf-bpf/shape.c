@@ -3,14 +3,13 @@
 #define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <endian.h>
-#include <errno.h>
 #include <netdb.h>
-#include <stdlib.h>
 #include <string.h>
 #include <linux/netfilter.h>
 
 #include <bpf/btf.h>
 
+#include "nf-bpf.h"
 #include "shape.h"
 
 static const char * const protocol_names[] = {
@@ -386,31 +385,27 @@ void shape_print(FILE *out, const struct shape *shape, const unsigned char *data
 	}
 }
 
-static int parse_u64(const char *text, __u64 *number)
+static int parse_integer(const struct member *member, const char *text, __u64 *number)
 {
-	char *end;
+	bool is_signed = member->kind == KIND_SIGNED, is_negative = *text == '-';
+	__u64 max = ~0ULL >> (64 - 8 * member->size + is_signed);
 
-	errno = 0;
-	*number = strtoull(text, &end, 0);
+	if ((is_negative && !is_signed) || parse_number(text + is_negative, number) ||
+	    *number > max + is_negative)
+		return -1;
+	if (is_negative)
+		*number = -*number;
 
-	return !*text || *end || errno ? -1 : 0;
+	return 0;
 }
 
 static int parse_value(const struct member *member, const char *text, __u64 *number)
 {
 	struct servent *service;
 	struct protoent *protocol;
-	int bits = 8 * member->size;
 
-	if ((*text >= '0' && *text <= '9') || *text == '-') {
-		if (*text == '-' && member->kind != KIND_SIGNED)
-			return -1;
-		if (parse_u64(text, number))
-			return -1;
-		if (*text == '-')
-			return bits == 64 || (long long)*number >= -(1LL << (bits - 1)) ? 0 : -1;
-		return bits == 64 || !(*number >> bits) ? 0 : -1;
-	}
+	if ((*text >= '0' && *text <= '9') || *text == '-')
+		return parse_integer(member, text, number);
 	if (member->kind == KIND_PORT || member->kind == KIND_HOST_PORT) {
 		service = getservbyname(text, NULL);
 		*number = service ? ntohs(service->s_port) : 0;
@@ -492,7 +487,7 @@ static int parse_network(const struct shape *shape, const struct member *member,
 		return -1;
 	*span = (struct span){ .member = member, .length = size, .count = 1 };
 	prefix = 8 * size;
-	if (slash && (parse_u64(slash, &prefix) || prefix > 8U * size))
+	if (slash && (parse_number(slash, &prefix) || prefix > 8U * size))
 		return -1;
 	clear_host_bits(data + member->offset, size, prefix);
 	if (shape->is_prefix) {

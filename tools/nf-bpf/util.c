@@ -257,12 +257,14 @@ __u64 boot_seconds(void)
 
 int parse_number(const char *text, __u64 *number)
 {
+	int base = !strncasecmp(text, "0x", 2) ? 16 : 10;
 	char *end;
 
 	if (*text < '0' || *text > '9')
 		return -1;
 	errno = 0;
-	*number = strtoull(text, &end, 0);
+	/* Not base 0: 0053 is a number with leading zeros, and not octal. */
+	*number = strtoull(text, &end, base);
 
 	return *end || errno ? -1 : 0;
 }
