@@ -157,6 +157,30 @@ add_test signed_too_small check_wrong 3 "verdict=-2147483649: not a value" \
 	"203.0.113.0/24 -> verdict=-2147483649"
 add_test prefix_with_sign check_wrong 3 "192.0.2.0/+24: not a value" "192.0.2.0/+24"
 
+# 16 bytes without a family are IPv6, whatever they look like.
+test_sixteen_bytes()
+{
+	begin_rules "[bytes]" "2001:db8::/48 -> 1" "2600::/8 -> 2" "[hosts6]" "saddr=2001:db8:: -> 3"
+	nf_bpf apply edge
+	expect_saved "2001:db8::/48 -> 1" "2600::/8 -> 2" "saddr=2001:db8:: -> 3"
+	nf_bpf save edge "$WORK/saved"
+	nf_bpf load edge "$WORK/saved"
+	expect_saved "2001:db8::/48 -> 1" "2600::/8 -> 2" "saddr=2001:db8:: -> 3"
+}
+
+add_test ip4_in_sixteen_bytes check_wrong 4 "38.0.0.0/8: not a value" "[bytes]" "38.0.0.0/8 -> 1"
+
+test_family_of_no_address()
+{
+	local rules=(
+		"saddr=c000:201:: family=0 -> 1" "saddr=c000:201:: family=7 -> 2"
+		"saddr=192.0.2.1 -> 3"
+	)
+	begin_rules "[tuples]" "${rules[@]}"
+	nf_bpf apply edge
+	expect_saved "${rules[@]}"
+}
+
 test_no_section()
 {
 	begin_rules "192.0.2.0/24"

@@ -214,10 +214,12 @@ int shape_of(struct shape *shape, const struct btf *btf, __u32 type, unsigned in
 	shape->is_bare = shape->count == 1 && !*shape->members[0].name;
 	if (is_lpm && shape->count == 2) {
 		data = &shape->members[1];
-		/* Data of an LPM key that is as long as an address is one. */
+		/* Data of an LPM key that is as long as an address is one. Without a family
+		 * 38.0.0.0/8 and 2600::/8 would be the same key, so 16 bytes are IPv6.
+		 */
 		if (data->size == 4)
 			data->kind = KIND_IP;
-		else if (data->size == 16 && data->kind != KIND_ADDRESS)
+		else if (data->size == 16)
 			data->kind = KIND_IP6;
 		shape->is_prefix = is_address(data->kind);
 	}
@@ -266,15 +268,16 @@ static bool is_zero(const unsigned char *data, unsigned int size)
 	return !size;
 }
 
-/* Whether an address of either family is IPv4. */
+/* An address of either family is IPv4 only if the family says so: the first four bytes of
+ * an IPv6 address look the same.
+ */
 static bool is_ip(const struct shape *shape, const struct member *member, const unsigned char *data)
 {
 	if (member->kind != KIND_ADDRESS)
 		return member->kind == KIND_IP;
-	if (shape->family >= 0 && number_of(&shape->members[shape->family], data))
-		return number_of(&shape->members[shape->family], data) == NFPROTO_IPV4;
 
-	return is_zero(data + member->offset + 4, 12);
+	return shape->family >= 0 &&
+	       number_of(&shape->members[shape->family], data) == NFPROTO_IPV4;
 }
 
 static void print_port(FILE *out, unsigned int port)
@@ -337,21 +340,40 @@ static void print_one(FILE *out, const struct shape *shape, const struct member 
 	}
 }
 
-/* The family that the addresses of a key imply is left out. */
-static bool is_implied(const struct shape *shape, const struct member *member,
-		       const unsigned char *data)
+static bool has_address(const struct shape *shape, const unsigned char *data)
 {
+	const struct member *member = shape->members;
 	int i;
 
-	if (shape->family < 0 || member != &shape->members[shape->family])
-		return false;
-	for (i = 0; i < shape->count; i++) {
-		member = &shape->members[i];
+	for (i = 0; i < shape->count; i++, member++) {
 		if (member->kind == KIND_ADDRESS && !is_zero(data + member->offset, member->size))
 			return true;
 	}
 
 	return false;
+}
+
+/* Whether a member is left out: what is 0, but not all of it, and the family that the
+ * addresses imply.
+ */
+static bool is_left_out(const struct shape *shape, const struct member *member,
+			const unsigned char *data)
+{
+	const struct member *last = member->last < 0 ? NULL : &shape->members[member->last];
+	__u64 family;
+
+	if (member->is_last)
+		return true;
+	if (shape->family >= 0 && member == &shape->members[shape->family] &&
+	    has_address(shape, data)) {
+		family = number_of(member, data);
+		return family == NFPROTO_IPV4 || family == NFPROTO_IPV6;
+	}
+	if (member == shape->members && is_zero(data, shape->size))
+		return false;
+
+	return is_zero(data + member->offset, member->size) &&
+	       (!last || is_zero(data + last->offset, last->size));
 }
 
 void shape_print(FILE *out, const struct shape *shape, const unsigned char *data)
@@ -367,14 +389,9 @@ void shape_print(FILE *out, const struct shape *shape, const unsigned char *data
 		return;
 	}
 	for (i = 0; i < shape->count; i++, member++) {
+		if (is_left_out(shape, member, data))
+			continue;
 		last = member->last < 0 ? NULL : &shape->members[member->last];
-		if (member->is_last || is_implied(shape, member, data))
-			continue;
-		/* What is 0 is left out, but not all of it. */
-		if (is_zero(data + member->offset, member->size) &&
-		    (!last || is_zero(data + last->offset, last->size)) &&
-		    !(is_zero(data, shape->size) && !i))
-			continue;
 		fprintf(out, "%s%s%s", between, member->name, shape->is_bare ? "" : "=");
 		print_one(out, shape, member, data);
 		if (last) {
