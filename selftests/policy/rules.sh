@@ -181,6 +181,28 @@ test_family_of_no_address()
 	expect_saved "${rules[@]}"
 }
 
+test_any()
+{
+	begin_rules "[blocked]" "any -> mark=1" "[blocked6]" "any -> mark=2" "[tuples]" \
+		"saddr=192.0.2.1 daddr=any -> 1" "saddr=any daddr=2001:db8::1 -> 2"
+	nf_bpf apply edge
+	expect_saved "0.0.0.0/0 -> mark=1" "::/0 -> mark=2" "saddr=192.0.2.1 -> 1" \
+		"daddr=2001:db8::1 -> 2"
+}
+
+add_test any_prefix check_wrong 3 "any/8: not a value" "any/8"
+test_stored_range_of_addresses()
+{
+	begin_rules "[ranges]" "saddr=192.0.2.1-192.0.2.3 -> 1" "saddr=198.51.100.0/24 -> 2" \
+		"saddr=203.0.113.1 -> 3" "saddr=any -> 4"
+	nf_bpf apply edge
+	expect_saved "saddr=192.0.2.1-192.0.2.3 -> 1" "saddr=198.51.100.0-198.51.100.255 -> 2" \
+		"saddr=203.0.113.1-203.0.113.1 -> 3" "saddr=0.0.0.0-255.255.255.255 -> 4"
+}
+
+add_test addresses_backwards check_wrong 4 "saddr=192.0.2.3-192.0.2.1: not a value" "[ranges]" \
+	"saddr=192.0.2.3-192.0.2.1"
+
 test_no_section()
 {
 	begin_rules "192.0.2.0/24"

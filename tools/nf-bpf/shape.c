@@ -450,29 +450,26 @@ static int parse_bytes(const struct member *member, const char *text, unsigned c
 }
 
 /* Returns the length of the address in bytes, or -1. */
-static int parse_address(const struct member *member, const char *text, unsigned char *data)
+static int parse_address(const struct member *member, const char *text, unsigned char address[16])
 {
-	unsigned char address[16] = {};
-	int size = -1;
+	memset(address, 0, 16);
+	if (member->kind != KIND_IP6 && inet_pton(AF_INET, text, address) == 1)
+		return 4;
+	if (member->kind != KIND_IP && inet_pton(AF_INET6, text, address) == 1)
+		return 16;
 
-	if (!strcmp(text, "any"))
-		size = member->size;
-	else if (member->kind != KIND_IP6 && inet_pton(AF_INET, text, address) == 1)
-		size = 4;
-	else if (member->kind != KIND_IP && inet_pton(AF_INET6, text, address) == 1)
-		size = 16;
-	if (size > 0)
-		memcpy(data + member->offset, address, member->size);
-
-	return size;
+	return -1;
 }
 
-static void clear_host_bits(unsigned char *address, int size, unsigned int prefix)
+static void set_host_bits(unsigned char *address, int size, unsigned int prefix, bool ones)
 {
+	unsigned char mask;
 	unsigned int bit;
 
-	for (bit = prefix; bit < 8U * size; bit++)
-		address[bit / 8] &= ~(0x80 >> bit % 8);
+	for (bit = prefix; bit < 8U * size; bit++) {
+		mask = 0x80 >> bit % 8;
+		address[bit / 8] = ones ? address[bit / 8] | mask : address[bit / 8] & ~mask;
+	}
 }
 
 static __u64 tail_of(const unsigned char *address, int size)
@@ -486,44 +483,68 @@ static __u64 tail_of(const unsigned char *address, int size)
 	return number;
 }
 
-/* ADDRESS, ADDRESS/LENGTH or ADDRESS-ADDRESS. For a trie the length is the prefix. */
+/* A range of addresses is stored if the key has its end, else it is expanded. */
+static int set_addresses(const struct shape *shape, const struct member *member,
+			 const unsigned char *first, const unsigned char *last,
+			 unsigned char *data, struct span *span)
+{
+	int size = span->length;
+
+	if (memcmp(last, first, size) < 0)
+		return -1;
+	memcpy(data + member->offset, first, member->size);
+	if (member->last >= 0) {
+		memcpy(data + shape->members[member->last].offset, last, member->size);
+		return 0;
+	}
+	if (memcmp(first, last, size > 8 ? size - 8 : 0))
+		return -1;
+	span->count = tail_of(last, size) - tail_of(first, size) + 1;
+
+	return span->count && span->count <= MAX_EXPANDED ? 0 : -1;
+}
+
+/* Of a range "any" is all of it, of a trie the prefix of length 0. */
+static int set_any(const struct shape *shape, const struct member *member, unsigned char *data)
+{
+	if (member->last >= 0)
+		memset(data + shape->members[member->last].offset, 0xff, member->size);
+
+	return 0;
+}
+
+/* "any", ADDRESS, ADDRESS/LENGTH or ADDRESS-ADDRESS. For a trie the length is the prefix. */
 static int parse_network(const struct shape *shape, const struct member *member, char *text,
 			 unsigned char *data, struct span *span)
 {
-	unsigned char end[MAX_SIZE] = {};
-	char *slash = strchr(text, '/'), *dash = strchr(text, '-');
+	unsigned char first[16], last[16];
+	char *slash = strchr(text, '/'), *dash = slash ? NULL : strchr(text, '-');
 	__u64 prefix;
 	int size;
 
+	*span = (struct span){ .member = member, .count = 1 };
+	if (!strcmp(text, "any"))
+		return set_any(shape, member, data);
 	if (slash)
 		*slash++ = '\0';
-	else if (dash)
+	if (dash)
 		*dash++ = '\0';
-	size = parse_address(member, text, data);
-	if (size < 0)
+	size = parse_address(member, text, first);
+	if (size < 0 || (dash && (shape->is_prefix || parse_address(member, dash, last) != size)))
 		return -1;
-	*span = (struct span){ .member = member, .length = size, .count = 1 };
+	span->length = size;
 	prefix = 8 * size;
 	if (slash && (parse_number(slash, &prefix) || prefix > 8U * size))
 		return -1;
-	clear_host_bits(data + member->offset, size, prefix);
-	if (shape->is_prefix) {
+	set_host_bits(first, size, prefix, false);
+	if (shape->is_prefix)
 		set_number(&shape->members[0], data, prefix);
-		return dash && !slash ? -1 : 0;
-	}
-	if (slash) {
-		if (8 * size - prefix > 16)
-			return -1;
-		span->count = 1ULL << (8 * size - prefix);
-	} else if (dash) {
-		if (parse_address(member, dash, end) != size ||
-		    memcmp(data + member->offset, end + member->offset, size > 8 ? size - 8 : 0))
-			return -1;
-		span->count = tail_of(end + member->offset, size) -
-			      tail_of(data + member->offset, size) + 1;
-	}
+	if (!dash)
+		memcpy(last, first, sizeof(last));
+	if (!shape->is_prefix)
+		set_host_bits(last, size, prefix, true);
 
-	return span->count && span->count <= MAX_EXPANDED ? 0 : -1;
+	return set_addresses(shape, member, first, last, data, span);
 }
 
 /* VALUE or FIRST-LAST. A range is stored if the key has its end, else it is expanded. */
@@ -628,7 +649,7 @@ int shape_parse(const struct shape *shape, char *text, unsigned char *data, stru
 		}
 		if (span.count > 1)
 			spans[count++] = span;
-		if (member->kind == KIND_ADDRESS)
+		if (member->kind == KIND_ADDRESS && span.length)
 			family = span.length == 4 ? NFPROTO_IPV4 : NFPROTO_IPV6;
 	}
 	if (family && shape->family >= 0 && !seen[shape->family])
