@@ -203,6 +203,11 @@ test_stored_range_of_addresses()
 add_test addresses_backwards check_wrong 4 "saddr=192.0.2.3-192.0.2.1: not a value" "[ranges]" \
 	"saddr=192.0.2.3-192.0.2.1"
 
+add_test two_families check_wrong 4 "daddr=2001:db8::1: not the family of the address before" \
+	"[tuples]" "saddr=192.0.2.1 daddr=2001:db8::1 -> 1"
+add_test other_family check_wrong 4 "family=10: not the family of the addresses: leave it out" \
+	"[tuples]" "saddr=192.0.2.1 family=10 -> 1"
+
 test_no_section()
 {
 	begin_rules "192.0.2.0/24"

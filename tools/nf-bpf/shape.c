@@ -615,6 +615,40 @@ static void list_names(const struct shape *shape, char *buf, size_t size)
 	}
 }
 
+/* All addresses of a line have one family. The address "any" has either. */
+static int set_family(const struct shape *shape, const struct member *member,
+		      const struct span *span, int *family)
+{
+	int old = *family;
+
+	if (shape->family < 0 || member->kind != KIND_ADDRESS || !span->length)
+		return 0;
+	*family = span->length == 4 ? NFPROTO_IPV4 : NFPROTO_IPV6;
+
+	return old && old != *family ? -1 : 0;
+}
+
+/* What the members of a line say together. */
+static int finish(const struct shape *shape, unsigned char *data, const bool *seen, int family,
+		  char *error, size_t size)
+{
+	const struct member *member;
+	__u64 number;
+
+	if (family) {
+		member = &shape->members[shape->family];
+		number = seen[shape->family] ? number_of(member, data) : family;
+		if (number != family && (number == NFPROTO_IPV4 || number == NFPROTO_IPV6)) {
+			snprintf(error, size, "%s=%llu: not the family of the addresses: leave it out",
+				 member->name, number);
+			return -1;
+		}
+		set_number(member, data, number);
+	}
+
+	return 0;
+}
+
 int shape_parse(const struct shape *shape, char *text, unsigned char *data, struct span *spans,
 		char *error, size_t error_size)
 {
@@ -649,11 +683,14 @@ int shape_parse(const struct shape *shape, char *text, unsigned char *data, stru
 		}
 		if (span.count > 1)
 			spans[count++] = span;
-		if (member->kind == KIND_ADDRESS && span.length)
-			family = span.length == 4 ? NFPROTO_IPV4 : NFPROTO_IPV6;
+		if (set_family(shape, member, &span, &family)) {
+			snprintf(error, error_size, "%s: not the family of the address before: write two lines",
+				 copy);
+			return -1;
+		}
 	}
-	if (family && shape->family >= 0 && !seen[shape->family])
-		set_number(&shape->members[shape->family], data, family);
+	if (finish(shape, data, seen, family, error, error_size))
+		return -1;
 
 	return count;
 }
