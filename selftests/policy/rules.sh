@@ -208,6 +208,20 @@ add_test two_families check_wrong 4 "daddr=2001:db8::1: not the family of the ad
 add_test other_family check_wrong 4 "family=10: not the family of the addresses: leave it out" \
 	"[tuples]" "saddr=192.0.2.1 family=10 -> 1"
 
+test_trie_of_several_members()
+{
+	begin_rules "[devices]" "prefixlen=56 ifindex=2 addr=192.0.2.77 -> 1" "prefixlen=0 -> 2"
+	nf_bpf apply edge
+	expect_saved "prefixlen=56 ifindex=2 addr=192.0.2.0 -> 1" "prefixlen=0 -> 2"
+	nf_bpf save edge "$WORK/saved"
+	nf_bpf load edge "$WORK/saved"
+}
+
+add_test trie_without_length check_wrong 4 "the key of an LPM trie needs prefixlen=BITS" \
+	"[devices]" "ifindex=2 addr=192.0.2.1 -> 1"
+add_test trie_too_long check_wrong 4 "the key of an LPM trie needs prefixlen=BITS, from 0 to 64" \
+	"[devices]" "prefixlen=65 ifindex=2 -> 1"
+
 test_no_section()
 {
 	begin_rules "192.0.2.0/24"

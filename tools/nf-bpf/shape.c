@@ -207,7 +207,7 @@ int shape_of(struct shape *shape, const struct btf *btf, __u32 type, unsigned in
 {
 	struct member *data;
 
-	*shape = (struct shape){ .size = size, .family = -1 };
+	*shape = (struct shape){ .size = size, .family = -1, .is_lpm = is_lpm };
 	if (!type || size > MAX_SIZE || btf__resolve_size(btf, type) != size ||
 	    add(shape, btf, type, "", 0) || !shape->count)
 		return -1;
@@ -369,7 +369,7 @@ static bool is_left_out(const struct shape *shape, const struct member *member,
 		family = number_of(member, data);
 		return family == NFPROTO_IPV4 || family == NFPROTO_IPV6;
 	}
-	if (member == shape->members && is_zero(data, shape->size))
+	if (member == shape->members && (shape->is_lpm || is_zero(data, shape->size)))
 		return false;
 
 	return is_zero(data + member->offset, member->size) &&
@@ -645,6 +645,16 @@ static int finish(const struct shape *shape, unsigned char *data, const bool *se
 		}
 		set_number(member, data, number);
 	}
+	if (!shape->is_lpm || shape->is_prefix || shape->is_bare)
+		return 0;
+	member = &shape->members[0];
+	number = number_of(member, data);
+	if (!seen[0] || number > 8 * (shape->size - 4)) {
+		snprintf(error, size, "the key of an LPM trie needs %s=BITS, from 0 to %u",
+			 member->name, 8 * (shape->size - 4));
+		return -1;
+	}
+	set_host_bits(data + 4, shape->size - 4, number, false);
 
 	return 0;
 }

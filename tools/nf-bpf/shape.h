@@ -39,7 +39,8 @@ struct shape {
 	struct member members[MAX_MEMBERS];
 	int count;
 	unsigned int size;
-	bool is_prefix;		/* key of an LPM trie: address and length */
+	bool is_lpm;		/* key of an LPM trie: the first member is its length in bits */
+	bool is_prefix;		/* the rest of this key is an address */
 	bool is_bare;		/* one value without a name */
 	int family;		/* member with the family of addresses, or -1 */
 };
