@@ -222,6 +222,13 @@ add_test trie_without_length check_wrong 4 "the key of an LPM trie needs prefixl
 add_test trie_too_long check_wrong 4 "the key of an LPM trie needs prefixlen=BITS, from 0 to 64" \
 	"[devices]" "prefixlen=65 ifindex=2 -> 1"
 
+test_not_text()
+{
+	begin_rules "[blocked]" "192.0.2.0/24"
+	printf '198.51.100.0/24\0\n203.0.113.0/24\n' >> "$RULES"
+	expect_fails -s 1 "$RULES: a byte of the file is 0: it is not text" nf_bpf apply edge
+}
+
 test_no_section()
 {
 	begin_rules "192.0.2.0/24"

@@ -200,9 +200,15 @@ static int read_entry(struct reader *reader, char *line)
 
 static int read_rules(struct reader *reader, const struct blob *rules)
 {
-	char *copy = strdup(rules->data), *rest = copy, *line;
-	int err = copy ? 0 : -1;
+	char *copy, *rest, *line;
+	int err = 0;
 
+	if (strlen(rules->data) != rules->len)
+		return fail("%s: a byte of the file is 0: it is not text", reader->file);
+	copy = strdup(rules->data);
+	if (!copy)
+		return fail("out of memory");
+	rest = copy;
 	while (!err && (line = strsep(&rest, "\n"))) {
 		reader->line++;
 		line[strcspn(line, "#\r")] = '\0';
