@@ -229,6 +229,18 @@ test_not_text()
 	expect_fails -s 1 "$RULES: a byte of the file is 0: it is not text" nf_bpf apply edge
 }
 
+add_test two_values check_wrong 5 "a key of line 3 again, with another value" \
+	"192.0.2.0/24 -> mark=1" "198.51.100.0/24 -> mark=1" "192.0.2.77/24 -> mark=2"
+add_test two_values_in_ranges check_wrong 5 "a key of line 4 again, with another value" \
+	"[tuples]" "dport=1-100 -> 1" "dport=100-200 -> 2"
+
+test_same_rule_twice()
+{
+	begin_rules "[tuples]" "dport=1-2 -> 1" "dport=2-3 -> 1" "dport=tcpmux -> 1"
+	nf_bpf apply edge
+	expect_eq "rules" 3 "$(saved | wc -l)"
+}
+
 test_no_section()
 {
 	begin_rules "192.0.2.0/24"

@@ -13,16 +13,22 @@
 #include "nf-bpf.h"
 #include "shape.h"
 
+/* Items of one size, one behind the other. */
+struct list {
+	unsigned char *items;
+	size_t size;
+	size_t count;
+	size_t room;
+};
+
 struct table {
 	const char *name;
 	int fd;
 	struct bpf_map_info info;
 	struct shape key;
 	struct shape value;
-	/* entries of the text: keys with their values behind them */
-	unsigned char *entries;
-	size_t count;
-	size_t room;
+	struct list entries;	/* of the text: key, value, number of the line */
+	struct list others;	/* keys that only the map has */
 };
 
 struct reader {
@@ -62,30 +68,58 @@ static int table_open(struct table *table, const char *name, int fd, const char 
 	      shape_of(&table->value, btf, table->info.btf_value_type_id, table->info.value_size,
 		       false);
 	btf__free(btf);
+	table->entries.size = table->info.key_size + table->info.value_size + sizeof(int);
+	table->others.size = table->info.key_size;
 
 	return err;
 }
 
-static size_t entry_size(const struct table *table)
+static unsigned char *item_of(const struct list *list, size_t index)
 {
-	return table->info.key_size + table->info.value_size;
+	return list->items + index * list->size;
 }
 
-static int add_entry(struct table *table, const unsigned char *key, const unsigned char *value)
+/* Returns the new item, or NULL. */
+static unsigned char *add_item(struct list *list)
 {
-	size_t size = entry_size(table);
-	unsigned char *entries;
+	size_t room = list->room ? 2 * list->room : 256;
+	unsigned char *items;
 
-	if (table->count == table->room) {
-		table->room = table->room ? 2 * table->room : 256;
-		entries = realloc(table->entries, table->room * size);
-		if (!entries)
-			return -1;
-		table->entries = entries;
+	if (list->count == list->room) {
+		items = realloc(list->items, room * list->size);
+		if (!items)
+			return NULL;
+		list->items = items;
+		list->room = room;
 	}
-	entries = table->entries + table->count++ * size;
-	memcpy(entries, key, table->info.key_size);
-	memcpy(entries + table->info.key_size, value, table->info.value_size);
+
+	return item_of(list, list->count++);
+}
+
+static unsigned char *value_of(const struct table *table, unsigned char *entry)
+{
+	return entry + table->info.key_size;
+}
+
+static int line_of(const struct table *table, const unsigned char *entry)
+{
+	int line;
+
+	memcpy(&line, entry + table->info.key_size + table->info.value_size, sizeof(line));
+
+	return line;
+}
+
+static int add_entry(struct table *table, const unsigned char *key, const unsigned char *value,
+		     int line)
+{
+	unsigned char *entry = add_item(&table->entries);
+
+	if (!entry)
+		return -1;
+	memcpy(entry, key, table->info.key_size);
+	memcpy(value_of(table, entry), value, table->info.value_size);
+	memcpy(value_of(table, entry) + table->info.value_size, &line, sizeof(line));
 
 	return 0;
 }
@@ -162,7 +196,7 @@ static int expand(struct reader *reader, const unsigned char *key, const unsigne
 			span_set(&spans[i], key, one, rest % spans[i].count);
 			rest /= spans[i].count;
 		}
-		if (add_entry(reader->table, one, value))
+		if (add_entry(reader->table, one, value, reader->line))
 			return wrong(reader, "out of memory");
 	}
 
@@ -225,79 +259,179 @@ static int read_rules(struct reader *reader, const struct blob *rules)
 	return err;
 }
 
-static int compare_keys(const void *a, const void *b, void *arg)
+static int compare_entries(const void *a, const void *b, void *arg)
 {
 	const struct table *table = arg;
 
-	return memcmp(a, b, table->info.key_size);
+	return memcmp(a, b, table->info.key_size) ?: line_of(table, a) - line_of(table, b);
 }
 
-/* The entries are sorted. */
-static bool has_key(const struct table *table, const unsigned char *key)
+/* Sort the entries, and join those that are the same. */
+static int sort_entries(struct reader *reader, struct table *table)
 {
-	size_t low = 0, high = table->count, middle;
+	struct list *entries = &table->entries;
+	unsigned char *entry, *last = NULL;
+	size_t i, count = entries->count;
+
+	if (count)
+		qsort_r(entries->items, count, entries->size, compare_entries, table);
+	entries->count = 0;
+	for (i = 0; i < count; i++) {
+		entry = item_of(entries, i);
+		if (!last || memcmp(entry, last, table->info.key_size)) {
+			last = item_of(entries, entries->count++);
+			memmove(last, entry, entries->size);
+		} else if (memcmp(value_of(table, entry), value_of(table, last),
+				  table->info.value_size)) {
+			reader->line = line_of(table, entry);
+			return wrong(reader, "a key of line %d again, with another value: remove it from one of the two lines",
+				     line_of(table, last));
+		}
+	}
+
+	return 0;
+}
+
+static unsigned char *find_entry(const struct table *table, const unsigned char *key)
+{
+	size_t low = 0, high = table->entries.count, middle;
 	int order;
 
 	while (low < high) {
 		middle = low + (high - low) / 2;
-		order = memcmp(key, table->entries + middle * entry_size(table), table->info.key_size);
+		order = memcmp(key, item_of(&table->entries, middle), table->info.key_size);
 		if (!order)
-			return true;
+			return item_of(&table->entries, middle);
 		if (order < 0)
 			high = middle;
 		else
 			low = middle + 1;
 	}
 
-	return false;
+	return NULL;
 }
 
-static int put_entries(const struct table *table)
+static int compare_keys(const void *a, const void *b, void *arg)
 {
-	const unsigned char *entry = table->entries;
-	size_t i;
+	const struct list *keys = arg;
 
-	for (i = 0; i < table->count; i++, entry += entry_size(table)) {
-		if (bpf_map_update_elem(table->fd, entry, entry + table->info.key_size, BPF_ANY))
-			return fail("map %s: entry %zu of %zu: %s%s", table->name, i + 1, table->count,
-				    strerror(errno), errno == E2BIG || errno == ENOSPC ?
-				    ": the map is full: write 'MAP = ENTRIES' into [limits]" : "");
+	return memcmp(a, b, keys->size);
+}
+
+/* Collect the keys of the map, sorted. If one is deleted meanwhile, the kernel starts the walk
+ * over, and keys come twice.
+ */
+static int list_keys(const struct table *table, struct list *keys)
+{
+	size_t i, count;
+	unsigned char *key = NULL, *last;
+	unsigned char next[MAX_SIZE];
+
+	*keys = (struct list){ .size = table->info.key_size };
+	while (!bpf_map_get_next_key(table->fd, key, next)) {
+		key = add_item(keys);
+		if (!key)
+			return fail("out of memory");
+		memcpy(key, next, keys->size);
+	}
+	if (keys->count)
+		qsort_r(keys->items, keys->count, keys->size, compare_keys, keys);
+	count = keys->count;
+	keys->count = 0;
+	for (i = 0, last = NULL; i < count; i++) {
+		key = item_of(keys, i);
+		if (last && !memcmp(key, last, keys->size))
+			continue;
+		last = item_of(keys, keys->count++);
+		memmove(last, key, keys->size);
 	}
 
 	return 0;
 }
 
-/* Delete what the text does not have. Collect the keys first: a deletion would start the
- * walk over.
- */
-static int delete_others(struct table *table)
+/* Elements of an array are always there: those that are 0 are no others. */
+static bool is_empty(const struct table *table, const unsigned char *key)
 {
-	struct table others = { .info = table->info };
-	unsigned char key[MAX_SIZE], next[MAX_SIZE], zero[MAX_SIZE] = {};
-	bool is_array = table->info.type == BPF_MAP_TYPE_ARRAY;
-	void *last = NULL;
+	unsigned char value[MAX_SIZE];
 	size_t i;
-	int err = 0;
 
-	others.info.value_size = 0;
-	if (table->count)
-		qsort_r(table->entries, table->count, entry_size(table), compare_keys, table);
-	while (!err && !bpf_map_get_next_key(table->fd, last, next)) {
-		memcpy(key, next, table->info.key_size);
-		last = key;
-		if (!has_key(table, key))
-			err = add_entry(&others, key, zero);
+	if (table->info.type != BPF_MAP_TYPE_ARRAY)
+		return false;
+	if (bpf_map_lookup_elem(table->fd, key, value))
+		return true;
+	for (i = 0; i < table->info.value_size && !value[i]; i++)
+		;
+
+	return i == table->info.value_size;
+}
+
+static int list_others(struct table *table)
+{
+	struct list keys;
+	unsigned char *key, *other;
+	int err = list_keys(table, &keys);
+	size_t i;
+
+	for (i = 0; !err && i < keys.count; i++) {
+		key = item_of(&keys, i);
+		if (find_entry(table, key) || is_empty(table, key))
+			continue;
+		other = add_item(&table->others);
+		if (!other)
+			err = fail("out of memory");
+		else
+			memcpy(other, key, keys.size);
 	}
-	for (i = 0; !err && i < others.count; i++) {
-		memcpy(key, others.entries + i * entry_size(&others), table->info.key_size);
-		if (is_array)
+	free(keys.items);
+
+	return err;
+}
+
+static int put_entries(const struct table *table)
+{
+	unsigned char *entry;
+	size_t i;
+	int err;
+
+	for (i = 0; i < table->entries.count; i++) {
+		entry = item_of(&table->entries, i);
+		err = bpf_map_update_elem(table->fd, entry, value_of(table, entry), BPF_ANY);
+		if (err)
+			return fail("map %s: entry %zu of %zu, line %d: %s", table->name, i + 1,
+				    table->entries.count, line_of(table, entry), errno == E2BIG || errno == ENOSPC ?
+				    "the map is full: write 'MAP = ENTRIES' into [limits]" : strerror(errno));
+	}
+
+	return 0;
+}
+
+static int delete_others(const struct table *table)
+{
+	unsigned char zero[MAX_SIZE] = {};
+	unsigned char *key;
+	size_t i;
+	int err;
+
+	for (i = 0; i < table->others.count; i++) {
+		key = item_of(&table->others, i);
+		if (table->info.type == BPF_MAP_TYPE_ARRAY)
 			err = bpf_map_update_elem(table->fd, key, zero, BPF_ANY);
-		else if (bpf_map_delete_elem(table->fd, key) && errno != ENOENT)
-			err = -1;
+		else
+			err = bpf_map_delete_elem(table->fd, key);
+		if (err && errno != ENOENT)
+			return fail("map %s: can't delete entries: %s", table->name, strerror(errno));
 	}
-	free(others.entries);
 
-	return err ? fail("map %s: can't delete entries: %s", table->name, strerror(errno)) : 0;
+	return 0;
+}
+
+/* New entries are put before old ones are deleted. */
+static int replace_entries(struct table *table)
+{
+	if (list_others(table))
+		return -1;
+
+	return put_entries(table) ?: delete_others(table);
 }
 
 int rules_fill(const struct blob *rules, const char *file, const struct loaded *loaded, bool replace)
@@ -309,41 +443,45 @@ int rules_fill(const struct blob *rules, const char *file, const struct loaded *
 		return fail("out of memory");
 	reader->file = file;
 	reader->loaded = loaded;
-	/* All of the text is read before the first change. */
+	/* All of the text is read and checked before the first change. */
 	err = read_rules(reader, rules);
 	for (i = 0; !err && i < reader->nr_tables; i++)
-		err = put_entries(&reader->tables[i]);
-	for (i = 0; !err && replace && i < reader->nr_tables; i++)
-		err = delete_others(&reader->tables[i]);
-	for (i = 0; i < reader->nr_tables; i++)
-		free(reader->tables[i].entries);
+		err = sort_entries(reader, &reader->tables[i]);
+	for (i = 0; !err && i < reader->nr_tables; i++)
+		err = replace ? replace_entries(&reader->tables[i]) :
+				put_entries(&reader->tables[i]);
+	for (i = 0; i < reader->nr_tables; i++) {
+		free(reader->tables[i].entries.items);
+		free(reader->tables[i].others.items);
+	}
 	free(reader);
 
 	return err;
 }
 
-static int save_table(FILE *out, struct table *table)
+static int save_table(FILE *out, const struct table *table)
 {
-	unsigned char key[MAX_SIZE], value[MAX_SIZE];
-	bool is_array = table->info.type == BPF_MAP_TYPE_ARRAY;
-	void *last = NULL;
-	unsigned int i;
+	unsigned char value[MAX_SIZE];
+	unsigned char *key;
+	struct list keys;
+	size_t i;
 
+	if (list_keys(table, &keys)) {
+		free(keys.items);
+		return -1;
+	}
 	fprintf(out, "[%s]\n", table->name);
-	while (!bpf_map_get_next_key(table->fd, last, key)) {
-		last = key;
+	for (i = 0; i < keys.count; i++) {
+		key = item_of(&keys, i);
 		/* It can have been deleted in between. */
-		if (bpf_map_lookup_elem(table->fd, key, value))
-			continue;
-		for (i = 0; i < table->info.value_size && !value[i]; i++)
-			;
-		if (is_array && i == table->info.value_size)
+		if (is_empty(table, key) || bpf_map_lookup_elem(table->fd, key, value))
 			continue;
 		shape_print(out, &table->key, key);
 		fputs(" -> ", out);
 		shape_print(out, &table->value, value);
 		fputc('\n', out);
 	}
+	free(keys.items);
 
 	return ferror(out) ? -1 : 0;
 }
