@@ -241,6 +241,8 @@ test_same_rule_twice()
 	expect_eq "rules" 3 "$(saved | wc -l)"
 }
 
+add_test no_key check_wrong 3 "no key: write it before '->'" " -> mark=1"
+
 test_no_section()
 {
 	begin_rules "192.0.2.0/24"

@@ -213,6 +213,8 @@ static int read_entry(struct reader *reader, char *line)
 
 	if (!reader->in_section)
 		return wrong(reader, "an entry before any section: write [MAP] above it");
+	if (line == arrow)
+		return wrong(reader, "no key: write it before '->'");
 	if (!reader->table)
 		return 0;
 	if (arrow) {
