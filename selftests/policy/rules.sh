@@ -243,6 +243,42 @@ test_same_rule_twice()
 
 add_test no_key check_wrong 3 "no key: write it before '->'" " -> mark=1"
 
+# Nothing is changed by a load that has no room.
+test_load_without_room()
+{
+	begin_rules "[blocked]" "192.0.2.0/24 -> mark=1" "[recent]" "1 -> 1"
+	nf_bpf apply edge
+	printf '%s\n' "[blocked]" "198.51.100.0/24" "[services]" \
+		"$(printf 'port=%u-9999\n' {1..65})" > "$WORK/full"
+	expect_fails -s 1 "map services: $WORK/full has 65 entries" nf_bpf load edge "$WORK/full"
+	expect_saved "192.0.2.0/24 -> mark=1" "1 -> 1"
+	# An LRU map would forget one of them, and an array does not have all.
+	printf '%s\n' "[blocked]" "198.51.100.0/24" "[recent]" "$(printf '%u -> 1\n' {1..65})" \
+		> "$WORK/full"
+	expect_fails -s 1 "map recent: $WORK/full has 65 entries" nf_bpf load edge "$WORK/full"
+	printf '%s\n' "[blocked]" "198.51.100.0/24" "[settings]" "4 -> 1" > "$WORK/full"
+	expect_fails -s 1 "$WORK/full:4: 4: the array ends at 3" nf_bpf load edge "$WORK/full"
+	expect_saved "192.0.2.0/24 -> mark=1" "1 -> 1"
+}
+
+# Old and new entries have no room together.
+test_load_into_full_maps()
+{
+	local old new
+
+	old=$(printf '%s\n' "[services]"; printf 'port=%u-65000 -> mark=1\n' {60001..60064}
+		printf '%s\n' "[blocked]"; printf '192.0.2.%u/32 -> mark=1\n' {1..64})
+	new=$(printf '%s\n' "[services]"; printf 'port=%u-65000 -> mark=2\n' {60033..60096}
+		printf '%s\n' "[blocked]"; printf '192.0.2.%u/32 -> mark=2\n' {33..96})
+	begin_rules "$old"
+	nf_bpf apply edge
+	echo "$new" | nf_bpf load edge -
+	expect_eq "rules" "$(grep -v '^\[' <<< "$new" | sort)" "$(saved)"
+	# The same keys with other values
+	echo "${new//mark=2/mark=3}" | nf_bpf load edge -
+	expect_eq "rules" "$(grep -v '^\[' <<< "${new//mark=2/mark=3}" | sort)" "$(saved)"
+}
+
 test_no_section()
 {
 	begin_rules "192.0.2.0/24"
@@ -253,7 +289,7 @@ test_no_section()
 test_map_is_full()
 {
 	begin_rules "[services]" "$(printf 'port=%u-9999\n' {1..65})"
-	expect_fails -s 1 "the map is full: write 'MAP = ENTRIES' into [limits]" nf_bpf apply edge
+	expect_fails -s 1 "map services: $RULES has 65 entries, it has room for 64: write 'services = 65' into [limits]" nf_bpf apply edge
 	printf '%s\n' "[limits]" "services = 65" >> "$ETC/edge.conf"
 	nf_bpf apply edge
 	expect_eq "rules" 65 "$(saved | wc -l)"

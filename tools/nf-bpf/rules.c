@@ -294,6 +294,32 @@ static int sort_entries(struct reader *reader, struct table *table)
 	return 0;
 }
 
+/* What the kernel would refuse in the middle of the entries. */
+static int check_room(struct reader *reader, const struct table *table)
+{
+	const struct list *entries = &table->entries;
+	unsigned int max = table->info.max_entries;
+	__u32 index;
+	size_t i;
+
+	if (table->info.type != BPF_MAP_TYPE_ARRAY) {
+		if (entries->count <= max)
+			return 0;
+		return fail("map %s: %s has %zu entries, it has room for %u: write '%s = %zu' into [limits]",
+			    table->name, reader->file, entries->count, max, table->name,
+			    entries->count);
+	}
+	for (i = 0; i < entries->count; i++) {
+		memcpy(&index, item_of(entries, i), sizeof(index));
+		reader->line = line_of(table, item_of(entries, i));
+		if (index >= max)
+			return wrong(reader, "%u: the array ends at %u: write '%s = %u' into [limits]",
+				     index, max - 1, table->name, index + 1);
+	}
+
+	return 0;
+}
+
 static unsigned char *find_entry(const struct table *table, const unsigned char *key)
 {
 	size_t low = 0, high = table->entries.count, middle;
@@ -398,10 +424,13 @@ static int put_entries(const struct table *table)
 	for (i = 0; i < table->entries.count; i++) {
 		entry = item_of(&table->entries, i);
 		err = bpf_map_update_elem(table->fd, entry, value_of(table, entry), BPF_ANY);
+		/* Before Linux 6.13 a trie that is full does not replace a value. */
+		if (err && errno == ENOSPC && !bpf_map_delete_elem(table->fd, entry))
+			err = bpf_map_update_elem(table->fd, entry, value_of(table, entry), BPF_ANY);
 		if (err)
 			return fail("map %s: entry %zu of %zu, line %d: %s", table->name, i + 1,
 				    table->entries.count, line_of(table, entry), errno == E2BIG || errno == ENOSPC ?
-				    "the map is full: write 'MAP = ENTRIES' into [limits]" : strerror(errno));
+				    "the map is full" : strerror(errno));
 	}
 
 	return 0;
@@ -427,11 +456,16 @@ static int delete_others(const struct table *table)
 	return 0;
 }
 
-/* New entries are put before old ones are deleted. */
+/* New entries are put before old ones are deleted, unless they have no room together. */
 static int replace_entries(struct table *table)
 {
+	size_t total;
+
 	if (list_others(table))
 		return -1;
+	total = table->entries.count + table->others.count;
+	if (table->info.type != BPF_MAP_TYPE_ARRAY && total > table->info.max_entries)
+		return delete_others(table) ?: put_entries(table);
 
 	return put_entries(table) ?: delete_others(table);
 }
@@ -448,7 +482,8 @@ int rules_fill(const struct blob *rules, const char *file, const struct loaded *
 	/* All of the text is read and checked before the first change. */
 	err = read_rules(reader, rules);
 	for (i = 0; !err && i < reader->nr_tables; i++)
-		err = sort_entries(reader, &reader->tables[i]);
+		err = sort_entries(reader, &reader->tables[i]) ?:
+		      check_room(reader, &reader->tables[i]);
 	for (i = 0; !err && i < reader->nr_tables; i++)
 		err = replace ? replace_entries(&reader->tables[i]) :
 				put_entries(&reader->tables[i]);
