@@ -347,16 +347,16 @@ static int compare_keys(const void *a, const void *b, void *arg)
 }
 
 /* Collect the keys of the map, sorted. If one is deleted meanwhile, the kernel starts the walk
- * over, and keys come twice.
+ * over: with a busy LRU map it would never end, and keys come twice.
  */
 static int list_keys(const struct table *table, struct list *keys)
 {
-	size_t i, count;
+	size_t i, count, max = 2 * (size_t)table->info.max_entries;
 	unsigned char *key = NULL, *last;
 	unsigned char next[MAX_SIZE];
 
 	*keys = (struct list){ .size = table->info.key_size };
-	while (!bpf_map_get_next_key(table->fd, key, next)) {
+	while (keys->count < max && !bpf_map_get_next_key(table->fd, key, next)) {
 		key = add_item(keys);
 		if (!key)
 			return fail("out of memory");
