@@ -279,6 +279,27 @@ test_load_into_full_maps()
 	expect_eq "rules" "$(grep -v '^\[' <<< "${new//mark=2/mark=3}" | sort)" "$(saved)"
 }
 
+# At boot the map is filled from these rules: they must be correct.
+test_rules_of_a_kept_map()
+{
+	begin_rules "[blocked]" "192.0.2.0/24 -> mark=1"
+	echo "keep = blocked" >> "$ETC/edge.conf"
+	nf_bpf apply edge
+	echo "198.51.100.0/24 -> mark=x" >> "$RULES"
+	expect_fails -s 1 "$RULES:3: mark=x: not a value" nf_bpf apply edge
+	expect_in_force 1
+	printf '%s\n' "[blocked]" "198.51.100.0/24 -> mark=2" > "$RULES"
+	nf_bpf apply edge > "$WORK/said" 2>&1
+	expect_match "warning" "*warning: map blocked: it is kept, and does not have the entries of $RULES*" \
+		"$(< "$WORK/said")"
+	expect_saved "192.0.2.0/24 -> mark=1"
+	nf_bpf load edge
+	echo "# change" >> "$ETC/edge.conf"
+	nf_bpf apply edge > "$WORK/said" 2>&1
+	expect_in_force 3
+	expect_match "no warning" "edge: version 3 is in force" "$(< "$WORK/said")"
+}
+
 test_no_section()
 {
 	begin_rules "192.0.2.0/24"

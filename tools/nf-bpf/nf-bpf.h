@@ -235,6 +235,7 @@ struct loaded {
 	struct {
 		const char *name;
 		int fd;
+		bool is_kept;	/* it has the entries of the generation before */
 	} maps[MAX_LIST];
 	int nr_maps;
 };
@@ -290,7 +291,7 @@ int cmd_save(int argc, char **argv);
 int cmd_load(int argc, char **argv);
 int cmd_watch(int argc, char **argv);
 
-/* Fill maps from @rules. @lookup returns the fd of a map, or -1. */
+/* Fill maps from @rules. Without @replace, the maps are new, or kept and not changed. */
 int rules_fill(const struct blob *rules, const char *file, const struct loaded *loaded,
 	       bool replace);
 

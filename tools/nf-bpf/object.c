@@ -209,19 +209,17 @@ static bool is_filled(const struct conf *conf, const char *from, const char *map
 	return false;
 }
 
-static int fill_maps(const struct loaded *loaded, const struct version *version, const char *from)
+/* Rules of kept maps are read, too: at boot these maps are filled from them. */
+static int fill_maps(struct loaded *loaded, const struct version *version, const char *from)
 {
-	struct loaded empty = *loaded;
 	int i;
 
 	if (!version->rules.data)
 		return 0;
-	for (i = 0; i < loaded->nr_maps; i++) {
-		if (is_filled(&version->conf, from, loaded->maps[i].name))
-			empty.maps[i].fd = -1;
-	}
+	for (i = 0; i < loaded->nr_maps; i++)
+		loaded->maps[i].is_kept = is_filled(&version->conf, from, loaded->maps[i].name);
 
-	return rules_fill(&version->rules, version->conf.rules ?: "rules", &empty, false);
+	return rules_fill(&version->rules, version->conf.rules ?: "rules", loaded, false);
 }
 
 int object_load(struct loaded *loaded, const struct version *version, const char *from)

@@ -24,6 +24,7 @@ struct list {
 struct table {
 	const char *name;
 	int fd;
+	bool is_kept;		/* it has entries already, and keeps them */
 	struct bpf_map_info info;
 	struct shape key;
 	struct shape value;
@@ -37,8 +38,7 @@ struct reader {
 	const struct loaded *loaded;
 	struct table tables[MAX_LIST];
 	int nr_tables;
-	struct table *table;	/* of the section, NULL: it is not to be filled */
-	bool in_section;
+	struct table *table;	/* of the section, NULL: before the first one */
 };
 
 static bool is_table_type(__u32 type)
@@ -157,13 +157,9 @@ static int open_section(struct reader *reader, char *line)
 	if (!end || end[1])
 		return wrong(reader, "not a section: write [MAP]");
 	*end = '\0';
-	reader->in_section = true;
 	map = find_map(reader->loaded, line + 1);
 	if (map < 0)
 		return wrong(reader, "[%s]: the program has no such map: correct the name", line + 1);
-	reader->table = NULL;
-	if (reader->loaded->maps[map].fd < 0)
-		return 0;
 	for (i = 0; i < reader->nr_tables; i++) {
 		if (!strcmp(reader->tables[i].name, line + 1))
 			return wrong(reader, "[%s]: given twice: join the two sections", line + 1);
@@ -171,6 +167,7 @@ static int open_section(struct reader *reader, char *line)
 	reader->table = &reader->tables[reader->nr_tables];
 	if (table_open(reader->table, reader->loaded->maps[map].name, reader->loaded->maps[map].fd, &why))
 		return wrong(reader, "[%s]: entries of this map have no text: %s", line + 1, why);
+	reader->table->is_kept = reader->loaded->maps[map].is_kept;
 	reader->nr_tables++;
 
 	return 0;
@@ -211,12 +208,10 @@ static int read_entry(struct reader *reader, char *line)
 	char error[400], copy[100];
 	int count;
 
-	if (!reader->in_section)
+	if (!reader->table)
 		return wrong(reader, "an entry before any section: write [MAP] above it");
 	if (line == arrow)
 		return wrong(reader, "no key: write it before '->'");
-	if (!reader->table)
-		return 0;
 	if (arrow) {
 		*arrow = '\0';
 		snprintf(copy, sizeof(copy), "%s", arrow + 2 + strspn(arrow + 2, " \t"));
@@ -470,6 +465,37 @@ static int replace_entries(struct table *table)
 	return put_entries(table) ?: delete_others(table);
 }
 
+static bool has_entries(struct table *table)
+{
+	unsigned char value[MAX_SIZE];
+	unsigned char *entry;
+	size_t i;
+
+	if (list_others(table) || table->others.count)
+		return false;
+	for (i = 0; i < table->entries.count; i++) {
+		entry = item_of(&table->entries, i);
+		if (bpf_map_lookup_elem(table->fd, entry, value) ||
+		    memcmp(value_of(table, entry), value, table->info.value_size))
+			return false;
+	}
+
+	return true;
+}
+
+static int fill_table(const struct reader *reader, struct table *table, bool replace)
+{
+	if (replace)
+		return replace_entries(table);
+	if (!table->is_kept)
+		return put_entries(table);
+	if (!has_entries(table))
+		warn("map %s: it is kept, and does not have the entries of %s: 'nf-bpf load' puts them in force",
+		     table->name, reader->file);
+
+	return 0;
+}
+
 int rules_fill(const struct blob *rules, const char *file, const struct loaded *loaded, bool replace)
 {
 	struct reader *reader = calloc(1, sizeof(*reader));
@@ -485,8 +511,7 @@ int rules_fill(const struct blob *rules, const char *file, const struct loaded *
 		err = sort_entries(reader, &reader->tables[i]) ?:
 		      check_room(reader, &reader->tables[i]);
 	for (i = 0; !err && i < reader->nr_tables; i++)
-		err = replace ? replace_entries(&reader->tables[i]) :
-				put_entries(&reader->tables[i]);
+		err = fill_table(reader, &reader->tables[i], replace);
 	for (i = 0; i < reader->nr_tables; i++) {
 		free(reader->tables[i].entries.items);
 		free(reader->tables[i].others.items);
