@@ -54,6 +54,14 @@ wrong no_program 2 "the file has no program: add 'object = FILE'" "[policy]" "ho
 wrong limit 6 "stats = many: not a number of entries" "${GOOD[@]}" "[limits]" "stats = many"
 wrong long_line 5 "line too long" "${GOOD[@]}" "include = /$(printf '%0300d' 0)"
 
+wrong include 5 "include = headers: not an absolute path: begin it with '/'" "${GOOD[@]}" \
+	"include = headers"
+# A line that is indented is a line of its own.
+wrong continued 6 "not a line of the form 'key = value'" "${GOOD[@]}" "include = /usr/include" \
+	"	/usr/local/include"
+wrong indented_key 6 "family = ipx: unknown value" "${GOOD[@]}" "include = /usr/include" \
+	"	family = ipx"
+
 # All of them, so that a file is corrected once.
 test_all_errors()
 {

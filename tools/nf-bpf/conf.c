@@ -99,27 +99,6 @@ static int set_priority(struct parser *parser, const char *value)
 	return 1;
 }
 
-static int add_words(struct parser *parser, const char *key, char **list, const char *value)
-{
-	char *copy = strdup(value), *rest = copy, *word;
-	int i;
-
-	while (copy && (word = strsep(&rest, " \t,"))) {
-		if (!*word)
-			continue;
-		for (i = 0; i < MAX_LIST - 1 && list[i]; i++)
-			;
-		if (list[i] || i == MAX_LIST - 1) {
-			wrong(parser, "%s: more than %d words", key, MAX_LIST - 1);
-			break;
-		}
-		list[i] = strdup(word);
-	}
-	free(copy);
-
-	return 1;
-}
-
 enum key {
 	KEY_OBJECT, KEY_SOURCE, KEY_INCLUDE, KEY_PROGRAM, KEY_HOOK, KEY_FAMILY,
 	KEY_PRIORITY, KEY_BEFORE, KEY_AFTER, KEY_FRAGMENTS, KEY_NETNS, KEY_KEEP,
@@ -134,6 +113,39 @@ static const char * const keys[NR_KEYS] = {
 	[KEY_RULES] = "rules", [KEY_ON_ERROR] = "on-error",
 };
 
+static bool is_word(struct parser *parser, enum key key, const char *word)
+{
+	if (key == KEY_INCLUDE && *word != '/') {
+		wrong(parser, "include = %s: not an absolute path: begin it with '/'", word);
+		return false;
+	}
+
+	return true;
+}
+
+static int add_words(struct parser *parser, enum key key, char **list, const char *value)
+{
+	char *copy = strdup(value), *rest = copy, *word;
+	int i;
+
+	while (copy && (word = strsep(&rest, " \t,"))) {
+		if (!*word)
+			continue;
+		if (!is_word(parser, key, word))
+			break;
+		for (i = 0; i < MAX_LIST - 1 && list[i]; i++)
+			;
+		if (list[i] || i == MAX_LIST - 1) {
+			wrong(parser, "%s: more than %d words", keys[key], MAX_LIST - 1);
+			break;
+		}
+		list[i] = strdup(word);
+	}
+	free(copy);
+
+	return 1;
+}
+
 static int set_key(struct parser *parser, enum key key, const char *value)
 {
 	struct conf *conf = parser->conf;
@@ -144,7 +156,7 @@ static int set_key(struct parser *parser, enum key key, const char *value)
 	case KEY_SOURCE:
 		return set_path(parser, "source", &conf->source, value);
 	case KEY_INCLUDE:
-		return add_words(parser, "include", conf->include, value);
+		return add_words(parser, key, conf->include, value);
 	case KEY_PROGRAM:
 		return set_string(&conf->program, value);
 	case KEY_HOOK:
@@ -162,7 +174,7 @@ static int set_key(struct parser *parser, enum key key, const char *value)
 	case KEY_NETNS:
 		return set_string(&conf->netns, value);
 	case KEY_KEEP:
-		return add_words(parser, "keep", conf->keep, value);
+		return add_words(parser, key, conf->keep, value);
 	case KEY_RULES:
 		return set_path(parser, "rules", &conf->rules, value);
 	case KEY_ON_ERROR:
@@ -229,11 +241,14 @@ static int line(void *arg, const char *section, const char *name, const char *va
 static char *next_line(char *buf, int size, void *arg)
 {
 	struct parser *parser = arg;
-	size_t len = strcspn(parser->text, "\n");
+	size_t len;
 
 	if (!*parser->text)
 		return NULL;
 	parser->line++;
+	/* libinih would take a line that begins with a blank as more of the value before. */
+	parser->text += strspn(parser->text, " \t");
+	len = strcspn(parser->text, "\n");
 	if (len > (size_t)size - 2) {
 		wrong(parser, "line too long: it has %zu bytes, at most %d are possible", len, size - 2);
 		snprintf(buf, size, "\n");
