@@ -62,6 +62,10 @@ wrong continued 6 "not a line of the form 'key = value'" "${GOOD[@]}" "include =
 wrong indented_key 6 "family = ipx: unknown value" "${GOOD[@]}" "include = /usr/include" \
 	"	family = ipx"
 
+wrong keep_variables 5 "keep = .bss: variables of the program can't be kept: put them into a map" \
+	"[policy]" "object = $SELFTESTS/policy/progs/rules.bpf.o" "program = block" \
+	"hook = forward" "keep = .bss"
+
 # All of them, so that a file is corrected once.
 test_all_errors()
 {

@@ -119,6 +119,11 @@ static bool is_word(struct parser *parser, enum key key, const char *word)
 		wrong(parser, "include = %s: not an absolute path: begin it with '/'", word);
 		return false;
 	}
+	if (key == KEY_KEEP && strchr(word, '.')) {
+		wrong(parser, "keep = %s: variables of the program can't be kept: put them into a map",
+		      word);
+		return false;
+	}
 
 	return true;
 }
