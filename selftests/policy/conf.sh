@@ -90,6 +90,14 @@ test_file_of_the_object()
 	expect_fails -s 2 "/none.o: No such file or directory: correct its name" nf_bpf check edge
 }
 
+# libbpf has a number of its own for this error.
+test_no_object()
+{
+	begin
+	printf '%s\n' "[policy]" "object = $ETC/edge.conf" "hook = forward" > "$ETC/edge.conf"
+	expect_fails -s 1 "edge.conf: not a BPF object: BPF object format invalid" nf_bpf check edge
+}
+
 test_netns()
 {
 	begin

@@ -13,6 +13,16 @@
 
 #include "nf-bpf.h"
 
+/* libbpf has errors of its own, which strerror() does not know. */
+static const char *reason_of(int err)
+{
+	static char reason[128];
+
+	libbpf_strerror(err, reason, sizeof(reason));
+
+	return reason;
+}
+
 static int run_clang(const char **argv)
 {
 	int status;
@@ -234,14 +244,14 @@ int object_load(struct loaded *loaded, const struct version *version, const char
 	loaded->object = bpf_object__open_mem(version->object.data, version->object.len, &opts);
 	if (!loaded->object)
 		return fail("%s: not a BPF object: %s: compile it with clang -target bpf", name,
-			    strerror(errno));
+			    reason_of(errno));
 	prog = choose_program(loaded, conf);
 	if (!prog || set_limits(loaded->object, conf) || keep_maps(loaded->object, conf, from))
 		goto err;
 	err = bpf_object__load(loaded->object);
 	if (err) {
 		fail("%s: program %s can't be loaded: %s: the messages above have the reason", name,
-		     bpf_program__name(prog), strerror(-err));
+		     bpf_program__name(prog), reason_of(err));
 		goto err;
 	}
 	loaded->prog_fd = bpf_program__fd(prog);
