@@ -300,6 +300,14 @@ test_rules_of_a_kept_map()
 	expect_match "no warning" "edge: version 3 is in force" "$(< "$WORK/said")"
 }
 
+test_section_in_a_comment()
+{
+	begin_rules "# [settings] has a section in another file" "[blocked]" "192.0.2.0/24 -> mark=1"
+	nf_bpf apply edge
+	printf '[settings]\n2 -> 99\n' | nf_bpf load edge -
+	expect_saved "192.0.2.0/24 -> mark=1"
+}
+
 test_no_section()
 {
 	begin_rules "192.0.2.0/24"

@@ -548,16 +548,26 @@ static int save_table(FILE *out, const struct table *table)
 	return ferror(out) ? -1 : 0;
 }
 
+/* Whether a line of the text is the head of the section: not of a comment. */
+static bool has_section(const char *text, const char *name)
+{
+	size_t len = strlen(name);
+
+	while (text && *text) {
+		text += strspn(text, " \t");
+		if (*text == '[' && !strncmp(text + 1, name, len) && text[1 + len] == ']')
+			return true;
+		text = strchr(text, '\n');
+		text += !!text;
+	}
+
+	return false;
+}
+
 /* Arrays are mostly counters: they are saved only if the rules name them. */
 static bool is_wanted(const struct table *table, const struct blob *rules)
 {
-	char section[128];
-
-	if (table->info.type != BPF_MAP_TYPE_ARRAY)
-		return true;
-	snprintf(section, sizeof(section), "[%s]", table->name);
-
-	return rules->data && strstr(rules->data, section);
+	return table->info.type != BPF_MAP_TYPE_ARRAY || has_section(rules->data, table->name);
 }
 
 static int save_maps(FILE *out, const struct loaded *loaded, const struct blob *rules)
