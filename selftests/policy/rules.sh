@@ -308,6 +308,50 @@ test_section_in_a_comment()
 	expect_saved "192.0.2.0/24 -> mark=1"
 }
 
+# expect_unlocked COMMAND...: "load" or "save" waits, and another command does not wait for it.
+expect_unlocked()
+{
+	local pid status=0
+
+	"$@" &
+	pid=$!
+	sleep 1
+	kill -0 "$pid" || fail "$*: does not wait"
+	timeout 10 "$NF_BPF" --etc "$ETC" --state "$STATE" --pins "$PINS/nf-bpf" status edge \
+		> /dev/null || status=$?
+	kill "$pid"
+	wait "$pid" || :
+	expect_eq "status beside $1" 0 "$status"
+}
+
+load_from_nobody()
+{
+	exec "$NF_BPF" --etc "$ETC" --state "$STATE" --pins "$PINS/nf-bpf" load edge - \
+		< <(exec sleep 20)
+}
+
+save_to_nobody()
+{
+	exec "$NF_BPF" --etc "$ETC" --state "$STATE" --pins "$PINS/nf-bpf" save edge - \
+		> >(exec sleep 20)
+}
+
+# The process that ends a trial needs the lock.
+test_no_lock_while_reading()
+{
+	begin_rules "[blocked]"
+	nf_bpf apply edge
+	expect_unlocked load_from_nobody
+}
+
+test_no_lock_while_writing()
+{
+	begin_rules "[tuples]" "sport=1-50 dport=1-100 -> 1"
+	printf '%s\n' "[limits]" "tuples = 5000" >> "$ETC/edge.conf"
+	nf_bpf apply edge
+	expect_unlocked save_to_nobody
+}
+
 test_no_section()
 {
 	begin_rules "192.0.2.0/24"

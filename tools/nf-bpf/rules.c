@@ -610,59 +610,93 @@ static int open_current(struct policy *policy, struct version *version, struct l
 	return EXIT_NOT_IN_FORCE;
 }
 
-static const char *rules_file(int argc, char **argv, const struct version *version)
+/* The file of the command line, or that of the policy. The caller frees it. */
+static char *rules_file(int argc, char **argv, const struct version *version)
 {
 	const char *file = argc > 1 ? argv[1] : version->conf.rules;
+	char *copy = file ? strdup(file) : NULL;
 
-	if (!file)
+	if (!copy)
 		fail("%s: which file? The policy has no 'rules = FILE': name the file on the command line",
 		     argv[0]);
 
-	return file;
+	return copy;
 }
 
-static int save(const char *file, const struct loaded *loaded, const struct version *version)
+static void close_current(struct policy *policy, struct version *version, struct loaded *loaded)
 {
-	struct blob text = {};
+	object_close(loaded);
+	version_free(version);
+	policy_close(policy);
+}
+
+static int save_text(struct blob *text, const struct loaded *loaded, const struct version *version)
+{
 	FILE *out;
 	int err;
 
-	out = open_memstream(&text.data, &text.len);
+	out = open_memstream(&text->data, &text->len);
 	if (!out)
 		return fail("out of memory");
 	err = save_maps(out, loaded, &version->rules);
-	if (fclose(out) || err) {
-		free(text.data);
-		return fail("out of memory");
-	}
-	if (!strcmp(file, "-")) {
-		err = fwrite(text.data, 1, text.len, stdout) != text.len || fflush(stdout);
-	} else {
-		err = blob_write(file, text.data, text.len);
-		if (err)
-			fail("%s: %s", file, strerror(-err));
-	}
-	free(text.data);
 
-	return err ? -1 : 0;
+	return fclose(out) || err ? fail("out of memory") : 0;
 }
 
+static int write_text(const char *file, const struct blob *text)
+{
+	int err;
+
+	if (!strcmp(file, "-"))
+		err = fwrite(text->data, 1, text->len, stdout) != text->len || fflush(stdout) ?
+		      -errno : 0;
+	else
+		err = blob_write(file, text->data, text->len);
+
+	return err ? fail("%s: %s", file, strerror(-err)) : 0;
+}
+
+/* The process that ends a trial needs the lock: do not hold it while a reader is slow. */
 int cmd_save(int argc, char **argv)
 {
 	struct version version;
 	struct policy policy;
 	struct loaded loaded;
-	const char *file;
+	struct blob text = {};
+	char *file;
 	int err;
 
 	err = open_current(&policy, &version, &loaded, argv[0]);
 	if (err)
 		return err;
 	file = rules_file(argc, argv, &version);
-	err = file ? save(file, &loaded, &version) : -1;
-	object_close(&loaded);
-	version_free(&version);
-	policy_close(&policy);
+	err = file ? save_text(&text, &loaded, &version) : -1;
+	close_current(&policy, &version, &loaded);
+	err = err ?: write_text(file, &text);
+	blob_free(&text);
+	free(file);
+
+	return err ? EXIT_FAILED : EXIT_DONE;
+}
+
+/* Read the rules without the lock, for the same reason. */
+static int read_text(int argc, char **argv, char **file, struct blob *text)
+{
+	struct version version;
+	struct policy policy;
+	struct loaded loaded;
+	int err;
+
+	err = open_current(&policy, &version, &loaded, argv[0]);
+	if (err)
+		return err;
+	*file = rules_file(argc, argv, &version);
+	close_current(&policy, &version, &loaded);
+	if (!*file)
+		return EXIT_FAILED;
+	err = blob_read(strcmp(*file, "-") ? *file : "/dev/stdin", text);
+	if (err)
+		fail("%s: %s", *file, strerror(-err));
 
 	return err ? EXIT_FAILED : EXIT_DONE;
 }
@@ -673,25 +707,18 @@ int cmd_load(int argc, char **argv)
 	struct policy policy;
 	struct loaded loaded;
 	struct blob rules = {};
-	const char *file;
-	int err;
+	char *file = NULL;
+	int ret;
 
-	err = open_current(&policy, &version, &loaded, argv[0]);
-	if (err)
-		return err;
-	file = rules_file(argc, argv, &version);
-	err = -1;
-	if (file) {
-		err = blob_read(strcmp(file, "-") ? file : "/dev/stdin", &rules);
-		if (err)
-			fail("%s: %s", file, strerror(-err));
-		else
-			err = rules_fill(&rules, file, &loaded, true);
+	ret = read_text(argc, argv, &file, &rules);
+	if (!ret)
+		ret = open_current(&policy, &version, &loaded, argv[0]);
+	if (!ret) {
+		ret = rules_fill(&rules, file, &loaded, true) ? EXIT_FAILED : EXIT_DONE;
+		close_current(&policy, &version, &loaded);
 	}
 	blob_free(&rules);
-	object_close(&loaded);
-	version_free(&version);
-	policy_close(&policy);
+	free(file);
 
-	return err ? EXIT_FAILED : EXIT_DONE;
+	return ret;
 }
