@@ -163,8 +163,8 @@ test_sixteen_bytes()
 	begin_rules "[bytes]" "2001:db8::/48 -> 1" "2600::/8 -> 2" "[hosts6]" "saddr=2001:db8:: -> 3"
 	nf_bpf apply edge
 	expect_saved "2001:db8::/48 -> 1" "2600::/8 -> 2" "saddr=2001:db8:: -> 3"
-	nf_bpf save edge "$WORK/saved"
-	nf_bpf load edge "$WORK/saved"
+	nf_bpf save edge "$WORK/bytes"
+	nf_bpf load edge "$WORK/bytes"
 	expect_saved "2001:db8::/48 -> 1" "2600::/8 -> 2" "saddr=2001:db8:: -> 3"
 }
 
@@ -213,8 +213,8 @@ test_trie_of_several_members()
 	begin_rules "[devices]" "prefixlen=56 ifindex=2 addr=192.0.2.77 -> 1" "prefixlen=0 -> 2"
 	nf_bpf apply edge
 	expect_saved "prefixlen=56 ifindex=2 addr=192.0.2.0 -> 1" "prefixlen=0 -> 2"
-	nf_bpf save edge "$WORK/saved"
-	nf_bpf load edge "$WORK/saved"
+	nf_bpf save edge "$WORK/devices"
+	nf_bpf load edge "$WORK/devices"
 }
 
 add_test trie_without_length check_wrong 4 "the key of an LPM trie needs prefixlen=BITS" \
@@ -350,6 +350,46 @@ test_no_lock_while_writing()
 	printf '%s\n' "[limits]" "tuples = 5000" >> "$ETC/edge.conf"
 	nf_bpf apply edge
 	expect_unlocked save_to_nobody
+}
+
+# The file stays what it was: a link, an owner, a mode.
+test_save_into_a_link()
+{
+	begin_rules "[blocked]" "192.0.2.0/24 -> mark=1"
+	nf_bpf apply edge
+	mv "$RULES" "$WORK/real.rules"
+	ln -s real.rules "$RULES"
+	chmod 0640 "$WORK/real.rules"
+	chown 65534:65534 "$WORK/real.rules"
+	printf '[blocked]\n198.51.100.0/24 -> mark=2\n' | nf_bpf load edge -
+	nf_bpf save edge
+	expect_eq "link" real.rules "$(readlink "$RULES")"
+	expect_eq "mode and owner" "640 65534:65534" "$(stat -c '%a %u:%g' "$WORK/real.rules")"
+	expect_match "rules" "*198.51.100.0/24 -> mark=2*" "$(< "$WORK/real.rules")"
+}
+
+test_save_into_a_pipe()
+{
+	begin_rules "[blocked]" "192.0.2.0/24 -> mark=1"
+	nf_bpf apply edge
+	mkfifo "$WORK/pipe"
+	cat "$WORK/pipe" > "$WORK/read" &
+	timeout 10 "$NF_BPF" --etc "$ETC" --state "$STATE" --pins "$PINS/nf-bpf" save edge \
+		"$WORK/pipe"
+	[[ -p $WORK/pipe ]] || fail "the pipe became a file"
+	wait
+	expect_match "rules" "*192.0.2.0/24 -> mark=1*" "$(< "$WORK/read")"
+}
+
+# Sections of another program would be lost.
+test_save_over_other_sections()
+{
+	begin_rules "[blocked]" "192.0.2.0/24 -> mark=1"
+	nf_bpf apply edge
+	printf '%s\n' "[blocked]" "[quotas]" "1 -> 2" > "$WORK/other"
+	expect_fails -s 1 "$WORK/other: not written: it has a section [quotas], which is not saved" \
+		nf_bpf save edge "$WORK/other"
+	expect_match "file" "*[[]quotas]*" "$(< "$WORK/other")"
 }
 
 test_no_section()

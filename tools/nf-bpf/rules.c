@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 #include <linux/bpf.h>
 
@@ -643,17 +644,75 @@ static int save_text(struct blob *text, const struct loaded *loaded, const struc
 	return fclose(out) || err ? fail("out of memory") : 0;
 }
 
-static int write_text(const char *file, const struct blob *text)
+/* Sections that the program of now has no map for would be lost. */
+static int check_sections(const char *file, const struct blob *text)
+{
+	struct blob old;
+	char *rest, *line;
+	int err = 0;
+
+	if (blob_read(file, &old))
+		return 0;
+	rest = old.data;
+	while (!err && (line = strsep(&rest, "\n"))) {
+		line += strspn(line, " \t");
+		if (*line++ != '[')
+			continue;
+		line[strcspn(line, "]")] = '\0';
+		if (!has_section(text->data, line))
+			err = fail("%s: not written: it has a section [%s], which is not saved: name another file",
+				   file, line);
+	}
+	blob_free(&old);
+
+	return err;
+}
+
+/* Replace the content of a file, not its owner and mode, nor a link to it. */
+static int replace_file(const char *path, const struct stat *old, const struct blob *text)
 {
 	int err;
 
-	if (!strcmp(file, "-"))
-		err = fwrite(text->data, 1, text->len, stdout) != text->len || fflush(stdout) ?
-		      -errno : 0;
-	else
-		err = blob_write(file, text->data, text->len);
+	if (check_sections(path, text))
+		return -1;
+	err = blob_write(path, text->data, text->len);
+	if (!err && (chown(path, old->st_uid, old->st_gid) || chmod(path, old->st_mode & 07777)))
+		err = -errno;
 
-	return err ? fail("%s: %s", file, strerror(-err)) : 0;
+	return err ? fail("%s: %s", path, strerror(-err)) : 0;
+}
+
+static int write_stream(FILE *out, const char *file, const struct blob *text)
+{
+	if (fwrite(text->data, 1, text->len, out) == text->len && !fflush(out))
+		return 0;
+
+	return fail("%s: %s", file, strerror(errno));
+}
+
+static int write_text(const char *file, const struct blob *text)
+{
+	char path[PATH_MAX];
+	struct stat old;
+	FILE *out;
+	int err;
+
+	if (!strcmp(file, "-"))
+		return write_stream(stdout, file, text);
+	if (stat(file, &old)) {
+		err = blob_write(file, text->data, text->len);
+		return err ? fail("%s: %s", file, strerror(-err)) : 0;
+	}
+	if (S_ISREG(old.st_mode) && realpath(file, path))
+		return replace_file(path, &old, text);
+	/* A device or a pipe must not become a file. */
+	out = fopen(file, "w");
+	if (!out)
+		return fail("%s: %s", file, strerror(errno));
+	err = write_stream(out, file, text);
+	fclose(out);
+
+	return err;
 }
 
 /* The process that ends a trial needs the lock: do not hold it while a reader is slow. */
