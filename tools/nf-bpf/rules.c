@@ -411,22 +411,33 @@ static int list_others(struct table *table)
 	return err;
 }
 
+static int put_entry(const struct table *table, unsigned char *entry)
+{
+	int err = bpf_map_update_elem(table->fd, entry, value_of(table, entry), BPF_ANY);
+
+	if (!err || errno != ENOSPC)
+		return err;
+	/* Kernels before Linux 6.13 may not replace a value of a trie that is full. */
+	if (bpf_map_delete_elem(table->fd, entry)) {
+		errno = ENOSPC;
+		return -1;
+	}
+
+	return bpf_map_update_elem(table->fd, entry, value_of(table, entry), BPF_ANY);
+}
+
 static int put_entries(const struct table *table)
 {
 	unsigned char *entry;
 	size_t i;
-	int err;
 
 	for (i = 0; i < table->entries.count; i++) {
 		entry = item_of(&table->entries, i);
-		err = bpf_map_update_elem(table->fd, entry, value_of(table, entry), BPF_ANY);
-		/* Before Linux 6.13 a trie that is full does not replace a value. */
-		if (err && errno == ENOSPC && !bpf_map_delete_elem(table->fd, entry))
-			err = bpf_map_update_elem(table->fd, entry, value_of(table, entry), BPF_ANY);
-		if (err)
+		if (put_entry(table, entry))
 			return fail("map %s: entry %zu of %zu, line %d: %s", table->name, i + 1,
-				    table->entries.count, line_of(table, entry), errno == E2BIG || errno == ENOSPC ?
-				    "the map is full" : strerror(errno));
+				    table->entries.count, line_of(table, entry),
+				    errno == E2BIG || errno == ENOSPC ? "the map is full" :
+				    strerror(errno));
 	}
 
 	return 0;
