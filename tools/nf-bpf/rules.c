@@ -463,18 +463,23 @@ static int delete_others(const struct table *table)
 	return 0;
 }
 
-/* New entries are put before old ones are deleted, unless they have no room together. */
-static int replace_entries(struct table *table)
+/* The caller deletes old entries when the new ones of all maps are put, unless a map has no
+ * room for both.
+ */
+static int put_before_others(struct table *table)
 {
 	size_t total;
 
 	if (list_others(table))
 		return -1;
 	total = table->entries.count + table->others.count;
-	if (table->info.type != BPF_MAP_TYPE_ARRAY && total > table->info.max_entries)
-		return delete_others(table) ?: put_entries(table);
+	if (table->info.type != BPF_MAP_TYPE_ARRAY && total > table->info.max_entries) {
+		if (delete_others(table))
+			return -1;
+		table->others.count = 0;
+	}
 
-	return put_entries(table) ?: delete_others(table);
+	return put_entries(table);
 }
 
 static bool has_entries(struct table *table)
@@ -498,7 +503,7 @@ static bool has_entries(struct table *table)
 static int fill_table(const struct reader *reader, struct table *table, bool replace)
 {
 	if (replace)
-		return replace_entries(table);
+		return put_before_others(table);
 	if (!table->is_kept)
 		return put_entries(table);
 	if (!has_entries(table))
@@ -524,6 +529,8 @@ int rules_fill(const struct blob *rules, const char *file, const struct loaded *
 		      check_room(reader, &reader->tables[i]);
 	for (i = 0; !err && i < reader->nr_tables; i++)
 		err = fill_table(reader, &reader->tables[i], replace);
+	for (i = 0; !err && replace && i < reader->nr_tables; i++)
+		err = delete_others(&reader->tables[i]);
 	for (i = 0; i < reader->nr_tables; i++) {
 		free(reader->tables[i].entries.items);
 		free(reader->tables[i].others.items);
