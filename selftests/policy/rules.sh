@@ -392,6 +392,15 @@ test_save_over_other_sections()
 	expect_match "file" "*[[]quotas]*" "$(< "$WORK/other")"
 }
 
+test_signed_ranges()
+{
+	begin_rules "[levels]" "level=-9--3 -> 1" "level=-5-7 -> 2" "level=-2 -> 3"
+	nf_bpf apply edge
+	expect_saved "level=-9--3 -> 1" "level=-5-7 -> 2" "level=-2--2 -> 3"
+}
+
+add_test signed_backwards check_wrong 4 "level=7--5: not a value" "[levels]" "level=7--5"
+
 test_no_section()
 {
 	begin_rules "192.0.2.0/24"

@@ -559,7 +559,9 @@ static int parse_range(const struct shape *shape, const struct member *member, c
 	if (parse_value(member, text, &first))
 		return -1;
 	last = first;
-	if (dash && (member->kind == KIND_SIGNED || parse_value(member, dash, &last) || last < first))
+	if (dash && parse_value(member, dash, &last))
+		return -1;
+	if (member->kind == KIND_SIGNED ? (long long)last < (long long)first : last < first)
 		return -1;
 	set_number(member, data, first);
 	*span = (struct span){ .member = member, .count = 1 };

@@ -19,7 +19,7 @@ enum kind {
 	KIND_SIGNED,
 	KIND_IP,		/* 4 bytes */
 	KIND_IP6,		/* 16 bytes */
-	KIND_ADDRESS,		/* 16 bytes, of the family that the key has: IPv4 in the first four */
+	KIND_ADDRESS,		/* 16 bytes, of the key's family: IPv4 in the first four */
 	KIND_PORT,		/* network byte order */
 	KIND_HOST_PORT,
 	KIND_PROTOCOL,

@@ -116,6 +116,18 @@ struct {
 	__type(value, __u32);
 } ranges SEC(".maps");
 
+struct level {
+	__s32 level_min;
+	__s32 level_max;
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 64);
+	__type(key, struct level);
+	__type(value, __u32);
+} levels SEC(".maps");
+
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
 	__uint(max_entries, 64);
