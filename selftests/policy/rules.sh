@@ -401,6 +401,19 @@ test_signed_ranges()
 
 add_test signed_backwards check_wrong 4 "level=7--5: not a value" "[levels]" "level=7--5"
 
+# A name that begins with a digit would be read as a number.
+test_service_with_a_digit()
+{
+	begin_rules "[tuples]" "dport=564 -> 1"
+	nf_bpf apply edge
+	printf '%s\n' "9pfs 564/tcp" > "$WORK/services"
+	# shellcheck disable=SC2016 # the inner shell expands them
+	unshare -m sh -c 'mount --bind "$0" /etc/services && "$@"' "$WORK/services" \
+		"$NF_BPF" --etc "$ETC" --state "$STATE" --pins "$PINS/nf-bpf" save edge - \
+		> "$WORK/said"
+	expect_match "rules" "*dport=564 -> 1*" "$(< "$WORK/said")"
+}
+
 test_no_section()
 {
 	begin_rules "192.0.2.0/24"

@@ -280,6 +280,12 @@ static bool is_ip(const struct shape *shape, const struct member *member, const 
 	       number_of(&shape->members[shape->family], data) == NFPROTO_IPV4;
 }
 
+/* Whether a name is not taken for a number or a range when it is read. */
+static bool is_word(const char *name)
+{
+	return (*name < '0' || *name > '9') && !strchr(name, '-');
+}
+
 static void print_port(FILE *out, unsigned int port)
 {
 	struct servent *service = getservbyport(htons(port), NULL);
@@ -288,7 +294,7 @@ static void print_port(FILE *out, unsigned int port)
 	/* Only a name that means this port when it is read. */
 	if (service) {
 		snprintf(name, sizeof(name), "%s", service->s_name);
-		service = strchr(name, '-') ? NULL : getservbyname(name, NULL);
+		service = is_word(name) ? getservbyname(name, NULL) : NULL;
 	}
 	if (service && service->s_port == htons(port))
 		fputs(name, out);
@@ -300,7 +306,7 @@ static void print_protocol(FILE *out, unsigned int number)
 {
 	struct protoent *protocol = getprotobynumber(number);
 
-	if (protocol && !strchr(protocol->p_name, '-'))
+	if (protocol && is_word(protocol->p_name))
 		fputs(protocol->p_name, out);
 	else
 		fprintf(out, "%u", number);
