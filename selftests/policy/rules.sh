@@ -414,6 +414,13 @@ test_service_with_a_digit()
 	expect_match "rules" "*dport=564 -> 1*" "$(< "$WORK/said")"
 }
 
+test_trie_of_bytes()
+{
+	begin_rules "[raws]" "raw=0x2000000001020304ffffffff -> 1"
+	nf_bpf apply edge
+	expect_saved "raw=0x2000000001020304ffffffff -> 1"
+}
+
 test_no_section()
 {
 	begin_rules "192.0.2.0/24"

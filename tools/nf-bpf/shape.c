@@ -207,10 +207,11 @@ int shape_of(struct shape *shape, const struct btf *btf, __u32 type, unsigned in
 {
 	struct member *data;
 
-	*shape = (struct shape){ .size = size, .family = -1, .is_lpm = is_lpm };
+	*shape = (struct shape){ .size = size, .family = -1 };
 	if (!type || size > MAX_SIZE || btf__resolve_size(btf, type) != size ||
 	    add(shape, btf, type, "", 0) || !shape->count)
 		return -1;
+	shape->is_lpm = is_lpm && shape->members[0].size == 4;
 	shape->is_bare = shape->count == 1 && !*shape->members[0].name;
 	if (is_lpm && shape->count == 2) {
 		data = &shape->members[1];
@@ -653,7 +654,7 @@ static int finish(const struct shape *shape, unsigned char *data, const bool *se
 		}
 		set_number(member, data, number);
 	}
-	if (!shape->is_lpm || shape->is_prefix || shape->is_bare)
+	if (!shape->is_lpm || shape->is_prefix)
 		return 0;
 	member = &shape->members[0];
 	number = number_of(member, data);

@@ -116,6 +116,18 @@ struct {
 	__type(value, __u32);
 } ranges SEC(".maps");
 
+struct raw {
+	__u8 raw[12];
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_LPM_TRIE);
+	__uint(max_entries, 64);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, struct raw);
+	__type(value, __u32);
+} raws SEC(".maps");
+
 struct level {
 	__s32 level_min;
 	__s32 level_max;
