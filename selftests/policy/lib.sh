@@ -83,7 +83,7 @@ link_ids()
 	done
 }
 
-# Links and pins do not survive a reboot.
+# Links and pins do not survive a reboot, which has another id.
 reboot()
 {
 	local pin
@@ -92,6 +92,7 @@ reboot()
 		[[ ! -e $pin ]] || nf_prog detach "$pin"
 	done
 	rm -r "$PINS/nf-bpf/edge"
+	[[ ! -e $STATE/edge/state ]] || sed -i 's/^boot=.*/boot=before/' "$STATE/edge/state"
 }
 
 # expect_verdict dropped|passes: of datagrams of both families.

@@ -169,6 +169,35 @@ test_guard_is_killed()
 	expect_went_back
 }
 
+# elsewhere COMMAND...: where the pins can't be seen
+elsewhere()
+{
+	# shellcheck disable=SC2016 # the inner shell expands it
+	unshare --mount bash -c 'mount -t tmpfs tmpfs "$1" && "${@:2}"' -- "$(bpffs)" \
+		"$NF_BPF" --etc "$ETC" --state "$STATE" --pins "$PINS/nf-bpf" "$@"
+}
+
+bpffs()
+{
+	stat -c %m "$PINS"
+}
+
+test_commands_elsewhere()
+{
+	local command
+
+	begin
+	apply accept
+	try drop
+	for command in status confirm rollback remove; do
+		expect_fails -s 1 "not on a bpffs" elsewhere "$command" edge
+		! is_over || fail "$command ended the trial"
+		is_version 2 || fail "$command changed the policy"
+	done
+	expect_verdict dropped
+	expect_went_back
+}
+
 test_apply_is_refused()
 {
 	begin

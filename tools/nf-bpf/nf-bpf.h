@@ -170,6 +170,7 @@ struct policy {
 	unsigned int rejected;	/* version that was rolled back */
 	unsigned int newest;	/* highest version that was current */
 	__u64 deadline;		/* seconds since boot */
+	bool rebooted;		/* since the state was written */
 	bool closed;		/* before the trial all packets were dropped */
 };
 

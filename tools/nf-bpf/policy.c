@@ -20,8 +20,8 @@ static int reconcile(struct policy *policy)
 	attached = !generation_current(policy, path);
 	version = attached ? generation_version(path) : 0;
 
-	if (policy->trying && version != policy->trying) {
-		/* It did not begin, or it went back, or the machine was restarted. */
+	if (policy->trying && version != policy->trying && (attached || policy->rebooted)) {
+		/* The trial did not begin, or went back, or the machine was restarted. */
 		policy->rejected = policy->trying;
 		policy->trying = 0;
 		changed = true;
@@ -38,7 +38,8 @@ static int reconcile(struct policy *policy)
 
 int policy_begin(struct policy *policy, const char *name, bool create)
 {
-	if (policy_open(policy, name, create))
+	/* Where the pins can't be seen, the policy seems to be detached. */
+	if (check_bpffs() || policy_open(policy, name, create))
 		return -1;
 	if (policy->lock < 0)
 		return 0;
@@ -362,6 +363,7 @@ int cmd_try(int argc, char **argv)
 
 int cmd_confirm(int argc, char **argv)
 {
+	char path[PATH_MAX];
 	struct policy policy;
 	int err;
 
@@ -369,6 +371,12 @@ int cmd_confirm(int argc, char **argv)
 		return EXIT_FAILED;
 	if (!policy.trying) {
 		fail("%s: no version is on trial: it was confirmed, or went back", argv[0]);
+		policy_close(&policy);
+		return EXIT_FAILED;
+	}
+	if (generation_current(&policy, path) || generation_version(path) != policy.trying) {
+		fail("%s: version %u is on trial, but is not attached: 'nf-bpf rollback %s' ends the trial",
+		     argv[0], policy.trying, argv[0]);
 		policy_close(&policy);
 		return EXIT_FAILED;
 	}
@@ -417,7 +425,7 @@ int cmd_rollback(int argc, char **argv)
 	struct policy policy;
 	int err;
 
-	if (check_bpffs() || policy_begin(&policy, argv[0], false))
+	if (policy_begin(&policy, argv[0], false))
 		return EXIT_FAILED;
 	err = rollback(&policy);
 	policy_close(&policy);
@@ -430,7 +438,7 @@ int cmd_remove(int argc, char **argv)
 	struct policy policy;
 	int err;
 
-	if (policy_open(&policy, argv[0], false))
+	if (check_bpffs() || policy_open(&policy, argv[0], false))
 		return EXIT_FAILED;
 	/* In this order: a command that is killed in between must not be undone at boot. */
 	policy.current = 0;

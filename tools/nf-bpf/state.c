@@ -12,11 +12,46 @@
 
 #include "nf-bpf.h"
 
+#define BOOT_ID "/proc/sys/kernel/random/boot_id"
+
+/* One word, another one after each boot. */
+static void read_boot(char boot[64])
+{
+	struct blob blob = {};
+
+	*boot = '\0';
+	if (!blob_read(BOOT_ID, &blob))
+		sscanf(blob.data, "%63s", boot);
+	blob_free(&blob);
+}
+
+static void parse_line(struct policy *policy, const char *line)
+{
+	unsigned int number;
+	char boot[64];
+
+	if (sscanf(line, "current=%u", &number) == 1)
+		policy->current = number;
+	else if (sscanf(line, "trying=%u", &number) == 1)
+		policy->trying = number;
+	else if (sscanf(line, "newest=%u", &number) == 1)
+		policy->newest = number;
+	else if (sscanf(line, "rejected=%u", &number) == 1)
+		policy->rejected = number;
+	else if (sscanf(line, "closed=%u", &number) == 1)
+		policy->closed = number;
+	else if (!strncmp(line, "deadline=", 9))
+		policy->deadline = strtoull(line + 9, NULL, 10);
+	else if (!strncmp(line, "boot=", 5)) {
+		read_boot(boot);
+		policy->rebooted = strcmp(line + 5, boot);
+	}
+}
+
 static int read_state(struct policy *policy)
 {
 	struct blob blob = {};
 	char path[PATH_MAX];
-	unsigned int number;
 	char *text, *line;
 	int err;
 
@@ -27,21 +62,10 @@ static int read_state(struct policy *policy)
 	if (err)
 		return fail("%s: %s", path, strerror(-err));
 
+	policy->rebooted = true;
 	text = blob.data;
-	while ((line = strsep(&text, "\n"))) {
-		if (sscanf(line, "current=%u", &number) == 1)
-			policy->current = number;
-		else if (sscanf(line, "trying=%u", &number) == 1)
-			policy->trying = number;
-		else if (sscanf(line, "newest=%u", &number) == 1)
-			policy->newest = number;
-		else if (sscanf(line, "rejected=%u", &number) == 1)
-			policy->rejected = number;
-		else if (sscanf(line, "closed=%u", &number) == 1)
-			policy->closed = number;
-		else if (!strncmp(line, "deadline=", 9))
-			policy->deadline = strtoull(line + 9, NULL, 10);
-	}
+	while ((line = strsep(&text, "\n")))
+		parse_line(policy, line);
 	blob_free(&blob);
 
 	return 0;
@@ -91,15 +115,16 @@ int policy_peek(struct policy *policy, const char *name)
 
 int policy_save(struct policy *policy)
 {
-	char path[PATH_MAX], text[256];
+	char path[PATH_MAX], text[512], boot[64];
 	int len, err;
 
+	read_boot(boot);
 	if (policy->newest < policy->current)
 		policy->newest = policy->current;
 	len = snprintf(text, sizeof(text),
-		       "current=%u\nnewest=%u\ntrying=%u\nrejected=%u\ndeadline=%llu\nclosed=%u\n",
+		       "current=%u\nnewest=%u\ntrying=%u\nrejected=%u\ndeadline=%llu\nclosed=%u\nboot=%s\n",
 		       policy->current, policy->newest, policy->trying, policy->rejected,
-		       policy->deadline, policy->closed);
+		       policy->deadline, policy->closed, boot);
 	snprintf(path, sizeof(path), "%s/%s/state", options.state, policy->name);
 	err = blob_write(path, text, len);
 	if (err)
