@@ -169,6 +169,31 @@ test_guard_is_killed()
 	expect_went_back
 }
 
+test_place_was_taken()
+{
+	begin
+	apply accept
+	conf drop "hook = input"
+	nf_bpf try "$SECONDS_OF_TRIAL" edge
+	attach accept ip forward 7
+	wait_for is_over
+	expect_went_back
+	detach_all
+}
+
+# The first attempt to go back fails.
+test_goes_back_later()
+{
+	begin
+	apply accept
+	try drop
+	mv "$STATE/edge/versions/1" "$WORK/away"
+	sleep "$((SECONDS_OF_TRIAL + 2))"
+	! is_over || fail "went back without a version"
+	mv "$WORK/away" "$STATE/edge/versions/1"
+	expect_went_back
+}
+
 # elsewhere COMMAND...: where the pins can't be seen
 elsewhere()
 {

@@ -437,7 +437,7 @@ static int commit(struct policy *policy, const char *path, const char *old_name,
 }
 
 int generation_put(struct policy *policy, const struct version *version,
-		   const struct loaded *loaded, bool keep_old)
+		   const struct loaded *loaded, unsigned int flags)
 {
 	char path[PATH_MAX], old_path[PATH_MAX], old_name[NAME_MAX] = "";
 	struct place place = { .conf = &version->conf };
@@ -450,10 +450,9 @@ int generation_put(struct policy *policy, const struct version *version,
 	if (netns_open(&ns, version->conf.netns))
 		return -1;
 	place.ns = &ns;
-	/* The fail-closed program takes any place that is free. */
-	place.search = version->number ? 0 : MAX_DISTANCE;
+	place.search = flags & PUT_NEAR ? MAX_DISTANCE : 0;
 	if (!current_name(policy, old_name) && !generation_current(policy, old_path)) {
-		keep = keep_old ? generation_version(old_path) : 0;
+		keep = flags & PUT_KEEP_OLD ? generation_version(old_path) : 0;
 		links_open(&old, old_path);
 	}
 	err = generation_make(policy, version, loaded, &ns, path) ?:

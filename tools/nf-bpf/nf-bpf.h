@@ -257,9 +257,14 @@ unsigned int generation_version(const char *path);
 __u64 generation_netns(const char *path);
 /* A generation of @version other than the one in force. Returns 0, or -ENOENT. */
 int generation_find(const struct policy *policy, unsigned int version, char path[PATH_MAX]);
-/* Put a program in force. @keep_old leaves the pins of the old one. */
+/* Put a program in force. */
+enum {
+	PUT_KEEP_OLD	= 1,	/* leave the pins of the old program */
+	PUT_NEAR	= 2,	/* if another hook has the priority, take the nearest one */
+};
+
 int generation_put(struct policy *policy, const struct version *version,
-		   const struct loaded *loaded, bool keep_old);
+		   const struct loaded *loaded, unsigned int flags);
 /* Detach and remove all generations except the one in force and those of version @keep. */
 void generation_clean(const struct policy *policy, unsigned int keep);
 /* Detach and remove everything. */

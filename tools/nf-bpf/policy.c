@@ -61,7 +61,9 @@ int policy_begin(struct policy *policy, const char *name, bool create)
 	return 0;
 }
 
-/* Load a stored version and put it in force. */
+/* Load a stored version and put it in force. It was there before: that another hook has its
+ * priority now is no reason to be without it.
+ */
 int policy_bring(struct policy *policy, unsigned int number)
 {
 	char path[PATH_MAX];
@@ -75,7 +77,7 @@ int policy_bring(struct policy *policy, unsigned int number)
 	if (!err)
 		err = object_load(&loaded, &version, has_old ? path : NULL);
 	if (!err) {
-		err = generation_put(policy, &version, &loaded, false);
+		err = generation_put(policy, &version, &loaded, PUT_NEAR);
 		object_close(&loaded);
 	}
 	version_free(&version);
@@ -94,7 +96,7 @@ static int bring_pinned(struct policy *policy, unsigned int number)
 	if (generation_find(policy, number, path) || object_open_pins(&loaded, path))
 		return -1;
 	if (!version_from_state(&version, policy->name, number))
-		err = generation_put(policy, &version, &loaded, false);
+		err = generation_put(policy, &version, &loaded, PUT_NEAR);
 	version_free(&version);
 	object_close(&loaded);
 
@@ -120,7 +122,7 @@ static int close_place(struct policy *policy, const struct conf *conf)
 		fail("%s: can't load the fail-closed program: %s", policy->name, strerror(-loaded.prog_fd));
 		return EXIT_FAILED;
 	}
-	err = generation_put(policy, &version, &loaded, false);
+	err = generation_put(policy, &version, &loaded, PUT_NEAR);
 	close(loaded.prog_fd);
 	if (err)
 		return EXIT_FAILED;
@@ -247,7 +249,7 @@ static int put_new(struct policy *policy, struct version *version, const char *h
 		policy->closed = has_old && !generation_version(path);
 		err = policy_save(policy) ?: start_guard(policy, seconds);
 	}
-	err = err ?: generation_put(policy, version, &loaded, seconds);
+	err = err ?: generation_put(policy, version, &loaded, seconds ? PUT_KEEP_OLD : 0);
 	object_close(&loaded);
 	if (err) {
 		if (policy->trying) {

@@ -15,19 +15,37 @@
 
 #include "nf-bpf.h"
 
+#define MAX_DELAY 32	/* seconds between two attempts to go back */
+
+static bool is_on_trial(const char *name, unsigned int version)
+{
+	struct policy policy;
+
+	/* A state that can't be read now can be read later. */
+	return policy_peek(&policy, name) || policy.trying == version;
+}
+
 static void guard(const char *name, unsigned int version, __u64 deadline)
 {
+	unsigned int delay = 1;
 	struct policy policy;
 
 	do {
 		sleep(1);
-		if (policy_peek(&policy, name) || policy.trying != version)
+		if (!is_on_trial(name, version))
 			return;
 	} while (boot_seconds() < deadline);
 
-	/* It goes back, because the time is over. */
-	if (!policy_begin(&policy, name, false))
-		policy_close(&policy);
+	/* This goes back, because the time is over. What prevents it can end. */
+	for (;;) {
+		if (!policy_begin(&policy, name, false))
+			policy_close(&policy);
+		if (!is_on_trial(name, version))
+			return;
+		sleep(delay);
+		if (delay < MAX_DELAY)
+			delay *= 2;
+	}
 }
 
 static void leave_terminal(void)
