@@ -81,6 +81,15 @@ test_completion()
 	expect_eq "policies" edge "$(complete_words --etc "$ETC" try 60 "")"
 }
 
+# "..conf" would be the directory of all policies.
+test_names_of_files()
+{
+	touch "$ETC/..conf" "$ETC/a b.conf"
+	mkdir -p "$STATE"
+	expect_match "what is said" "*a b.conf: not the name of a policy*" "$(nf_bpf status 2>&1)"
+	[[ -z $(ls "$STATE") ]] || fail "$(ls "$STATE")"
+}
+
 test_units()
 {
 	local unit

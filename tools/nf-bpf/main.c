@@ -145,16 +145,6 @@ static int parse_options(int argc, char **argv)
 	return err;
 }
 
-/* It is a directory on bpffs, which has no dots, and part of the name of a unit. */
-static bool is_name(const char *name)
-{
-	static const char letters[] =
-		"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-";
-
-	return *name && *name != '-' && strlen(name) <= MAX_POLICY_NAME &&
-	       !name[strspn(name, letters)];
-}
-
 /* Returns NULL after a message. @argc and @argv are those after the command. */
 static const struct command *find_command(const char *name, int argc, char **argv)
 {

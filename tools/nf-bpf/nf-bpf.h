@@ -73,6 +73,8 @@ int sync_dir(const char *path);
 int make_dirs(const char *path);
 /* Remove a directory with files in it, and directories one level deep. */
 void remove_dir(const char *path);
+/* The name of a policy: a directory on bpffs, which has no dots, and part of the name of a unit. */
+bool is_name(const char *name);
 __u64 boot_seconds(void);
 /* Parse a whole decimal or hexadecimal number. Returns 0 or -1. */
 int parse_number(const char *text, __u64 *number);

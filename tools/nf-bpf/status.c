@@ -385,6 +385,10 @@ static int status_of_all(void)
 		if (!dot || dot == entry->d_name || strcmp(dot, ".conf"))
 			continue;
 		*dot = '\0';
+		if (!is_name(entry->d_name)) {
+			warn("%s/%s.conf: not the name of a policy", options.etc, entry->d_name);
+			continue;
+		}
 		one = status_of(entry->d_name);
 		ret = ret ?: one;
 	}

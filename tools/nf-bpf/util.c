@@ -246,6 +246,15 @@ void remove_dir(const char *path)
 	rmdir(path);
 }
 
+bool is_name(const char *name)
+{
+	static const char letters[] =
+		"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-";
+
+	return *name && *name != '-' && strlen(name) <= MAX_POLICY_NAME &&
+	       !name[strspn(name, letters)];
+}
+
 __u64 boot_seconds(void)
 {
 	struct timespec now;
