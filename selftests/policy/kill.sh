@@ -41,9 +41,9 @@ test_old_program_goes()
 	expect_verdict dropped
 	nf_bpf status edge > /dev/null
 	expect_in_force 2
-	expect_clean
 	ids=$(link_ids)
 	nf_bpf apply edge > /dev/null
+	expect_clean
 	expect_eq "links" "$ids" "$(link_ids)"
 }
 

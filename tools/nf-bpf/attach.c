@@ -268,6 +268,52 @@ void generation_clean(const struct policy *policy, unsigned int keep)
 	walk_generations(policy, clean_one, &keep);
 }
 
+static int set_current(const struct policy *policy, const char *name)
+{
+	char path[PATH_MAX], tmp[PATH_MAX];
+
+	snprintf(path, sizeof(path), "%s/%s/current", options.pins, policy->name);
+	snprintf(tmp, sizeof(tmp), "%s/%s/" NEXT, options.pins, policy->name);
+	unlink(tmp);
+	if (symlink(name, tmp) || rename(tmp, path))
+		return fail("%s: can't be changed: %s: " UNCHANGED, path, strerror(errno));
+
+	return 0;
+}
+
+/* A generation with this version and links, whose "current" is gone. */
+static int adopt_one(const struct policy *policy, unsigned int number, const char *path, void *arg)
+{
+	unsigned int version = *(unsigned int *)arg;
+	struct links links;
+	bool complete;
+
+	if (generation_version(path) != version)
+		return 0;
+	complete = !links_open(&links, path) && links.count;
+	links_close(&links);
+	if (!complete || set_current(policy, strrchr(path, '/') + 1))
+		return 0;
+	warn("%s: %s/%s/current is missing: version %u is in force", policy->name, options.pins,
+	     policy->name, version);
+
+	return 1;
+}
+
+void generation_adopt(const struct policy *policy)
+{
+	unsigned int versions[] = { policy->trying, policy->current };
+	char path[PATH_MAX];
+	unsigned int i;
+
+	if (!generation_current(policy, path))
+		return;
+	for (i = 0; i < ARRAY_SIZE(versions); i++) {
+		if (versions[i] && walk_generations(policy, adopt_one, &versions[i]))
+			return;
+	}
+}
+
 int generation_remove_all(const struct policy *policy)
 {
 	char path[PATH_MAX], current[PATH_MAX];
@@ -348,19 +394,6 @@ bool generation_in_force(const struct policy *policy, const struct conf *conf)
 	netns_close(&ns);
 
 	return in_force;
-}
-
-static int set_current(const struct policy *policy, const char *name)
-{
-	char path[PATH_MAX], tmp[PATH_MAX];
-
-	snprintf(path, sizeof(path), "%s/%s/current", options.pins, policy->name);
-	snprintf(tmp, sizeof(tmp), "%s/%s/" NEXT, options.pins, policy->name);
-	unlink(tmp);
-	if (symlink(name, tmp) || rename(tmp, path))
-		return fail("%s: can't be changed: %s: " UNCHANGED, path, strerror(errno));
-
-	return 0;
 }
 
 static int pin_program(const char *path, const struct loaded *loaded)

@@ -273,13 +273,17 @@ void generation_clean(const struct policy *policy, unsigned int keep);
 int generation_remove_all(const struct policy *policy);
 /* Finish an update of links that was interrupted. */
 int generation_repair(const struct policy *policy);
+/* If "current" is missing, find what the state says is in force. */
+void generation_adopt(const struct policy *policy);
 /* Whether the generation in force is attached where @conf says. */
 bool generation_in_force(const struct policy *policy, const struct conf *conf);
 int check_bpffs(void);
 
 /* --- policy.c, try.c, status.c, rules.c, watch.c --- */
 
-/* Open, and undo or finish what a killed command has left. */
+/* Open, and finish what a killed command has left. It detaches nothing, except that it ends a
+ * trial whose time is over.
+ */
 int policy_begin(struct policy *policy, const char *name, bool create);
 int policy_revert(struct policy *policy);
 int policy_bring(struct policy *policy, unsigned int number);

@@ -43,6 +43,7 @@ int policy_begin(struct policy *policy, const char *name, bool create)
 		return -1;
 	if (policy->lock < 0)
 		return 0;
+	generation_adopt(policy);
 	if (generation_repair(policy))
 		warn("%s: an update of its link was interrupted and can't be finished: 'nf-bpf apply %s' attaches it again",
 		     name, name);
@@ -50,8 +51,6 @@ int policy_begin(struct policy *policy, const char *name, bool create)
 		policy_close(policy);
 		return -1;
 	}
-	generation_clean(policy, policy->trying ? policy->current : 0);
-	version_clean(name, policy->newest, (unsigned int []){ policy->trying, policy->rejected }, 2);
 	if (policy->trying && boot_seconds() >= policy->deadline) {
 		warn("%s: version %u was not confirmed in time", name, policy->trying);
 		/* If it can't go back, "confirm" and "rollback" are for the caller to choose. */
@@ -59,6 +58,15 @@ int policy_begin(struct policy *policy, const char *name, bool create)
 	}
 
 	return 0;
+}
+
+/* Remove what a killed command has left. The commands that change something do this. */
+static void clean(const struct policy *policy)
+{
+	const unsigned int keep[] = { policy->trying, policy->rejected };
+
+	generation_clean(policy, policy->trying ? policy->current : 0);
+	version_clean(policy->name, policy->newest, keep, ARRAY_SIZE(keep));
 }
 
 /* Load a stored version and put it in force. It was there before: that another hook has its
@@ -305,6 +313,7 @@ static int apply_locked(struct policy *policy, struct version *version, const ch
 
 	if (policy->trying)
 		return refuse_trial(policy);
+	clean(policy);
 	if (is_version(policy, policy->current, version))
 		return apply_again(policy);
 	if (put_new(policy, version, how, seconds)) {
@@ -429,6 +438,7 @@ int cmd_rollback(int argc, char **argv)
 
 	if (policy_begin(&policy, argv[0], false))
 		return EXIT_FAILED;
+	clean(&policy);
 	err = rollback(&policy);
 	policy_close(&policy);
 
@@ -485,6 +495,7 @@ static int start_locked(struct policy *policy, struct version *version, bool is_
 		say("%s: version %u is on trial", policy->name, policy->trying);
 		return EXIT_DONE;
 	}
+	clean(policy);
 	if (is_valid && !rejected &&
 	    apply_locked(policy, version, "start", 0) == EXIT_DONE)
 		return EXIT_DONE;
