@@ -25,14 +25,17 @@ static void read_boot(char boot[64])
 	blob_free(&blob);
 }
 
-static void parse_line(struct policy *policy, const char *line)
+/* Returns whether the line has the version in force: no state is without it. */
+static bool parse_line(struct policy *policy, const char *line)
 {
 	unsigned int number;
 	char boot[64];
 
-	if (sscanf(line, "current=%u", &number) == 1)
+	if (sscanf(line, "current=%u", &number) == 1) {
 		policy->current = number;
-	else if (sscanf(line, "trying=%u", &number) == 1)
+		return true;
+	}
+	if (sscanf(line, "trying=%u", &number) == 1)
 		policy->trying = number;
 	else if (sscanf(line, "newest=%u", &number) == 1)
 		policy->newest = number;
@@ -46,27 +49,46 @@ static void parse_line(struct policy *policy, const char *line)
 		read_boot(boot);
 		policy->rebooted = strcmp(line + 5, boot);
 	}
+
+	return false;
+}
+
+/* Without the file, no version is one that a killed command has left. */
+static void keep_versions(struct policy *policy)
+{
+	unsigned int numbers[MAX_LIST];
+	int count;
+
+	count = version_list(policy->name, numbers, ARRAY_SIZE(numbers));
+	if (count)
+		policy->newest = numbers[count - 1];
 }
 
 static int read_state(struct policy *policy)
 {
 	struct blob blob = {};
 	char path[PATH_MAX];
+	bool complete = false;
 	char *text, *line;
 	int err;
 
 	snprintf(path, sizeof(path), "%s/%s/state", options.state, policy->name);
 	err = blob_read(path, &blob);
-	if (err == -ENOENT)
+	if (err == -ENOENT) {
+		keep_versions(policy);
 		return 0;
+	}
 	if (err)
 		return fail("%s: %s", path, strerror(-err));
 
 	policy->rebooted = true;
 	text = blob.data;
 	while ((line = strsep(&text, "\n")))
-		parse_line(policy, line);
+		complete |= parse_line(policy, line);
 	blob_free(&blob);
+	if (!complete)
+		return fail("%s: does not say which version is in force: remove this file, and then 'nf-bpf apply %s'",
+			    path, policy->name);
 
 	return 0;
 }
