@@ -194,6 +194,36 @@ test_goes_back_later()
 	expect_went_back
 }
 
+# The file is that of the current version, whose links are lost.
+test_same_file()
+{
+	begin
+	apply drop
+	expect_fails -s 5 "nothing to try" nf_bpf try "$SECONDS_OF_TRIAL" edge
+	reboot
+	nf_bpf try "$SECONDS_OF_TRIAL" edge
+	expect_verdict dropped
+	wait_for is_over
+	expect_verdict passes
+	expect_fails -s 3 "not applied" nf_bpf status edge
+	nf_bpf start edge
+	expect_in_force 1
+	expect_verdict dropped
+}
+
+test_same_file_confirmed()
+{
+	begin
+	apply accept
+	apply drop
+	reboot
+	nf_bpf try 1000 edge > /dev/null
+	nf_bpf confirm edge
+	expect_in_force 3
+	nf_bpf rollback edge
+	expect_in_force 1
+}
+
 # elsewhere COMMAND...: where the pins can't be seen
 elsewhere()
 {

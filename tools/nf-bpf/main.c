@@ -42,7 +42,8 @@ static const char usage[] =
 	"  -h, --help          this text\n"
 	"\n"
 	"Exit status: 0 done; 1 failed, and nothing has changed; 2 wrong command line or file;\n"
-	"3 status: the policy is not in force; 4 start: failed, and all packets are dropped.\n";
+	"3 status: the policy is not in force; 4 start: failed, and all packets are dropped;\n"
+	"5 try: in force and unchanged, no trial.\n";
 
 static const struct command {
 	const char *name;

@@ -27,6 +27,7 @@ enum {
 	EXIT_WRONG		= 2,	/* command line or configuration */
 	EXIT_NOT_IN_FORCE	= 3,
 	EXIT_CLOSED		= 4,	/* the fail-closed program was attached */
+	EXIT_UNCHANGED		= 5,	/* nothing to try */
 };
 
 #ifndef ARRAY_SIZE
@@ -153,6 +154,8 @@ int version_store(struct version *version, const char *name, const char *how,
  * are not in @keep.
  */
 void version_clean(const char *name, unsigned int newest, const unsigned int *keep, int nr_keep);
+/* The version that was in force before, or 0. */
+unsigned int version_before(const char *name, unsigned int number);
 void version_forget(const char *name, unsigned int number);
 /* Whether both have the same configuration, program and rules. */
 bool version_equal(const struct version *a, const struct version *b);
@@ -174,6 +177,7 @@ struct policy {
 	__u64 deadline;		/* seconds since boot */
 	bool rebooted;		/* since the state was written */
 	bool closed;		/* before the trial all packets were dropped */
+	bool bare;		/* the trial has the content of the current version, which was lost */
 };
 
 /* Lock the policy and read its state. With @create its directory is made. */

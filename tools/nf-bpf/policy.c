@@ -159,7 +159,7 @@ int policy_revert(struct policy *policy)
 	unsigned int tried = policy->trying;
 	int err;
 
-	if (!policy->current)
+	if (!policy->current || policy->bare)
 		err = policy->closed ? close_again(policy) : generation_remove_all(policy);
 	else
 		err = bring_pinned(policy, policy->current) && policy_bring(policy, policy->current);
@@ -170,9 +170,13 @@ int policy_revert(struct policy *policy)
 	policy->trying = 0;
 	if (policy_save(policy))
 		return -1;
-	if (policy->current)
+	if (policy->closed && (!policy->current || policy->bare))
+		return 0;
+	if (policy->bare)
+		say("%s: detached, as it was before the trial", policy->name);
+	else if (policy->current)
 		say("%s: version %u is in force again", policy->name, policy->current);
-	else if (!policy->closed)
+	else
 		say("%s: removed: there was no version before", policy->name);
 
 	return 0;
@@ -243,14 +247,16 @@ static int put_new(struct policy *policy, struct version *version, const char *h
 		   unsigned int seconds)
 {
 	char path[PATH_MAX];
+	unsigned int before;
 	struct loaded loaded;
 	bool has_old;
 	int err;
 
 	has_old = !generation_current(policy, path);
+	before = policy->bare ? version_before(policy->name, policy->current) : policy->current;
 	if (object_load(&loaded, version, has_old ? path : NULL))
 		return -1;
-	err = version_store(version, policy->name, how, policy->current);
+	err = version_store(version, policy->name, how, before);
 	if (!err && seconds) {
 		policy->trying = version->number;
 		policy->deadline = boot_seconds() + seconds;
@@ -306,24 +312,38 @@ static int apply_again(struct policy *policy)
 	return policy_save(policy) ? EXIT_FAILED : EXIT_DONE;
 }
 
+static int not_applied(const struct policy *policy)
+{
+	char path[PATH_MAX];
+
+	if (!generation_current(policy, path) && generation_version(path))
+		fail("%s: not applied: version %u stays in force", policy->name,
+		     generation_version(path));
+	else
+		fail("%s: not applied", policy->name);
+
+	return EXIT_FAILED;
+}
+
 static int apply_locked(struct policy *policy, struct version *version, const char *how,
 			unsigned int seconds)
 {
-	char path[PATH_MAX];
+	bool same;
 
 	if (policy->trying)
 		return refuse_trial(policy);
 	clean(policy);
-	if (is_version(policy, policy->current, version))
+	same = is_version(policy, policy->current, version);
+	if (same && !seconds)
 		return apply_again(policy);
-	if (put_new(policy, version, how, seconds)) {
-		if (!generation_current(policy, path) && generation_version(path))
-			fail("%s: not applied: version %u stays in force", policy->name,
-			     generation_version(path));
-		else
-			fail("%s: not applied", policy->name);
-		return EXIT_FAILED;
+	if (same && policy_is_attached(policy)) {
+		say("%s: version %u is in force and unchanged: nothing to try", policy->name,
+		    policy->current);
+		return EXIT_UNCHANGED;
 	}
+	policy->bare = same;
+	if (put_new(policy, version, how, seconds))
+		return not_applied(policy);
 	if (seconds)
 		say("%s: version %u is in force for %u seconds: 'nf-bpf confirm %s' keeps it",
 		    policy->name, version->number, seconds, policy->name);

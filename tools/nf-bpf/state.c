@@ -43,6 +43,8 @@ static bool parse_line(struct policy *policy, const char *line)
 		policy->rejected = number;
 	else if (sscanf(line, "closed=%u", &number) == 1)
 		policy->closed = number;
+	else if (sscanf(line, "bare=%u", &number) == 1)
+		policy->bare = number;
 	else if (!strncmp(line, "deadline=", 9))
 		policy->deadline = strtoull(line + 9, NULL, 10);
 	else if (!strncmp(line, "boot=", 5)) {
@@ -144,9 +146,9 @@ int policy_save(struct policy *policy)
 	if (policy->newest < policy->current)
 		policy->newest = policy->current;
 	len = snprintf(text, sizeof(text),
-		       "current=%u\nnewest=%u\ntrying=%u\nrejected=%u\ndeadline=%llu\nclosed=%u\nboot=%s\n",
+		       "current=%u\nnewest=%u\ntrying=%u\nrejected=%u\ndeadline=%llu\nclosed=%u\nbare=%u\nboot=%s\n",
 		       policy->current, policy->newest, policy->trying, policy->rejected,
-		       policy->deadline, policy->closed, boot);
+		       policy->deadline, policy->closed, policy->bare, boot);
 	snprintf(path, sizeof(path), "%s/%s/state", options.state, policy->name);
 	err = blob_write(path, text, len);
 	if (err)

@@ -118,6 +118,20 @@ int version_from_state(struct version *version, const char *name, unsigned int n
 	return err;
 }
 
+unsigned int version_before(const char *name, unsigned int number)
+{
+	struct version version = {};
+	struct blob meta = {};
+	char path[PATH_MAX];
+
+	snprintf(path, sizeof(path), "%s/%s/versions/%u/meta", options.state, name, number);
+	if (number && !blob_read(path, &meta))
+		parse_meta(&version, meta.data);
+	blob_free(&meta);
+
+	return version.before;
+}
+
 /* The user who called sudo, or the one that runs this. */
 static void who(char *buf, size_t size)
 {
