@@ -328,6 +328,8 @@ test_source()
 	expect_json "$(nf_bpf --json status edge)" '.program.name == "all"'
 	expect_verdict passes
 	expect_match "what is said" "*unchanged" "$(nf_bpf apply edge)"
+	expect_match "what is said in another directory" "*unchanged" \
+		"$(cd "$WORK" && nf_bpf apply edge)"
 	echo 'error' >> "$WORK/all.bpf.c"
 	expect_fails -s 2 "can't be compiled" nf_bpf apply edge
 	expect_in_force 1

@@ -91,7 +91,7 @@ reboot()
 	for pin in "$(current)"/{inet,ip,ip6}; do
 		[[ ! -e $pin ]] || nf_prog detach "$pin"
 	done
-	rm -r "$PINS/nf-bpf/edge"
+	rm -rf "$PINS/nf-bpf/edge"
 	[[ ! -e $STATE/edge/state ]] || sed -i 's/^boot=.*/boot=before/' "$STATE/edge/state"
 }
 

@@ -71,6 +71,39 @@ test_rolled_back_file()
 	expect_verdict dropped
 }
 
+test_file_that_was_rolled_back_before()
+{
+	begin
+	apply accept
+	apply deny_port
+	apply drop
+	nf_bpf rollback edge
+	nf_bpf rollback edge
+	reboot
+	nf_bpf start edge
+	expect_in_force 1
+	expect_verdict passes
+}
+
+# Two trials failed, and the first of the two files is back.
+test_file_of_an_older_trial()
+{
+	begin
+	conf drop
+	cp "$ETC/edge.conf" "$WORK/edge.conf"
+	nf_bpf try 1000 edge
+	nf_bpf rollback edge
+	conf deny_port
+	nf_bpf try 1000 edge
+	nf_bpf rollback edge
+	mv "$WORK/edge.conf" "$ETC/edge.conf"
+	reboot
+	expect_fails -s 4 "its trial was not confirmed" nf_bpf start edge
+	nf_bpf remove edge
+	nf_bpf start edge
+	expect_verdict dropped
+}
+
 test_drop()
 {
 	begin

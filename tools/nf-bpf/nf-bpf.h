@@ -159,6 +159,8 @@ unsigned int version_before(const char *name, unsigned int number);
 void version_forget(const char *name, unsigned int number);
 /* Whether both have the same configuration, program and rules. */
 bool version_equal(const struct version *a, const struct version *b);
+/* The same for a source: another compiler makes another program of it. */
+bool version_same_files(const struct version *a, const struct version *b);
 void version_free(struct version *version);
 /* Fills @numbers, ascending. Returns how many there are, at most @max. */
 int version_list(const char *name, unsigned int *numbers, int max);
@@ -173,7 +175,8 @@ struct policy {
 	unsigned int current;	/* version in force or wanted; 0: none */
 	unsigned int trying;	/* version to be confirmed; 0: none */
 	unsigned int rejected;	/* version that was rolled back */
-	unsigned int newest;	/* highest version that was current */
+	unsigned int newest;	/* highest version that was current or rejected */
+	unsigned int removed;	/* highest version when the policy was removed */
 	__u64 deadline;		/* seconds since boot */
 	bool rebooted;		/* since the state was written */
 	bool closed;		/* before the trial all packets were dropped */

@@ -218,6 +218,29 @@ static bool is_version(const struct policy *policy, unsigned int number,
 	return same;
 }
 
+/* Whether the content of @version was left: each stored version that is newer than the one in
+ * force was rolled back, or its trial was not confirmed.
+ */
+static bool was_left(const struct policy *policy, const struct version *version)
+{
+	unsigned int numbers[MAX_LIST], newest;
+	struct version stored;
+	bool same = false;
+	int count, i;
+
+	newest = policy->current ?: policy->removed;
+	count = version_list(policy->name, numbers, ARRAY_SIZE(numbers));
+	for (i = 0; !same && i < count; i++) {
+		if (numbers[i] <= newest)
+			continue;
+		same = !version_from_state(&stored, policy->name, numbers[i]) &&
+		       version_same_files(&stored, version);
+		version_free(&stored);
+	}
+
+	return same;
+}
+
 /* Whether the version that is to be in force is attached. */
 bool policy_is_attached(const struct policy *policy)
 {
@@ -473,6 +496,9 @@ int cmd_remove(int argc, char **argv)
 	if (check_bpffs() || policy_open(&policy, argv[0], false))
 		return EXIT_FAILED;
 	/* In this order: a command that is killed in between must not be undone at boot. */
+	if (policy.newest < policy.trying)
+		policy.newest = policy.trying;
+	policy.removed = policy.newest;
 	policy.current = 0;
 	policy.trying = 0;
 	policy.rejected = 0;
@@ -508,14 +534,16 @@ static int on_error(struct policy *policy, const struct conf *conf)
 
 static int start_locked(struct policy *policy, struct version *version, bool is_valid)
 {
-	/* After a reboot, a version that was rolled back must not come again with its file. */
-	bool rejected = is_valid && is_version(policy, policy->rejected, version);
+	bool rejected;
 
 	if (policy->trying) {
 		say("%s: version %u is on trial", policy->name, policy->trying);
 		return EXIT_DONE;
 	}
 	clean(policy);
+	/* After a reboot, a version that was rolled back must not come again with its file. */
+	rejected = is_valid && !is_version(policy, policy->current, version) &&
+		   was_left(policy, version);
 	if (is_valid && !rejected &&
 	    apply_locked(policy, version, "start", 0) == EXIT_DONE)
 		return EXIT_DONE;

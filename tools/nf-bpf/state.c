@@ -41,6 +41,8 @@ static bool parse_line(struct policy *policy, const char *line)
 		policy->newest = number;
 	else if (sscanf(line, "rejected=%u", &number) == 1)
 		policy->rejected = number;
+	else if (sscanf(line, "removed=%u", &number) == 1)
+		policy->removed = number;
 	else if (sscanf(line, "closed=%u", &number) == 1)
 		policy->closed = number;
 	else if (sscanf(line, "bare=%u", &number) == 1)
@@ -145,9 +147,11 @@ int policy_save(struct policy *policy)
 	read_boot(boot);
 	if (policy->newest < policy->current)
 		policy->newest = policy->current;
+	if (policy->newest < policy->rejected)
+		policy->newest = policy->rejected;
 	len = snprintf(text, sizeof(text),
-		       "current=%u\nnewest=%u\ntrying=%u\nrejected=%u\ndeadline=%llu\nclosed=%u\nbare=%u\nboot=%s\n",
-		       policy->current, policy->newest, policy->trying, policy->rejected,
+		       "current=%u\nnewest=%u\ntrying=%u\nrejected=%u\nremoved=%u\ndeadline=%llu\nclosed=%u\nbare=%u\nboot=%s\n",
+		       policy->current, policy->newest, policy->trying, policy->rejected, policy->removed,
 		       policy->deadline, policy->closed, policy->bare, boot);
 	snprintf(path, sizeof(path), "%s/%s/state", options.state, policy->name);
 	err = blob_write(path, text, len);

@@ -7,6 +7,7 @@
 #define _GNU_SOURCE
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <pwd.h>
 #include <stdlib.h>
 #include <string.h>
@@ -37,6 +38,28 @@ static int read_named(const char *conf_path, const char *path, struct blob *blob
 	return 0;
 }
 
+/* The debug information of the object has the working directory: the same source must give
+ * the same object.
+ */
+static int compile_at_root(struct version *version)
+{
+	int fd, err;
+
+	fd = open(".", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0 || chdir("/")) {
+		fail("the working directory can't be changed: %s", strerror(errno));
+		err = -1;
+	} else {
+		err = object_compile(&version->conf, &version->object);
+	}
+	if (fd >= 0 && fchdir(fd))
+		err = fail("can't go back to the working directory: %s", strerror(errno));
+	if (fd >= 0)
+		close(fd);
+
+	return err;
+}
+
 int version_from_file(struct version *version, const char *name, bool compile)
 {
 	char path[PATH_MAX];
@@ -55,7 +78,7 @@ int version_from_file(struct version *version, const char *name, bool compile)
 	    read_named(path, version->conf.rules, &version->rules))
 		return -1;
 	if (compile && version->conf.source)
-		return object_compile(&version->conf, &version->object);
+		return compile_at_root(version);
 
 	return 0;
 }
@@ -231,6 +254,14 @@ bool version_equal(const struct version *a, const struct version *b)
 	/* A version that was read without compiling it has no object. */
 	bool same_object = !a->object.data || !b->object.data ||
 			   blob_equal(&a->object, &b->object);
+
+	return same_object && blob_equal(&a->text, &b->text) &&
+	       blob_equal(&a->source, &b->source) && blob_equal(&a->rules, &b->rules);
+}
+
+bool version_same_files(const struct version *a, const struct version *b)
+{
+	bool same_object = a->source.data ? true : blob_equal(&a->object, &b->object);
 
 	return same_object && blob_equal(&a->text, &b->text) &&
 	       blob_equal(&a->source, &b->source) && blob_equal(&a->rules, &b->rules);
