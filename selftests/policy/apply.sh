@@ -294,6 +294,22 @@ test_old_versions_go()
 	expect_in_force 13
 }
 
+# It is the oldest one.
+test_version_to_go_back_to_stays()
+{
+	local i
+
+	begin
+	apply accept
+	for ((i = 0; i < 12; i++)); do
+		apply drop
+		[[ $i == 11 ]] || nf_bpf rollback edge > /dev/null
+	done
+	expect_in_force 13
+	nf_bpf rollback edge
+	expect_in_force 1
+}
+
 test_place_next_to_another_policy()
 {
 	local id

@@ -260,7 +260,11 @@ bool policy_is_attached(const struct policy *policy)
 
 static void prune(const struct policy *policy)
 {
-	const unsigned int keep[] = { policy->current, policy->trying, policy->rejected };
+	const unsigned int keep[] = {
+		policy->current, version_before(policy->name, policy->current),
+		policy->trying, version_before(policy->name, policy->trying),
+		policy->rejected,
+	};
 
 	version_prune(policy->name, keep, ARRAY_SIZE(keep));
 }
