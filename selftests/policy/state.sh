@@ -7,6 +7,32 @@
 
 source "$(dirname "$0")/lib.sh"
 
+cleanup()
+{
+	rm -f "$STATE/fill"
+	[[ -z $NF_BPF ]] || nf_bpf remove edge > /dev/null 2>&1 || :
+	! mountpoint -q "$WORK/state" || umount "$WORK/state"
+}
+
+small_disk()
+{
+	begin
+	mkdir "$STATE"
+	mount -t tmpfs -o size=16M tmpfs "$STATE"
+}
+
+fill_disk()
+{
+	! cat /dev/zero > "$STATE/fill" 2> /dev/null
+}
+
+large_disk()
+{
+	rm -f "$STATE/fill"
+	nf_bpf remove edge > /dev/null
+	umount "$STATE"
+}
+
 stored()
 {
 	find "$STATE/edge/versions" -mindepth 1 -maxdepth 1 -printf '%f\n' | sort -n | tr '\n' ' '
@@ -78,6 +104,45 @@ test_no_state_after_a_reboot()
 	nf_bpf start edge
 	expect_in_force 3
 	expect_verdict dropped
+}
+
+test_full_disk()
+{
+	small_disk
+	apply accept
+	apply drop
+	fill_disk
+	nf_bpf status edge > /dev/null
+	conf deny_port
+	expect_fails -s 1 "version 2 stays in force" nf_bpf apply edge
+	expect_fails -s 1 "comes back at boot" nf_bpf rollback edge
+	expect_verdict passes
+	expect_fails -s 1 "comes back at boot" nf_bpf remove edge
+	[[ ! -e $(current) ]] || fail "still attached"
+	large_disk
+}
+
+# The state of the trial can't be replaced after the reboot.
+test_full_disk_at_boot()
+{
+	small_disk
+	apply drop
+	conf accept
+	nf_bpf try 1000 edge
+	fill_disk
+	reboot_with_full_disk
+	nf_bpf start edge
+	expect_verdict dropped
+	expect_in_force 1
+	large_disk
+}
+
+# sed needs room, so it has to be done before.
+reboot_with_full_disk()
+{
+	rm "$STATE/fill"
+	reboot
+	fill_disk
 }
 
 run_tests

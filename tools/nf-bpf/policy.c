@@ -47,10 +47,9 @@ int policy_begin(struct policy *policy, const char *name, bool create)
 	if (generation_repair(policy))
 		warn("%s: an update of its link was interrupted and can't be finished: 'nf-bpf apply %s' attaches it again",
 		     name, name);
-	if (reconcile(policy)) {
-		policy_close(policy);
-		return -1;
-	}
+	/* A full disk is no reason to do nothing. */
+	if (reconcile(policy))
+		warn("%s: goes on, but the state on disk is not what is in force", name);
 	if (policy->trying && boot_seconds() >= policy->deadline) {
 		warn("%s: version %u was not confirmed in time", name, policy->trying);
 		/* If it can't go back, "confirm" and "rollback" are for the caller to choose. */
@@ -472,7 +471,8 @@ static int rollback(struct policy *policy)
 	policy->current = before;
 	policy->rejected = old;
 	if (policy_save(policy))
-		return -1;
+		return fail("%s: version %u is in force again, but version %u comes back at boot: 'nf-bpf rollback %s' again when there is room",
+			    policy->name, before, old, policy->name);
 	say("%s: version %u is in force again", policy->name, before);
 
 	return 0;
@@ -495,6 +495,7 @@ int cmd_rollback(int argc, char **argv)
 int cmd_remove(int argc, char **argv)
 {
 	struct policy policy;
+	bool unsaved;
 	int err;
 
 	if (check_bpffs() || policy_open(&policy, argv[0], false))
@@ -506,10 +507,13 @@ int cmd_remove(int argc, char **argv)
 	policy.current = 0;
 	policy.trying = 0;
 	policy.rejected = 0;
-	err = policy.lock < 0 ? 0 : policy_save(&policy);
-	err = err ?: generation_remove_all(&policy);
+	unsaved = policy.lock >= 0 && policy_save(&policy);
+	err = generation_remove_all(&policy);
 	policy_close(&policy);
-	if (err)
+	if (unsaved && !err)
+		fail("%s: detached, but it comes back at boot: 'nf-bpf remove %s' again when there is room",
+		     argv[0], argv[0]);
+	if (err || unsaved)
 		return EXIT_FAILED;
 	say("%s: removed", argv[0]);
 
