@@ -142,11 +142,28 @@ test_drop_at_a_taken_priority()
 	expect_all dropped
 }
 
-# A file that can't be parsed has no hook: packets are not forwarded.
-test_drop_without_a_hook()
+# check_no_place LINE...: the file does not say which packets are to be dropped.
+check_no_place()
 {
 	begin
-	printf '%s\n' "[policy]" "hook = midle" "netns = $NS_ROUTER" > "$ETC/edge.conf"
+	printf '%s\n' "[policy]" "on-error = drop" "object = $OBJECT" "program = drop" "$@" \
+		> "$ETC/edge.conf"
+	expect_fails -s 1 "for which hook and network namespace" nf_prog exec "$NS_ROUTER" \
+		"$NF_BPF" --etc "$ETC" --state "$STATE" --pins "$PINS/nf-bpf" start edge
+	expect_all pass
+	[[ ! -e $(current) ]] || fail "something is attached"
+}
+
+add_test wrong_hook check_no_place "hook = midle" "netns = $NS_ROUTER"
+add_test no_hook check_no_place "netns = $NS_ROUTER"
+add_test misspelled_netns check_no_place "hook = forward" "nets = $NS_ROUTER"
+add_test empty_netns check_no_place "hook = forward" "netns"
+
+# An error in another line
+test_drop_with_an_error()
+{
+	begin
+	conf drop "famly = ip"
 	expect_fails -s 4 "all packets of inet forward" nf_bpf start edge
 	expect_all dropped
 }

@@ -286,12 +286,26 @@ void generation_adopt(const struct policy *policy);
 bool generation_in_force(const struct policy *policy, const struct conf *conf);
 int check_bpffs(void);
 
-/* --- policy.c, try.c, status.c, rules.c, watch.c --- */
+/* --- policy.c, start.c, try.c, status.c, rules.c, watch.c --- */
 
 /* Open, and finish what a killed command has left. It detaches nothing, except that it ends a
  * trial whose time is over.
  */
 int policy_begin(struct policy *policy, const char *name, bool create);
+/* Remove what a killed command has left. The commands that change something do this. */
+void policy_clean(const struct policy *policy);
+/* Whether the version @number has the content of @version. */
+bool policy_has_version(const struct policy *policy, unsigned int number,
+			const struct version *version);
+/* Whether the content of @version was left: each stored version that is newer than the one in
+ * force was rolled back, or its trial was not confirmed.
+ */
+bool policy_has_left(const struct policy *policy, const struct version *version);
+/* Apply a version, with @seconds for a trial. Returns an exit code. */
+int policy_apply(struct policy *policy, struct version *version, const char *how,
+		 unsigned int seconds);
+/* Attach the fail-closed program where the policy was to be. Returns an exit code. */
+int policy_close_place(struct policy *policy, const struct conf *conf);
 int policy_revert(struct policy *policy);
 int policy_bring(struct policy *policy, unsigned int number);
 bool policy_is_attached(const struct policy *policy);

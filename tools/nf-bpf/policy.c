@@ -59,8 +59,7 @@ int policy_begin(struct policy *policy, const char *name, bool create)
 	return 0;
 }
 
-/* Remove what a killed command has left. The commands that change something do this. */
-static void clean(const struct policy *policy)
+void policy_clean(const struct policy *policy)
 {
 	const unsigned int keep[] = { policy->trying, policy->rejected };
 
@@ -110,8 +109,7 @@ static int bring_pinned(struct policy *policy, unsigned int number)
 	return err;
 }
 
-/* Attach the fail-closed program where the policy was to be. */
-static int close_place(struct policy *policy, const struct conf *conf)
+int policy_close_place(struct policy *policy, const struct conf *conf)
 {
 	struct conf closed = {
 		.netns = conf->netns,
@@ -147,7 +145,7 @@ static int close_again(struct policy *policy)
 	int err;
 
 	err = version_from_state(&version, policy->name, policy->trying);
-	err = err ?: close_place(policy, &version.conf) != EXIT_CLOSED;
+	err = err ?: policy_close_place(policy, &version.conf) != EXIT_CLOSED;
 	version_free(&version);
 
 	return err;
@@ -202,8 +200,7 @@ int cmd_check(int argc, char **argv)
 	return EXIT_DONE;
 }
 
-/* Whether the version @number has the content of @version. */
-static bool is_version(const struct policy *policy, unsigned int number,
+bool policy_has_version(const struct policy *policy, unsigned int number,
 		       const struct version *version)
 {
 	struct version stored;
@@ -217,10 +214,7 @@ static bool is_version(const struct policy *policy, unsigned int number,
 	return same;
 }
 
-/* Whether the content of @version was left: each stored version that is newer than the one in
- * force was rolled back, or its trial was not confirmed.
- */
-static bool was_left(const struct policy *policy, const struct version *version)
+bool policy_has_left(const struct policy *policy, const struct version *version)
 {
 	unsigned int numbers[MAX_LIST], newest;
 	struct version stored;
@@ -351,15 +345,15 @@ static int not_applied(const struct policy *policy)
 	return EXIT_FAILED;
 }
 
-static int apply_locked(struct policy *policy, struct version *version, const char *how,
-			unsigned int seconds)
+int policy_apply(struct policy *policy, struct version *version, const char *how,
+		 unsigned int seconds)
 {
 	bool same;
 
 	if (policy->trying)
 		return refuse_trial(policy);
-	clean(policy);
-	same = is_version(policy, policy->current, version);
+	policy_clean(policy);
+	same = policy_has_version(policy, policy->current, version);
 	if (same && !seconds)
 		return apply_again(policy);
 	if (same && policy_is_attached(policy)) {
@@ -392,7 +386,7 @@ static int apply_file(const char *name, const char *how, unsigned int seconds)
 		return EXIT_WRONG;
 	}
 	if (!policy_begin(&policy, name, true)) {
-		ret = apply_locked(&policy, &version, how, seconds);
+		ret = policy_apply(&policy, &version, how, seconds);
 		policy_close(&policy);
 	}
 	version_free(&version);
@@ -485,7 +479,7 @@ int cmd_rollback(int argc, char **argv)
 
 	if (policy_begin(&policy, argv[0], false))
 		return EXIT_FAILED;
-	clean(&policy);
+	policy_clean(&policy);
 	err = rollback(&policy);
 	policy_close(&policy);
 
@@ -518,115 +512,4 @@ int cmd_remove(int argc, char **argv)
 	say("%s: removed", argv[0]);
 
 	return EXIT_DONE;
-}
-
-static int on_error(struct policy *policy, const struct conf *conf)
-{
-	/* An old version that is attached is better than either. */
-	if (policy_is_attached(policy)) {
-		fail("%s: version %u stays in force", policy->name, policy->current);
-		return EXIT_FAILED;
-	}
-
-	switch (conf->on_error) {
-	case ON_ERROR_DROP:
-		return close_place(policy, conf);
-	case ON_ERROR_PASS:
-		warn("%s: on-error = pass: packets pass without a policy", policy->name);
-		return EXIT_DONE;
-	default:
-		fail("%s: on-error = stop: nothing is attached", policy->name);
-		return EXIT_FAILED;
-	}
-}
-
-static int start_locked(struct policy *policy, struct version *version, bool is_valid)
-{
-	bool rejected;
-
-	if (policy->trying) {
-		say("%s: version %u is on trial", policy->name, policy->trying);
-		return EXIT_DONE;
-	}
-	clean(policy);
-	/* After a reboot, a version that was rolled back must not come again with its file. */
-	rejected = is_valid && !is_version(policy, policy->current, version) &&
-		   was_left(policy, version);
-	if (is_valid && !rejected &&
-	    apply_locked(policy, version, "start", 0) == EXIT_DONE)
-		return EXIT_DONE;
-	if (rejected)
-		warn("%s: the file was rolled back, or its trial was not confirmed: 'nf-bpf apply %s' applies it",
-		     policy->name, policy->name);
-	if (!policy->current)
-		return on_error(policy, &version->conf);
-	if (policy_is_attached(policy)) {
-		warn("%s: the file is not in force: version %u stays", policy->name, policy->current);
-		return EXIT_DONE;
-	}
-	warn("%s: version %u is brought in force, which was there before the file",
-	     policy->name, policy->current);
-	if (policy_bring(policy, policy->current))
-		return on_error(policy, &version->conf);
-	say("%s: version %u is in force", policy->name, policy->current);
-
-	return EXIT_DONE;
-}
-
-/* A disk that can't be written must not open the router. */
-static int start_without_state(const char *name, struct version *version)
-{
-	struct policy policy = { .name = name, .lock = -1 };
-	char path[PATH_MAX];
-
-	if (!generation_current(&policy, path)) {
-		fail("%s: what is attached stays", name);
-		return EXIT_FAILED;
-	}
-
-	return on_error(&policy, &version->conf);
-}
-
-/* A policy that is known comes back without its file. A name that is misspelled must not
- * close the router.
- */
-static int start_without_file(const char *name)
-{
-	struct version version;
-	struct policy policy;
-	int ret = EXIT_WRONG;
-
-	if (policy_begin(&policy, name, false))
-		return EXIT_FAILED;
-	if (policy.current) {
-		version_from_state(&version, name, policy.current);
-		ret = start_locked(&policy, &version, false);
-		version_free(&version);
-	}
-	policy_close(&policy);
-
-	return ret;
-}
-
-int cmd_start(int argc, char **argv)
-{
-	struct version version;
-	struct policy policy;
-	bool is_valid;
-	int ret;
-
-	if (check_bpffs())
-		return EXIT_FAILED;
-	is_valid = !version_from_file(&version, argv[0], true);
-	if (!version.text.data) {
-		ret = start_without_file(argv[0]);
-	} else if (policy_begin(&policy, argv[0], true)) {
-		ret = start_without_state(argv[0], &version);
-	} else {
-		ret = start_locked(&policy, &version, is_valid);
-		policy_close(&policy);
-	}
-	version_free(&version);
-
-	return ret;
 }

@@ -1,0 +1,168 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* The start of a policy at boot: the file, the version before, or what on-error says. */
+#include <ini.h>
+#include <string.h>
+
+#include "nf-bpf.h"
+#include "nf_util.h"
+
+struct place_keys {
+	bool has_hook;
+	bool has_netns;
+	bool has_unknown;	/* which may be a misspelled "netns" */
+};
+
+static int place_line(void *arg, const char *section, const char *name, const char *value)
+{
+	struct place_keys *keys = arg;
+	bool known = false;
+	int hook, i;
+
+	if (strcmp(section, "policy"))
+		return 1;
+	for (i = 0; !known && conf_key(i); i++)
+		known = !strcmp(conf_key(i), name);
+	if (!known)
+		keys->has_unknown = true;
+	else if (!strcmp(name, "hook"))
+		keys->has_hook = libbpf_nf_value_of(libbpf_nf_hook_aliases, value, &hook) ||
+				 libbpf_nf_value_of(libbpf_nf_hooks, value, &hook);
+	else if (!strcmp(name, "netns"))
+		keys->has_netns = *value;
+
+	return 1;
+}
+
+/* Whether a file with errors says where its program was to be. All packets of another network
+ * namespace or hook must not be dropped instead.
+ */
+static bool knows_place(const struct version *version)
+{
+	struct place_keys keys = {};
+
+	if (ini_parse_string(version->text.data, place_line, &keys))
+		keys.has_unknown = true;
+
+	return keys.has_hook && (keys.has_netns || !keys.has_unknown);
+}
+
+static int close_policy(struct policy *policy, const struct version *version)
+{
+	if (knows_place(version))
+		return policy_close_place(policy, &version->conf);
+	fail("%s: the file does not say for which hook and network namespace: nothing is attached, and packets pass without a policy",
+	     policy->name);
+
+	return EXIT_FAILED;
+}
+
+static int on_error(struct policy *policy, const struct version *version)
+{
+	/* An old version that is attached is better than either. */
+	if (policy_is_attached(policy)) {
+		fail("%s: version %u stays in force", policy->name, policy->current);
+		return EXIT_FAILED;
+	}
+
+	switch (version->conf.on_error) {
+	case ON_ERROR_DROP:
+		return close_policy(policy, version);
+	case ON_ERROR_PASS:
+		warn("%s: on-error = pass: packets pass without a policy", policy->name);
+		return EXIT_DONE;
+	default:
+		fail("%s: on-error = stop: nothing is attached", policy->name);
+		return EXIT_FAILED;
+	}
+}
+
+static int start_locked(struct policy *policy, struct version *version, bool is_valid)
+{
+	bool rejected;
+
+	if (policy->trying) {
+		say("%s: version %u is on trial", policy->name, policy->trying);
+		return EXIT_DONE;
+	}
+	policy_clean(policy);
+	/* After a reboot, a version that was rolled back must not come again with its file. */
+	rejected = is_valid && !policy_has_version(policy, policy->current, version) &&
+		   policy_has_left(policy, version);
+	if (is_valid && !rejected &&
+	    policy_apply(policy, version, "start", 0) == EXIT_DONE)
+		return EXIT_DONE;
+	if (rejected)
+		warn("%s: the file was rolled back, or its trial was not confirmed: 'nf-bpf apply %s' applies it",
+		     policy->name, policy->name);
+	if (!policy->current)
+		return on_error(policy, version);
+	if (policy_is_attached(policy)) {
+		warn("%s: the file is not in force: version %u stays", policy->name, policy->current);
+		return EXIT_DONE;
+	}
+	warn("%s: version %u is brought in force, which was there before the file",
+	     policy->name, policy->current);
+	if (policy_bring(policy, policy->current))
+		return on_error(policy, version);
+	say("%s: version %u is in force", policy->name, policy->current);
+
+	return EXIT_DONE;
+}
+
+/* A disk that can't be written must not open the router. */
+static int start_without_state(const char *name, struct version *version)
+{
+	struct policy policy = { .name = name, .lock = -1 };
+	char path[PATH_MAX];
+
+	if (!generation_current(&policy, path)) {
+		fail("%s: what is attached stays", name);
+		return EXIT_FAILED;
+	}
+
+	return on_error(&policy, version);
+}
+
+/* A policy that is known comes back without its file. A name that is misspelled must not
+ * close the router.
+ */
+static int start_without_file(const char *name)
+{
+	struct version version;
+	struct policy policy;
+	int ret = EXIT_WRONG;
+
+	if (policy_begin(&policy, name, false))
+		return EXIT_FAILED;
+	if (policy.current) {
+		version_from_state(&version, name, policy.current);
+		ret = start_locked(&policy, &version, false);
+		version_free(&version);
+	}
+	policy_close(&policy);
+
+	return ret;
+}
+
+int cmd_start(int argc, char **argv)
+{
+	struct version version;
+	struct policy policy;
+	bool is_valid;
+	int ret;
+
+	if (check_bpffs())
+		return EXIT_FAILED;
+	is_valid = !version_from_file(&version, argv[0], true);
+	if (!version.text.data) {
+		ret = start_without_file(argv[0]);
+	} else if (policy_begin(&policy, argv[0], true)) {
+		ret = start_without_state(argv[0], &version);
+	} else {
+		ret = start_locked(&policy, &version, is_valid);
+		policy_close(&policy);
+	}
+	version_free(&version);
+
+	return ret;
+}
