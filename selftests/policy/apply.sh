@@ -28,10 +28,16 @@ test_repeated()
 	apply accept
 	ids=$(link_ids)
 	expect_match "what is said" "*version 1 is in force" "$(< "$WORK/said")"
-	expect_match "what is said" "*version 1 is in force and unchanged" "$(nf_bpf apply edge)"
-	expect_eq "links" "$ids" "$(link_ids)"
+	if tells_attached; then
+		expect_match "what is said" "*version 1 is in force and unchanged" "$(nf_bpf apply edge)"
+		expect_eq "links" "$ids" "$(link_ids)"
+	else
+		nf_bpf apply edge
+		expect_in_force 1
+		expect_clean
+	fi
 	expect_verdict passes
-	expect_eq "packets" "${#FAMILIES[@]}" "$(counted)"
+	! tells_attached || expect_eq "packets" "${#FAMILIES[@]}" "$(counted)"
 }
 
 test_updated()
@@ -282,6 +288,38 @@ test_detached()
 	expect_clean
 }
 
+# Somebody else has the place of the link since then.
+test_detached_and_place_is_taken()
+{
+	local pin
+
+	begin
+	apply drop
+	for pin in "$(current)"/{inet,ip,ip6}; do
+		[[ ! -e $pin ]] || nf_prog detach "$pin"
+	done
+	attach_both accept 7
+	if tells_attached; then
+		expect_fails -s 3 "edge: version 1: not attached" nf_bpf status edge
+	else
+		expect_match "status" "*unverified*" "$(nf_bpf status edge)"
+	fi
+	expect_verdict passes
+	nf_bpf apply edge
+	expect_in_force 1
+	expect_verdict dropped
+	detach_all
+}
+
+attach_both()
+{
+	local family
+
+	for family in "${FAMILIES[@]}"; do
+		attach "$1" "ip${family/4/}" forward "$2"
+	done
+}
+
 test_old_versions_go()
 {
 	local i
@@ -343,9 +381,9 @@ test_source()
 	nf_bpf apply edge
 	expect_json "$(nf_bpf --json status edge)" '.program.name == "all"'
 	expect_verdict passes
-	expect_match "what is said" "*unchanged" "$(nf_bpf apply edge)"
-	expect_match "what is said in another directory" "*unchanged" \
-		"$(cd "$WORK" && nf_bpf apply edge)"
+	nf_bpf apply edge
+	(cd "$WORK" && nf_bpf apply edge)
+	expect_in_force 1
 	echo 'error' >> "$WORK/all.bpf.c"
 	expect_fails -s 2 "can't be compiled" nf_bpf apply edge
 	expect_in_force 1

@@ -124,6 +124,13 @@ expect_in_force()
 	expect_json "$json" ".in_force" ".version == $1"
 }
 
+# Whether the kernel tells that a link is attached: links of this project do, or nfnetlink_hook.
+tells_attached()
+{
+	grep -qsa BPF_NF_LINK_NETNS /sys/kernel/btf/vmlinux /sys/kernel/btf/nf_bpf_link ||
+		{ modprobe -q nfnetlink_hook || :; grep -q nfnl_hook /proc/kallsyms; }
+}
+
 # One generation, and no file of a command that was killed.
 expect_clean()
 {

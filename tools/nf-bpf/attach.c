@@ -371,17 +371,17 @@ int generation_repair(const struct policy *policy)
 	return err;
 }
 
-bool generation_in_force(const struct policy *policy, const struct conf *conf)
+enum attached generation_in_force(const struct policy *policy, const struct conf *conf)
 {
 	char path[PATH_MAX], pin[PATH_MAX];
 	struct place place = { .conf = conf };
-	bool in_force = false;
+	enum attached in_force = ATTACHED_NOT;
 	struct links links;
 	struct netns ns;
 	int prog_fd;
 
 	if (generation_current(policy, path) || netns_open(&ns, conf->netns))
-		return false;
+		return ATTACHED_NOT;
 	place.ns = &ns;
 	snprintf(pin, sizeof(pin), "%.*s/prog", PATH_MAX - 8, path);
 	prog_fd = bpf_obj_get(pin);

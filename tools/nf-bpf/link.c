@@ -297,10 +297,8 @@ void links_close(struct links *links)
 		close(links->fds[--links->count]);
 }
 
-/* A link of mainline tells neither whether it is attached nor where. The kernel refuses
- * another program at its place if it is there.
- */
-static bool probe_attached(const struct bpf_link_info *info, struct netns *ns)
+/* The kernel refuses another program at a place that is taken, whoever has it. */
+static enum attached probe_place(const struct bpf_link_info *info)
 {
 	LIBBPF_OPTS(bpf_netfilter_opts, nf, .pf = info->netfilter.pf);
 	int prog, fd = -ENOENT;
@@ -308,38 +306,56 @@ static bool probe_attached(const struct bpf_link_info *info, struct netns *ns)
 	nf.hooknum = info->netfilter.hooknum;
 	nf.priority = info->netfilter.priority;
 	prog = return_constant("nf_bpf_probe", NF_ACCEPT);
-	if (prog >= 0 && !netns_enter(ns)) {
+	if (prog >= 0) {
 		fd = create_one(&nf, prog);
-		netns_leave(ns);
+		close(prog);
 	}
 	if (fd >= 0)
 		close(fd);
-	if (prog >= 0)
-		close(prog);
 
-	return fd == -EBUSY;
+	return fd == -EBUSY ? ATTACHED_UNKNOWN : ATTACHED_NOT;
 }
 
-bool links_run(const struct links *links, __u32 prog_id, const struct place *place,
-	       __u64 recorded_ino)
+/* A link of mainline tells neither whether it is attached nor where. */
+static enum attached find_program(const struct bpf_link_info *info, struct netns *ns)
+{
+	enum attached attached;
+
+	if (netns_enter(ns))
+		return ATTACHED_UNKNOWN;
+	attached = hook_has_program(info);
+	if (attached == ATTACHED_UNKNOWN)
+		attached = probe_place(info);
+	netns_leave(ns);
+
+	return attached;
+}
+
+enum attached links_run(const struct links *links, __u32 prog_id, const struct place *place,
+			__u64 recorded_ino)
 {
 	bool told = kernel_has("BPF_NF_LINK_NETNS");
+	enum attached one, all = ATTACHED_YES;
 	int i, wanted;
 
 	wanted = place->conf->pf == NFPROTO_INET && !kernel_has("BPF_NF_LINK_INET") ? 2 : 1;
 	if (links->count != wanted)
-		return false;
+		return ATTACHED_NOT;
 	for (i = 0; i < links->count; i++) {
 		if (links->info[i].prog_id != prog_id)
-			return false;
+			return ATTACHED_NOT;
 		if (told && links->info[i].netfilter.netns_ino != place->ns->ino)
-			return false;
-		if (!told && (recorded_ino != place->ns->ino ||
-			      !probe_attached(&links->info[i], place->ns)))
-			return false;
+			return ATTACHED_NOT;
+		if (!told && recorded_ino != place->ns->ino)
+			return ATTACHED_NOT;
+		one = told ? ATTACHED_YES : find_program(&links->info[i], place->ns);
+		if (one == ATTACHED_NOT)
+			return ATTACHED_NOT;
+		if (one == ATTACHED_UNKNOWN)
+			all = ATTACHED_UNKNOWN;
 	}
 
-	return true;
+	return all;
 }
 
 /* The priority of a place, or the one next to the link that it is relative to. */

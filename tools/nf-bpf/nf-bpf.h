@@ -212,6 +212,12 @@ struct links {
 	int count;
 };
 
+enum attached {
+	ATTACHED_NOT,
+	ATTACHED_YES,
+	ATTACHED_UNKNOWN,	/* something is at the place, and the kernel does not tell what */
+};
+
 struct place {
 	const struct conf *conf;
 	struct netns *ns;
@@ -227,8 +233,8 @@ int links_pin(const struct links *links, const char *dir);
 void links_detach(const struct links *links);
 void links_close(struct links *links);
 /* Whether all links are attached in @ns and run the program with the id @prog_id. */
-bool links_run(const struct links *links, __u32 prog_id, const struct place *place,
-	       __u64 recorded_ino);
+enum attached links_run(const struct links *links, __u32 prog_id, const struct place *place,
+			__u64 recorded_ino);
 /* Whether the kernel can replace the program of these links for the given place. */
 bool links_can_update(const struct links *links, const struct place *place);
 /* Whether they are at the hook and near the priority of the place. */
@@ -236,6 +242,11 @@ bool links_are_near(const struct links *links, const struct place *place);
 bool kernel_has(const char *feature);
 int closed_program(void);
 __u32 prog_id_of(int fd);
+
+/* --- hooks.c --- */
+
+/* Whether the program of a link is at its place in this network namespace. */
+enum attached hook_has_program(const struct bpf_link_info *info);
 
 /* --- object.c --- */
 
@@ -283,7 +294,7 @@ int generation_repair(const struct policy *policy);
 /* If "current" is missing, find what the state says is in force. */
 void generation_adopt(const struct policy *policy);
 /* Whether the generation in force is attached where @conf says. */
-bool generation_in_force(const struct policy *policy, const struct conf *conf);
+enum attached generation_in_force(const struct policy *policy, const struct conf *conf);
 int check_bpffs(void);
 
 /* --- policy.c, start.c, try.c, status.c, rules.c, watch.c --- */
@@ -308,7 +319,12 @@ int policy_apply(struct policy *policy, struct version *version, const char *how
 int policy_close_place(struct policy *policy, const struct conf *conf);
 int policy_revert(struct policy *policy);
 int policy_bring(struct policy *policy, unsigned int number);
-bool policy_is_attached(const struct policy *policy);
+enum attached policy_attached(const struct policy *policy);
+static inline bool policy_is_attached(const struct policy *policy)
+{
+	return policy_attached(policy) == ATTACHED_YES;
+}
+
 /* Start the process that reverts a trial. It survives its parent and its terminal. */
 int start_guard(struct policy *policy, unsigned int seconds);
 

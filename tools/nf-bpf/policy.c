@@ -235,16 +235,16 @@ bool policy_has_left(const struct policy *policy, const struct version *version)
 }
 
 /* Whether the version that is to be in force is attached. */
-bool policy_is_attached(const struct policy *policy)
+enum attached policy_attached(const struct policy *policy)
 {
 	struct version current;
 	char path[PATH_MAX];
-	bool attached;
+	enum attached attached;
 
 	if (!policy->current || generation_current(policy, path) ||
 	    generation_version(path) != policy->current ||
 	    version_from_state(&current, policy->name, policy->current))
-		return false;
+		return ATTACHED_NOT;
 	attached = generation_in_force(policy, &current.conf);
 	version_free(&current);
 
@@ -348,6 +348,7 @@ static int not_applied(const struct policy *policy)
 int policy_apply(struct policy *policy, struct version *version, const char *how,
 		 unsigned int seconds)
 {
+	enum attached attached;
 	bool same;
 
 	if (policy->trying)
@@ -356,12 +357,13 @@ int policy_apply(struct policy *policy, struct version *version, const char *how
 	same = policy_has_version(policy, policy->current, version);
 	if (same && !seconds)
 		return apply_again(policy);
-	if (same && policy_is_attached(policy)) {
+	attached = same ? policy_attached(policy) : ATTACHED_NOT;
+	if (attached == ATTACHED_YES) {
 		say("%s: version %u is in force and unchanged: nothing to try", policy->name,
 		    policy->current);
 		return EXIT_UNCHANGED;
 	}
-	policy->bare = same;
+	policy->bare = same && attached == ATTACHED_NOT;
 	if (put_new(policy, version, how, seconds))
 		return not_applied(policy);
 	if (seconds)

@@ -22,7 +22,7 @@ struct report {
 	struct version file;
 	bool has_current;
 	bool has_file;
-	bool in_force;
+	enum attached in_force;
 	bool closed;		/* the fail-closed program is attached */
 	struct links links;
 	struct bpf_prog_info prog;
@@ -314,7 +314,7 @@ static const char *summary(const struct report *report)
 		return "failed closed: all packets are dropped";
 	if (!report->has_current)
 		return "not applied";
-	if (!report->in_force)
+	if (report->in_force == ATTACHED_NOT)
 		return "not attached";
 	if (report->policy.trying)
 		return "on trial";
@@ -329,7 +329,8 @@ static int print_report(const struct report *report)
 		jsonw_start_object(json);
 		field("name", "%s", policy->name);
 		field("state", "%s", summary(report));
-		jsonw_bool_field(json, "in_force", report->in_force);
+		jsonw_bool_field(json, "in_force", report->in_force != ATTACHED_NOT);
+		jsonw_bool_field(json, "verified", report->in_force != ATTACHED_UNKNOWN);
 		number("version", report->has_current ? report->current.number : 0);
 		number("rejected", policy->rejected);
 	} else if (report->has_current) {
@@ -337,7 +338,9 @@ static int print_report(const struct report *report)
 	} else {
 		printf("%s: %s\n", policy->name, summary(report));
 	}
-	if (report->in_force && policy->trying)
+	if (!json && report->in_force == ATTACHED_UNKNOWN)
+		field("unverified", "this kernel does not tell whether its place is that of another hook");
+	if (report->in_force != ATTACHED_NOT && policy->trying)
 		number("seconds_left", policy->deadline > boot_seconds() ?
 		       policy->deadline - boot_seconds() : 0);
 	if (report->has_current || report->closed)
@@ -351,7 +354,7 @@ static int print_report(const struct report *report)
 	if (json)
 		jsonw_end_object(json);
 
-	return report->in_force ? EXIT_DONE : EXIT_NOT_IN_FORCE;
+	return report->in_force != ATTACHED_NOT ? EXIT_DONE : EXIT_NOT_IN_FORCE;
 }
 
 static int status_of(const char *name)
