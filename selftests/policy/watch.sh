@@ -123,6 +123,81 @@ test_not_in_force_until_then()
 	ip netns delete "$WATCHED"
 }
 
+# in_netns NAME: the file of the policy names another network namespace.
+in_netns()
+{
+	sed -i "s/^netns = .*/netns = $1/" "$ETC/edge.conf"
+}
+
+# The policy is in force elsewhere when the old namespace goes.
+test_policy_has_moved()
+{
+	local ids
+
+	begin
+	conf drop
+	in_netns "$WATCHED"
+	ip netns add "$WATCHED"
+	start_watch
+	wait_for is_in_force
+	in_netns "$NS_ROUTER"
+	nf_bpf apply edge
+	ids=$(link_ids)
+	ip netns delete "$WATCHED"
+	sleep 1
+	expect_eq "links" "$ids" "$(link_ids)"
+	expect_verdict dropped
+	stop_watch
+	nf_bpf remove edge
+}
+
+# The event of the old namespace is handled late.
+test_late_event()
+{
+	local ids
+
+	begin
+	conf drop
+	in_netns "$WATCHED"
+	ip netns add "$WATCHED"
+	start_watch
+	wait_for is_in_force
+	kill -STOP "$WATCH"
+	ip netns delete "$WATCHED"
+	ip netns add "$WATCHED"
+	nf_bpf start edge
+	ids=$(link_ids)
+	kill -CONT "$WATCH"
+	sleep 1
+	! tells_attached || expect_eq "links" "$ids" "$(link_ids)"
+	! grep "namespace was removed" "$WORK/watch" || fail "detached"
+	is_in_force
+	stop_watch
+	nf_bpf remove edge
+	ip netns delete "$WATCHED"
+}
+
+test_broken_file()
+{
+	begin
+	conf drop
+	in_netns "$WATCHED"
+	ip netns add "$WATCHED"
+	nf_bpf apply edge
+	echo "nothing = 1" >> "$ETC/edge.conf"
+	reboot
+	start_watch
+	wait_for is_in_force
+	expect_attached
+	ip netns delete "$WATCHED"
+	ip netns add "$WATCHED"
+	wait_for is_in_force
+	expect_attached
+	stop_watch
+	nf_bpf remove edge
+	ip netns delete "$WATCHED"
+}
+
 test_no_netns()
 {
 	begin

@@ -6,10 +6,13 @@
  */
 #define _GNU_SOURCE
 #include <errno.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/inotify.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 #include <sys/vfs.h>
 #include <unistd.h>
 #include <linux/magic.h>
@@ -19,6 +22,7 @@
 #define NETNS_DIR "/run/netns"
 #define MOUNT_WAIT_US 20000
 #define MOUNT_WAITS 250
+#define RETRY_MS 10000	/* after a start that failed */
 
 /* "ip netns add" makes the file first, and then mounts the namespace on it: the mount is
  * no event.
@@ -41,15 +45,74 @@ static bool wait_for_mount(const char *name)
 	return false;
 }
 
-/* The pins go, the state stays: the version is to be in force again. */
-static void release(const char *name)
+/* The network namespace that the policy is for: that of the file, or if the file has errors, of
+ * the version that was in force. Returns NULL if it has no name of ip-netns(8).
+ */
+static char *wanted_netns(const char *name, bool *valid)
+{
+	struct version version;
+	struct policy policy;
+	char *netns = NULL;
+
+	*valid = !version_from_file(&version, name, false);
+	if (!*valid && !policy_peek(&policy, name) && policy.current) {
+		version_free(&version);
+		version_from_state(&version, name, policy.current);
+	}
+	if (version.conf.netns && *version.conf.netns != '/')
+		netns = strdup(version.conf.netns);
+	version_free(&version);
+
+	return netns;
+}
+
+/* The network namespace of what is attached. The fail-closed program has no version: it is
+ * where the file says.
+ */
+static char *attached_netns(const struct policy *policy, const char *path)
+{
+	struct version version;
+	char *netns = NULL;
+	bool valid;
+
+	if (!generation_version(path))
+		return wanted_netns(policy->name, &valid);
+	if (!version_from_state(&version, policy->name, generation_version(path)) &&
+	    version.conf.netns)
+		netns = strdup(version.conf.netns);
+	version_free(&version);
+
+	return netns;
+}
+
+static bool is_named(const char *netns, __u64 ino)
+{
+	char path[PATH_MAX];
+	struct stat st;
+
+	snprintf(path, sizeof(path), NETNS_DIR "/%s", netns);
+
+	return !stat(path, &st) && st.st_ino == ino;
+}
+
+/* The pins go, the state stays: the version is to be in force again. An event can be old:
+ * the policy may be in force in a namespace that was made since then. @removed is NULL if
+ * events were lost.
+ */
+static void release(const char *name, const char *removed)
 {
 	struct policy policy;
+	char path[PATH_MAX];
+	char *netns = NULL;
 
 	if (policy_begin(&policy, name, false))
 		return;
-	if (!generation_remove_all(&policy))
+	if (!generation_current(&policy, path))
+		netns = attached_netns(&policy, path);
+	if (netns && *netns != '/' && (!removed || !strcmp(netns, removed)) &&
+	    !is_named(netns, generation_netns(path)) && !generation_remove_all(&policy))
 		say("%s: its network namespace was removed", name);
+	free(netns);
 	policy_close(&policy);
 }
 
@@ -64,67 +127,113 @@ static bool take_events(const char *buf, ssize_t len, const char *wanted, const 
 
 	for (at = 0; at < len; at += sizeof(*event) + event->len) {
 		event = (const void *)(buf + at);
-		if (event->mask & IN_Q_OVERFLOW)
+		if (event->mask & IN_Q_OVERFLOW) {
+			release(name, NULL);
 			made = true;
-		if (!event->len || strcmp(event->name, wanted))
-			continue;
-		made = !(event->mask & (IN_DELETE | IN_MOVED_FROM));
-		if (!made)
-			release(name);
+		} else if (event->mask & (IN_DELETE | IN_MOVED_FROM)) {
+			release(name, event->name);
+		} else if (wanted && !strcmp(event->name, wanted)) {
+			made = true;
+		}
 	}
 
 	return made;
 }
 
-static int watch(int fd, int argc, char **argv, const char *netns)
+/* Returns whether it is to be tried again. */
+static bool start(int argc, char **argv, const char *netns)
 {
+	int ret = EXIT_DONE;
+
+	if (wait_for_mount(netns))
+		ret = cmd_start(argc, argv);
+	fflush(stdout);
+
+	return ret == EXIT_FAILED || ret == EXIT_WRONG;
+}
+
+static int watch(int fd, int argc, char **argv, bool again)
+{
+	struct pollfd pollfd = { .fd = fd, .events = POLLIN };
 	char buf[4096] __aligned(8);
+	bool valid, made;
 	ssize_t len;
+	char *netns;
 
 	for (;;) {
-		len = read(fd, buf, sizeof(buf));
+		len = poll(&pollfd, 1, again ? RETRY_MS : -1);
+		if (len > 0)
+			len = read(fd, buf, sizeof(buf));
 		if (len < 0 && errno == EINTR)
 			continue;
-		if (len <= 0)
+		if (len < 0)
 			return fail(NETNS_DIR ": %s", strerror(errno));
-		if (take_events(buf, len, netns, argv[0]) && wait_for_mount(netns))
-			cmd_start(argc, argv);
-		fflush(stdout);
+		/* The file may have changed. */
+		netns = wanted_netns(argv[0], &valid);
+		made = take_events(buf, len, netns, argv[0]);
+		if (netns && (made || again))
+			again = start(argc, argv, netns);
+		free(netns);
 	}
+}
+
+static int open_watch(void)
+{
+	int fd = inotify_init1(IN_CLOEXEC);
+
+	if (mkdir(NETNS_DIR, 0755) && errno != EEXIST)
+		fail(NETNS_DIR ": can't be made: %s", strerror(errno));
+	else if (fd >= 0 && inotify_add_watch(fd, NETNS_DIR, IN_CREATE | IN_DELETE | IN_MOVE) >= 0)
+		return fd;
+	fail(NETNS_DIR ": can't be watched: %s", strerror(errno));
+	if (fd >= 0)
+		close(fd);
+
+	return -1;
+}
+
+/* For Type=notify of systemd: units after this one find the policy in force. */
+static void notify_ready(void)
+{
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	const char *path = getenv("NOTIFY_SOCKET");
+	socklen_t len;
+	int fd;
+
+	if (!path || (*path != '/' && *path != '@') || strlen(path) >= sizeof(address.sun_path))
+		return;
+	strcpy(address.sun_path, path);
+	len = offsetof(struct sockaddr_un, sun_path) + strlen(path);
+	if (*path == '@')
+		*address.sun_path = '\0';
+	fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	if (fd < 0 || sendto(fd, "READY=1", 7, 0, (void *)&address, len) < 0)
+		warn("%s: systemd can't be notified: %s", path, strerror(errno));
+	if (fd >= 0)
+		close(fd);
 }
 
 int cmd_watch(int argc, char **argv)
 {
-	struct version version;
-	char *netns = NULL;
+	bool valid, again = true;
+	char *netns;
 	int fd;
 
-	if (version_from_file(&version, argv[0], false)) {
-		version_free(&version);
-		return EXIT_WRONG;
-	}
-	if (version.conf.netns && *version.conf.netns != '/')
-		netns = strdup(version.conf.netns);
-	version_free(&version);
-	if (!netns) {
+	netns = wanted_netns(argv[0], &valid);
+	if (!netns && valid) {
 		fail("%s: the file names no network namespace of ip-netns(8): write 'netns = NAME', or use 'nf-bpf start %s'",
 		     argv[0], argv[0]);
 		return EXIT_WRONG;
 	}
-
-	fd = inotify_init1(IN_CLOEXEC);
-	if (mkdir(NETNS_DIR, 0755) && errno != EEXIST)
-		fd = -1;
-	if (fd < 0 || inotify_add_watch(fd, NETNS_DIR, IN_CREATE | IN_DELETE | IN_MOVE) < 0) {
-		fail(NETNS_DIR ": can't be watched: %s", strerror(errno));
-		free(netns);
-		return EXIT_FAILED;
+	/* Before the first start, so that no namespace is missed in between. */
+	fd = open_watch();
+	if (fd >= 0) {
+		if (netns)
+			again = start(argc, argv, netns);
+		notify_ready();
+		watch(fd, argc, argv, again);
+		close(fd);
 	}
-	/* After the watch, so that no namespace is missed in between. */
-	if (wait_for_mount(netns))
-		cmd_start(argc, argv);
-	fflush(stdout);
-	watch(fd, argc, argv, netns);
 	free(netns);
 
 	return EXIT_FAILED;
