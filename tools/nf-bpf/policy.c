@@ -115,7 +115,8 @@ int policy_close_place(struct policy *policy, const struct conf *conf)
 		.netns = conf->netns,
 		.pf = conf->pf,
 		.hook = conf->hook,
-		.priority = conf->priority,
+		/* The place of the policy stays free for it. */
+		.priority = conf->priority + (conf->priority < __INT32_MAX__),
 		.fragments = FRAGMENTS_PASS,
 	};
 	struct version version = { .conf = closed };
