@@ -36,7 +36,7 @@ test_rollback_is_recorded()
 	done
 	grep -q '^current=2$' "$STATE/edge/state" || fail "$(< "$STATE/edge/state")"
 	expect_json "$(nf_bpf --json status edge)" '.version == 1' '.rejected == 2'
-	nf_bpf start edge > /dev/null 2>&1
+	expect_fails -s 6 "" nf_bpf start edge
 	expect_in_force 1
 	expect_verdict passes
 }

@@ -52,7 +52,7 @@ test_broken_file_while_in_force()
 	begin
 	apply drop
 	broken
-	nf_bpf start edge
+	expect_fails -s 6 "" nf_bpf start edge
 	expect_in_force 1
 	expect_verdict dropped
 }
@@ -64,7 +64,7 @@ test_rolled_back_file()
 	apply drop
 	nf_bpf rollback edge
 	reboot
-	nf_bpf start edge
+	expect_fails -s 6 "" nf_bpf start edge
 	expect_verdict passes
 	expect_in_force 1
 	nf_bpf apply edge
@@ -80,7 +80,7 @@ test_file_that_was_rolled_back_before()
 	nf_bpf rollback edge
 	nf_bpf rollback edge
 	reboot
-	nf_bpf start edge
+	expect_fails -s 6 "" nf_bpf start edge
 	expect_in_force 1
 	expect_verdict passes
 }
@@ -115,6 +115,7 @@ test_drop()
 	# A policy takes the place of the fail-closed program.
 	apply accept
 	expect_in_force 1
+	expect_json "$(nf_bpf --json status edge)" 'all(.links[]; .priority == 7)'
 	expect_clean
 	expect_all pass
 }
@@ -217,8 +218,59 @@ test_no_file()
 	apply drop
 	reboot
 	rm "$ETC/edge.conf"
-	nf_bpf start edge
+	expect_fails -s 6 "" nf_bpf start edge
 	expect_verdict dropped
+}
+
+test_neither_file_nor_version()
+{
+	begin
+	apply drop
+	reboot
+	rm -r "$ETC/edge.conf" "$STATE/edge/versions/1"
+	expect_fails -s 1 "for which hook and network namespace" nf_bpf start edge
+	[[ $(nf_bpf start edge 2>&1) != *null* ]] || fail "(null) in a message"
+}
+
+test_trial_that_is_not_attached()
+{
+	local pin
+
+	begin
+	apply drop
+	conf accept
+	nf_bpf try 1000 edge
+	for pin in "$(current)"/{inet,ip,ip6}; do
+		[[ ! -e $pin ]] || nf_prog detach "$pin"
+	done
+	expect_fails -s 6 "the trial ends" nf_bpf start edge
+	expect_in_force 1
+	expect_verdict dropped
+}
+
+test_on_error_changes()
+{
+	begin
+	broken
+	expect_fails -s 4 "" nf_bpf start edge
+	broken "on-error = stop"
+	expect_fails -s 4 "all packets are still dropped" nf_bpf start edge
+	expect_all dropped
+	broken "on-error = pass"
+	nf_bpf start edge
+	expect_all pass
+}
+
+test_no_bpffs()
+{
+	begin
+	conf drop "on-error = pass"
+	mkdir "$WORK/pins"
+	"$NF_BPF" --etc "$ETC" --state "$STATE" --pins "$WORK/pins" start edge > "$WORK/said" 2>&1
+	grep "on-error = pass: packets pass" "$WORK/said"
+	conf drop
+	expect_fails -s 1 "packets pass without a policy" \
+		"$NF_BPF" --etc "$ETC" --state "$STATE" --pins "$WORK/pins" start edge
 }
 
 # Only "start" fails closed: who calls apply can read.

@@ -132,7 +132,7 @@ test_full_disk_at_boot()
 	nf_bpf try 1000 edge
 	fill_disk
 	reboot_with_full_disk
-	nf_bpf start edge
+	expect_fails -s 6 "" nf_bpf start edge
 	expect_verdict dropped
 	expect_in_force 1
 	large_disk

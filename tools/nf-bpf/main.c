@@ -43,7 +43,8 @@ static const char usage[] =
 	"\n"
 	"Exit status: 0 done; 1 failed, and nothing has changed; 2 wrong command line or file;\n"
 	"3 status: the policy is not in force; 4 start: failed, and all packets are dropped;\n"
-	"5 try: in force and unchanged, no trial.\n";
+	"5 try: in force and unchanged, no trial; 6 start: the version before is in force, and not\n"
+	"the file.\n";
 
 static const struct command {
 	const char *name;

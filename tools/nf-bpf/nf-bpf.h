@@ -28,6 +28,7 @@ enum {
 	EXIT_NOT_IN_FORCE	= 3,
 	EXIT_CLOSED		= 4,	/* the fail-closed program was attached */
 	EXIT_UNCHANGED		= 5,	/* nothing to try */
+	EXIT_BEFORE		= 6,	/* the file is not in force, but the version before is */
 };
 
 #ifndef ARRAY_SIZE

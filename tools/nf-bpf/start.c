@@ -40,6 +40,8 @@ static bool knows_place(const struct version *version)
 {
 	struct place_keys keys = {};
 
+	if (!version->text.data)
+		return false;
 	if (ini_parse_string(version->text.data, place_line, &keys))
 		keys.has_unknown = true;
 
@@ -56,6 +58,26 @@ static int close_policy(struct policy *policy, const struct version *version)
 	return EXIT_FAILED;
 }
 
+/* Without a bpffs nothing stays attached, so that "drop" is not possible. */
+static int start_without_pins(const struct version *version, const char *name)
+{
+	if (version->text.data && version->conf.on_error == ON_ERROR_PASS) {
+		warn("%s: on-error = pass: packets pass without a policy", name);
+		return EXIT_DONE;
+	}
+	fail("%s: nothing can be attached: packets pass without a policy", name);
+
+	return EXIT_FAILED;
+}
+
+/* Whether all packets are dropped since an earlier start. */
+static bool is_closed(const struct policy *policy)
+{
+	char path[PATH_MAX];
+
+	return !generation_current(policy, path) && !generation_version(path);
+}
+
 static int on_error(struct policy *policy, const struct version *version)
 {
 	/* An old version that is attached is better than either. */
@@ -68,21 +90,50 @@ static int on_error(struct policy *policy, const struct version *version)
 	case ON_ERROR_DROP:
 		return close_policy(policy, version);
 	case ON_ERROR_PASS:
+		if (is_closed(policy) && generation_remove_all(policy))
+			return EXIT_CLOSED;
 		warn("%s: on-error = pass: packets pass without a policy", policy->name);
 		return EXIT_DONE;
 	default:
+		if (is_closed(policy)) {
+			fail("%s: on-error = stop: all packets are still dropped: 'nf-bpf remove %s' ends this",
+			     policy->name, policy->name);
+			return EXIT_CLOSED;
+		}
 		fail("%s: on-error = stop: nothing is attached", policy->name);
 		return EXIT_FAILED;
 	}
+}
+
+static bool trial_is_attached(const struct policy *policy)
+{
+	enum attached attached = ATTACHED_NOT;
+	struct version version;
+	char path[PATH_MAX];
+
+	if (generation_current(policy, path) || generation_version(path) != policy->trying)
+		return false;
+	if (!version_from_state(&version, policy->name, policy->trying))
+		attached = generation_in_force(policy, &version.conf);
+	version_free(&version);
+
+	return attached != ATTACHED_NOT;
 }
 
 static int start_locked(struct policy *policy, struct version *version, bool is_valid)
 {
 	bool rejected;
 
-	if (policy->trying) {
+	if (policy->trying && trial_is_attached(policy)) {
 		say("%s: version %u is on trial", policy->name, policy->trying);
 		return EXIT_DONE;
+	}
+	if (policy->trying) {
+		warn("%s: version %u is on trial, but is not attached: the trial ends", policy->name,
+		     policy->trying);
+		policy->rejected = policy->trying;
+		policy->trying = 0;
+		policy_save(policy);
 	}
 	policy_clean(policy);
 	/* After a reboot, a version that was rolled back must not come again with its file. */
@@ -98,7 +149,7 @@ static int start_locked(struct policy *policy, struct version *version, bool is_
 		return on_error(policy, version);
 	if (policy_is_attached(policy)) {
 		warn("%s: the file is not in force: version %u stays", policy->name, policy->current);
-		return EXIT_DONE;
+		return EXIT_BEFORE;
 	}
 	warn("%s: version %u is brought in force, which was there before the file",
 	     policy->name, policy->current);
@@ -106,7 +157,7 @@ static int start_locked(struct policy *policy, struct version *version, bool is_
 		return on_error(policy, version);
 	say("%s: version %u is in force", policy->name, policy->current);
 
-	return EXIT_DONE;
+	return EXIT_BEFORE;
 }
 
 /* A disk that can't be written must not open the router. */
@@ -151,10 +202,10 @@ int cmd_start(int argc, char **argv)
 	bool is_valid;
 	int ret;
 
-	if (check_bpffs())
-		return EXIT_FAILED;
 	is_valid = !version_from_file(&version, argv[0], true);
-	if (!version.text.data) {
+	if (check_bpffs()) {
+		ret = start_without_pins(&version, argv[0]);
+	} else if (!version.text.data) {
 		ret = start_without_file(argv[0]);
 	} else if (policy_begin(&policy, argv[0], true)) {
 		ret = start_without_state(argv[0], &version);
