@@ -5,6 +5,7 @@
  * goes back if somebody kills the guard, and a reboot does, too.
  */
 #define _GNU_SOURCE
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -48,6 +49,23 @@ static void guard(const char *name, unsigned int version, __u64 deadline)
 	}
 }
 
+/* The files of the caller are closed: the lock, the maps of the new version, and its terminal. */
+static void close_files(int except)
+{
+	DIR *dir = opendir("/proc/self/fd");
+	struct dirent *entry;
+	__u64 fd;
+
+	while (dir && (entry = readdir(dir))) {
+		if (parse_number(entry->d_name, &fd) || fd <= STDERR_FILENO ||
+		    (int)fd == except || (int)fd == dirfd(dir))
+			continue;
+		close(fd);
+	}
+	if (dir)
+		closedir(dir);
+}
+
 static void leave_terminal(void)
 {
 	int null = open("/dev/null", O_RDWR);
@@ -77,6 +95,7 @@ static void run_guard(struct policy *policy, int ready)
 	if (fork())
 		_exit(0);
 	leave_terminal();
+	close_files(ready);
 	if (chdir("/") || write(ready, "", 1) != 1)
 		_exit(1);
 	close(ready);
