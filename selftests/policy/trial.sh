@@ -153,7 +153,7 @@ test_terminal_is_gone()
 
 guard()
 {
-	pgrep -f "^$NF_BPF --etc $ETC .*try"
+	pgrep -f "^$NF_BPF --etc $ETC .*(try|guard) "
 }
 
 # The next command does what the guard should have done.
@@ -223,6 +223,40 @@ test_same_file_confirmed()
 	expect_in_force 3
 	nf_bpf rollback edge
 	expect_in_force 1
+}
+
+# The files of the command, among them its lock and its maps, are closed.
+test_guard_has_no_files()
+{
+	begin
+	try drop 1000
+	expect_eq "files of the guard" "0 1 2 " "$(find "/proc/$(guard)/fd" -type l -printf '%f\n' |
+		sort | tr '\n' ' ')"
+	nf_bpf rollback edge > /dev/null
+}
+
+# Where systemd runs, a service goes back. The systemd-run of this test starts it.
+test_service_goes_back()
+{
+	begin
+	apply accept
+	mkdir "$WORK/fake" "$WORK/run"
+	cat > "$WORK/fake/systemd-run" <<-'EOT'
+	#!/bin/bash
+	while [[ $1 != -- ]]; do shift; done
+	setsid "${@:2}" < /dev/null > /dev/null 2>&1 &
+	EOT
+	chmod +x "$WORK/fake/systemd-run"
+	conf drop
+	# shellcheck disable=SC2016 # the inner shell expands it
+	PATH=$WORK/fake:$PATH unshare --mount bash -c \
+		'mount -t tmpfs tmpfs "$1" && mkdir -p "$1/systemd/system" "$1/netns" &&
+		mount --rbind /run/netns "$1/netns" && mount --rbind "$1" /run && "${@:2}"' -- \
+		"$WORK/run" "$NF_BPF" --etc "$ETC" --state "$STATE" --pins "$PINS/nf-bpf" \
+		try "$SECONDS_OF_TRIAL" edge > "$WORK/said"
+	expect_verdict dropped
+	pgrep -f "^$NF_BPF --etc $ETC .* guard edge 2 " > /dev/null || fail "no service"
+	expect_went_back
 }
 
 # elsewhere COMMAND...: where the pins can't be seen

@@ -64,6 +64,7 @@ static const struct command {
 	{ "load",	cmd_load,	1, 2, 0 },
 	{ "start",	cmd_start,	1, 1, 0 },
 	{ "watch",	cmd_watch,	1, 1, 0 },
+	{ "guard",	cmd_guard,	3, 3, 0 },	/* not for users */
 };
 
 static int __printf(2, 0) print_libbpf(enum libbpf_print_level level, const char *fmt,

@@ -340,6 +340,8 @@ int cmd_status(int argc, char **argv);
 int cmd_save(int argc, char **argv);
 int cmd_load(int argc, char **argv);
 int cmd_watch(int argc, char **argv);
+/* NAME VERSION DEADLINE: what systemd runs for "try" */
+int cmd_guard(int argc, char **argv);
 
 /* Fill maps from @rules. Without @replace, the maps are new, or kept and not changed. */
 int rules_fill(const struct blob *rules, const char *file, const struct loaded *loaded,

@@ -103,6 +103,55 @@ static void run_guard(struct policy *policy, int ready)
 	_exit(0);
 }
 
+/* A process of the caller ends with its service or its login session. One of systemd does not.
+ * Returns whether it was started.
+ */
+static bool start_unit(const struct policy *policy)
+{
+	char self[PATH_MAX], unit[128], version[16], deadline[24];
+	const char * const argv[] = {
+		"systemd-run", "--quiet", "--collect", "--no-ask-password", unit,
+		"--description=End of a trial of nf-bpf", "--service-type=exec", "--property=Slice=system.slice",
+		"--", self, "--etc", options.etc, "--state", options.state, "--pins", options.pins,
+		"guard", policy->name, version, deadline, NULL
+	};
+	int status = -1;
+	ssize_t len;
+	pid_t pid;
+
+	len = readlink("/proc/self/exe", self, sizeof(self) - 1);
+	if (len < 0 || access("/run/systemd/system", F_OK))
+		return false;
+	self[len] = '\0';
+	snprintf(unit, sizeof(unit), "--unit=nf-bpf-trial-%s-%u-%d", policy->name, policy->trying, getpid());
+	snprintf(version, sizeof(version), "%u", policy->trying);
+	snprintf(deadline, sizeof(deadline), "%llu", policy->deadline);
+	fflush(NULL);
+	pid = fork();
+	if (!pid) {
+		execvp(argv[0], (char **)argv);
+		_exit(127);
+	}
+	while (pid > 0 && waitpid(pid, &status, 0) < 0 && errno == EINTR)
+		;
+
+	return pid > 0 && !status;
+}
+
+int cmd_guard(int argc, char **argv)
+{
+	__u64 version, deadline;
+
+	if (parse_number(argv[1], &version) || parse_number(argv[2], &deadline)) {
+		fail("guard: is for nf-bpf itself: see 'nf-bpf try'");
+		return EXIT_WRONG;
+	}
+	use_syslog();
+	guard(argv[0], version, deadline);
+
+	return EXIT_DONE;
+}
+
 int start_guard(struct policy *policy, unsigned int seconds)
 {
 	int ready[2];
@@ -110,6 +159,8 @@ int start_guard(struct policy *policy, unsigned int seconds)
 	pid_t pid;
 	ssize_t len;
 
+	if (start_unit(policy))
+		return 0;
 	if (pipe2(ready, O_CLOEXEC))
 		return fail("pipe: %s", strerror(errno));
 	fflush(NULL);
