@@ -145,6 +145,13 @@ int generation_current(const struct policy *policy, char path[PATH_MAX])
 	return access(path, F_OK) ? -ENOENT : 0;
 }
 
+static bool is_current(const struct policy *policy, const char *path)
+{
+	char current[PATH_MAX];
+
+	return !generation_current(policy, current) && !strcmp(current, path);
+}
+
 typedef int (*generation_fn)(const struct policy *policy, unsigned int number, const char *path,
 			     void *arg);
 
@@ -191,10 +198,8 @@ static int has_version(const struct policy *policy, unsigned int number, const c
 		       void *arg)
 {
 	struct search *search = arg;
-	char current[PATH_MAX];
 
-	if (generation_version(path) != search->version ||
-	    (!generation_current(policy, current) && !strcmp(current, path)))
+	if (generation_version(path) != search->version || is_current(policy, path))
 		return 0;
 	snprintf(search->path, PATH_MAX, "%s", path);
 
@@ -252,9 +257,8 @@ static void drop_links(const struct policy *policy, const char *path)
 static int clean_one(const struct policy *policy, unsigned int number, const char *path, void *arg)
 {
 	unsigned int keep = *(unsigned int *)arg;
-	char current[PATH_MAX];
 
-	if (!generation_current(policy, current) && !strcmp(current, path))
+	if (is_current(policy, path))
 		return 0;
 	drop_links(policy, path);
 	if (!keep || generation_version(path) != keep)
@@ -463,7 +467,9 @@ static int commit(struct policy *policy, const char *path, const char *old_name,
 	if (!err)
 		return 0;
 	/* The pins of the old generation hold the same link. */
-	set_current(policy, old_name);
+	if (set_current(policy, old_name))
+		return fail("link %u: can't replace its program: %s: the old one is still in force, and the next command repeats it",
+			    links->info[0].id, strerror(-err));
 
 	return fail("link %u: can't replace its program: %s: the old one is still in force",
 		    links->info[0].id, strerror(-err));
@@ -491,11 +497,11 @@ int generation_put(struct policy *policy, const struct version *version,
 	err = generation_make(policy, version, loaded, &ns, path) ?:
 	      make_links(&links, &old, &place, loaded, &updates) ?:
 	      commit(policy, path, old_name, &links, loaded, updates);
-	if (err) {
+	if (err && !is_current(policy, path)) {
 		/* New links are attached until they are closed, and their pins removed. */
 		drop_links(policy, path);
 		remove_dir(path);
-	} else {
+	} else if (!err) {
 		generation_clean(policy, keep);
 	}
 	links_close(&links);
