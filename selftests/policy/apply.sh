@@ -219,6 +219,27 @@ test_at_once()
 	expect_verdict dropped
 }
 
+# The file changes while the command waits for another one.
+test_file_of_now()
+{
+	local command
+
+	begin
+	apply accept
+	exec 9< "$STATE/edge/lock"
+	flock 9
+	conf accept
+	nf_bpf apply edge 9<&- &
+	command=$!
+	sleep 1
+	conf drop
+	flock -u 9
+	wait "$command" || fail "the command failed"
+	exec 9<&-
+	expect_in_force 2
+	expect_verdict dropped
+}
+
 test_rollback()
 {
 	begin

@@ -376,19 +376,45 @@ int policy_apply(struct policy *policy, struct version *version, const char *how
 	return EXIT_DONE;
 }
 
+/* Whether the files have changed since @version was read. */
+static bool is_outdated(const struct version *version, const char *name)
+{
+	struct version now;
+	bool same;
+
+	same = !version_from_file(&now, name, false) && version_same_files(&now, version);
+	version_free(&now);
+
+	return !same;
+}
+
+/* Read the files, and lock the policy. Another command can have the lock for long: the files
+ * that are applied are those of now.
+ */
+static int read_and_lock(struct policy *policy, struct version *version, const char *name)
+{
+	for (;;) {
+		if (version_from_file(version, name, true))
+			return EXIT_WRONG;
+		if (policy_begin(policy, name, true))
+			return EXIT_FAILED;
+		if (!is_outdated(version, name))
+			return 0;
+		policy_close(policy);
+		version_free(version);
+	}
+}
+
 static int apply_file(const char *name, const char *how, unsigned int seconds)
 {
 	struct version version;
 	struct policy policy;
-	int ret = EXIT_FAILED;
+	int ret;
 
 	if (check_bpffs())
 		return EXIT_FAILED;
-	if (version_from_file(&version, name, true)) {
-		version_free(&version);
-		return EXIT_WRONG;
-	}
-	if (!policy_begin(&policy, name, true)) {
+	ret = read_and_lock(&policy, &version, name);
+	if (!ret) {
 		ret = policy_apply(&policy, &version, how, seconds);
 		policy_close(&policy);
 	}
