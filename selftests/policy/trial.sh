@@ -259,6 +259,25 @@ test_service_goes_back()
 	expect_went_back
 }
 
+# "status" waits for a file of the policy for ever.
+test_status_does_not_end()
+{
+	local command
+
+	begin
+	apply accept
+	try drop
+	mkfifo "$WORK/fifo"
+	conf drop "rules = $WORK/fifo"
+	"$NF_BPF" --etc "$ETC" --state "$STATE" --pins "$PINS/nf-bpf" status edge > /dev/null &
+	command=$!
+	wait_for is_over
+	is_version 1 || fail "version $(readlink "$(current)/version")"
+	expect_verdict passes
+	kill "$command"
+	wait "$command" || :
+}
+
 # elsewhere COMMAND...: where the pins can't be seen
 elsewhere()
 {

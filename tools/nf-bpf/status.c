@@ -105,18 +105,13 @@ static void read_program(struct report *report, const char *path)
 	close(fd);
 }
 
-static int read_report(struct report *report, const char *name)
+static void read_attached(struct report *report, const char *name)
 {
 	char path[PATH_MAX];
 	unsigned int version;
 
-	*report = (struct report){};
-	if (policy_begin(&report->policy, name, false))
-		return -1;
-	/* What is wrong with the file is for "check" to say. */
-	report->has_file = !version_from_file(&report->file, name, false);
 	if (generation_current(&report->policy, path))
-		return 0;
+		return;
 	version = generation_version(path);
 	report->closed = !version;
 	if (version && !version_from_state(&report->current, name, version)) {
@@ -126,6 +121,21 @@ static int read_report(struct report *report, const char *name)
 	}
 	read_program(report, path);
 	links_open(&report->links, path);
+}
+
+static int read_report(struct report *report, const char *name)
+{
+	*report = (struct report){};
+	/* What is wrong with the file is for "check" to say. It is read and all is printed without
+	 * the lock: the guard of a trial must not wait for a disk or a terminal.
+	 */
+	report->has_file = !version_from_file(&report->file, name, false);
+	if (policy_begin(&report->policy, name, false)) {
+		version_free(&report->file);
+		return -1;
+	}
+	read_attached(report, name);
+	policy_close(&report->policy);
 
 	return 0;
 }
@@ -135,7 +145,6 @@ static void free_report(struct report *report)
 	links_close(&report->links);
 	version_free(&report->current);
 	version_free(&report->file);
-	policy_close(&report->policy);
 }
 
 static void print_links(const struct report *report)
