@@ -19,7 +19,7 @@ another_file()
 	conf drop
 }
 
-add_test first_apply check_kills not_applied any apply apply edge
+add_test first_apply check_kills not_applied any:dropped apply apply edge
 add_test update check_kills another_file dropped apply apply edge
 
 # Each call fails once: the old version stays, or the new one is in force.

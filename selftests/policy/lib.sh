@@ -175,9 +175,10 @@ killed()
 # check_kills PREPARE VERDICT REPAIR COMMAND...: PREPARE changes the policy of the last round.
 # After COMMAND was killed the verdict is VERDICT, also after "status", which repairs and
 # attaches nothing. After the next command, REPAIR, nothing of the killed one is left.
+# "any:VERDICT" is a verdict after REPAIR only.
 check_kills()
 {
-	local prepare=$1 verdict=$2 repair=$3 number all=("${FAMILIES[@]}")
+	local prepare=$1 verdict=${2%:*} after=${2#*:} repair=$3 number all=("${FAMILIES[@]}")
 
 	shift 3
 	begin
@@ -193,8 +194,9 @@ check_kills()
 		[[ $verdict == any ]] || expect_verdict "$verdict"
 		nf_bpf "$repair" edge > /dev/null 2>&1 || [[ $repair == rollback ]]
 		[[ ! -e $(current) ]] || expect_clean
+		expect_verdict "$after"
 	done
 	((number > 5 && number < MAX_CALLS)) || fail "$number calls"
 	FAMILIES=("${all[@]}")
-	[[ $verdict == any ]] || expect_verdict "$verdict"
+	expect_verdict "$after"
 }
