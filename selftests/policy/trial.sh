@@ -153,7 +153,7 @@ test_terminal_is_gone()
 
 guard()
 {
-	pgrep -f "^$NF_BPF --etc $ETC .*(try|guard) "
+	pgrep -nf "^$NF_BPF --etc $ETC .*(try|guard) "
 }
 
 # The next command does what the guard should have done.
