@@ -30,7 +30,8 @@ static const void *find(const struct attributes *in, int type, int *len)
 	const struct nlattr *attr = (const void *)in->at;
 	int left = in->len;
 
-	while (left >= (int)sizeof(*attr) && attr->nla_len >= sizeof(*attr) && attr->nla_len <= left) {
+	while (left >= (int)sizeof(*attr) && attr->nla_len >= sizeof(*attr) &&
+	       attr->nla_len <= left) {
 		if ((attr->nla_type & NLA_TYPE_MASK) == type) {
 			*len = attr->nla_len - NLA_HDRLEN;
 			return (const char *)attr + NLA_HDRLEN;

@@ -181,7 +181,7 @@ struct policy {
 	__u64 deadline;		/* seconds since boot */
 	bool rebooted;		/* since the state was written */
 	bool closed;		/* before the trial all packets were dropped */
-	bool bare;		/* the trial has the content of the current version, which was lost */
+	bool bare;		/* current is not attached, and the trial has its content */
 };
 
 /* Lock the policy and read its state. With @create its directory is made. */

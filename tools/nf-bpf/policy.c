@@ -202,7 +202,7 @@ int cmd_check(int argc, char **argv)
 }
 
 bool policy_has_version(const struct policy *policy, unsigned int number,
-		       const struct version *version)
+			const struct version *version)
 {
 	struct version stored;
 	bool same;
@@ -474,7 +474,7 @@ int cmd_confirm(int argc, char **argv)
 	return err ? EXIT_FAILED : EXIT_DONE;
 }
 
-static int rollback(struct policy *policy)
+static int go_back(struct policy *policy)
 {
 	struct version version;
 	unsigned int before, old = policy->current;
@@ -509,7 +509,7 @@ int cmd_rollback(int argc, char **argv)
 	if (policy_begin(&policy, argv[0], false))
 		return EXIT_FAILED;
 	policy_clean(&policy);
-	err = rollback(&policy);
+	err = go_back(&policy);
 	policy_close(&policy);
 
 	return err ? EXIT_FAILED : EXIT_DONE;
