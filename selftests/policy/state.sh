@@ -138,6 +138,19 @@ test_full_disk_at_boot()
 	large_disk
 }
 
+test_read_only_disk_at_boot()
+{
+	small_disk
+	apply drop
+	reboot
+	mount -o remount,ro "$STATE"
+	nf_bpf start edge
+	expect_verdict dropped
+	expect_in_force 1
+	mount -o remount,rw "$STATE"
+	large_disk
+}
+
 # sed needs room, so it has to be done before.
 reboot_with_full_disk()
 {

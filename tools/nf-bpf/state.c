@@ -25,11 +25,19 @@ static void read_boot(char boot[64])
 	blob_free(&blob);
 }
 
+static bool is_this_boot(const char *id)
+{
+	char boot[64];
+
+	read_boot(boot);
+
+	return !strcmp(id, boot);
+}
+
 /* Returns whether the line has the version in force: no state is without it. */
 static bool parse_line(struct policy *policy, const char *line)
 {
 	unsigned int number;
-	char boot[64];
 
 	if (sscanf(line, "current=%u", &number) == 1) {
 		policy->current = number;
@@ -49,15 +57,13 @@ static bool parse_line(struct policy *policy, const char *line)
 		policy->bare = number;
 	else if (!strncmp(line, "deadline=", 9))
 		policy->deadline = strtoull(line + 9, NULL, 10);
-	else if (!strncmp(line, "boot=", 5)) {
-		read_boot(boot);
-		policy->rebooted = strcmp(line + 5, boot);
-	}
+	else if (!strncmp(line, "boot=", 5))
+		policy->rebooted = !is_this_boot(line + 5);
 
 	return false;
 }
 
-/* Without the file, no version is one that a killed command has left. */
+/* Without the file, no version is one that a killed command has left, or that was rolled back. */
 static void keep_versions(struct policy *policy)
 {
 	unsigned int numbers[MAX_LIST];
@@ -66,6 +72,7 @@ static void keep_versions(struct policy *policy)
 	count = version_list(policy->name, numbers, ARRAY_SIZE(numbers));
 	if (count)
 		policy->newest = numbers[count - 1];
+	policy->removed = policy->newest;
 }
 
 static int read_state(struct policy *policy)
@@ -109,6 +116,9 @@ static int take_lock(struct policy *policy, bool create)
 			    path, strerror(-err));
 	snprintf(path, sizeof(path), "%s/%s/lock", options.state, policy->name);
 	policy->lock = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	/* What is stored can still be put in force. */
+	if (policy->lock < 0 && errno == EROFS)
+		policy->lock = open(path, O_RDONLY | O_CLOEXEC);
 	if (policy->lock < 0 && errno == ENOENT && !create)
 		return 0;
 	if (policy->lock < 0)
