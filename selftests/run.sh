@@ -106,6 +106,18 @@ header_of()
 	done
 }
 
+# Leave out the tests of which one kernel is enough.
+leave_out_any_kernel()
+{
+	local name kept=()
+
+	for name in "${tests[@]}"; do
+		[[ $(header_of "$name" Kernel) == any ]] || kept+=("$name")
+	done
+	((${#kept[@]})) || die "NF_BPF_SECOND_BASE: the tests do not depend on the kernel"
+	tests=("${kept[@]}")
+}
+
 # keep_processors N: keep only the tests that ask for N processors
 keep_processors()
 {
@@ -493,6 +505,7 @@ main()
 	parse_arguments "$@"
 	mapfile -t tests < <(matching_tests "$pattern")
 	((${#tests[@]})) || die "$pattern: no test has such a name (see -l)"
+	[[ -z ${NF_BPF_SECOND_BASE:-} ]] || leave_out_any_kernel
 	[[ -z $processors ]] || keep_processors "$processors"
 	[[ -z $share ]] || keep_share "$share"
 	if ((list)); then

@@ -2,6 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0
 #
 # nf-bpf's help, man pages, completion and units agree with the command.
+#
+# Kernel: any
 
 source "$(dirname "$0")/lib.sh"
 

@@ -2,6 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0
 #
 # Errors in the file of a policy name the file, the line and what to write.
+#
+# Kernel: any
 
 source "$(dirname "$0")/lib.sh"
 

@@ -5,6 +5,7 @@
 # force then, and the next command repairs the rest.
 #
 # Requires: jq
+# Kernel: any
 
 source "$(dirname "$0")/lib.sh"
 

@@ -5,6 +5,7 @@
 # version. See kill.sh.
 #
 # Requires: jq
+# Kernel: any
 
 source "$(dirname "$0")/lib.sh"
 

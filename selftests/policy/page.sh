@@ -4,6 +4,7 @@
 # The commands of Documentation/policy.rst, in their order, with the files that the page shows.
 #
 # Requires: jq
+# Kernel: any
 
 source "$(dirname "$0")/lib.sh"
 

@@ -4,6 +4,7 @@
 # Rules of maps as text: nf-bpf save and load, and the rules that a policy names.
 #
 # Requires: jq
+# Kernel: any
 
 source "$(dirname "$0")/lib.sh"
 

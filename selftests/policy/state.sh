@@ -4,6 +4,7 @@
 # A state or pins that somebody has damaged: what is in force stays.
 #
 # Requires: jq
+# Kernel: any
 
 source "$(dirname "$0")/lib.sh"
 

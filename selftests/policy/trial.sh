@@ -5,6 +5,7 @@
 # command, its terminal, its guard and the machine.
 #
 # Requires: jq
+# Kernel: any
 
 source "$(dirname "$0")/lib.sh"
 

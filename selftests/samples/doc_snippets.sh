@@ -6,6 +6,7 @@
 # of this project. Other tests run some of these programs.
 #
 # Requires: clang
+# Kernel: any
 
 source "$(dirname "$0")/../lib.sh"
 

@@ -2,6 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0
 #
 # Tests of run.sh: it counts right, and a broken test does not pass for a good one.
+#
+# Kernel: any
 
 source "$(dirname "$0")/../lib.sh"
 
