@@ -67,8 +67,8 @@ struct bpf_nf_stats {
  * @link: the generic part. User space holds it by fd or pin, and finds it by id.
  * @hook_ops: the netfilter hook; hook_ops.priv points to this link
  * @prog: the program that judges packets. It is set last, when the hook is registered
- *	for all of its families and reassembly is enabled, so that an attach that fails
- *	half-way judges no packet. While it is NULL, the hook accepts packets and does
+ *	for all of its families and reassembly is enabled, so that no packet is judged
+ *	if the attach fails half-way. While it is NULL, the hook accepts packets and does
  *	not count them.
  * @stats: counters, one per CPU; they continue when the program is replaced
  * @defrag: the modules that reassemble packets for this link, one per family. The link
@@ -144,7 +144,7 @@ static unsigned int nf_hook_run_bpf(void *priv, struct sk_buff *skb,
 
 	/* A program must stay on its CPU. In a softirq it does. LOCAL_OUT, POST_ROUTING,
 	 * and any hook of a packet that user space has reinjected can run in process
-	 * context: pin the program.
+	 * context: pin the program to its CPU.
 	 */
 	verdict = bpf_prog_run_pin_unless_softirq(prog, &ctx);
 	/* The verifier allows NF_ACCEPT and NF_DROP only. Drop on any other value:
