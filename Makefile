@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0
 #
-# What a person types; the work is in scripts/ and in the sub-makefiles.
+# The commands that people type. scripts/ and the makefiles of the folders do the work.
 
 BASE	?= 6.1
 # The base that the programs of tests and samples are compiled for. They run on any.
@@ -16,8 +16,9 @@ SUBMAKE	= $(MAKE) --no-print-directory -j$(JOBS) BUILD=$(BUILD) BASE=$(COMPILED_
 # Not $(MAKE) in a recipe, or "make -n" would run all of it.
 AGAIN	= $(MAKE) --no-print-directory
 
-# Another processor than this machine's has a build of its own: with a compiler for it,
-# the libraries of the Debian that its guest runs, and a bpftool that runs here.
+# With ARCH= of another processor, everything is built in a folder of its own: by a compiler
+# for this processor, with the libraries of its guest's Debian, and with a bpftool that runs
+# on this machine.
 ifneq ($(ARCH),x86)
 HERE	:= $(BUILD)
 BUILD	:= $(HERE)/$(ARCH)
@@ -31,8 +32,8 @@ $(if $(filter bench% lint check-host check-patches,$(MAKECMDGOALS)),\
 	checked for both))
 endif
 
-# A distribution's own kernel in place of ours: nothing is built that could be measured or
-# is a debug kernel.
+# KERNEL= boots a distribution's own kernel. Then there is no kernel of ours to build, to
+# measure or to debug.
 ifneq ($(KERNEL),)
 $(if $(filter bench% kernel torture check-%,$(MAKECMDGOALS)),\
 	$(error $(filter bench% kernel torture check-%,$(MAKECMDGOALS)): without KERNEL=$(KERNEL): \
@@ -41,7 +42,7 @@ endif
 
 KERNEL_IF_NEEDED = scripts/$(if $(KERNEL),stock.sh > /dev/null,kernel.sh if-needed)
 
-# For `make run': the program, and where on the router to attach it.
+# Where `make run' attaches the program PROG= on the router.
 HOOK	?= forward
 PF	?= inet
 PRIORITY ?= filter
@@ -91,7 +92,7 @@ bench-build: kernel-and-tools headers
 	bench/measure.sh --mainline
 	$(SUBMAKE) -C bench BASE=$(BASE) VMLINUX_H=$(VMLINUX_H)
 
-# What bench/guard.sh measures with, in the guest's own kernel.
+# The programs with which bench/guard.sh measures in the guest's kernel.
 .PHONY: bench-guard-build
 bench-guard-build: headers
 	$(SUBMAKE) -C bench guard BASE=$(BASE) VMLINUX_H=$(VMLINUX_H)
@@ -123,7 +124,7 @@ kernel: packages ## the patched kernel of BASE= and its modules
 kernel-if-needed: packages
 	$(KERNEL_IF_NEEDED)
 
-# The tools get the processors that the kernel leaves idle, as while it is linked.
+# Build the tools beside the kernel: they use the processors that are idle while it is linked.
 .PHONY: kernel-and-tools
 kernel-and-tools: packages
 	mkdir -p $(BUILD)

@@ -193,9 +193,9 @@ check_tagged()
 # the packet to this destination.
 check_destination()
 {
-	local family=$1 alias=198.51.100.153 server=SERVER_IP$1 hops=ttl
+	local family=$1 alias=198.51.100.153 server=SERVER_IP$1
 
-	((family == 4)) || alias=2001:db8:2::99 hops=hlim
+	((family == 4)) || alias=2001:db8:2::99
 	bridge_calls 1
 	in_ns "$NS_CLIENT" ip "-$family" route replace "$alias" dev eth0
 	ip -n "$NS_CLIENT" neighbour replace "$alias" lladdr "$SERVER_MAC" nud permanent \
