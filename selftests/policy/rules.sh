@@ -309,32 +309,34 @@ test_section_in_a_comment()
 	expect_saved "192.0.2.0/24 -> mark=1"
 }
 
-# expect_unlocked COMMAND...: "load" or "save" waits, and another command does not wait for it.
+# expect_unlocked WAITS COMMAND: "load" or "save" waits for a pipe at which nobody is, as WAITS
+# tells, and another command does not wait for it.
 expect_unlocked()
 {
-	local pid status=0
+	local waits=$1 pid status=0 fifo=$WORK/fifo command=("$NF_BPF" --etc "$ETC" --state "$STATE" \
+		--pins "$PINS/nf-bpf")
 
-	"$@" &
+	mkfifo "$fifo"
+	exec {PIPE}<> "$fifo"
+	"${command[@]}" "$2" edge - <&"$PIPE" >&"$PIPE" &
 	pid=$!
-	sleep 1
-	kill -0 "$pid" || fail "$*: does not wait"
-	timeout 10 "$NF_BPF" --etc "$ETC" --state "$STATE" --pins "$PINS/nf-bpf" status edge \
-		> /dev/null || status=$?
-	kill "$pid"
+	wait_for -t 60 "$waits" "$pid"
+	timeout 60 "${command[@]}" status edge > /dev/null || status=$?
+	kill "$pid" || fail "$2: does not wait"
 	wait "$pid" || :
-	expect_eq "status beside $1" 0 "$status"
+	exec {PIPE}>&-
+	rm "$fifo"
+	expect_eq "status beside $2" 0 "$status"
 }
 
-load_from_nobody()
+sleeps()
 {
-	exec "$NF_BPF" --etc "$ETC" --state "$STATE" --pins "$PINS/nf-bpf" load edge - \
-		< <(exec sleep 20)
+	grep -q '^State:.*S' "/proc/$1/status"
 }
 
-save_to_nobody()
+has_written()
 {
-	exec "$NF_BPF" --etc "$ETC" --state "$STATE" --pins "$PINS/nf-bpf" save edge - \
-		> >(exec sleep 20)
+	read -t 0 -u "$PIPE"
 }
 
 # The process that ends a trial needs the lock.
@@ -342,15 +344,15 @@ test_no_lock_while_reading()
 {
 	begin_rules "[blocked]"
 	nf_bpf apply edge
-	expect_unlocked load_from_nobody
+	expect_unlocked sleeps load
 }
 
 test_no_lock_while_writing()
 {
-	begin_rules "[tuples]" "sport=1-50 dport=1-100 -> 1"
-	printf '%s\n' "[limits]" "tuples = 5000" >> "$ETC/edge.conf"
+	begin_rules "[tuples]" "sport=1-50 dport=1-80 -> 1"
+	printf '%s\n' "[limits]" "tuples = 4000" >> "$ETC/edge.conf"
 	nf_bpf apply edge
-	expect_unlocked save_to_nobody
+	expect_unlocked has_written save
 }
 
 # The file stays what it was: a link, an owner, a mode.
