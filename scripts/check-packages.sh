@@ -47,7 +47,7 @@ package()
 	printf '%s' "$CHECK/new/$1"_*.deb
 }
 
-# What our packages depend on has to be in the root: it is without network.
+# The root has no network, so it must contain the packages that ours depend on.
 dependencies()
 {
 	local deb
@@ -128,7 +128,7 @@ prepare()
 
 # --- the checks -------------------------------------------------------------
 
-# What is not an error is for the reader of the log.
+# Only errors of lintian fail the check. The log has its other remarks.
 check_lintian()
 {
 	lintian --profile debian --fail-on error --allow-root "$(package "$1")"

@@ -190,7 +190,7 @@ processor_seconds()
 	}' "$OBJ.times"
 }
 
-# What follows the last dash of the version is the number of the build in "uname -v".
+# "uname -v" prints the number behind the last dash of the version as that of the build.
 build()
 {
 	local start=$SECONDS

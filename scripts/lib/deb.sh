@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
 # shellcheck shell=bash
 #
-# What the scripts share that build Debian packages. Source it after common.sh.
+# The scripts that build Debian packages share this library. Source it after common.sh.
 
 PACKAGING=$TOP/packaging/debian
 DEB=$BUILD/deb

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
 # shellcheck shell=bash
 #
-# What scripts/check-packages.sh runs in a Debian that it throws away afterwards: each
+# scripts/check-packages.sh runs this file in a Debian that it throws away afterwards. Each
 # function root_NAME is a check. The packages are in /new, the same with a lower version in
 # /old, and Debian's own bpftool with what it depends on in /debs.
 

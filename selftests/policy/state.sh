@@ -85,7 +85,7 @@ test_empty_state()
 	done
 	expect_eq "versions" "1 2 " "$(stored)"
 	expect_verdict dropped
-	# What is in force is known from the pins.
+	# nf-bpf finds out from the pins which version is in force.
 	rm "$STATE/edge/state"
 	nf_bpf apply edge > /dev/null
 	expect_in_force 2

@@ -255,7 +255,7 @@ check_if_prog()
 	expect_one drop 8
 }
 
-# Of two commands that update at the same time, one is refused. One program is left.
+# If two commands update at the same time, bpftool refuses one of them. One program is left.
 check_at_once()
 {
 	local i one two status

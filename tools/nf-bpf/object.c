@@ -265,7 +265,7 @@ err:
 	return -1;
 }
 
-/* What a generation has pinned, to be put in force again as it is. */
+/* Open the pins of a generation, to put its program and its maps in force again. */
 int object_open_pins(struct loaded *loaded, const char *generation)
 {
 	char path[PATH_MAX], dir_path[PATH_MAX];

@@ -290,7 +290,7 @@ static int sort_entries(struct reader *reader, struct table *table)
 	return 0;
 }
 
-/* What the kernel would refuse in the middle of the entries. */
+/* Refuse rules that the kernel would refuse after it has taken some of them. */
 static int check_room(struct reader *reader, const struct table *table)
 {
 	const struct list *entries = &table->entries;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* What the programs of stock/objects.sh have in common: each judges UDP datagrams, and stores in
- * "stats" what the function that it is about returned.
+/* The programs of stock/objects.sh share this header. Each program judges UDP datagrams, and stores
+ * the result of the function that it tests in the map "stats".
  */
 #ifndef OUTCOME_BPF_H
 #define OUTCOME_BPF_H
