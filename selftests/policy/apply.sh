@@ -231,7 +231,7 @@ test_file_of_now()
 	conf accept
 	nf_bpf apply edge 9<&- &
 	command=$!
-	sleep 1
+	wait_for grep -e "-> FLOCK .*:$(stat -c %i "$STATE/edge/lock") " /proc/locks
 	conf drop
 	flock -u 9
 	wait "$command" || fail "the command failed"
@@ -291,16 +291,22 @@ test_counters()
 		"[.links[].dropped] | add == ${#FAMILIES[@]}"
 }
 
-# Somebody detached the link: status tells, and apply repairs.
-test_detached()
+# Somebody else detaches the links of the policy.
+detach_links()
 {
 	local pin
 
-	begin
-	apply drop
 	for pin in "$(current)"/{inet,ip,ip6}; do
 		[[ ! -e $pin ]] || nf_prog detach "$pin"
 	done
+}
+
+# Somebody detached the link: status tells, and apply repairs.
+test_detached()
+{
+	begin
+	apply drop
+	detach_links
 	expect_fails -s 3 "not attached" nf_bpf status edge
 	expect_verdict passes
 	nf_bpf apply edge
@@ -312,13 +318,9 @@ test_detached()
 # Somebody else has the place of the link since then.
 test_detached_and_place_is_taken()
 {
-	local pin
-
 	begin
 	apply drop
-	for pin in "$(current)"/{inet,ip,ip6}; do
-		[[ ! -e $pin ]] || nf_prog detach "$pin"
-	done
+	detach_links
 	attach_both accept 7
 	if tells_attached; then
 		expect_fails -s 3 "edge: version 1: not attached" nf_bpf status edge

@@ -8,6 +8,7 @@
 source "$(dirname "$0")/lib.sh"
 
 WATCHED=watched$NS_SUFFIX
+MARK=mark$NS_SUFFIX
 WATCH=
 
 cleanup()
@@ -15,6 +16,7 @@ cleanup()
 	[[ -z $NF_BPF ]] || nf_bpf remove edge > /dev/null 2>&1 || :
 	[[ ! -e $WORK/watch.pid ]] || kill "$(< "$WORK/watch.pid")" 2> /dev/null || :
 	ip netns delete "$WATCHED" 2> /dev/null || :
+	ip netns delete "$MARK" 2> /dev/null || :
 }
 
 start_watch()
@@ -30,6 +32,45 @@ stop_watch()
 	kill "$WATCH"
 	wait "$WATCH" || :
 	rm "$WORK/watch.pid"
+}
+
+# in_netns NAME: the file of the policy names another network namespace.
+in_netns()
+{
+	sed -i "s/^netns = .*/netns = $1/" "$ETC/edge.conf"
+}
+
+# A policy for $WATCHED, which is there, and a command that watches.
+begin_watched()
+{
+	begin
+	conf drop
+	in_netns "$WATCHED"
+	ip netns add "$WATCHED"
+	start_watch
+	wait_for is_in_force
+}
+
+end_watched()
+{
+	stop_watch
+	nf_bpf remove edge
+	ip netns delete "$1"
+}
+
+# The command has handled all events when it has started the policy in a namespace that was made
+# after them. It says when it detaches a link.
+expect_kept()
+{
+	in_netns "$MARK"
+	ip netns add "$MARK"
+	wait_for is_in_mark
+	! grep "namespace was removed" "$WORK/watch" || fail "detached"
+}
+
+is_in_mark()
+{
+	[[ $(nf_bpf --json status edge | jq -r .netns) == "$MARK" ]]
 }
 
 is_in_force()
@@ -51,32 +92,20 @@ priority()
 
 test_made_again()
 {
-	begin
-	conf drop
-	sed -i "s/^netns = .*/netns = $WATCHED/" "$ETC/edge.conf"
-	ip netns add "$WATCHED"
-	start_watch
-	wait_for is_in_force
+	begin_watched
 	expect_attached
 	ip netns delete "$WATCHED"
 	ip netns add "$WATCHED"
 	wait_for is_in_force
 	expect_attached
 	expect_clean
-	stop_watch
-	nf_bpf remove edge
-	ip netns delete "$WATCHED"
+	end_watched "$WATCHED"
 }
 
 # A link of mainline keeps the namespace alive, with its devices.
 test_namespace_is_released()
 {
-	begin
-	conf drop
-	sed -i "s/^netns = .*/netns = $WATCHED/" "$ETC/edge.conf"
-	ip netns add "$WATCHED"
-	start_watch
-	wait_for is_in_force
+	begin_watched
 	ip -n "$NS_ROUTER" link add outer type veth peer name inner netns "$WATCHED"
 	ip netns delete "$WATCHED"
 	wait_for device_is_gone
@@ -93,16 +122,14 @@ test_made_later()
 {
 	begin
 	conf drop
-	sed -i "s/^netns = .*/netns = $WATCHED/" "$ETC/edge.conf"
+	in_netns "$WATCHED"
 	start_watch
 	wait_for pgrep -f "^$NF_BPF --etc $ETC .*watch edge"
 	expect_fails -s 3 "not applied" nf_bpf status edge
 	ip netns add "$WATCHED"
 	wait_for is_in_force
 	expect_attached
-	stop_watch
-	nf_bpf remove edge
-	ip netns delete "$WATCHED"
+	end_watched "$WATCHED"
 }
 
 # Without a command that watches, the new namespace has no policy.
@@ -111,7 +138,7 @@ test_not_in_force_until_then()
 	begin
 	ip netns add "$WATCHED"
 	conf drop
-	sed -i "s/^netns = .*/netns = $WATCHED/" "$ETC/edge.conf"
+	in_netns "$WATCHED"
 	nf_bpf apply edge
 	ip netns delete "$WATCHED"
 	ip netns add "$WATCHED"
@@ -123,57 +150,30 @@ test_not_in_force_until_then()
 	ip netns delete "$WATCHED"
 }
 
-# in_netns NAME: the file of the policy names another network namespace.
-in_netns()
-{
-	sed -i "s/^netns = .*/netns = $1/" "$ETC/edge.conf"
-}
-
 # The policy is in force elsewhere when the old namespace goes.
 test_policy_has_moved()
 {
-	local ids
-
-	begin
-	conf drop
-	in_netns "$WATCHED"
-	ip netns add "$WATCHED"
-	start_watch
-	wait_for is_in_force
+	begin_watched
 	in_netns "$NS_ROUTER"
 	nf_bpf apply edge
-	ids=$(link_ids)
-	ip netns delete "$WATCHED"
-	sleep 1
-	expect_eq "links" "$ids" "$(link_ids)"
 	expect_verdict dropped
-	stop_watch
-	nf_bpf remove edge
+	ip netns delete "$WATCHED"
+	expect_kept
+	end_watched "$MARK"
 }
 
 # The event of the old namespace is handled late.
 test_late_event()
 {
-	local ids
-
-	begin
-	conf drop
-	in_netns "$WATCHED"
-	ip netns add "$WATCHED"
-	start_watch
-	wait_for is_in_force
+	begin_watched
 	kill -STOP "$WATCH"
 	ip netns delete "$WATCHED"
 	ip netns add "$WATCHED"
 	nf_bpf start edge
-	ids=$(link_ids)
+	expect_attached
 	kill -CONT "$WATCH"
-	sleep 1
-	! tells_attached || expect_eq "links" "$ids" "$(link_ids)"
-	! grep "namespace was removed" "$WORK/watch" || fail "detached"
-	is_in_force
-	stop_watch
-	nf_bpf remove edge
+	expect_kept
+	end_watched "$MARK"
 	ip netns delete "$WATCHED"
 }
 
@@ -193,9 +193,7 @@ test_broken_file()
 	ip netns add "$WATCHED"
 	wait_for is_in_force
 	expect_attached
-	stop_watch
-	nf_bpf remove edge
-	ip netns delete "$WATCHED"
+	end_watched "$WATCHED"
 }
 
 test_no_netns()
