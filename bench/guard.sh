@@ -75,17 +75,7 @@ main()
 {
 	local figures
 
-	case ${1:-} in
-	""|--record)
-		;;
-	-h|--help)
-		usage
-		return ;;
-	*)
-		usage >&2
-		exit 2 ;;
-	esac
-
+	one_word_of "--record" "$@"
 	make --no-print-directory -s -C "$TOP" bench-guard-build
 	mkdir -p "$RESULTS"
 	figures=$(measure) || die "the cases could not be measured (log: $(rel "$RESULTS/log"))"

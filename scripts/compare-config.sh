@@ -135,17 +135,7 @@ main()
 {
 	local option folder guest distribution number bad=0 USED=()
 
-	case ${1:-} in
-	"")
-		;;
-	-h|--help)
-		usage
-		return ;;
-	*)
-		usage >&2
-		exit 2 ;;
-	esac
-
+	one_word_of "" "$@"
 	check_inputs
 	"$TOP/scripts/tree.sh" prepare kernel >&2
 	take_lock "compare-config-$BASE" >&2

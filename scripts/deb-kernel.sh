@@ -224,17 +224,7 @@ collect()
 
 main()
 {
-	case ${1:-} in
-	""|estimate)
-		;;
-	-h|--help)
-		usage
-		return ;;
-	*)
-		usage >&2
-		exit 2 ;;
-	esac
-
+	one_word_of "estimate" "$@"
 	[[ $ARCH = x86 ]] || die "ARCH=$ARCH: kernel packages are made for x86 only"
 	check_base
 	select_config

@@ -69,17 +69,7 @@ collect()
 
 main()
 {
-	case ${1:-} in
-	"")
-		;;
-	-h|--help)
-		usage
-		return ;;
-	*)
-		usage >&2
-		exit 2 ;;
-	esac
-
+	one_word_of "" "$@"
 	[[ $ARCH = x86 ]] || die "ARCH=$ARCH: packages are built on the processor that they are for"
 	take_lock deb-tools
 	stage

@@ -72,16 +72,7 @@ settle()
 
 main()
 {
-	case ${1:-} in
-	"") ;;
-	-h|--help)
-		usage
-		return ;;
-	*)
-		usage >&2
-		exit 2 ;;
-	esac
-
+	one_word_of "" "$@"
 	[[ $ARCH != x86 ]] || die "ARCH=x86: its guest has this machine's root"
 	take_lock "root-$ARCH"
 	if [[ -r $ROOT.built && $(< "$ROOT.built") = "$(inputs)" ]]; then

@@ -152,17 +152,7 @@ build()
 
 main()
 {
-	case ${1:-} in
-	""|if-needed|config)
-		;;
-	-h|--help)
-		usage
-		return ;;
-	*)
-		usage >&2
-		exit 2 ;;
-	esac
-
+	one_word_of "if-needed config" "$@"
 	check_base
 	check_tools
 	"$TOP/scripts/tree.sh" prepare kernel

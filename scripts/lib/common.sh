@@ -99,6 +99,23 @@ die()
 	exit 1
 }
 
+# one_word_of WORDS [ARGUMENT...]: a script takes at most one argument, which is one of WORDS.
+# --help prints usage() of the script, and ends it.
+one_word_of()
+{
+	local words=" $1 " word=${2-}
+
+	case $word in
+	-h|--help)
+		usage
+		exit ;;
+	esac
+	[[ $# -lt 2 || $# -eq 2 && -n $word && $words == *" $word "* ]] || {
+		usage >&2
+		exit 2
+	}
+}
+
 # The kernel's build and QEMU's options do not accept these characters.
 [[ $TOP != *[[:space:]:,]* ]] ||
 	die "$TOP: a path with a space, a colon or a comma: clone to another place"
