@@ -270,10 +270,9 @@ list_checks()
 		deb=${deb##*/}
 		printf 'lintian %s\n' "${deb%%_*}"
 	done
-	printf 'contents %s\n' tools dkms
-	[[ ! -e $(package nf-bpf) ]] || printf 'contents policy\n'
+	printf 'contents %s\n' tools dkms policy
 	while read -r check; do
-		[[ $check = policy && ! -e $(package nf-bpf) ]] || printf 'root %s\n' "$check"
+		printf 'root %s\n' "$check"
 	done < <(sed -n 's/^root_\([a-z_]*\)()$/\1/p' "$IN_ROOT")
 	printf 'config cloud\n'
 	printf 'refused %s\n' '/nonesuch /nonesuch: no such configuration: give debian' \
