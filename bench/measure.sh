@@ -138,7 +138,7 @@ about()
 		"source" "$(cut -c 1-16 "$KTREE/.nf-bpf/stamp")" \
 		"config" "$(sha256sum < "$KOBJ/.config" | cut -c 1-16)" \
 		"compiler" "$(sed -n 's/^CONFIG_CC_VERSION_TEXT="\(.*\)"/\1/p' "$KOBJ/.config")" \
-		"emulator" "$($QEMU_BINARY --version | head -n 1)"
+		"emulator" "$($QEMU_BINARY --version | sed -n 1p)"
 	! measured_mainline || printf 'about\t%s\t%s\n' \
 		"mainline source" "$(cut -c 1-16 "$(of_mainline "$KTREE")/.nf-bpf/stamp")" \
 		"mainline config" "$(sha256sum < "$(of_mainline "$KOBJ")/.config" | cut -c 1-16)"

@@ -89,7 +89,7 @@ our_options()
 	CONFIG_DEBUG_INFO_BTF=y
 	OPTIONS
 	# Types are made of debug information.
-	unpack_config | grep -q '^CONFIG_DEBUG_INFO_DWARF.*=y' || cat <<-OPTIONS
+	[[ -n $(unpack_config | sed -n '/^CONFIG_DEBUG_INFO_DWARF.*=y/p') ]] || cat <<-OPTIONS
 	CONFIG_DEBUG_KERNEL=y
 	# CONFIG_DEBUG_INFO_NONE is not set
 	CONFIG_DEBUG_INFO_DWARF_TOOLCHAIN_DEFAULT=y

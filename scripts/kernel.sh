@@ -65,7 +65,7 @@ why_not()
 	local name=${1#CONFIG_}
 
 	grep -rn -A 12 --include='Kconfig*' -E "^(menu)?config $name\$" "$KTREE" |
-		sed -n 's/.*-[[:space:]]*\(depends on .*\)/	\1/p' | head -n 4 || :
+		sed -n 's/.*-[[:space:]]*\(depends on .*\)/	\1/p' | sed -n 1,4p || :
 }
 
 verify_config()

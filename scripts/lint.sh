@@ -58,6 +58,9 @@ IGNORE_SELFTESTS=(
 # checkpatch takes "FIXTURE_DATA(name) *self" for a multiplication.
 FIXTURE_POINTER="CHECK:SPACING: spaces preferred around that '\*' (ctx:WxV)"
 
+# Commands that end before they have read all
+STOPS_READING='head\b|[ef]?grep( -[A-Za-z]+)* -[A-Za-z]*[qm]|sed [^|]*[0-9/;]q\b'
+
 usage()
 {
 	cat <<USAGE
@@ -68,6 +71,8 @@ selects checks by the names below.
 
   shellcheck FILE   shellcheck says nothing
   checkpatch FILE   the kernel's checkpatch.pl --strict says nothing
+  pipes             no pipe of a script ends in a command that stops reading: the command
+                    before it could die of SIGPIPE, which "pipefail" takes for a failure
   header FILE       a user-space program can include this header first and alone
   bases             README.md lists the bases, and the versions they were made for
   errors            bpf_nf.h and prog_netfilter.rst list the same errors of an attach
@@ -90,6 +95,19 @@ check_shellcheck()
 
 	[[ $(head -c 2 "$TOP/$1") = '#!' ]] || options=(--exclude=SC2034)
 	cd "$TOP" && shellcheck "${options[@]}" "$1"
+}
+
+# A pipe that goes on in the next line is joined first. sed -n 1p and awk read to the end,
+# and [[ $(command) = *text* ]] needs no pipe.
+check_pipes()
+{
+	local file
+
+	while read -r file; do
+		sed -e ':join' -e '/[^|]|$/ { N; s/\n[[:space:]]*/ /; b join' -e '}' "$TOP/$file" |
+			sed -nE "/(^|[^|])\| *($STOPS_READING)/ s:^[[:space:]]*:$file\: :p"
+	done < <(shell_files) > "$LOG.pipes"
+	[[ ! -s $LOG.pipes ]] || { cat "$LOG.pipes"; return 1; }
 }
 
 # Run it in the kernel tree, which is no git repository: in a repository, checkpatch takes a
@@ -198,6 +216,7 @@ list_checks()
 	} | sed 's/^/checkpatch /'
 	(cd "$TOP" && find include/uapi -name '*.h' | sed 's/^/header /')
 	printf 'series of make series: git am and patch -p1 make the tree of the build\n'
+	printf 'pipes of scripts are read to the end\n'
 	printf 'bases README.md lists what there are patches for\n'
 	printf 'errors of an attach are the same in the header and on the page\n'
 	printf 'differs from the distribution with a reason: network options of the guest\n'

@@ -38,7 +38,7 @@ newest_image()
 	meta=$(apt-cache search --names-only '^linux-image-[0-9.]+-amd64$' | cut -d ' ' -f 1 |
 	       sort -V | tail -n 1)
 	[[ -n $meta ]] || return 1
-	depends_of "$meta" | grep '^linux-image-[0-9]' | head -n 1
+	depends_of "$meta" | awk '/^linux-image-[0-9]/ && !n++'
 }
 
 # unavailable REASON...: that is not a mistake of this project.

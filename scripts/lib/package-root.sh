@@ -48,7 +48,8 @@ nothing_left()
 expect_ours()
 {
 	same /usr/bin/bpftool "$BPFTOOL" "$(readlink -f /usr/bin/bpftool)"
-	/usr/bin/bpftool version | grep -q '^netfilter attach' || wrong "bpftool version: no netfilter"
+	[[ $'\n'$(/usr/bin/bpftool version) = *$'\n'"netfilter attach"* ]] ||
+		wrong "bpftool version: no netfilter"
 	same "the man page" /usr/lib/nf-bpf/share/man/man8/bpftool-net.8.gz \
 		"$(readlink -f /usr/share/man/man8/bpftool-net.8.gz)"
 	same "the completion" /usr/lib/nf-bpf/share/bash-completion/completions/bpftool \
@@ -166,7 +167,7 @@ write_policy()
 	ln -s /lib/systemd/system/nf-bpf@.service \
 		/etc/systemd/system/sysinit.target.wants/nf-bpf@mine.service
 	# Kernels before 6.4 have no netfilter programs.
-	[[ $(printf '6.4\n%s\n' "$(uname -r)" | sort -V | head -n 1) != 6.4 ]] || {
+	! printf '6.4\n%s\n' "$(uname -r)" | sort -C -V || {
 		nf-bpf apply mine
 		ATTACHED=1
 	}

@@ -185,7 +185,7 @@ needs_module()
 {
 	local module=${MODULE[$1]}
 
-	modinfo -F filename "$module" 2>/dev/null | grep -q '^/' ||
+	[[ $(modinfo -F filename "$module" 2>/dev/null) == /* ]] ||
 		lacks "$module as a module"
 }
 

@@ -35,7 +35,7 @@ watch()
 # Mainline's links have no counters. On our kernel, expect_link fails if they are missing.
 has_counters()
 {
-	[[ ${NF_BPF_PATCHED:-0} == 1 ]] || nf_prog info "$LINK" | grep -q '^dropped='
+	[[ ${NF_BPF_PATCHED:-0} == 1 || $'\n'$(nf_prog info "$LINK") == *$'\n'dropped=* ]]
 }
 
 # expect_seen PACKETS FRAGMENTS DROPPED: the program has seen PACKETS and FRAGMENTS, and

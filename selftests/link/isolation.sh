@@ -88,7 +88,7 @@ restore_router()
 needs_defunct_links()
 {
 	attach accept ip forward 12345
-	"$HELPERS/nf_prog" info "$LINK" | grep -q '^netns=' ||
+	[[ $'\n'$("$HELPERS/nf_prog" info "$LINK") == *$'\n'netns=* ]] ||
 		lacks "links which do not keep their namespace"
 	nf_prog detach "$LINK"
 	rm "$LINK"

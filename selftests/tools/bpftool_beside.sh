@@ -480,7 +480,7 @@ check_moved_or_another()
 	put drop pin "$PINS/links/second"
 	expect_fails -s 255 "with 'link'" \
 		"$BPFTOOL" net detach netfilter "${THERE[@]}"
-	"$BPFTOOL" net detach netfilter link "$(ids "$PINS/links/second" | head -n 1)"
+	"$BPFTOOL" net detach netfilter link "$(ids "$PINS/links/second" | sed -n 1p)"
 	expect_one accept 8
 }
 

@@ -85,12 +85,12 @@ choose_program()
 {
 	local programs
 
-	readelf -hW "$PROG" 2>/dev/null | grep -q 'Machine:.*BPF' ||
+	[[ $(readelf -hW "$PROG" 2>/dev/null) == *Machine:*BPF* ]] ||
 		die "$PROG: not a BPF object: clang -g -O2 -target bpf -c makes one"
 	mapfile -t programs < <(list_programs)
 	((${#programs[@]})) || die "$PROG: there is no program in it: is there a SEC(\"netfilter\")?"
 	if [[ $NAME ]]; then
-		printf '%s\n' "${programs[@]}" | grep -qxF -- "$NAME" ||
+		[[ " ${programs[*]} " == *" $NAME "* ]] ||
 			die "$PROG: no program $NAME in it: there is ${programs[*]}"
 	elif ((${#programs[@]} > 1)); then
 		die "$PROG: has several programs, choose one by PROG=${PROG##*/}:NAME: ${programs[*]}"
