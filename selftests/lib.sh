@@ -37,8 +37,8 @@ TESTS=()		# names; TEST_<index> is the command of each,
 REQUIRES=()		# and this is the part that each requires
 declare -A STATS=()
 WORK=			# files of this run
-HELPERS=		# copies of the shared helpers, the folder's helpers and bpftool, in
-			# a place from which they start fast
+HELPERS=		# copies of the shared helpers, the folder's helpers, bpftool and
+			# nf-bpf, in a place from which they start fast
 PINS=			# bpffs directory for programs and maps of this run; links/ is in it
 PIN_DIRS=()		# its directories that hold programs
 LINK=			# pin of the last link that attach() made
@@ -672,16 +672,20 @@ lib_cleanup()
 	exit "$status"
 }
 
-# copy_helpers DIR...: copy the programs of these directories. A directory may be missing.
+# copy_helpers FILE...: have the programs among these files in $HELPERS. The tests of one run
+# of run.sh share a copy of each.
 copy_helpers()
 {
-	local dir file
+	local copies=${NF_BPF_COPIES:-$WORK/copies} file missing=() names=()
 
-	for dir; do
-		for file in "$dir"/*; do
-			[[ ! -f $file || ! -x $file ]] || cp "$file" "$HELPERS"
-		done
+	mkdir -p "$copies"
+	for file; do
+		[[ -f $file && -x $file ]] || continue
+		names+=("$copies/${file##*/}")
+		[[ -e ${names[-1]} ]] || missing+=("$file")
 	done
+	((!${#missing[@]})) || cp "${missing[@]}" "$copies"
+	((!${#names[@]})) || ln "${names[@]}" "$HELPERS"
 }
 
 lib_setup()
@@ -695,8 +699,7 @@ lib_setup()
 	WORK=$(mktemp -d)
 	HELPERS=$WORK/bin
 	mkdir "$HELPERS"
-	copy_helpers "$SELFTESTS/helpers" "$SELFTESTS/${FOLDER##*/}/helpers"
-	[[ ! -x $BUILD/tools/bin/bpftool ]] || cp "$BUILD/tools/bin/bpftool" "$HELPERS"
+	copy_helpers "$SELFTESTS"/{,"${FOLDER##*/}/"}helpers/* "$BUILD"/tools/bin/{bpftool,nf-bpf}
 	PATH=$HELPERS:$PATH
 	[[ $(stat -f -c %T $BPFFS) == bpf_fs ]] || mount -t bpf bpf $BPFFS
 	PINS=$BPFFS/nf_selftests$NS_SUFFIX

@@ -522,6 +522,9 @@ main()
 		mounted=1
 	fi
 	choose_ktap
+	NF_BPF_COPIES=$(mktemp -d)
+	export NF_BPF_COPIES
+	trap 'rm -rf "$NF_BPF_COPIES"' EXIT
 
 	for name in "${tests[@]}"; do
 		run_file "$name"

@@ -134,12 +134,14 @@ tells_attached()
 # One generation, and no file of a command that was killed.
 expect_clean()
 {
-	local left
+	local pins state
 
-	left=$(find "$PINS/nf-bpf/edge" -mindepth 1 -maxdepth 1 -printf '%f\n' | sort | tr '\n' ' ')
-	expect_match "generations" "current g+([0-9]) " "$left"
-	left=$(find "$STATE/edge" -mindepth 1 -maxdepth 1 -printf '%f\n' | sort | tr '\n' ' ')
-	expect_eq "files of the state" "lock state versions " "$left"
+	shopt -s dotglob
+	pins=("$PINS"/nf-bpf/edge/*)
+	state=("$STATE"/edge/*)
+	shopt -u dotglob
+	expect_match "generations" "current g+([0-9])" "${pins[*]##*/}"
+	expect_eq "files of the state" "lock state versions" "${state[*]##*/}"
 }
 
 # expect_all dropped|pass: packets of both families. A program that drops all packets drops the
