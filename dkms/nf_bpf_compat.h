@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* Differences between the patched kernels and an unmodified one, for which nf_bpf_*.c are
- * built out of its tree. Linux 6.12 is the first that they build on.
+/* Differences between a patched kernel and an unmodified kernel. For an unmodified kernel,
+ * nf_bpf_*.c are built outside the kernel's tree. They build on Linux 6.12 and later.
  */
 #ifndef _NF_BPF_COMPAT_H
 #define _NF_BPF_COMPAT_H
@@ -13,11 +13,13 @@ struct net;
 struct nf_hook_state;
 struct sk_buff;
 
-/* Mainline's net/netfilter/nf_bpf_link.h can only be included once. The files that include
- * this header include it first.
+/* Mainline's net/netfilter/nf_bpf_link.h has no include guard, so this header does not include
+ * it. A file that includes this header includes nf_bpf_link.h before it.
  */
 
-/* This verifier has no such flag: see nf_bpf_keep_head(). */
+/* The verifier of an unmodified kernel does not have this flag. nf_bpf_keep_head() makes up
+ * for it.
+ */
 #define KF_NETFILTER_MOVES_PACKET	0
 
 #define NF_BPF_FIB_LOOKUP_FLAGS						\
@@ -25,7 +27,7 @@ struct sk_buff;
 	 BPF_FIB_LOOKUP_SKIP_NEIGH | BPF_FIB_LOOKUP_TBID |		\
 	 BPF_FIB_LOOKUP_SRC | BPF_FIB_LOOKUP_MARK)
 
-/* The members that exist at run time are all that the context has here. */
+/* On an unmodified kernel the context of a program has only mainline's two members. */
 struct bpf_nf_ctx_kern {
 	const struct nf_hook_state *state;
 	struct sk_buff *skb;
@@ -38,7 +40,7 @@ int nf_bpf_keep_head_to_write(struct sk_buff *skb, u32 len);
 
 bool nf_bpf_has_nat_hooks(const struct net *net, u8 pf);
 
-/* A function of the patched nf_nat. */
+/* On a patched kernel, nf_nat has this function. */
 static inline bool nf_nat_has_hooks(const struct net *net, u8 pf)
 {
 	return nf_bpf_has_nat_hooks(net, pf);

@@ -2,11 +2,12 @@
 /* Kfuncs for a BPF_PROG_TYPE_NETFILTER program that holds a conntrack entry.
  *
  * On a patched kernel netfilter programs call the kfuncs of the modules nf_conntrack and
- * nf_nat, as tc and XDP programs do: bpf_ct_release(), bpf_ct_insert_entry() and so on. On
- * an unmodified kernel these are registered for tc and XDP only, and no other module can
- * register them. So the same functions are here, with names of their own: bpf_nf_ct_*().
+ * nf_nat, as tc and XDP programs do: bpf_ct_release(), bpf_ct_insert_entry() and so on. An
+ * unmodified kernel registers these kfuncs for tc and XDP only, and another module cannot
+ * register them for netfilter programs. So this module has the same functions under other
+ * names: bpf_nf_ct_*().
  *
- * All are called with a reference on the entry (KF_TRUSTED_ARGS or KF_RELEASE).
+ * The program holds a reference on the entry in each call (KF_TRUSTED_ARGS or KF_RELEASE).
  */
 #include <linux/bpf.h>
 #include <linux/btf.h>
@@ -37,10 +38,10 @@ __bpf_kfunc void bpf_nf_ct_release(struct nf_conn *ct)
 
 /**
  * bpf_nf_ct_insert_entry - put an allocated entry into the table
- * @init: the entry of bpf_nf_ct_alloc(); the program no longer has it after the call
+ * @init: the entry of bpf_nf_ct_alloc(). After the call the program must not use it.
  *
- * Return: the entry, which the program has to release; NULL if an entry with one of its
- * tuples is in the table already
+ * Return: the entry, which the program has to release; NULL if the table already has an entry
+ * with one of its tuples
  */
 __bpf_kfunc struct nf_conn *bpf_nf_ct_insert_entry(struct nf_conn___init *init)
 {
@@ -59,7 +60,7 @@ __bpf_kfunc struct nf_conn *bpf_nf_ct_insert_entry(struct nf_conn___init *init)
 /**
  * bpf_nf_ct_set_timeout - set the timeout of an allocated entry
  * @init: the entry of bpf_nf_ct_alloc()
- * @timeout: in milliseconds, from the insertion on
+ * @timeout: milliseconds from the insertion on
  */
 __bpf_kfunc void bpf_nf_ct_set_timeout(struct nf_conn___init *init, u32 timeout)
 {
@@ -69,7 +70,7 @@ __bpf_kfunc void bpf_nf_ct_set_timeout(struct nf_conn___init *init, u32 timeout)
 /**
  * bpf_nf_ct_change_timeout - change the timeout of an entry
  * @ct: the entry
- * @timeout: in milliseconds, from now on
+ * @timeout: milliseconds from now on
  *
  * Return: 0, or -EPERM if the entry has a fixed timeout
  */
@@ -107,7 +108,8 @@ __bpf_kfunc int bpf_nf_ct_change_status(struct nf_conn *ct, u32 status)
  * @init: the entry of bpf_nf_ct_alloc()
  * @mark: the mark
  *
- * Programs of patched kernels store to the mark, which this verifier refuses.
+ * On a patched kernel, a program stores to the mark. The verifier of an unmodified kernel
+ * refuses this store.
  *
  * Return: 0, -EOPNOTSUPP if the kernel was built without marks
  */
@@ -147,8 +149,8 @@ __bpf_kfunc int bpf_nf_ct_change_mark(struct nf_conn *ct, u32 mark)
  * @port: the new port, in host byte order; 0 or less for any
  * @manip: NF_NAT_MANIP_SRC or NF_NAT_MANIP_DST
  *
- * Return: 0, -EINVAL if an argument is not one of the above, -EBUSY if this address is
- * set already, -ENOMEM
+ * Return: 0, -EINVAL if @addr is NULL or @manip has another value, -EBUSY if this address of
+ * the entry is translated already, -ENOMEM
  */
 __bpf_kfunc int bpf_nf_ct_set_nat_info(struct nf_conn___init *init,
 				       union nf_inet_addr *addr, int port,
@@ -157,7 +159,7 @@ __bpf_kfunc int bpf_nf_ct_set_nat_info(struct nf_conn___init *init,
 	struct nf_nat_range2 range = { .flags = NF_NAT_RANGE_MAP_IPS };
 	struct nf_conn *ct = &init->ct;
 
-	/* The verifier accepts NULL for memory. */
+	/* The verifier accepts NULL for a pointer to memory. */
 	if (!addr || (manip != NF_NAT_MANIP_SRC && manip != NF_NAT_MANIP_DST))
 		return -EINVAL;
 	if (nf_nat_initialized(ct, manip))
@@ -193,8 +195,8 @@ static bool nf_bpf_is_nat_hook(const struct nf_hook_ops *ops)
  * @net: the network namespace
  * @pf: NFPROTO_IPV4 or NFPROTO_IPV6, nothing else
  *
- * Patched kernels ask nf_nat, which counts the users of its hooks. Here only the hooks
- * themselves tell. NAT registers them for all its places at once.
+ * A patched nf_nat counts the users of its hooks. An unmodified nf_nat does not tell its
+ * users, so look for its hooks. It registers those of PRE_ROUTING together with the others.
  *
  * Context: under RCU.
  *

@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* Route lookups of programs on an unmodified kernel. Patched kernels share the functions
+/* Route lookups of programs on an unmodified kernel. On a patched kernel, programs use
  * bpf_ipv4_fib_lookup() and bpf_ipv6_fib_lookup() of net/core/filter.c. An unmodified kernel
- * keeps them to itself, so the same functions are here. They have the same arguments and
- * results, with two exceptions for IPv4, because the kernel does not export what is needed:
+ * does not let modules call these two functions, so this header has functions of the same
+ * names, arguments and results. The lookup for IPv4 has two limits, because an unmodified
+ * kernel does not export the functions that it would need:
  *
- * - They do not choose a path of a multipath route: -EOPNOTSUPP.
- * - They do not know a path MTU that the kernel has learned from ICMP errors.
+ * - It returns -EOPNOTSUPP if the route has several paths.
+ * - It does not know a path MTU that the kernel has learned from ICMP errors.
  *
- * Callers are under RCU, and have bottom halves disabled. Include this before
+ * Callers are under RCU, and have bottom halves disabled. Include this header before
  * nf_bpf_packet.h.
  */
 #ifndef _NF_BPF_FIB_H
@@ -28,7 +29,7 @@
 #include <net/lwtunnel.h>
 #include <net/ndisc.h>
 
-/* The table to look in with BPF_FIB_LOOKUP_DIRECT. */
+/* Get the id of the table for a lookup with BPF_FIB_LOOKUP_DIRECT. */
 static u32 nf_bpf_fib_table(const struct net_device *dev, struct bpf_fib_lookup *params,
 			    u32 flags)
 {
@@ -37,12 +38,12 @@ static u32 nf_bpf_fib_table(const struct net_device *dev, struct bpf_fib_lookup 
 	if (!(flags & BPF_FIB_LOOKUP_TBID))
 		return l3mdev_fib_table_rcu(dev) ?: RT_TABLE_MAIN;
 	id = params->tbid;
-	/* It shares its place with the result h_vlan_proto. */
+	/* tbid and the result h_vlan_proto are in one union. */
 	params->tbid = 0;
 	return id;
 }
 
-/* The last part of the result. The others are filled already. */
+/* Fill the last members of the result: the link-layer addresses, the VLAN and the MTU. */
 static int nf_bpf_fib_finish(struct bpf_fib_lookup *params, const struct net_device *dev,
 			     const struct neighbour *neigh, u32 flags, u32 mtu)
 {
@@ -61,7 +62,7 @@ static int nf_bpf_fib_finish(struct bpf_fib_lookup *params, const struct net_dev
 
 #if IS_ENABLED(CONFIG_INET)
 
-/* fib_get_table() is not exported if there can be several tables. */
+/* With CONFIG_IP_MULTIPLE_TABLES the kernel does not export fib_get_table(). */
 static struct fib_table *nf_bpf_fib_get_table(struct net *net, u32 id)
 {
 	struct hlist_head *head;
@@ -103,7 +104,7 @@ static int nf_bpf_fib4_search(struct net *net, struct net_device *dev,
 	return fib_lookup(net, &flow, res, FIB_LOOKUP_NOREF);
 }
 
-/* Return: BPF_FIB_LKUP_RET_*, for the errors that stand for types of routes */
+/* Return: BPF_FIB_LKUP_RET_*. Some errors of a lookup stand for the type of the route. */
 static int nf_bpf_fib4_result(int err, const struct fib_result *res)
 {
 	switch (err) {
@@ -134,7 +135,7 @@ static u32 nf_bpf_fib4_mtu(const struct net *net, const struct fib_result *res)
 	return mtu - lwtunnel_headroom(res->nhc->nhc_lwtstate, mtu);
 }
 
-/* The source address that the kernel would choose, and the next hop. */
+/* Fill in the source address that the kernel would choose, and the next hop. */
 static void nf_bpf_fib4_addresses(const struct fib_result *res, u32 flags,
 				  struct bpf_fib_lookup *params)
 {

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Kfuncs for packets. They do what helpers do on patched kernels, with the same rules and
+/* Kfuncs for packets. They replace the helpers of patched kernels, and have the same rules and
  * errors: see nf_bpf_packet.h.
  *
- * The verifier accepts a pointer that may be NULL, whatever its size argument says.
+ * The verifier accepts NULL for a pointer with a size argument, even if the size is not 0. So
+ * each kfunc checks its pointers.
  */
 #include <linux/bpf.h>
 #include <linux/btf.h>
@@ -26,13 +27,13 @@ static void nf_bpf_free_head(struct rcu_head *rcu)
 }
 
 /**
- * nf_bpf_keep_head - keep the data of a packet where it is until the program has ended
+ * nf_bpf_keep_head - keep the old data of a packet until the program has ended
  * @skb: the packet, whose data is about to move
  *
  * A program may have pointers to the packet from bpf_dynptr_slice(). The verifier of an
- * unmodified kernel does not forget them when a kfunc moves the data. So a clone holds the
- * data, which cannot be written or freed then, for a grace period of RCU. Programs run
- * under RCU.
+ * unmodified kernel does not forget these pointers when a kfunc moves the data. Programs run
+ * under RCU. So a clone holds the old data for a grace period of RCU. As long as the clone
+ * exists, nothing writes or frees the old data.
  *
  * Return: 0, or -ENOMEM: the data must not move
  */
@@ -45,8 +46,8 @@ int nf_bpf_keep_head(struct sk_buff *skb)
 	clone = skb_clone(skb, GFP_ATOMIC);
 	if (!clone)
 		return -ENOMEM;
-	/* The clone holds nothing but the data. An unconfirmed conntrack entry must not
-	 * seem to be shared.
+	/* Let the clone hold nothing but the data. If it held an unconfirmed conntrack entry,
+	 * the entry would seem to be shared.
 	 */
 	nf_reset_ct(clone);
 	skb_dst_drop(clone);
@@ -57,9 +58,9 @@ int nf_bpf_keep_head(struct sk_buff *skb)
 EXPORT_SYMBOL_GPL(nf_bpf_keep_head);
 
 /**
- * nf_bpf_keep_head_to_write - the same, if a write moves the data
+ * nf_bpf_keep_head_to_write - keep the old data of a packet if a write moves the data
  * @skb: the packet
- * @len: the number of bytes at the beginning that skb_ensure_writable() is asked for
+ * @len: the argument for skb_ensure_writable(): number of bytes from the packet's beginning
  *
  * Return: 0, or -ENOMEM
  */
@@ -80,7 +81,8 @@ int nf_bpf_keep_head_to_write(struct sk_buff *skb, u32 len)
  *
  * Context: any hook. The packet's data does not move.
  *
- * Return: 0, -EFAULT if the packet ends before the bytes do, -EINVAL if there is no @to
+ * Return: 0, -EFAULT if the packet ends before the bytes do, -EINVAL if @to is NULL or @to__sz
+ * is 0
  */
 __bpf_kfunc int bpf_nf_load_bytes(struct bpf_nf_ctx *ctx, u32 offset, void *to, u32 to__sz)
 {
@@ -99,7 +101,8 @@ __bpf_kfunc int bpf_nf_load_bytes(struct bpf_nf_ctx *ctx, u32 offset, void *to, 
  *
  * Context: any hook. The packet's data does not move.
  *
- * Return: 0, -EFAULT if the packet does not have the bytes, -EINVAL if there is no @to
+ * Return: 0, -EFAULT if the packet does not have the bytes, -EINVAL if @to is NULL or @to__sz
+ * is 0
  */
 __bpf_kfunc int bpf_nf_load_bytes_relative(struct bpf_nf_ctx *ctx, u32 offset, void *to,
 					   u32 to__sz, u32 start_header)
@@ -112,7 +115,7 @@ __bpf_kfunc int bpf_nf_load_bytes_relative(struct bpf_nf_ctx *ctx, u32 offset, v
 /**
  * bpf_nf_pull_data - bpf_skb_pull_data()
  * @ctx: the context of the program
- * @len: number of bytes that are to be linear and writable; 0 for those that are linear
+ * @len: number of bytes to make linear and writable; 0: those that are linear already
  *
  * Context: any hook. The packet's data may move.
  *
@@ -136,7 +139,8 @@ __bpf_kfunc int bpf_nf_pull_data(struct bpf_nf_ctx *ctx, u32 len)
  * Context: any hook. The packet's data may move.
  *
  * Return: 0, -EFAULT if the packet ends before the bytes do or cannot be changed, -EPERM
- * if the stack relies on the bytes, -EINVAL for other flags or if there is no @from
+ * if the stack relies on the bytes, -EINVAL for other flags, or if @from is NULL or @from__sz
+ * is 0
  */
 __bpf_kfunc int bpf_nf_store_bytes(struct bpf_nf_ctx *ctx, u32 offset, const void *from,
 				   u32 from__sz, u64 flags)
@@ -231,10 +235,10 @@ __bpf_kfunc int bpf_nf_frag_info(struct bpf_nf_ctx *ctx, struct bpf_nf_frag_info
  * bpf_nf_output_sample - bpf_perf_event_output()
  * @ctx: the context of the program
  * @samples__map: a map of type BPF_MAP_TYPE_PERF_EVENT_ARRAY
- * @flags: index in the map or BPF_F_CURRENT_CPU, and in the upper half the number of
- *	bytes of the packet that the sample has
- * @data: the sample's own data
- * @data__sz: number of its bytes
+ * @flags: lower 32 bits: index in the map, or BPF_F_CURRENT_CPU; upper 32 bits: number of bytes
+ *	of the packet to copy into the sample
+ * @data: the program's data for the sample
+ * @data__sz: number of bytes of @data
  *
  * Context: any hook. The packet's data does not move.
  *
@@ -252,8 +256,8 @@ __bpf_kfunc int bpf_nf_output_sample(struct bpf_nf_ctx *ctx, struct bpf_map *sam
 /**
  * bpf_nf_lookup_route - bpf_fib_lookup()
  * @ctx: the context of the program
- * @params: in and out: what to look up, and the result
- * @params__sz: number of its bytes
+ * @params: in: what to look up; out: the result
+ * @params__sz: number of bytes of @params
  * @flags: BPF_FIB_LOOKUP_*
  *
  * Context: any hook. The packet's data does not move.
@@ -311,7 +315,7 @@ static int __init nf_bpf_packet_init(void)
 
 static void __exit nf_bpf_packet_exit(void)
 {
-	/* nf_bpf_free_head() must not be called after its module is gone. */
+	/* RCU must not call nf_bpf_free_head() after this module is gone. */
 	rcu_barrier();
 }
 
