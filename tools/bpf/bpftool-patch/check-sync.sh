@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# Check that what "bpftool net" takes for netfilter is the same in four places:
-# the tables of the source, the help text, the man page and bash completion.
+# Check that four places agree on the families, hooks, priorities and keywords that "bpftool net"
+# accepts for netfilter: the tables of the source, the help text, the man page and bash completion.
 
 set -euo pipefail
 
@@ -28,7 +28,8 @@ die()
 	exit 2
 }
 
-# same WHAT WANTED PLACE GOT: a test; lists are words in any order
+# same WHAT WANTED PLACE GOT: print the result of a test that compares two lists of words. The
+# order of the words does not count.
 same()
 {
 	local what=$1 place=$3 wanted got
@@ -53,13 +54,13 @@ words()
 
 # --- the source ---
 
-# First column of a table of names, from its head to its end.
+# table FILE NAME: print the first column of the array NAME, a table of names
 table()
 {
 	sed -n "/ $2\[\] = {/,/^};/s/^\t{ \"\([^\"]*\)\".*/\1/p" "$1"
 }
 
-# Keywords in a macro, with those of the macros that are in it.
+# keyword_set MACRO: print the keywords of a macro, and of the macros that it uses
 keyword_set()
 {
 	local body member
@@ -83,7 +84,7 @@ attach_types()
 		grep -v '^netfilter$'
 }
 
-# Names that the kernel's headers give numbers, as "NAME (NUMBER)".
+# Print the hooks and their numbers, as "NAME:NUMBER".
 hook_numbers()
 {
 	local number=0 name
@@ -112,14 +113,15 @@ constant_value()
 
 # --- help ---
 
-# What stands behind "NAME :=", be it on several lines.
+# help_list NAME: print the list behind "NAME :=", also if it has several lines
 help_list()
 {
 	tr '\n' ' ' <<< "$HELP" | tr -s ' ' |
 		sed -n "s/.* $1 := { \([^}]*\) }.*/\1/p"
 }
 
-# Keywords of the usage lines that begin with the given words: what is small.
+# help_keywords WORDS: print the keywords of the usage lines that begin with "bpftool net WORDS".
+# Keywords are the words in small letters.
 help_keywords()
 {
 	awk -v head="bpftool net $1" '
@@ -144,7 +146,7 @@ man_keywords()
 		grep -o '\*\*[a-z][a-z0-9-]*\*\*' | tr -d '*'
 }
 
-# "**NAME** (NUMBER" in the description
+# man_numbers NAMES: print the numbers that the description gives as "**NAME** (NUMBER"
 man_numbers()
 {
 	local name
@@ -157,8 +159,9 @@ man_numbers()
 
 # --- completion ---
 
-# complete_words WORD...: what is offered for the last word. The two functions
-# are all that it uses of the bash-completion package.
+# complete_words WORD...: print the words that completion offers behind these words.
+# _init_completion() and _filedir() are the only functions of the package bash-completion that
+# bpftool's completion calls, so they are replaced here.
 complete_words()
 {
 	bash -c '
@@ -180,7 +183,7 @@ complete_words()
 	printf "%s\n" "${COMPREPLY[@]}"' bash "$COMPLETION" bpftool net "$@" ''
 }
 
-# Names are offered where they are wanted, and nothing else is.
+# Compare the names of families, hooks and priorities, and the numbers in the man page.
 check_names()
 {
 	same families "$FAMILIES" help "$(help_list FAMILY)"
