@@ -9,9 +9,9 @@
  *	PINS/NAME/gNUMBER/version	symbolic link: number of its version
  *	PINS/NAME/gNUMBER/netns		symbolic link: inode of its network namespace
  *
- * A new generation is complete before the one call that renames "current". A command that
- * is killed before this call leaves the old policy in force, and after it the new one.
- * The next command removes the other generation.
+ * A new generation is complete before the one call that renames "current". If a command is
+ * killed before this call, the old policy is in force; if it is killed later, the new policy is
+ * in force. The next command removes the other generation.
  */
 #define _GNU_SOURCE
 #include <dirent.h>
@@ -29,7 +29,7 @@
 
 #include "nf-bpf.h"
 
-#define NEXT "current~"			/* is renamed to "current" */
+#define NEXT "current~"			/* nf-bpf renames it to "current" */
 #define UNCHANGED "nothing was changed"
 
 static void policy_pins(const struct policy *policy, char path[PATH_MAX])
@@ -37,8 +37,9 @@ static void policy_pins(const struct policy *policy, char path[PATH_MAX])
 	snprintf(path, PATH_MAX, "%s/%s", options.pins, policy->name);
 }
 
-/* Whether the first process sees the file system, too. Else it can end with the command: a
- * private mount namespace, as "ip netns exec" makes it, takes its pins with it.
+/* Whether process 1 sees the file system, too. If it does not, the file system is in a private
+ * mount namespace, such as that of "ip netns exec", and vanishes with the command. Pins in it
+ * vanish, too.
  */
 static bool is_lasting(const struct stat *st)
 {
@@ -225,7 +226,7 @@ static bool shares(const struct links *links, const struct bpf_link_info *info)
 	return false;
 }
 
-/* Detach the links of a generation that the one in force does not have, and unpin them. */
+/* Unpin the links of a generation. Detach those that the generation in force does not have. */
 static void drop_links(const struct policy *policy, const char *path)
 {
 	static const char * const pins[] = { "inet", "ip", "ip6" };
@@ -285,7 +286,7 @@ static int set_current(const struct policy *policy, const char *name)
 	return 0;
 }
 
-/* A generation with this version and links, whose "current" is gone. */
+/* "current" is missing. Make it name a generation that has this version and all its links. */
 static int adopt_one(const struct policy *policy, unsigned int number, const char *path, void *arg)
 {
 	unsigned int version = *(unsigned int *)arg;
@@ -336,7 +337,7 @@ int generation_remove_all(const struct policy *policy)
 	return 0;
 }
 
-/* Replace the program of each link. If the last call was interrupted, it is done now. */
+/* Replace the program of each link. Links that an interrupted update has changed are skipped. */
 static int update_links(const struct links *links, int prog_fd)
 {
 	__u32 id = prog_id_of(prog_fd);
@@ -438,8 +439,8 @@ static int generation_make(const struct policy *policy, const struct version *ve
 	return pin_program(path, loaded);
 }
 
-/* The links of the new generation: those of the old one if the kernel can replace their
- * program, or new ones beside them.
+/* Find or make the links of the new generation. If the kernel can replace the program of the
+ * old links, the new generation takes these links. If not, attach new links beside them.
  */
 static int make_links(struct links *links, struct links *old, struct place *place,
 		      const struct loaded *loaded, bool *updates)
@@ -466,7 +467,7 @@ static int commit(struct policy *policy, const char *path, const char *old_name,
 	err = updates ? update_links(links, loaded->prog_fd) : 0;
 	if (!err)
 		return 0;
-	/* The pins of the old generation hold the same link. */
+	/* The old generation has pins of the same links, so make it the current one again. */
 	if (set_current(policy, old_name))
 		return fail("link %u: can't replace its program: %s: the old one is still in force, and the next command repeats it",
 			    links->info[0].id, strerror(-err));
@@ -498,7 +499,7 @@ int generation_put(struct policy *policy, const struct version *version,
 	      make_links(&links, &old, &place, loaded, &updates) ?:
 	      commit(policy, path, old_name, &links, loaded, updates);
 	if (err && !is_current(policy, path)) {
-		/* New links are attached until they are closed, and their pins removed. */
+		/* New links stay attached as long as they are open or pinned. */
 		drop_links(policy, path);
 		remove_dir(path);
 	} else if (!err) {

@@ -31,7 +31,7 @@ static const struct libbpf_nf_name on_error_names[] = {
 struct parser {
 	struct conf *conf;
 	const char *file;
-	const char *text;	/* what is left of it */
+	const char *text;	/* the lines that are not read yet */
 	int line;
 	int errors;
 	unsigned int seen;	/* bits of keys[] */
@@ -49,7 +49,7 @@ static int __printf(2, 3) wrong(struct parser *parser, const char *fmt, ...)
 	fail("%s:%d: %s", parser->file, parser->line, what);
 	parser->errors++;
 
-	/* libinih goes on, so that all errors of a file are named at once. */
+	/* 1 makes libinih continue, so that one call names all errors of a file. */
 	return 1;
 }
 
@@ -251,7 +251,7 @@ static char *next_line(char *buf, int size, void *arg)
 	if (!*parser->text)
 		return NULL;
 	parser->line++;
-	/* libinih would take a line that begins with a blank as more of the value before. */
+	/* If a line begins with a blank, libinih would append it to the value before it. */
 	parser->text += strspn(parser->text, " \t");
 	len = strcspn(parser->text, "\n");
 	if (len > (size_t)size - 2) {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Whether a program is at a hook. A link of mainline does not tell whether it is attached;
- * nfnetlink_hook lists the programs of a hook.
+ * Finds out whether a program is at a hook. A mainline kernel does not tell whether a link is
+ * attached, but its module nfnetlink_hook lists the programs of a hook.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -15,7 +15,7 @@
 
 #include "nf-bpf.h"
 
-/* Headers before Linux 6.4 do not have them. */
+/* Headers before Linux 6.4 do not have these constants. */
 #define TYPE_BPF 2	/* NFNL_HOOK_TYPE_BPF */
 #define BPF_ID 1	/* NFNLA_HOOK_BPF_ID */
 

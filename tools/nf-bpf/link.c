@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The links of a policy. A kernel of this project has one link for both families, and
- * can replace its program. A link of mainline has one family and one program: there the
- * policy has two links, and new links are attached beside the old ones.
+ * The links of a policy. On a kernel of this project, one link has both families, and its
+ * program can be replaced. On a mainline kernel, a link has one family, and its program cannot
+ * be replaced: a policy for both families has two links, and an update attaches new links beside
+ * the old ones.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -70,13 +71,17 @@ static int return_constant(const char *name, int verdict)
 	return bpf_prog_load(BPF_PROG_TYPE_NETFILTER, name, "GPL", insns, ARRAY_SIZE(insns), &opts);
 }
 
-/* Two bare instructions: they load when nothing else does. */
+/* The program that drops all packets. It is two bare instructions, so it loads even if no
+ * object file can be loaded.
+ */
 int closed_program(void)
 {
 	return return_constant("nf_bpf_closed", NF_DROP);
 }
 
-/* The pin of the link that a place is relative to: a path, or a policy. Returns a fd. */
+/* Open the link that a place is relative to. @relative is the path of a pin, or the name of a
+ * policy. Returns an fd.
+ */
 static int open_relative(const char *relative, struct bpf_link_info *info)
 {
 	__u32 len = sizeof(*info);
@@ -102,7 +107,7 @@ static int open_relative(const char *relative, struct bpf_link_info *info)
 		    relative);
 }
 
-/* Returns a fd or a negative errno. */
+/* Returns an fd or a negative errno. */
 static int create_one(const struct bpf_netfilter_opts *nf, int prog_fd)
 {
 	LIBBPF_OPTS(bpf_link_create_opts, opts, .flags = nf->link_flags);
@@ -158,7 +163,7 @@ static int create_at(struct links *links, const struct bpf_netfilter_opts *nf, i
 	return fill_info(links);
 }
 
-/* 0, 1, -1, 2, -2, ... */
+/* Try the priority of @nf, then those at distance 1, -1, 2, -2 and so on, until one is free. */
 static int create_near(struct links *links, const struct bpf_netfilter_opts *nf, int search,
 		       int prog_fd)
 {
@@ -176,8 +181,8 @@ static int create_near(struct links *links, const struct bpf_netfilter_opts *nf,
 	return err;
 }
 
-/* The nearest free priority, for a message. A program that accepts is attached there for
- * a moment.
+/* Name the nearest free priority in a message. To find it, attach a program that accepts all
+ * packets for a moment.
  */
 static void advise_priority(const struct bpf_netfilter_opts *nf)
 {
@@ -297,7 +302,9 @@ void links_close(struct links *links)
 		close(links->fds[--links->count]);
 }
 
-/* The kernel refuses another program at a place that is taken, whoever has it. */
+/* Try to attach another program at the place of the link. The kernel refuses this if anything is
+ * attached there, but does not tell what.
+ */
 static enum attached probe_place(const struct bpf_link_info *info)
 {
 	LIBBPF_OPTS(bpf_netfilter_opts, nf, .pf = info->netfilter.pf);
@@ -316,7 +323,7 @@ static enum attached probe_place(const struct bpf_link_info *info)
 	return fd == -EBUSY ? ATTACHED_UNKNOWN : ATTACHED_NOT;
 }
 
-/* A link of mainline tells neither whether it is attached nor where. */
+/* A mainline kernel tells neither whether a link is attached nor where: look at the hook. */
 static enum attached find_program(const struct bpf_link_info *info, struct netns *ns)
 {
 	enum attached attached;

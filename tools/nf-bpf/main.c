@@ -76,7 +76,7 @@ static int __printf(2, 0) print_libbpf(enum libbpf_print_level level, const char
 	return vfprintf(stderr, fmt, args);
 }
 
-/* The guard of a trial runs in another directory. */
+/* Make the path absolute: the guard of a trial runs in another directory. */
 static int set_dir(const char **dir, const char *value)
 {
 	char *cwd, *path;

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Network namespaces. Only the network namespace is entered, and only for an attach: in
- * the mount namespace of "ip netns exec" a pin vanishes with the command.
+ * Network namespaces. nf-bpf enters only the network namespace, and only for an attach. It does
+ * not enter a mount namespace, because pins in one vanish with the command, as those of
+ * "ip netns exec" do.
  */
 #define _GNU_SOURCE
 #include <errno.h>

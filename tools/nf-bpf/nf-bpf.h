@@ -61,12 +61,12 @@ struct blob {
 int __printf(1, 2) fail(const char *fmt, ...);
 void __printf(1, 2) warn(const char *fmt, ...);
 void __printf(1, 2) say(const char *fmt, ...);
-/* From now on messages go to the system's log. */
+/* Send all further messages to the system's log. */
 void use_syslog(void);
 
 /* Returns 0 or a negative errno, and no message. */
 int blob_read(const char *path, struct blob *blob);
-/* Returns 0 or a negative errno. The file is complete on disk when it has its name. */
+/* Write a temporary file, sync it, and rename it. Returns 0 or a negative errno. */
 int blob_write(const char *path, const char *data, size_t len);
 bool blob_equal(const struct blob *a, const struct blob *b);
 void blob_free(struct blob *blob);
@@ -75,7 +75,9 @@ int sync_dir(const char *path);
 int make_dirs(const char *path);
 /* Remove a directory with files in it, and directories one level deep. */
 void remove_dir(const char *path);
-/* The name of a policy: a directory on bpffs, which has no dots, and part of the name of a unit. */
+/* Whether a policy may have this name. bpffs refuses names with dots, and the name is also a part
+ * of a unit's name.
+ */
 bool is_name(const char *name);
 __u64 boot_seconds(void);
 /* Parse a whole decimal or hexadecimal number. Returns 0 or -1. */
@@ -118,15 +120,15 @@ struct conf {
 	enum on_error on_error;
 };
 
-/* Parse @text, which came from @file. Returns 0, or -1 after messages. What could be
- * parsed is in @conf in any case: fail-closed needs the hook of a broken file.
+/* Parse @text, the content of @file. Returns 0, or -1 after messages. @conf has the lines without
+ * errors in both cases: to fail closed, nf-bpf needs the hook of a file with errors.
  */
 int conf_parse(struct conf *conf, const char *file, const struct blob *text);
 void conf_free(struct conf *conf);
 const char *conf_fragments(const struct conf *conf);
 const char *conf_on_error(const struct conf *conf);
 __u32 conf_flags(const struct conf *conf);
-/* The keys of [policy], for comparisons. conf_key() returns NULL after the last one. */
+/* The keys of [policy], to compare two configurations. conf_key() returns NULL after the last. */
 const char *conf_key(int index);
 void conf_value(const struct conf *conf, int index, char *buf, size_t size);
 
@@ -151,8 +153,8 @@ int version_from_state(struct version *version, const char *name, unsigned int n
 /* Store under the next number. */
 int version_store(struct version *version, const char *name, const char *how,
 		  unsigned int before);
-/* Remove what a killed command has left: incomplete files, and versions above @newest that
- * are not in @keep.
+/* Remove what a killed command has left behind: incomplete files, and versions that are newer
+ * than @newest and not in @keep.
  */
 void version_clean(const char *name, unsigned int newest, const unsigned int *keep, int nr_keep);
 /* The version that was in force before, or 0. */
@@ -160,10 +162,12 @@ unsigned int version_before(const char *name, unsigned int number);
 void version_forget(const char *name, unsigned int number);
 /* Whether both have the same configuration, program and rules. */
 bool version_equal(const struct version *a, const struct version *b);
-/* The same for a source: another compiler makes another program of it. */
+/* The same, but do not compare the objects if the policy has a source: another compiler makes
+ * another object of the same source.
+ */
 bool version_same_files(const struct version *a, const struct version *b);
 void version_free(struct version *version);
-/* Fills @numbers, ascending. Returns how many there are, at most @max. */
+/* Fill @numbers in ascending order. Returns the number of versions, at most @max. */
 int version_list(const char *name, unsigned int *numbers, int max);
 /* Remove the oldest ones, except those in @keep. */
 void version_prune(const char *name, const unsigned int *keep, int nr_keep);
@@ -173,20 +177,20 @@ void version_prune(const char *name, const unsigned int *keep, int nr_keep);
 struct policy {
 	const char *name;
 	int lock;
-	unsigned int current;	/* version in force or wanted; 0: none */
-	unsigned int trying;	/* version to be confirmed; 0: none */
+	unsigned int current;	/* version that is, or should be, in force; 0: none */
+	unsigned int trying;	/* version on trial, not confirmed yet; 0: none */
 	unsigned int rejected;	/* version that was rolled back */
 	unsigned int newest;	/* highest version that was current or rejected */
 	unsigned int removed;	/* highest version when the policy was removed */
 	__u64 deadline;		/* seconds since boot */
-	bool rebooted;		/* since the state was written */
+	bool rebooted;		/* the machine was rebooted after the state was written */
 	bool closed;		/* before the trial all packets were dropped */
-	bool bare;		/* current is not attached, and the trial has its content */
+	bool bare;		/* current is not attached; the trial has the same content */
 };
 
-/* Lock the policy and read its state. With @create its directory is made. */
+/* Lock the policy and read its state. With @create, make its directory if it is missing. */
 int policy_open(struct policy *policy, const char *name, bool create);
-/* Read the state without a lock: it is replaced as a whole. */
+/* Read the state without a lock. Writers replace it as a whole, so it is never half-written. */
 int policy_peek(struct policy *policy, const char *name);
 int policy_save(struct policy *policy);
 void policy_close(struct policy *policy);
@@ -194,12 +198,12 @@ void policy_close(struct policy *policy);
 /* --- netns.c --- */
 
 struct netns {
-	int fd;		/* -1: the caller's */
+	int fd;		/* -1: the network namespace of the caller */
 	int old;
 	__u64 ino;
 };
 
-/* @name is a name of ip-netns(8), a path, or NULL for the caller's. */
+/* @name is a name of ip-netns(8), a path, or NULL for the caller's network namespace. */
 int netns_open(struct netns *ns, const char *name);
 void netns_close(struct netns *ns);
 int netns_enter(struct netns *ns);
@@ -216,17 +220,17 @@ struct links {
 enum attached {
 	ATTACHED_NOT,
 	ATTACHED_YES,
-	ATTACHED_UNKNOWN,	/* something is at the place, and the kernel does not tell what */
+	ATTACHED_UNKNOWN,	/* something is at the place; the kernel does not tell what */
 };
 
 struct place {
 	const struct conf *conf;
 	struct netns *ns;
-	/* 0, or how far from the priority of conf a free one is searched */
+	/* how far from the configured priority to search for a free one; 0: do not search */
 	int search;
 };
 
-/* Attach a program: one link, or one for each family, both or none. */
+/* Attach a program with one link, or with one link for each family: both links or none. */
 int links_create(struct links *links, const struct place *place, int prog_fd);
 /* Open the links that are pinned in a directory, with their information. */
 int links_open(struct links *links, const char *dir);
@@ -257,13 +261,13 @@ struct loaded {
 	struct {
 		const char *name;
 		int fd;
-		bool is_kept;	/* it has the entries of the generation before */
+		bool is_kept;	/* the map of the generation before, with its entries */
 	} maps[MAX_LIST];
 	int nr_maps;
 };
 
-/* Load the program of a version. Maps to keep are taken from the generation at @from,
- * the others are filled from the rules.
+/* Load the program of a version. Take the maps to keep from the generation at @from, and fill the
+ * other maps from the rules.
  */
 int object_load(struct loaded *loaded, const struct version *version, const char *from);
 int object_open_pins(struct loaded *loaded, const char *generation);
@@ -272,11 +276,11 @@ int object_compile(const struct conf *conf, struct blob *object);
 
 /* --- attach.c --- */
 
-/* Path of the generation in force. Returns 0, or -ENOENT. */
+/* Get the path of the generation in force. Returns 0, or -ENOENT. */
 int generation_current(const struct policy *policy, char path[PATH_MAX]);
 unsigned int generation_version(const char *path);
 __u64 generation_netns(const char *path);
-/* A generation of @version other than the one in force. Returns 0, or -ENOENT. */
+/* Find a generation of @version that is not in force. Returns 0, or -ENOENT. */
 int generation_find(const struct policy *policy, unsigned int version, char path[PATH_MAX]);
 /* Put a program in force. */
 enum {
@@ -292,7 +296,7 @@ void generation_clean(const struct policy *policy, unsigned int keep);
 int generation_remove_all(const struct policy *policy);
 /* Finish an update of links that was interrupted. */
 int generation_repair(const struct policy *policy);
-/* If "current" is missing, find what the state says is in force. */
+/* If "current" is missing, make it name the generation that the state says is in force. */
 void generation_adopt(const struct policy *policy);
 /* Whether the generation in force is attached where @conf says. */
 enum attached generation_in_force(const struct policy *policy, const struct conf *conf);
@@ -300,23 +304,23 @@ int check_bpffs(void);
 
 /* --- policy.c, start.c, try.c, status.c, rules.c, watch.c --- */
 
-/* Open, and finish what a killed command has left. It detaches nothing, except that it ends a
- * trial whose time is over.
+/* Open a policy, and complete what a killed command has left half-done. This detaches nothing,
+ * with one exception: if the time of a trial is over, the trial ends.
  */
 int policy_begin(struct policy *policy, const char *name, bool create);
-/* Remove what a killed command has left. The commands that change something do this. */
+/* Remove what a killed command has left behind. Commands that change a policy call this. */
 void policy_clean(const struct policy *policy);
 /* Whether the version @number has the content of @version. */
 bool policy_has_version(const struct policy *policy, unsigned int number,
 			const struct version *version);
-/* Whether the content of @version was left: each stored version that is newer than the one in
- * force was rolled back, or its trial was not confirmed.
+/* Whether somebody has left the content of @version. A stored version that is newer than the one
+ * in force was left: it was rolled back, or its trial was not confirmed.
  */
 bool policy_has_left(const struct policy *policy, const struct version *version);
 /* Apply a version, with @seconds for a trial. Returns an exit code. */
 int policy_apply(struct policy *policy, struct version *version, const char *how,
 		 unsigned int seconds);
-/* Attach the fail-closed program where the policy was to be. Returns an exit code. */
+/* Attach the fail-closed program at the place of the policy. Returns an exit code. */
 int policy_close_place(struct policy *policy, const struct conf *conf);
 int policy_revert(struct policy *policy);
 int policy_bring(struct policy *policy, unsigned int number);
@@ -340,10 +344,10 @@ int cmd_status(int argc, char **argv);
 int cmd_save(int argc, char **argv);
 int cmd_load(int argc, char **argv);
 int cmd_watch(int argc, char **argv);
-/* NAME VERSION DEADLINE: what systemd runs for "try" */
+/* The command "guard NAME VERSION DEADLINE". systemd runs it for "try". */
 int cmd_guard(int argc, char **argv);
 
-/* Fill maps from @rules. Without @replace, the maps are new, or kept and not changed. */
+/* Fill maps from @rules. Without @replace, fill only new maps, and do not change kept ones. */
 int rules_fill(const struct blob *rules, const char *file, const struct loaded *loaded,
 	       bool replace);
 

@@ -13,7 +13,7 @@
 
 #include "nf-bpf.h"
 
-/* libbpf has errors of its own, which strerror() does not know. */
+/* libbpf has error numbers of its own, which strerror() does not know. */
 static const char *reason_of(int err)
 {
 	static char reason[128];
@@ -46,7 +46,7 @@ static int run_clang(const char **argv)
 	return status ? -1 : 0;
 }
 
-/* The headers are installed beside the command, unless it was built for another place. */
+/* The headers are installed beside the command, unless NF_BPF_INCLUDE names another directory. */
 static void default_include(char path[PATH_MAX])
 {
 #ifdef NF_BPF_INCLUDE
@@ -190,7 +190,7 @@ static int keep_maps(struct bpf_object *object, const struct conf *conf, const c
 	return 0;
 }
 
-/* The names of sections with data begin with a dot, which bpffs does not take. */
+/* Leave out the maps of data sections: their names begin with a dot, which bpffs refuses. */
 static void list_maps(struct loaded *loaded)
 {
 	struct bpf_map *map;
@@ -204,7 +204,7 @@ static void list_maps(struct loaded *loaded)
 	}
 }
 
-/* A kept map has its entries already. Rules of the others are for the new maps. */
+/* Whether the map is kept. A kept map has its entries already; the rules are for new maps. */
 static bool is_filled(const struct conf *conf, const char *from, const char *map)
 {
 	char path[PATH_MAX];
@@ -219,7 +219,7 @@ static bool is_filled(const struct conf *conf, const char *from, const char *map
 	return false;
 }
 
-/* Rules of kept maps are read, too: at boot these maps are filled from them. */
+/* Check the rules of kept maps, too: at boot these maps are new, and filled from the rules. */
 static int fill_maps(struct loaded *loaded, const struct version *version, const char *from)
 {
 	int i;

@@ -8,7 +8,7 @@
 #include "nf-bpf.h"
 #include "nf_util.h"
 
-/* bpffs says what is attached, the state what is to be attached. They differ when a
+/* bpffs has what is attached, and the state says what should be attached. The two differ after a
  * command was killed, and after a reboot.
  */
 static int reconcile(struct policy *policy)
@@ -27,7 +27,7 @@ static int reconcile(struct policy *policy)
 		changed = true;
 	}
 	if (version && version != policy->current && version != policy->trying) {
-		/* Only "rollback" brings a version that is older. */
+		/* An older version can only be in force after a "rollback". */
 		policy->rejected = version < policy->current ? policy->current : 0;
 		policy->current = version;
 		changed = true;
@@ -38,7 +38,7 @@ static int reconcile(struct policy *policy)
 
 int policy_begin(struct policy *policy, const char *name, bool create)
 {
-	/* Where the pins can't be seen, the policy seems to be detached. */
+	/* If the pins cannot be seen, the policy would seem to be detached. */
 	if (check_bpffs() || policy_open(policy, name, create))
 		return -1;
 	if (policy->lock < 0)
@@ -47,12 +47,12 @@ int policy_begin(struct policy *policy, const char *name, bool create)
 	if (generation_repair(policy))
 		warn("%s: an update of its link was interrupted and can't be finished: 'nf-bpf apply %s' attaches it again",
 		     name, name);
-	/* A full disk is no reason to do nothing. */
+	/* Continue if the disk is full: the policy in force matters more than the state. */
 	if (reconcile(policy))
 		warn("%s: goes on, but the state on disk is not what is in force", name);
 	if (policy->trying && boot_seconds() >= policy->deadline) {
 		warn("%s: version %u was not confirmed in time", name, policy->trying);
-		/* If it can't go back, "confirm" and "rollback" are for the caller to choose. */
+		/* If this fails, the caller can choose "confirm" or "rollback". */
 		policy_revert(policy);
 	}
 
@@ -67,8 +67,8 @@ void policy_clean(const struct policy *policy)
 	version_clean(policy->name, policy->newest, keep, ARRAY_SIZE(keep));
 }
 
-/* Load a stored version and put it in force. It was there before: that another hook has its
- * priority now is no reason to be without it.
+/* Load a stored version and put it in force. If another hook has taken its priority since it was
+ * in force, use the nearest free priority: this is better than no policy.
  */
 int policy_bring(struct policy *policy, unsigned int number)
 {
@@ -115,7 +115,7 @@ int policy_close_place(struct policy *policy, const struct conf *conf)
 		.netns = conf->netns,
 		.pf = conf->pf,
 		.hook = conf->hook,
-		/* The place of the policy stays free for it. */
+		/* Leave the priority of the policy free for the policy. */
 		.priority = conf->priority + (conf->priority < __INT32_MAX__),
 		.fragments = FRAGMENTS_PASS,
 	};
@@ -139,7 +139,7 @@ int policy_close_place(struct policy *policy, const struct conf *conf)
 	return EXIT_CLOSED;
 }
 
-/* Before the trial all packets were dropped. */
+/* End a trial before which all packets were dropped: drop them again. */
 static int close_again(struct policy *policy)
 {
 	struct version version;
@@ -235,7 +235,7 @@ bool policy_has_left(const struct policy *policy, const struct version *version)
 	return same;
 }
 
-/* Whether the version that is to be in force is attached. */
+/* Whether the version that should be in force is attached. */
 enum attached policy_attached(const struct policy *policy)
 {
 	struct version current;
@@ -313,8 +313,8 @@ static int refuse_trial(const struct policy *policy)
 	return EXIT_FAILED;
 }
 
-/* The file is that of the current version. After a reboot it is not attached; this makes no
- * new version, or "rollback" would go back to the same content.
+/* Attach the current version again, whose content the file has. After a reboot it is not
+ * attached. Do not make a new version: "rollback" would then go back to the same content.
  */
 static int apply_again(struct policy *policy)
 {
@@ -388,8 +388,8 @@ static bool is_outdated(const struct version *version, const char *name)
 	return !same;
 }
 
-/* Read the files, and lock the policy. Another command can have the lock for long: the files
- * that are applied are those of now.
+/* Read the files, and lock the policy. Another command can hold the lock for long. If the files
+ * change meanwhile, read them again.
  */
 static int read_and_lock(struct policy *policy, struct version *version, const char *name)
 {
@@ -523,7 +523,9 @@ int cmd_remove(int argc, char **argv)
 
 	if (check_bpffs() || policy_open(&policy, argv[0], false))
 		return EXIT_FAILED;
-	/* In this order: a command that is killed in between must not be undone at boot. */
+	/* Write the state before the links are detached: if this command is killed in between,
+	 * the next boot must not put the policy in force again.
+	 */
 	if (policy.newest < policy.trying)
 		policy.newest = policy.trying;
 	policy.removed = policy.newest;

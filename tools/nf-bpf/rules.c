@@ -14,7 +14,7 @@
 #include "nf-bpf.h"
 #include "shape.h"
 
-/* Items of one size, one behind the other. */
+/* A growing array of items that have the same size. */
 struct list {
 	unsigned char *items;
 	size_t size;
@@ -25,12 +25,12 @@ struct list {
 struct table {
 	const char *name;
 	int fd;
-	bool is_kept;		/* it has entries already, and keeps them */
+	bool is_kept;		/* the map has entries already, and keeps them */
 	struct bpf_map_info info;
 	struct shape key;
 	struct shape value;
-	struct list entries;	/* of the text: key, value, number of the line */
-	struct list others;	/* keys that only the map has */
+	struct list entries;	/* those of the text: key, value, number of the line */
+	struct list others;	/* keys that are in the map and not in the text */
 };
 
 struct reader {
@@ -39,7 +39,7 @@ struct reader {
 	const struct loaded *loaded;
 	struct table tables[MAX_LIST];
 	int nr_tables;
-	struct table *table;	/* of the section, NULL: before the first one */
+	struct table *table;	/* that of the section; NULL before the first section */
 };
 
 static bool is_table_type(__u32 type)
@@ -48,7 +48,7 @@ static bool is_table_type(__u32 type)
 	       type == BPF_MAP_TYPE_LPM_TRIE || type == BPF_MAP_TYPE_ARRAY;
 }
 
-/* Returns 0, -1 if the map's entries have no text, and then *why says why. */
+/* Returns 0, or -1 if the map's entries cannot be written as text; then *why is the reason. */
 static int table_open(struct table *table, const char *name, int fd, const char **why)
 {
 	__u32 len = sizeof(table->info);
@@ -264,7 +264,7 @@ static int compare_entries(const void *a, const void *b, void *arg)
 	return memcmp(a, b, table->info.key_size) ?: line_of(table, a) - line_of(table, b);
 }
 
-/* Sort the entries, and join those that are the same. */
+/* Sort the entries, and remove duplicates. Refuse a key with two values. */
 static int sort_entries(struct reader *reader, struct table *table)
 {
 	struct list *entries = &table->entries;
@@ -290,7 +290,9 @@ static int sort_entries(struct reader *reader, struct table *table)
 	return 0;
 }
 
-/* Refuse rules that the kernel would refuse after it has taken some of them. */
+/* Refuse rules that do not fit the map. Otherwise the kernel would take some of them, and then
+ * refuse the next one.
+ */
 static int check_room(struct reader *reader, const struct table *table)
 {
 	const struct list *entries = &table->entries;
@@ -342,8 +344,8 @@ static int compare_keys(const void *a, const void *b, void *arg)
 	return memcmp(a, b, keys->size);
 }
 
-/* Collect the keys of the map, sorted. If one is deleted meanwhile, the kernel starts the walk
- * over: with a busy LRU map it would never end, and keys come twice.
+/* Collect the keys of the map, and sort them. If a key is deleted during the walk, the kernel
+ * starts the walk again: keys come twice, and with a busy LRU map the walk might never end.
  */
 static int list_keys(const struct table *table, struct list *keys)
 {
@@ -373,7 +375,9 @@ static int list_keys(const struct table *table, struct list *keys)
 	return 0;
 }
 
-/* Elements of an array are always there: those that are 0 are no others. */
+/* Whether this is an unused element of an array. An array always has all its elements, so an
+ * element that is 0 does not count as an entry.
+ */
 static bool is_empty(const struct table *table, const unsigned char *key)
 {
 	unsigned char value[MAX_SIZE];
@@ -417,7 +421,7 @@ static int put_entry(const struct table *table, unsigned char *entry)
 
 	if (!err || errno != ENOSPC)
 		return err;
-	/* Kernels before Linux 6.13 may not replace a value of a trie that is full. */
+	/* Kernels before Linux 6.13 can refuse to replace a value in a full trie. */
 	if (bpf_map_delete_elem(table->fd, entry)) {
 		errno = ENOSPC;
 		return -1;
@@ -463,8 +467,8 @@ static int delete_others(const struct table *table)
 	return 0;
 }
 
-/* The caller deletes old entries when the new ones of all maps are put, unless a map has no
- * room for both.
+/* Put the new entries into the map. The caller deletes the old entries after all maps have their
+ * new ones. If the map has no room for both, delete the old entries first.
  */
 static int put_before_others(struct table *table)
 {
@@ -522,7 +526,7 @@ int rules_fill(const struct blob *rules, const char *file, const struct loaded *
 		return fail("out of memory");
 	reader->file = file;
 	reader->loaded = loaded;
-	/* All of the text is read and checked before the first change. */
+	/* Read and check the whole text before the first change. */
 	err = read_rules(reader, rules);
 	for (i = 0; !err && i < reader->nr_tables; i++)
 		err = sort_entries(reader, &reader->tables[i]) ?:
@@ -554,7 +558,7 @@ static int save_table(FILE *out, const struct table *table)
 	fprintf(out, "[%s]\n", table->name);
 	for (i = 0; i < keys.count; i++) {
 		key = item_of(&keys, i);
-		/* It can have been deleted in between. */
+		/* Skip a key that was deleted after the walk. */
 		if (is_empty(table, key) || bpf_map_lookup_elem(table->fd, key, value))
 			continue;
 		shape_print(out, &table->key, key);
@@ -567,7 +571,7 @@ static int save_table(FILE *out, const struct table *table)
 	return ferror(out) ? -1 : 0;
 }
 
-/* Whether a line of the text is the head of the section: not of a comment. */
+/* Whether the text has this section. A comment that contains the head does not count. */
 static bool has_section(const char *text, const char *name)
 {
 	size_t len = strlen(name);
@@ -609,7 +613,9 @@ static int save_maps(FILE *out, const struct loaded *loaded, const struct blob *
 	return err;
 }
 
-/* What is needed of a policy in force. Returns 0, or an exit code after a message. */
+/* Open the policy, its version in force, and the maps of this version. Returns 0, or an exit code
+ * after a message.
+ */
 static int open_current(struct policy *policy, struct version *version, struct loaded *loaded,
 			const char *name)
 {
@@ -629,7 +635,9 @@ static int open_current(struct policy *policy, struct version *version, struct l
 	return EXIT_NOT_IN_FORCE;
 }
 
-/* The file of the command line, or that of the policy. The caller frees it. */
+/* Get the name of the file: that of the command line, or that of the policy. The caller frees
+ * the name.
+ */
 static char *rules_file(int argc, char **argv, const struct version *version)
 {
 	const char *file = argc > 1 ? argv[1] : version->conf.rules;
@@ -662,7 +670,9 @@ static int save_text(struct blob *text, const struct loaded *loaded, const struc
 	return fclose(out) || err ? fail("out of memory") : 0;
 }
 
-/* Sections that the program of now has no map for would be lost. */
+/* Refuse to write a file that has a section for which the current program has no map: the rules
+ * of this section would be lost.
+ */
 static int check_sections(const char *file, const struct blob *text)
 {
 	struct blob old;
@@ -686,7 +696,7 @@ static int check_sections(const char *file, const struct blob *text)
 	return err;
 }
 
-/* Replace the content of a file, not its owner and mode, nor a link to it. */
+/* Replace the content of a file. Its owner, its mode and a symbolic link to it stay. */
 static int replace_file(const char *path, const struct stat *old, const struct blob *text)
 {
 	int err;
@@ -723,7 +733,7 @@ static int write_text(const char *file, const struct blob *text)
 	}
 	if (S_ISREG(old.st_mode) && realpath(file, path))
 		return replace_file(path, &old, text);
-	/* A device or a pipe must not become a file. */
+	/* Write into a device or a pipe: do not replace it by a file. */
 	out = fopen(file, "w");
 	if (!out)
 		return fail("%s: %s", file, strerror(errno));
@@ -733,7 +743,7 @@ static int write_text(const char *file, const struct blob *text)
 	return err;
 }
 
-/* The process that ends a trial needs the lock: do not hold it while a reader is slow. */
+/* The guard of a trial needs the lock. Do not hold the lock while a slow reader takes the text. */
 int cmd_save(int argc, char **argv)
 {
 	struct version version;
@@ -756,7 +766,7 @@ int cmd_save(int argc, char **argv)
 	return err ? EXIT_FAILED : EXIT_DONE;
 }
 
-/* Read the rules without the lock, for the same reason. */
+/* Read the rules without the lock: the writer can be slow, too. */
 static int read_text(int argc, char **argv, char **file, struct blob *text)
 {
 	struct version version;

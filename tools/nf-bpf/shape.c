@@ -50,7 +50,7 @@ static bool is_protocol_name(const char *name)
 	return false;
 }
 
-/* Names of typedefs say more than the types behind them. */
+/* Find the type behind typedefs, and note whether one of them is __be16 or __be32. */
 static const struct btf_type *strip(const struct btf *btf, __u32 id, bool *be16, bool *be32)
 {
 	const struct btf_type *type = btf__type_by_id(btf, id);
@@ -85,7 +85,7 @@ static enum kind kind_of_number(const struct btf_type *type, const char *name, u
 	return KIND_INT;
 }
 
-/* Returns false for a struct that is to be taken apart. */
+/* Returns false for a struct whose members have to be looked at one by one. */
 static bool kind_of(const struct btf *btf, const struct btf_type *type, const char *name,
 		    unsigned int size, bool be16, bool be32, enum kind *kind)
 {
@@ -166,7 +166,7 @@ static int find(const struct shape *shape, const char *name)
 	return -1;
 }
 
-/* port_min and port_max are the range "port". */
+/* Find pairs of members that are the ends of a range: port_min and port_max become "port". */
 static void find_ranges(struct shape *shape)
 {
 	static const char * const ends[][2] = {
@@ -215,8 +215,8 @@ int shape_of(struct shape *shape, const struct btf *btf, __u32 type, unsigned in
 	shape->is_bare = shape->count == 1 && !*shape->members[0].name;
 	if (is_lpm && shape->count == 2) {
 		data = &shape->members[1];
-		/* Data of an LPM key that is as long as an address is one. Without a family
-		 * 38.0.0.0/8 and 2600::/8 would be the same key, so 16 bytes are IPv6.
+		/* If the data of an LPM key is as long as an address, it is an address. 16 bytes
+		 * are IPv6: the key has no family, so 38.0.0.0/8 and 2600::/8 would be the same.
 		 */
 		if (data->size == 4)
 			data->kind = KIND_IP;
@@ -269,8 +269,8 @@ static bool is_zero(const unsigned char *data, unsigned int size)
 	return !size;
 }
 
-/* An address of either family is IPv4 only if the family says so: the first four bytes of
- * an IPv6 address look the same.
+/* Whether an address of either family is IPv4. Only the member with the family tells: the first
+ * four bytes of an IPv6 address can look like an IPv4 address.
  */
 static bool is_ip(const struct shape *shape, const struct member *member, const unsigned char *data)
 {
@@ -281,7 +281,7 @@ static bool is_ip(const struct shape *shape, const struct member *member, const 
 	       number_of(&shape->members[shape->family], data) == NFPROTO_IPV4;
 }
 
-/* Whether a name is not taken for a number or a range when it is read. */
+/* Whether the parser takes this name for a name, and not for a number or a range. */
 static bool is_word(const char *name)
 {
 	return (*name < '0' || *name > '9') && !strchr(name, '-');
@@ -292,7 +292,7 @@ static void print_port(FILE *out, unsigned int port)
 	struct servent *service = getservbyport(htons(port), NULL);
 	char name[64];
 
-	/* Only a name that means this port when it is read. */
+	/* Print a name only if the parser translates it back to this port. */
 	if (service) {
 		snprintf(name, sizeof(name), "%s", service->s_name);
 		service = is_word(name) ? getservbyname(name, NULL) : NULL;
@@ -360,7 +360,7 @@ static bool has_address(const struct shape *shape, const unsigned char *data)
 	return false;
 }
 
-/* Whether a member is left out: what is 0, but not all of it, and the family that the
+/* Whether to leave out a member: one that is 0, unless all members are 0, and a family that the
  * addresses imply.
  */
 static bool is_left_out(const struct shape *shape, const struct member *member,
@@ -490,7 +490,9 @@ static __u64 tail_of(const unsigned char *address, int size)
 	return number;
 }
 
-/* A range of addresses is stored if the key has its end, else it is expanded. */
+/* Store a range of addresses if the key has a member for its end. If not, expand it to single
+ * addresses.
+ */
 static int set_addresses(const struct shape *shape, const struct member *member,
 			 const unsigned char *first, const unsigned char *last,
 			 unsigned char *data, struct span *span)
@@ -511,7 +513,7 @@ static int set_addresses(const struct shape *shape, const struct member *member,
 	return span->count && span->count <= MAX_EXPANDED ? 0 : -1;
 }
 
-/* Of a range "any" is all of it, of a trie the prefix of length 0. */
+/* In a range, "any" is the range of all addresses. In a trie, it is the prefix of length 0. */
 static int set_any(const struct shape *shape, const struct member *member, unsigned char *data)
 {
 	if (member->last >= 0)
@@ -554,7 +556,9 @@ static int parse_network(const struct shape *shape, const struct member *member,
 	return set_addresses(shape, member, first, last, data, span);
 }
 
-/* VALUE or FIRST-LAST. A range is stored if the key has its end, else it is expanded. */
+/* Parse VALUE or FIRST-LAST. Store a range if the key has a member for its end. If not, expand
+ * it to single values.
+ */
 static int parse_range(const struct shape *shape, const struct member *member, char *text,
 		       unsigned char *data, struct span *span)
 {
@@ -624,7 +628,7 @@ static void list_names(const struct shape *shape, char *buf, size_t size)
 	}
 }
 
-/* All addresses of a line have one family. The address "any" has either. */
+/* All addresses of a line must have the same family. "any" fits both families. */
 static int set_family(const struct shape *shape, const struct member *member,
 		      const struct span *span, int *family)
 {
@@ -637,7 +641,7 @@ static int set_family(const struct shape *shape, const struct member *member,
 	return old && old != *family ? -1 : 0;
 }
 
-/* What the members of a line say together. */
+/* Check and complete the key after all members of a line are parsed. */
 static int finish(const struct shape *shape, unsigned char *data, const bool *seen, int family,
 		  char *error, size_t size)
 {

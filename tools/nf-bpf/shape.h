@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Keys and values of maps as text. BTF says which members they have; the types and names
- * of members say which of them are addresses, ports and protocols: nf-bpf(8), RULES.
+ * Keys and values of maps as text. Their members are found in BTF. The types and names of the
+ * members say which of them are addresses, ports and protocols: see RULES in nf-bpf(8).
  */
 #ifndef NF_BPF_SHAPE_H
 #define NF_BPF_SHAPE_H
@@ -32,7 +32,7 @@ struct member {
 	unsigned int size;
 	enum kind kind;
 	int last;		/* the member with the end of this range, or -1 */
-	bool is_last;		/* it is the end of a range */
+	bool is_last;		/* this member is the end of a range */
 };
 
 struct shape {
@@ -48,13 +48,13 @@ struct shape {
 /* A member whose text was a range: the key is repeated for each value. */
 struct span {
 	const struct member *member;
-	unsigned int length;	/* number of bytes that count, in case of an address */
+	unsigned int length;	/* of an address: number of bytes that are used */
 	__u64 count;
 };
 
 struct btf;
 
-/* Returns 0, or -1 if the type has no text. */
+/* Returns 0, or -1 if values of the type cannot be written as text. */
 int shape_of(struct shape *shape, const struct btf *btf, __u32 type, unsigned int size,
 	     bool is_lpm);
 void shape_print(FILE *out, const struct shape *shape, const unsigned char *data);
@@ -63,7 +63,7 @@ void shape_print(FILE *out, const struct shape *shape, const unsigned char *data
  */
 int shape_parse(const struct shape *shape, char *text, unsigned char *data, struct span *spans,
 		char *error, size_t error_size);
-/* Set the value number @index of the range. */
+/* Set the member to value number @index of the range. */
 void span_set(const struct span *span, const unsigned char *first, unsigned char *data,
 	      __u64 index);
 

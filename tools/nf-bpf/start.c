@@ -9,7 +9,7 @@
 struct place_keys {
 	bool has_hook;
 	bool has_netns;
-	bool has_unknown;	/* which may be a misspelled "netns" */
+	bool has_unknown;	/* an unknown key, which may be a misspelled "netns" */
 };
 
 static int place_line(void *arg, const char *section, const char *name, const char *value)
@@ -33,8 +33,8 @@ static int place_line(void *arg, const char *section, const char *name, const ch
 	return 1;
 }
 
-/* Whether a file with errors says where its program was to be. All packets of another network
- * namespace or hook must not be dropped instead.
+/* Whether a file with errors names the hook and network namespace of its program. If it does not,
+ * nf-bpf must not fail closed: it would drop the packets of another hook or namespace.
  */
 static bool knows_place(const struct version *version)
 {
@@ -58,7 +58,7 @@ static int close_policy(struct policy *policy, const struct version *version)
 	return EXIT_FAILED;
 }
 
-/* Without a bpffs nothing stays attached, so that "drop" is not possible. */
+/* Without a bpffs no link outlives the command, so "on-error = drop" is not possible. */
 static int start_without_pins(const struct version *version, const char *name)
 {
 	if (version->text.data && version->conf.on_error == ON_ERROR_PASS) {
@@ -70,7 +70,7 @@ static int start_without_pins(const struct version *version, const char *name)
 	return EXIT_FAILED;
 }
 
-/* Whether all packets are dropped since an earlier start. */
+/* Whether an earlier start has attached the fail-closed program. */
 static bool is_closed(const struct policy *policy)
 {
 	char path[PATH_MAX];
@@ -80,7 +80,7 @@ static bool is_closed(const struct policy *policy)
 
 static int on_error(struct policy *policy, const struct version *version)
 {
-	/* An old version that is attached is better than either. */
+	/* Keep an old version that is attached: it is better than "drop" or "pass". */
 	if (policy_is_attached(policy)) {
 		fail("%s: version %u stays in force", policy->name, policy->current);
 		return EXIT_FAILED;
@@ -136,7 +136,7 @@ static int start_locked(struct policy *policy, struct version *version, bool is_
 		policy_save(policy);
 	}
 	policy_clean(policy);
-	/* After a reboot, a version that was rolled back must not come again with its file. */
+	/* If the file still has the content of a version that was rolled back, do not apply it. */
 	rejected = is_valid && !policy_has_version(policy, policy->current, version) &&
 		   policy_has_left(policy, version);
 	if (is_valid && !rejected &&
@@ -160,7 +160,7 @@ static int start_locked(struct policy *policy, struct version *version, bool is_
 	return EXIT_BEFORE;
 }
 
-/* A disk that can't be written must not open the router. */
+/* The state cannot be read or written. Do not let packets pass for this reason. */
 static int start_without_state(const char *name, struct version *version)
 {
 	struct policy policy = { .name = name, .lock = -1 };
@@ -174,8 +174,8 @@ static int start_without_state(const char *name, struct version *version)
 	return on_error(&policy, version);
 }
 
-/* A policy that is known comes back without its file. A name that is misspelled must not
- * close the router.
+/* The policy has no file. If the state knows the policy, put its version in force. If not, the
+ * name may be misspelled, so do not drop all packets.
  */
 static int start_without_file(const char *name)
 {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * STATE/NAME/state says which version is to be in force, also after a reboot. The lock
- * of a policy serialises the commands: it ends with the process that holds it.
+ * STATE/NAME/state says which version should be in force, also after a reboot. The lock of a
+ * policy serialises the commands. The kernel releases it when the process that holds it ends.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -14,7 +14,7 @@
 
 #define BOOT_ID "/proc/sys/kernel/random/boot_id"
 
-/* One word, another one after each boot. */
+/* Read the id of this boot: a word that is different after each boot. */
 static void read_boot(char boot[64])
 {
 	struct blob blob = {};
@@ -34,7 +34,7 @@ static bool is_this_boot(const char *id)
 	return !strcmp(id, boot);
 }
 
-/* Returns whether the line has the version in force: no state is without it. */
+/* Returns whether this is the line with the version in force. Each complete state has one. */
 static bool parse_line(struct policy *policy, const char *line)
 {
 	unsigned int number;
@@ -63,7 +63,9 @@ static bool parse_line(struct policy *policy, const char *line)
 	return false;
 }
 
-/* Without the file, no version is one that a killed command has left, or that was rolled back. */
+/* The file of the state is missing. Keep all versions: do not take any for one that a killed
+ * command has left behind, or that was rolled back.
+ */
 static void keep_versions(struct policy *policy)
 {
 	unsigned int numbers[MAX_LIST];
@@ -116,7 +118,7 @@ static int take_lock(struct policy *policy, bool create)
 			    path, strerror(-err));
 	snprintf(path, sizeof(path), "%s/%s/lock", options.state, policy->name);
 	policy->lock = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-	/* What is stored can still be put in force. */
+	/* On a read-only disk, stored versions can still be put in force. */
 	if (policy->lock < 0 && errno == EROFS)
 		policy->lock = open(path, O_RDONLY | O_CLOEXEC);
 	if (policy->lock < 0 && errno == ENOENT && !create)

@@ -18,7 +18,7 @@
 /* What is printed of a policy, both as text and as JSON. */
 struct report {
 	struct policy policy;
-	struct version current;	/* that is attached */
+	struct version current;	/* the version that is attached */
 	struct version file;
 	bool has_current;
 	bool has_file;
@@ -54,7 +54,9 @@ static void number(const char *name, unsigned long long value)
 		printf("  %-12s %llu\n", name, value);
 }
 
-/* The IPv4 column of a file like /proc/net/snmp: names in one line, values in the next. */
+/* Get a value from a file like /proc/net/snmp, which has names in one line and values in the
+ * next.
+ */
 static unsigned long long column(const struct blob *snmp, const char *wanted)
 {
 	char *copy = strdup(snmp->data), *rest = copy, *names, *values, *name, *value;
@@ -126,8 +128,8 @@ static void read_attached(struct report *report, const char *name)
 static int read_report(struct report *report, const char *name)
 {
 	*report = (struct report){};
-	/* What is wrong with the file is for "check" to say. It is read and all is printed without
-	 * the lock: the guard of a trial must not wait for a disk or a terminal.
+	/* Do not report errors of the file: "check" does this. Read the file and print the report
+	 * without the lock: the guard of a trial must not wait for a disk or a terminal.
 	 */
 	report->has_file = !version_from_file(&report->file, name, false);
 	if (policy_begin(&report->policy, name, false)) {
@@ -379,7 +381,7 @@ static int status_of(const char *name)
 	return ret;
 }
 
-/* All policies that have a file. */
+/* Print the status of all policies that have a file. */
 static int status_of_all(void)
 {
 	struct dirent *entry;

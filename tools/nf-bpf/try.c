@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The guard of a trial: a process of its own session that goes back to the version before
- * unless the trial is confirmed. The state on disk says the same, so that the next command
- * goes back if somebody kills the guard, and a reboot does, too.
+ * The guard of a trial: a process in a session of its own that goes back to the version before,
+ * unless the trial is confirmed. The state on disk has the trial and its deadline. So if somebody
+ * kills the guard, the next command goes back, and so does a reboot.
  */
 #define _GNU_SOURCE
 #include <dirent.h>
@@ -22,7 +22,7 @@ static bool is_on_trial(const char *name, unsigned int version)
 {
 	struct policy policy;
 
-	/* A state that can't be read now can be read later. */
+	/* If the state cannot be read now, try again later. */
 	return policy_peek(&policy, name) || policy.trying == version;
 }
 
@@ -37,7 +37,7 @@ static void guard(const char *name, unsigned int version, __u64 deadline)
 			return;
 	} while (boot_seconds() < deadline);
 
-	/* This goes back, because the time is over. What prevents it can end. */
+	/* The time is over, so policy_begin() goes back. If this fails, try again. */
 	for (;;) {
 		if (!policy_begin(&policy, name, false))
 			policy_close(&policy);
@@ -49,7 +49,7 @@ static void guard(const char *name, unsigned int version, __u64 deadline)
 	}
 }
 
-/* The files of the caller are closed: the lock, the maps of the new version, and its terminal. */
+/* Close the files of the caller: the lock, the maps of the new version, and the terminal. */
 static void close_files(int except)
 {
 	DIR *dir = opendir("/proc/self/fd");
@@ -89,7 +89,7 @@ static void run_guard(struct policy *policy, int ready)
 	__u64 deadline = policy->deadline;
 
 	snprintf(name, sizeof(name), "%s", policy->name);
-	/* A lock is held as long as any process has its file open. */
+	/* Close this process's copy of the lock: a lock is held as long as any copy is open. */
 	policy_close(policy);
 	setsid();
 	if (fork())
@@ -103,8 +103,8 @@ static void run_guard(struct policy *policy, int ready)
 	_exit(0);
 }
 
-/* A process of the caller ends with its service or its login session. One of systemd does not.
- * Returns whether it was started.
+/* Let systemd start the guard. A child of the caller would end with the caller's service or login
+ * session. Returns whether systemd has started the guard.
  */
 static bool start_unit(const struct policy *policy)
 {

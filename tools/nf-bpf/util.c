@@ -53,7 +53,7 @@ void warn(const char *fmt, ...)
 	va_end(args);
 }
 
-/* Not a part of JSON output. */
+/* Print a message to standard output, unless the output is JSON. */
 void say(const char *fmt, ...)
 {
 	va_list args;
@@ -89,7 +89,7 @@ static int read_all(int fd, struct blob *blob)
 			break;
 		blob->len += len;
 	}
-	/* Text can be used as a string. */
+	/* End the data with 0, so that text can be used as a string. */
 	blob->data[blob->len] = '\0';
 
 	return 0;
@@ -272,7 +272,7 @@ int parse_number(const char *text, __u64 *number)
 	if (*text < '0' || *text > '9')
 		return -1;
 	errno = 0;
-	/* Not base 0: 0053 is a number with leading zeros, and not octal. */
+	/* Do not use base 0: 0053 is a decimal number with leading zeros, not an octal number. */
 	*number = strtoull(text, &end, base);
 
 	return *end || errno ? -1 : 0;

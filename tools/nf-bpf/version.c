@@ -38,8 +38,8 @@ static int read_named(const char *conf_path, const char *path, struct blob *blob
 	return 0;
 }
 
-/* The debug information of the object has the working directory: the same source must give
- * the same object.
+/* Compile in the directory /. The debug information of the object has the working directory, and
+ * the same source must give the same object.
  */
 static int compile_at_root(struct version *version)
 {
@@ -83,7 +83,7 @@ int version_from_file(struct version *version, const char *name, bool compile)
 	return 0;
 }
 
-/* A file of a version that need not be there has no content then. */
+/* Read a file of a version. If the file is missing and not @needed, its content is empty. */
 static int read_stored(const char *dir, const char *file, struct blob *blob, bool needed)
 {
 	char path[PATH_MAX + 16];
@@ -155,7 +155,7 @@ unsigned int version_before(const char *name, unsigned int number)
 	return version.before;
 }
 
-/* The user who called sudo, or the one that runs this. */
+/* Get the name of the user who called sudo, or else of the user who runs this command. */
 static void who(char *buf, size_t size)
 {
 	const char *sudo = getenv("SUDO_USER");
@@ -237,7 +237,9 @@ int version_store(struct version *version, const char *name, const char *how,
 	return 0;
 }
 
-/* Rename it first: what a killed command leaves must not look like a version. */
+/* Rename the version before its files are removed. If the command is killed in between, the rest
+ * must not look like a version.
+ */
 void version_forget(const char *name, unsigned int number)
 {
 	char path[PATH_MAX], tmp[PATH_MAX];

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * A network namespace that is made anew has no policy. "watch" waits for the name of the
- * namespace, and starts the policy. If the name is removed, it removes the links: a link of
- * mainline keeps its network namespace alive, with all devices in it.
+ * A new network namespace has no policy, even if an old one of the same name had one. "watch"
+ * waits for the name of the namespace, and starts the policy. When the name is removed, it removes
+ * the links: a link of a mainline kernel keeps its namespace alive, with all devices in it.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -22,10 +22,10 @@
 #define NETNS_DIR "/run/netns"
 #define MOUNT_WAIT_US 20000
 #define MOUNT_WAITS 250
-#define RETRY_MS 10000	/* after a start that failed */
+#define RETRY_MS 10000	/* between a start that failed and the next attempt */
 
-/* "ip netns add" makes the file first, and then mounts the namespace on it: the mount is
- * no event.
+/* "ip netns add" makes a file, and then mounts the namespace on it. inotify reports the file but
+ * not the mount, so wait for the mount.
  */
 static bool wait_for_mount(const char *name)
 {
@@ -45,8 +45,9 @@ static bool wait_for_mount(const char *name)
 	return false;
 }
 
-/* The network namespace that the policy is for: that of the file, or if the file has errors, of
- * the version that was in force. Returns NULL if it has no name of ip-netns(8).
+/* Get the network namespace of the policy: the one that its file names, or, if the file has
+ * errors, the one of the version that was in force. Returns NULL if the namespace has no name of
+ * ip-netns(8).
  */
 static char *wanted_netns(const char *name, bool *valid)
 {
@@ -66,8 +67,8 @@ static char *wanted_netns(const char *name, bool *valid)
 	return netns;
 }
 
-/* The network namespace of what is attached. The fail-closed program has no version: it is
- * where the file says.
+/* Get the network namespace of the attached version. If the fail-closed program is attached, there
+ * is no version: take the namespace that the file names.
  */
 static char *attached_netns(const struct policy *policy, const char *path)
 {
@@ -95,9 +96,9 @@ static bool is_named(const char *netns, __u64 ino)
 	return !stat(path, &st) && st.st_ino == ino;
 }
 
-/* The pins go, the state stays: the version is to be in force again. An event can be old:
- * the policy may be in force in a namespace that was made since then. @removed is NULL if
- * events were lost.
+/* Remove the links of a namespace that is gone. Keep the state, so that the version comes in force
+ * in the next namespace. The event may be old: do nothing if the policy is in force in a newer
+ * namespace. @removed is NULL if events were lost.
  */
 static void release(const char *name, const char *removed)
 {
@@ -116,8 +117,8 @@ static void release(const char *name, const char *removed)
 	policy_close(&policy);
 }
 
-/* Returns whether an event in @buf says that the name @wanted was made. Events can be lost:
- * then it may have been this one.
+/* Returns whether an event in @buf says that the name @wanted was made, or that events were lost:
+ * this event may be among them.
  */
 static bool take_events(const char *buf, ssize_t len, const char *wanted, const char *name)
 {
@@ -140,7 +141,7 @@ static bool take_events(const char *buf, ssize_t len, const char *wanted, const 
 	return made;
 }
 
-/* Returns whether it is to be tried again. */
+/* Start the policy. Returns whether to try again later. */
 static bool start(int argc, char **argv, const char *netns)
 {
 	int ret = EXIT_DONE;
@@ -192,7 +193,9 @@ static int open_watch(void)
 	return -1;
 }
 
-/* For Type=notify of systemd: units after this one find the policy in force. */
+/* Tell systemd (Type=notify) that the policy is in force. systemd then starts the units that are
+ * ordered after this one.
+ */
 static void notify_ready(void)
 {
 	struct sockaddr_un address = { .sun_family = AF_UNIX };
@@ -225,7 +228,7 @@ int cmd_watch(int argc, char **argv)
 		     argv[0], argv[0]);
 		return EXIT_WRONG;
 	}
-	/* Before the first start, so that no namespace is missed in between. */
+	/* Watch before the first start, so that no namespace in between is missed. */
 	fd = open_watch();
 	if (fd >= 0) {
 		if (netns)
