@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# nf-bpf apply puts a policy in force as a whole or not at all, no packet passes without a
-# program, and a policy can go back to the version before.
+# nf-bpf apply puts the whole policy in force, or changes nothing. During an update no packet
+# passes without a program. nf-bpf rollback goes back to the version before.
 #
 # Requires: jq
 
@@ -69,9 +69,8 @@ test_link_stays()
 	expect_verdict dropped
 }
 
-# check_never_unseen LINE...: the updates have one of these lines each. Each version drops all
-# packets. The program at the server counts those that no version
-# has seen.
+# check_never_unseen LINE...: update the policy many times. Each version has one of the LINEs, and
+# drops all packets. The program at the server counts the packets that passed no version.
 check_never_unseen()
 {
 	local i
@@ -119,7 +118,7 @@ test_another_shape()
 	expect_in_force 2
 }
 
-# refused TEXT LINE...: the old version stays
+# refused TEXT LINE...: apply refuses a file with these lines, says TEXT, and keeps the old version
 refused()
 {
 	conf drop "${@:2}"
@@ -172,7 +171,7 @@ test_place_is_taken()
 	expect_verdict dropped
 }
 
-# Both links or none.
+# If the place of one link is taken, neither link is attached.
 test_place_is_half_taken()
 {
 	requires ipv6
@@ -219,7 +218,7 @@ test_at_once()
 	expect_verdict dropped
 }
 
-# The file changes while the command waits for another one.
+# The file changes while the command waits for another command.
 test_file_of_now()
 {
 	local command
@@ -254,7 +253,7 @@ test_rollback()
 	expect_verdict passes
 }
 
-# Back to what was in force, not to the number before.
+# rollback goes back to the version that was in force, not to the one with the number before.
 test_rollback_passes_a_bad_version()
 {
 	begin
@@ -315,7 +314,7 @@ test_detached()
 	expect_clean
 }
 
-# Somebody else has the place of the link since then.
+# Somebody detached the link, and then attached another program at its place.
 test_detached_and_place_is_taken()
 {
 	begin
@@ -355,7 +354,7 @@ test_old_versions_go()
 	expect_in_force 13
 }
 
-# It is the oldest one.
+# nf-bpf removes old versions, but not the one that rollback needs, even if it is the oldest.
 test_version_to_go_back_to_stays()
 {
 	local i

@@ -63,7 +63,7 @@ test_man_page_of_the_file()
 	done
 }
 
-# complete WORD...: what completion offers for the last word
+# complete WORD...: print the words that completion offers for the last WORD
 complete_words()
 {
 	local COMP_WORDS=(nf-bpf "$@") COMP_CWORD=$# COMPREPLY=()
@@ -92,7 +92,7 @@ test_names_of_files()
 	[[ -z $(ls "$STATE") ]] || fail "$(ls "$STATE")"
 }
 
-# A disk that is missing must not keep the policy away.
+# No unit may require another one: a missing disk must not prevent the start of a policy.
 test_units_without_var()
 {
 	! grep -H "^Requires" "$TOOL"/*.service.in || fail "a unit needs another one"
@@ -106,7 +106,7 @@ test_units()
 	mkdir "$WORK/units"
 	for unit in nf-bpf@ nf-bpf-watch@; do
 		sed "s|@PREFIX@/bin/nf-bpf|$NF_BPF|" "$TOOL/$unit.service.in" > "$WORK/units/$unit.service"
-		# It checks an instance. Messages about other units do not count.
+		# systemd-analyze checks an instance. Ignore its messages about other units.
 		cp "$WORK/units/$unit.service" "$WORK/units/${unit}edge.service"
 		systemd-analyze verify --man=no "$WORK/units/${unit}edge.service" \
 			> "$WORK/verified" 2>&1 || status=$?

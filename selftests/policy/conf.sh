@@ -7,7 +7,8 @@
 
 source "$(dirname "$0")/lib.sh"
 
-# check_wrong LINE TEXT CONTENT...: the file has these lines.
+# check_wrong LINE TEXT CONTENT...: a file of these lines is refused. The message names the LINE
+# and has the TEXT.
 check_wrong()
 {
 	local line=$1 text=$2
@@ -68,7 +69,7 @@ wrong keep_variables 5 "keep = .bss: variables of the program can't be kept: put
 	"[policy]" "object = $SELFTESTS/policy/progs/rules.bpf.o" "program = block" \
 	"hook = forward" "keep = .bss"
 
-# All of them, so that a file is corrected once.
+# One call names all errors, so that the user corrects the file once.
 test_all_errors()
 {
 	local said
@@ -92,7 +93,7 @@ test_file_of_the_object()
 	expect_fails -s 2 "/none.o: No such file or directory: correct its name" nf_bpf check edge
 }
 
-# libbpf has a number of its own for this error.
+# libbpf has an error number of its own for this error.
 test_no_object()
 {
 	begin

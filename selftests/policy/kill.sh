@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# nf-bpf is killed before each call that changes something. The old or the new version is in
-# force then, and the next command repairs the rest.
+# nf-bpf is killed before each system call that changes something. Afterwards the old or the new
+# version is in force, and the next command removes what is left behind.
 #
 # Requires: jq
 # Kernel: any
@@ -23,14 +23,14 @@ another_file()
 add_test first_apply check_kills not_applied any:dropped apply apply edge
 add_test update check_kills another_file dropped apply apply edge
 
-# Each call fails once: the old version stays, or the new one is in force.
+# Each of these calls fails once. Afterwards the old or the new version is in force.
 test_failures()
 {
 	ERRNO=5
 	check_kills another_file dropped apply apply edge
 }
 
-# Between the new program and the end of the old one both are attached.
+# While the new program is attached and the old one not yet detached, both are attached.
 test_old_program_goes()
 {
 	local ids

@@ -1,8 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# nf-bpf is killed before each call that changes something: while it goes back, or tries a
-# version. See kill.sh.
+# As kill.sh, for other commands: nf-bpf is killed while it goes back, and while it begins a trial.
 #
 # Requires: jq
 # Kernel: any
@@ -23,7 +22,8 @@ add_test trial check_kills another_file dropped rollback try 1000 edge
 add_test rollback check_kills another_version dropped apply rollback edge
 add_test remove check_kills another_version any:passes remove remove edge
 
-# The version that was left stays rejected, if the command is killed before it can say so.
+# A rollback is killed before it writes that the version is rejected. The version is rejected
+# nevertheless.
 test_rollback_is_recorded()
 {
 	local number

@@ -1,16 +1,17 @@
 # SPDX-License-Identifier: GPL-2.0
 # shellcheck shell=bash
 #
-# Functions for the tests of nf-bpf. A test file sources this file in place of ../lib.sh.
-# The policies of the tests are for the router, and below directories of the test.
+# Functions for the tests of nf-bpf. A test file sources this file in place of ../lib.sh. The
+# policies of the tests are for the router's network namespace. Their files are in directories of
+# the test.
 
 source "$(dirname "${BASH_SOURCE[0]}")/../lib.sh"
 
 OBJECT=$SELFTESTS/progs/policy.bpf.o
 NF_BPF=
-ETC=		# files of policies
-STATE=		# versions
-MODE=		# of fragments, what this kernel has
+ETC=		# directory of the policies' files
+STATE=		# directory of the versions
+MODE=		# value of the key fragments that this kernel supports
 CHANGES=0
 
 setup_policy()
@@ -40,7 +41,7 @@ nf_bpf()
 	"$NF_BPF" --etc "$ETC" --state "$STATE" --pins "$PINS/nf-bpf" "$@"
 }
 
-# begin: without a policy, without a state.
+# begin: remove all policies and their state
 begin()
 {
 	nf_bpf remove edge > /dev/null
@@ -48,7 +49,7 @@ begin()
 	nf_prog clean "$PINS"
 }
 
-# conf PROGRAM [LINE...]: the file of the policy "edge". It differs from all before.
+# conf PROGRAM [LINE...]: write the file of the policy "edge". It differs from each earlier file.
 conf()
 {
 	local program=$1 hook="hook = forward" object="object = $OBJECT"
@@ -73,7 +74,7 @@ current()
 	echo "$PINS/nf-bpf/edge/current"
 }
 
-# The ids of the links of the policy.
+# Print the ids of the policy's links.
 link_ids()
 {
 	local pin
@@ -83,7 +84,7 @@ link_ids()
 	done
 }
 
-# Links and pins do not survive a reboot, which has another id.
+# Simulate a reboot: remove links and pins, and change the id of the boot.
 reboot()
 {
 	local pin
@@ -95,7 +96,7 @@ reboot()
 	[[ ! -e $STATE/edge/state ]] || sed -i 's/^boot=.*/boot=before/' "$STATE/edge/state"
 }
 
-# expect_verdict dropped|passes: of datagrams of both families.
+# expect_verdict dropped|passes: check the verdict for datagrams of both families
 expect_verdict()
 {
 	local family expected="92 intact"
@@ -107,7 +108,7 @@ expect_verdict()
 	done
 }
 
-# The packets that the policy of the program "drop" or "accept" has counted.
+# Print the number of packets that the program "drop" or "accept" of the policy has counted.
 counted()
 {
 	local pin
@@ -124,14 +125,15 @@ expect_in_force()
 	expect_json "$json" ".in_force" ".version == $1"
 }
 
-# Whether the kernel tells that a link is attached: links of this project do, or nfnetlink_hook.
+# Whether the kernel tells that a link is attached. This project's kernels tell it in the link
+# information, other kernels with nfnetlink_hook.
 tells_attached()
 {
 	grep -qsa BPF_NF_LINK_NETNS /sys/kernel/btf/vmlinux /sys/kernel/btf/nf_bpf_link ||
 		{ modprobe -q nfnetlink_hook || :; grep -q nfnl_hook /proc/kallsyms; }
 }
 
-# One generation, and no file of a command that was killed.
+# Check that there is one generation, and no file that a killed command has left behind.
 expect_clean()
 {
 	local pins state
@@ -144,8 +146,8 @@ expect_clean()
 	expect_eq "files of the state" "lock state versions" "${state[*]##*/}"
 }
 
-# expect_all dropped|pass: packets of both families. A program that drops all packets drops the
-# end of a probe, too.
+# expect_all dropped|pass: check packets of both families with ping. Do not use a probe: a program
+# that drops all packets also drops the packet that ends a probe.
 expect_all()
 {
 	local family address status
@@ -161,9 +163,10 @@ expect_all()
 # --- kills -----------------------------------------------------------------------
 
 MAX_CALLS=100
-ERRNO=0		# of the call; 0: nf-bpf is killed there
+ERRNO=0		# the error of the call; 0: nf-bpf is killed before the call
 
-# killed NUMBER COMMAND...: of nf-bpf. Returns 1 if there was no such call.
+# killed NUMBER COMMAND...: run a command of nf-bpf that is killed before call NUMBER of those that
+# change something. Returns 1 if the command makes fewer calls.
 killed()
 {
 	local number=$1
@@ -174,10 +177,13 @@ killed()
 	[[ -s $WORK/killed ]]
 }
 
-# check_kills PREPARE VERDICT REPAIR COMMAND...: PREPARE changes the policy of the last round.
-# After COMMAND was killed the verdict is VERDICT, also after "status", which repairs and
-# attaches nothing. After the next command, REPAIR, nothing of the killed one is left.
-# "any:VERDICT" is a verdict after REPAIR only.
+# check_kills PREPARE VERDICT REPAIR COMMAND...: kill COMMAND before its first call, its second
+# call, and so on. In each round:
+# - PREPARE changes the policy.
+# - COMMAND is killed. Packets then have the verdict VERDICT, also after "status", which completes
+#   what was begun but attaches nothing.
+# - The command REPAIR leaves nothing behind of the killed command.
+# With "any:VERDICT", only the verdict after REPAIR is checked.
 check_kills()
 {
 	local prepare=$1 verdict=${2%:*} after=${2#*:} repair=$3 number all=("${FAMILIES[@]}")
@@ -186,7 +192,7 @@ check_kills()
 	begin
 	apply drop
 	for ((number = 1; number < MAX_CALLS; number++)); do
-		# One family each time, as there are many times.
+		# There are many rounds, so each tests one family only.
 		FAMILIES=("${all[number % ${#all[@]}]}")
 		"$prepare"
 		killed "$number" "$@" || break

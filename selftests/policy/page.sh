@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# The commands of Documentation/policy.rst, in their order, with the files that the page shows.
+# Runs the commands of Documentation/policy.rst in their order, with the files that the page shows.
 #
 # Requires: jq
 # Kernel: any
@@ -11,7 +11,7 @@ source "$(dirname "$0")/lib.sh"
 PAGE=$SELFTESTS_SRC/../Documentation/policy.rst
 SAMPLE=$BUILD/$BASE/samples/firewall.bpf.o
 
-# blocks: each literal block of the page, and a line with "--" after it.
+# blocks: print each literal block of the page, and a line "--" after it
 blocks()
 {
 	awk 'inside && /^[^ ]/ { inside = wait = 0; print "--" }
@@ -20,7 +20,7 @@ blocks()
 		inside { sub(/^    /, ""); print }' "$PAGE"
 }
 
-# here TEXT: with the directories of the test in place of those of the page
+# here TEXT: print TEXT with the directories of the test in place of those of the page
 here()
 {
 	sed -e "s|/etc/nf-bpf|$ETC|g" -e "s|/usr/local/lib/nf-bpf|$WORK/lib|g" \
@@ -29,7 +29,7 @@ here()
 		-e "s|^nf-bpf |nf_bpf |" <<< "$1"
 }
 
-# run_block TEXT: a file of the page, or commands
+# run_block TEXT: if the block is a file of the page, write it; if it has commands, run them
 run_block()
 {
 	local text
@@ -59,7 +59,7 @@ test_commands()
 			continue
 		fi
 		run_block "$text"
-		# There is a version to go back to.
+		# Apply a second version, so that "rollback" has one to go back to.
 		[[ $text != *"apply edge"* ]] || apply_another
 		text=
 	done < <(blocks)

@@ -23,7 +23,7 @@ saved()
 	nf_bpf save edge - | grep -v '^\[' | sort
 }
 
-# expect_saved RULE...: all that the maps have
+# expect_saved RULE...: the maps have these entries and no other
 expect_saved()
 {
 	expect_eq "rules" "$(printf '%s\n' "$@" | sort)" "$(saved)"
@@ -53,7 +53,7 @@ test_round_trip()
 	diff <(sort "$WORK/saved") <(sort "$WORK/again")
 }
 
-# The program sees them: addresses are in network byte order.
+# The program finds the entries: their addresses are in network byte order.
 test_packets()
 {
 	begin_rules "[blocked]" "$CLIENT_IP4/32" "[blocked6]" "$CLIENT_IP6/128"
@@ -81,7 +81,7 @@ test_host_bits_are_cleared()
 	expect_saved "192.0.2.0/24 -> verdict=0"
 }
 
-# Rules that change make a new version, with new maps.
+# If the rules change, apply makes a new version with new maps.
 test_rules_are_a_part_of_the_version()
 {
 	begin_rules "[blocked]" "192.0.2.0/24 -> mark=1"
@@ -105,14 +105,14 @@ test_kept_map_is_filled_once()
 	nf_bpf apply edge
 	expect_in_force 2
 	expect_saved "198.51.100.0/24 -> mark=2"
-	# After a reboot it is made again.
+	# After a reboot the map is new, and filled from the rules.
 	nf_bpf save edge
 	reboot
 	nf_bpf start edge
 	expect_saved "198.51.100.0/24 -> mark=2"
 }
 
-# check_wrong LINE TEXT RULE...: neither apply nor load changes anything.
+# check_wrong LINE TEXT RULE...: apply and load refuse these rules, and change nothing
 check_wrong()
 {
 	local line=$1 text=$2
@@ -142,7 +142,7 @@ add_test backwards check_wrong 4 "dport=9-8: not a value" "[tuples]" "dport=9-8"
 add_test too_many check_wrong 4 "the ranges of this line have more than 65536 combinations" \
 	"[tuples]" "dport=1-1000 sport=1-1000"
 
-# Numbers are decimal or 0x: a leading zero says nothing.
+# Numbers are decimal, or hexadecimal with 0x. A leading zero does not make them octal.
 test_numbers()
 {
 	begin_rules "[services]" "port=0053 -> mark=0x10" "port=0x16-22 -> verdict=-2147483648" \
@@ -158,7 +158,7 @@ add_test signed_too_small check_wrong 3 "verdict=-2147483649: not a value" \
 	"203.0.113.0/24 -> verdict=-2147483649"
 add_test prefix_with_sign check_wrong 3 "192.0.2.0/+24: not a value" "192.0.2.0/+24"
 
-# 16 bytes without a family are IPv6, whatever they look like.
+# If a key has no family, 16 bytes are an IPv6 address, even if they look like IPv4.
 test_sixteen_bytes()
 {
 	begin_rules "[bytes]" "2001:db8::/48 -> 1" "2600::/8 -> 2" "[hosts6]" "saddr=2001:db8:: -> 3"
@@ -244,7 +244,7 @@ test_same_rule_twice()
 
 add_test no_key check_wrong 3 "no key: write it before '->'" " -> mark=1"
 
-# Nothing is changed by a load that has no room.
+# A load whose entries do not fit into the maps changes nothing.
 test_load_without_room()
 {
 	begin_rules "[blocked]" "192.0.2.0/24 -> mark=1" "[recent]" "1 -> 1"
@@ -253,7 +253,7 @@ test_load_without_room()
 		"$(printf 'port=%u-9999\n' {1..65})" > "$WORK/full"
 	expect_fails -s 1 "map services: $WORK/full has 65 entries" nf_bpf load edge "$WORK/full"
 	expect_saved "192.0.2.0/24 -> mark=1" "1 -> 1"
-	# An LRU map would forget one of them, and an array does not have all.
+	# An LRU map would forget one of the entries. An array does not have all of the keys.
 	printf '%s\n' "[blocked]" "198.51.100.0/24" "[recent]" "$(printf '%u -> 1\n' {1..65})" \
 		> "$WORK/full"
 	expect_fails -s 1 "map recent: $WORK/full has 65 entries" nf_bpf load edge "$WORK/full"
@@ -262,7 +262,7 @@ test_load_without_room()
 	expect_saved "192.0.2.0/24 -> mark=1" "1 -> 1"
 }
 
-# Old and new entries have no room together.
+# The maps have no room for the old and the new entries together.
 test_load_into_full_maps()
 {
 	local old new
@@ -275,12 +275,12 @@ test_load_into_full_maps()
 	nf_bpf apply edge
 	echo "$new" | nf_bpf load edge -
 	expect_eq "rules" "$(grep -v '^\[' <<< "$new" | sort)" "$(saved)"
-	# The same keys with other values
+	# Load the same keys with other values.
 	echo "${new//mark=2/mark=3}" | nf_bpf load edge -
 	expect_eq "rules" "$(grep -v '^\[' <<< "${new//mark=2/mark=3}" | sort)" "$(saved)"
 }
 
-# At boot the map is filled from these rules: they must be correct.
+# The rules of a kept map are checked, because at boot the map is filled from them.
 test_rules_of_a_kept_map()
 {
 	begin_rules "[blocked]" "192.0.2.0/24 -> mark=1"
@@ -309,8 +309,8 @@ test_section_in_a_comment()
 	expect_saved "192.0.2.0/24 -> mark=1"
 }
 
-# expect_unlocked WAITS COMMAND: "load" or "save" waits for a pipe at which nobody is, as WAITS
-# tells, and another command does not wait for it.
+# expect_unlocked WAITS COMMAND: while WAITS ("load" or "save") waits for a pipe that nobody reads
+# or writes, COMMAND does not have to wait.
 expect_unlocked()
 {
 	local waits=$1 pid status=0 fifo=$WORK/fifo command=("$NF_BPF" --etc "$ETC" --state "$STATE" \
@@ -339,7 +339,7 @@ has_written()
 	read -t 0 -u "$PIPE"
 }
 
-# The process that ends a trial needs the lock.
+# The guard of a trial needs the lock, so load and save must not hold it while they wait.
 test_no_lock_while_reading()
 {
 	begin_rules "[blocked]"
@@ -355,7 +355,7 @@ test_no_lock_while_writing()
 	expect_unlocked has_written save
 }
 
-# The file stays what it was: a link, an owner, a mode.
+# save keeps a symbolic link, and the owner and mode of the file.
 test_save_into_a_link()
 {
 	begin_rules "[blocked]" "192.0.2.0/24 -> mark=1"
@@ -384,7 +384,7 @@ test_save_into_a_pipe()
 	expect_match "rules" "*192.0.2.0/24 -> mark=1*" "$(< "$WORK/read")"
 }
 
-# Sections of another program would be lost.
+# save refuses a file with sections of another program, because they would be lost.
 test_save_over_other_sections()
 {
 	begin_rules "[blocked]" "192.0.2.0/24 -> mark=1"
@@ -404,7 +404,7 @@ test_signed_ranges()
 
 add_test signed_backwards check_wrong 4 "level=7--5: not a value" "[levels]" "level=7--5"
 
-# A name that begins with a digit would be read as a number.
+# save does not print a service name that begins with a digit: load would read it as a number.
 test_service_with_a_digit()
 {
 	begin_rules "[tuples]" "dport=564 -> 1"

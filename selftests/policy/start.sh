@@ -1,7 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# nf-bpf start at boot: the file, or the version before, or what on-error says.
+# nf-bpf start, as at boot: it puts the file in force, or else the version before, or else does
+# what on-error says.
 #
 # Requires: jq
 
@@ -85,7 +86,7 @@ test_file_that_was_rolled_back_before()
 	expect_verdict passes
 }
 
-# Two trials failed, and the first of the two files is back.
+# Two trials were not confirmed. Then the file of the first trial is there again.
 test_file_of_an_older_trial()
 {
 	begin
@@ -112,7 +113,7 @@ test_drop()
 	expect_fails -s 4 "all packets of inet forward are dropped" nf_bpf start edge
 	expect_all dropped
 	expect_fails -s 3 "failed closed" nf_bpf status edge
-	# A policy takes the place of the fail-closed program.
+	# A policy replaces the fail-closed program.
 	apply accept
 	expect_in_force 1
 	expect_json "$(nf_bpf --json status edge)" 'all(.links[]; .priority == 7)'
@@ -120,7 +121,7 @@ test_drop()
 	expect_all pass
 }
 
-# It stays closed when the next attempt fails, too.
+# If the next attempt fails, too, all packets are still dropped.
 test_drop_again()
 {
 	begin
@@ -143,7 +144,8 @@ test_drop_at_a_taken_priority()
 	expect_all dropped
 }
 
-# check_no_place LINE...: the file does not say which packets are to be dropped.
+# check_no_place LINE...: a file with these lines does not name the hook or the namespace, so
+# nothing is attached.
 check_no_place()
 {
 	begin
@@ -160,7 +162,7 @@ add_test no_hook check_no_place "netns = $NS_ROUTER"
 add_test misspelled_netns check_no_place "hook = forward" "nets = $NS_ROUTER"
 add_test empty_netns check_no_place "hook = forward" "netns"
 
-# An error in another line
+# The file has an error, but names the hook and the namespace.
 test_drop_with_an_error()
 {
 	begin
@@ -214,7 +216,7 @@ test_no_file()
 	expect_fails -s 2 "$ETC/nothing.conf: No such file or directory" nf_bpf start nothing
 	expect_all pass
 	[[ ! -e $STATE/nothing ]] || fail "$STATE/nothing"
-	# A policy that is known comes back without its file.
+	# The state knows the policy, so its version comes in force without the file.
 	apply drop
 	reboot
 	rm "$ETC/edge.conf"
@@ -273,7 +275,7 @@ test_no_bpffs()
 		"$NF_BPF" --etc "$ETC" --state "$STATE" --pins "$WORK/pins" start edge
 }
 
-# Only "start" fails closed: who calls apply can read.
+# Only "start" fails closed. The user who calls "apply" reads the message.
 test_apply_attaches_nothing()
 {
 	begin

@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# A state or pins that somebody has damaged: what is in force stays.
+# Somebody damages the state or the pins. The version in force stays in force.
 #
 # Requires: jq
 # Kernel: any
@@ -124,7 +124,7 @@ test_full_disk()
 	large_disk
 }
 
-# The state of the trial can't be replaced after the reboot.
+# After a reboot in a trial, the disk is full, so the state cannot be written.
 test_full_disk_at_boot()
 {
 	small_disk
@@ -152,7 +152,7 @@ test_read_only_disk_at_boot()
 	large_disk
 }
 
-# sed needs room, so it has to be done before.
+# sed, which reboot() uses, needs room on the disk, so fill the disk afterwards.
 reboot_with_full_disk()
 {
 	rm "$STATE/fill"

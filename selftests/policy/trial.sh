@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# nf-bpf try goes back to the version before unless it is confirmed, whatever becomes of the
-# command, its terminal, its guard and the machine.
+# nf-bpf try goes back to the version before, unless the trial is confirmed. This holds even if the
+# command, its terminal or its guard ends, or the machine reboots.
 #
 # Requires: jq
 # Kernel: any
@@ -18,7 +18,7 @@ try()
 	nf_bpf try "${2:-$SECONDS_OF_TRIAL}" edge > "$WORK/said"
 }
 
-# It reads the files and the pins: a command of nf-bpf would go back itself.
+# Read the pin directly: a command of nf-bpf would itself end a trial whose time is over.
 is_version()
 {
 	[[ $(readlink "$(current)/version") == "$1" ]]
@@ -94,7 +94,8 @@ test_first_version()
 	expect_fails -s 3 "not applied" nf_bpf status edge
 }
 
-# There is no version to go back to at boot. The file is not applied.
+# The machine reboots in the first trial, so there is no version to go back to. The file is not
+# applied.
 test_reboot_in_the_first_trial()
 {
 	begin
@@ -121,7 +122,7 @@ test_goes_back_to_fail_closed()
 	expect_fails -s 3 "failed closed" nf_bpf status edge
 }
 
-# A shell in a session of its own calls it, and all processes of the session are killed.
+# A shell in a session of its own calls nf-bpf. Then all processes of the session are killed.
 test_session_is_killed()
 {
 	local shell
@@ -195,7 +196,7 @@ test_goes_back_later()
 	expect_went_back
 }
 
-# The file is that of the current version, whose links are lost.
+# The file is that of the current version, but the links of this version are gone.
 test_same_file()
 {
 	begin
@@ -226,7 +227,7 @@ test_same_file_confirmed()
 	expect_in_force 1
 }
 
-# The files of the command, among them its lock and its maps, are closed.
+# The guard has closed the files of the command, among them the lock and the maps.
 test_guard_has_no_files()
 {
 	begin
@@ -236,7 +237,7 @@ test_guard_has_no_files()
 	nf_bpf rollback edge > /dev/null
 }
 
-# Where systemd runs, a service goes back. The systemd-run of this test starts it.
+# If systemd runs, a service of systemd is the guard. A systemd-run of this test starts it.
 test_service_goes_back()
 {
 	begin
@@ -260,7 +261,7 @@ test_service_goes_back()
 	expect_went_back
 }
 
-# "status" waits for a file of the policy for ever.
+# "status" waits for ever for a file of the policy. The guard goes back all the same.
 test_status_does_not_end()
 {
 	local command
@@ -279,7 +280,7 @@ test_status_does_not_end()
 	wait "$command" || :
 }
 
-# elsewhere COMMAND...: where the pins can't be seen
+# elsewhere COMMAND...: run a command in a mount namespace in which the pins cannot be seen
 elsewhere()
 {
 	# shellcheck disable=SC2016 # the inner shell expands it
@@ -340,7 +341,7 @@ test_reboot_goes_back()
 	expect_match "what is said" "*its trial was not confirmed*version 1 is brought in force*" \
 		"$(nf_bpf start edge 2>&1)"
 	expect_went_back
-	# Until the file changes.
+	# When the file changes, it is applied again.
 	apply drop
 	expect_verdict dropped
 }

@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# A network namespace that is made anew gets its policy again.
+# If a network namespace is deleted and made again, it gets its policy again.
 #
 # Requires: jq
 
@@ -34,13 +34,13 @@ stop_watch()
 	rm "$WORK/watch.pid"
 }
 
-# in_netns NAME: the file of the policy names another network namespace.
+# in_netns NAME: write another network namespace into the file of the policy
 in_netns()
 {
 	sed -i "s/^netns = .*/netns = $1/" "$ETC/edge.conf"
 }
 
-# A policy for $WATCHED, which is there, and a command that watches.
+# Make the namespace $WATCHED and a policy for it, and start "nf-bpf watch".
 begin_watched()
 {
 	begin
@@ -58,8 +58,8 @@ end_watched()
 	ip netns delete "$1"
 }
 
-# The command has handled all events when it has started the policy in a namespace that was made
-# after them. It says when it detaches a link.
+# Check that "watch" has not detached the policy. Make a namespace after all other events: when
+# the policy is in force there, "watch" has handled these events. It prints a line when it detaches.
 expect_kept()
 {
 	in_netns "$MARK"
@@ -78,7 +78,7 @@ is_in_force()
 	nf_bpf status edge
 }
 
-# Whether a program is at the place: the kernel refuses another one.
+# Check that a program is attached: the kernel then refuses another one at the same place.
 expect_attached()
 {
 	expect_fails "" nf_prog attach "$PINS/accept" ip forward "$(priority)" \
@@ -102,7 +102,7 @@ test_made_again()
 	end_watched "$WATCHED"
 }
 
-# A link of mainline keeps the namespace alive, with its devices.
+# A link of a mainline kernel keeps the namespace alive, with its devices.
 test_namespace_is_released()
 {
 	begin_watched
@@ -132,7 +132,7 @@ test_made_later()
 	end_watched "$WATCHED"
 }
 
-# Without a command that watches, the new namespace has no policy.
+# If no "nf-bpf watch" runs, a new namespace has no policy.
 test_not_in_force_until_then()
 {
 	begin
@@ -150,7 +150,7 @@ test_not_in_force_until_then()
 	ip netns delete "$WATCHED"
 }
 
-# The policy is in force elsewhere when the old namespace goes.
+# The old namespace is deleted when the policy is already in force in another one.
 test_policy_has_moved()
 {
 	begin_watched
@@ -162,7 +162,7 @@ test_policy_has_moved()
 	end_watched "$MARK"
 }
 
-# The event of the old namespace is handled late.
+# "watch" handles the deletion of the old namespace late.
 test_late_event()
 {
 	begin_watched

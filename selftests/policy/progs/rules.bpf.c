@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Maps whose entries have a text, and programs that use them or are refused. */
+/* Maps whose entries can be written as text, and programs that use them. One is refused. */
 #include "vmlinux.h"
 #include <bpf/bpf_helpers.h>
 #include <bpf/bpf_netfilter.h>
@@ -65,7 +65,7 @@ struct {
 	__type(value, __u64);
 } settings SEC(".maps");
 
-/* The shapes below have no user in the program: only their text is tested. */
+/* The program does not use the maps below: the tests only check the text of their entries. */
 struct bytes {
 	__u32 prefixlen;
 	__u8 addr[16];
@@ -149,7 +149,7 @@ struct {
 
 int packets;
 
-/* Drop what comes from a blocked network. The other maps only have to be there. */
+/* Drop packets from a blocked network. The other maps are only named, so that they exist. */
 SEC("netfilter")
 int block(struct bpf_nf_ctx *ctx)
 {
