@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# Checks of the Debian packages: KTAP on stdout. They are installed in a Debian below build/
-# that is made by mmdebstrap, never on this machine.
+# Checks the Debian packages, and prints KTAP. mmdebstrap makes a Debian below build/, in which
+# the packages are installed. Nothing is installed on this machine.
 
 . "$(dirname "$0")/lib/common.sh"
 . "$(dirname "$0")/lib/progress.sh"
@@ -14,7 +14,7 @@ IN_ROOT=$TOP/scripts/lib/package-root.sh
 SUITE=${SUITE:-$(. /etc/os-release && printf '%s' "$VERSION_CODENAME")}
 ROOT=$DEB/root/$SUITE
 STOCK_TREE=$SHARED/stock/kernel
-# A version that is lower than any of ours.
+# A version that is lower than all versions of this project.
 OLD=0.0.1
 
 usage()
@@ -41,13 +41,13 @@ USAGE
 
 # --- fixtures ---------------------------------------------------------------
 
-# package NAME: the file
+# package NAME: print the name of the package's file
 package()
 {
 	printf '%s' "$CHECK/new/$1"_*.deb
 }
 
-# The root has no network, so it must contain the packages that ours depend on.
+# The root has no network, so it must contain the packages that this project's packages need.
 dependencies()
 {
 	local deb
@@ -58,7 +58,7 @@ dependencies()
 		sort -u | paste -sd ,
 }
 
-# Made again when it has to have other packages, and once a month.
+# Make the root. Make it again if it needs other packages, and once a month.
 make_root()
 {
 	local wanted include
@@ -82,7 +82,7 @@ make_root()
 	printf '%s\n' "$wanted" > "$ROOT.made"
 }
 
-# The same packages with a lower version: an upgrade runs their scripts as the old ones.
+# Make copies of the packages with a lower version, so that a check can upgrade from them.
 make_old()
 {
 	local deb tree=$CHECK/tree
@@ -97,7 +97,7 @@ make_old()
 	rm -rf "$tree"
 }
 
-# A program for the policy of the checks.
+# Compile a program for the policy of the checks.
 make_program()
 {
 	clang -O2 -g -target bpf -I"/usr/include/$(gcc -dumpmachine)" -c -x c - \
@@ -112,7 +112,7 @@ make_program()
 	cp "$BUILD/tools/bin/bpftool" "$CHECK/new/"
 }
 
-# Only the packages of the last build.
+# Take only the packages of the last build.
 prepare()
 {
 	rm -rf "$CHECK"
@@ -128,19 +128,19 @@ prepare()
 
 # --- the checks -------------------------------------------------------------
 
-# Only errors of lintian fail the check. The log has its other remarks.
+# The check fails only for errors of lintian. The log has warnings, too.
 check_lintian()
 {
 	lintian --profile debian --fail-on error --allow-root "$(package "$1")"
 }
 
-# files_of DEB: without folders
+# files_of DEB: print the files of the package, without folders
 files_of()
 {
 	dpkg-deb --fsys-tarfile "$(package "$1")" | tar -t | grep -v '/$' | sed 's/^\.//' | sort
 }
 
-# expect_below DEB FOLDER...: no file is elsewhere
+# expect_below DEB FOLDER...: all files of the package are below these folders
 expect_below()
 {
 	local name=$1 folder
@@ -154,7 +154,7 @@ expect_below()
 	[[ ! -s $LOG.files ]] || { echo "$name: has these files:"; cat "$LOG.files"; return 1; }
 }
 
-# expect_files DEB < list of files that it has to have
+# expect_files DEB: the package has all files that standard input lists
 expect_files()
 {
 	local missing
@@ -163,7 +163,7 @@ expect_files()
 	[[ -z $missing ]] || { printf '%s: lacks %s\n' "$1" "$missing"; return 1; }
 }
 
-# The folders of build/tools are those of the prefix. nf-bpf is another package.
+# build/tools has the same folders as the prefix. nf-bpf is in a package of its own.
 check_contents_tools()
 {
 	expect_below nf-bpf-tools /usr/lib/nf-bpf/ || return
@@ -195,7 +195,7 @@ check_contents()
 	"check_contents_$1"
 }
 
-# Runs a function of package-root.sh in the root, on top of which everything is in memory.
+# Run a function of package-root.sh in the root. All changes to the root stay in memory.
 check_root()
 {
 	# shellcheck disable=SC2016 # the inner shell expands it
@@ -217,7 +217,7 @@ check_root()
 			root_$5"' -- "$ROOT" "$CHECK/layer" "$CHECK" "$IN_ROOT" "$1"
 }
 
-# Configured only: this builds nothing but Kconfig.
+# Configure the kernel, and do not build it. This builds only Kconfig.
 check_config()
 {
 	local config=$BUILD/$BASE/deb-$1/.config line
@@ -232,7 +232,7 @@ check_config()
 	! grep 'debian/certs' "$config"
 }
 
-# check_refused WORD MESSAGE...
+# check_refused WORD MESSAGE...: deb-kernel.sh refuses KCONFIG=WORD with this message
 check_refused()
 {
 	local rc=0
@@ -243,7 +243,7 @@ check_refused()
 	return 1
 }
 
-# On this machine, in folders of its own: the modules need headers only.
+# Build the modules on this machine, in folders of this check. This needs only kernel headers.
 check_dkms()
 {
 	local release version tree=$LOG.dkms source

@@ -32,7 +32,8 @@ USAGE
 
 # --- the configuration ------------------------------------------------------
 
-# Sets CONFIG, the file, NAME, a word for it, and RELEASE, the end of the kernel's release.
+# Set CONFIG to the file of the configuration, NAME to a word for it, and RELEASE to the end of the
+# kernel's release.
 select_config()
 {
 	NAME=$KCONFIG
@@ -57,7 +58,8 @@ select_config()
 		running)	printf 'give the file, or debian or cloud' ;;
 		*)		printf 'give debian, cloud, running or a file' ;;
 		esac)"
-	# As deep as the objects of scripts/kernel.sh, so that ccache finds theirs.
+	# OBJ is as deep in the tree as the objects of scripts/kernel.sh. So relative paths are the
+	# same, and ccache finds those objects.
 	OBJ=$BUILD/$BASE/deb-$NAME
 	LOG=$OBJ.log
 }
@@ -71,8 +73,9 @@ unpack_config()
 	esac
 }
 
-# The certificates are files that only the distribution has. The build makes a key of its
-# own and signs all modules with it, so that the kernel is not tainted by its own modules.
+# Print the options of this project. Only the distribution has the files of its certificates, so
+# clear them. The build makes a key, and signs all modules with it, so that its own modules do not
+# taint the kernel.
 our_options()
 {
 	cat <<-OPTIONS
@@ -88,7 +91,7 @@ our_options()
 	CONFIG_NETFILTER_BPF_KFUNC=m
 	CONFIG_DEBUG_INFO_BTF=y
 	OPTIONS
-	# Types are made of debug information.
+	# The build makes the types (BTF) from debug information.
 	[[ -n $(unpack_config | sed -n '/^CONFIG_DEBUG_INFO_DWARF.*=y/p') ]] || cat <<-OPTIONS
 	CONFIG_DEBUG_KERNEL=y
 	# CONFIG_DEBUG_INFO_NONE is not set
@@ -110,7 +113,7 @@ verify_config()
 		     "no functions for conntrack, NAT and reject"
 }
 
-# Kconfig takes the last of two lines with one name, and says so on stderr.
+# If an option occurs twice, Kconfig takes the last line, and prints a warning to stderr.
 configure()
 {
 	mkdir -p "$OBJ"
@@ -127,9 +130,9 @@ configure()
 
 # --- the estimate -----------------------------------------------------------
 
-# Prints steps, seconds of one processor, megabytes, and "measured" or "estimated": those of
-# the recorded build whose number of options is the nearest, in proportion. They are measured
-# if it was a build of this configuration.
+# Print the number of steps, the seconds of one processor, the megabytes, and a word. Take the
+# recorded build whose number of options is nearest, and scale its figures by the number of
+# options. The word is "measured" if that build had this configuration, otherwise "estimated".
 cost()
 {
 	local options
@@ -149,7 +152,7 @@ cost()
 	END { print line }' "$COSTS"
 }
 
-# Sets TOTAL, the number of steps: those of the last build here, if there was one.
+# Set TOTAL, the number of steps. If this folder had a build, take its number of steps.
 estimate()
 {
 	local seconds space as
@@ -170,15 +173,15 @@ setup_env()
 	KBUILD_BUILD_TIMESTAMP=$(date -u -d "@$(awk '{ print $3; exit }' "$KTREE/.nf-bpf/source")")
 	export KBUILD_BUILD_TIMESTAMP
 	export DEBFULLNAME="nf-bpf developers" DEBEMAIL=dev@nf-bpf.invalid
-	# The package of debug symbols is larger than all others together. 6.1 makes it all
-	# the same, so all packages are compressed fast.
+	# Leave out the package of debug symbols, which is larger than all others together. 6.1
+	# makes this package in any case, so choose a fast compression.
 	export DEB_BUILD_PROFILES=pkg.linux-upstream.nokerneldbg
 	export KDEB_COMPRESS=${KDEB_COMPRESS:-zstd} KDEB_CHANGELOG_DIST=unstable
 	MAKE=(-C "$KTREE" "O=$OBJ" ARCH=x86 "CC=$CC" "HOSTCC=$HOSTCC" LOCALVERSION= "-j$JOBS")
 }
 
-# Prints user and system time of all that was started, in seconds. A subshell would have
-# times of its own.
+# Print the user and system time of all child processes, in seconds. The caller has to write the
+# output of "times" to a file: in a subshell, "times" would print the times of the subshell.
 processor_seconds()
 {
 	awk 'NR == 2 {
@@ -190,7 +193,8 @@ processor_seconds()
 	}' "$OBJ.times"
 }
 
-# "uname -v" prints the number behind the last dash of the version as that of the build.
+# Build the packages. "uname -v" prints the number behind the last dash of KDEB_PKGVERSION as the
+# number of the build.
 build()
 {
 	local start=$SECONDS
@@ -205,8 +209,8 @@ build()
 	note "Built in $(clock $((SECONDS - start))) (cost: $(rel "$OBJ").cost)"
 }
 
-# bindeb-pkg puts the packages beside OBJ. linux-libc-dev is not kept, because ours would
-# replace the distribution's.
+# bindeb-pkg puts the packages beside OBJ. Move them to DEB. Delete linux-libc-dev, because it would
+# replace the distribution's package.
 collect()
 {
 	local name deb

@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# Builds the Debian packages that need no kernel: those of packaging/debian. The results of
-# earlier builds in build/ are used.
+# Builds the Debian packages that need no kernel: those of packaging/debian. It uses the results of
+# earlier builds in build/.
 
 . "$(dirname "$0")/lib/common.sh"
 . "$(dirname "$0")/lib/progress.sh"
@@ -20,7 +20,7 @@ Builds nf-bpf-tools, nf-bpf-dkms and nf-bpf in $(rel "$DEB"). V=1 shows every co
 USAGE
 }
 
-# dpkg-buildpackage wants debian/ in a folder of its own, and puts the packages beside it.
+# dpkg-buildpackage needs a folder that has debian/ in it, and puts the packages beside this folder.
 stage()
 {
 	rm -rf "$WORK"
@@ -33,7 +33,7 @@ stage()
 build()
 {
 	export TOP
-	# Files in the packages have the time of the last commit.
+	# Give the files in the packages the time of the last commit.
 	SOURCE_DATE_EPOCH=$(git -C "$TOP" log -1 --format=%ct 2> /dev/null) ||
 		SOURCE_DATE_EPOCH=$(date +%s)
 	export SOURCE_DATE_EPOCH
@@ -54,7 +54,7 @@ run_build()
 	die "the packages could not be built (log: $(rel "$LOG"))"
 }
 
-# Packages of an earlier version would be installed together with these.
+# Delete packages of earlier versions: "apt-get install ./*.deb" would take them, too.
 collect()
 {
 	local deb name

@@ -6,8 +6,8 @@
 PACKAGING=$TOP/packaging/debian
 DEB=$BUILD/deb
 
-# The version of the packages: that of the changelog. A commit before its tag has a lower
-# version, a commit after it has a higher one.
+# Print the version of the packages. It is that of the changelog. A commit before the tag of this
+# version has a lower version, and a commit after the tag has a higher one.
 package_version()
 {
 	local version sign=+ commit

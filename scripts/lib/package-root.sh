@@ -2,8 +2,8 @@
 # shellcheck shell=bash
 #
 # scripts/check-packages.sh runs this file in a Debian that it throws away afterwards. Each
-# function root_NAME is a check. The packages are in /new, the same with a lower version in
-# /old, and Debian's own bpftool with what it depends on in /debs.
+# function root_NAME is a check. /new has the packages, /old has the same packages with a lower
+# version, and /debs has Debian's own bpftool with its dependencies.
 
 BPFTOOL=/usr/lib/nf-bpf/bin/bpftool
 
@@ -13,7 +13,7 @@ wrong()
 	exit 1
 }
 
-# same WHAT EXPECTED GOT
+# same WHAT EXPECTED GOT: fail if the two values differ
 same()
 {
 	[[ $2 = "$3" ]] || wrong "$1: expected '$2', got '$3'"
@@ -25,7 +25,8 @@ apt()
 		--allow-downgrades "$@" || wrong "apt-get $*: failed"
 }
 
-# The files that a package could leave. Sizes of folders and times differ anyway.
+# List the files that a package could leave behind. Leave out the sizes of folders and all times,
+# which always differ.
 snapshot()
 {
 	find / -xdev \( -path /new -o -path /old -o -path /debs -o -path /tmp -o -path /run \
@@ -34,17 +35,18 @@ snapshot()
 		\( -type f -printf '%p %m %U:%G %s\n' -o -printf '%p %y %m %U:%G %l\n' \) | sort
 }
 
-# nothing_left PACKAGE...: purge them, and compare with what was there before
+# nothing_left PACKAGE...: purge the packages, and compare the files with those before the
+# installation
 nothing_left()
 {
-	# apt does not know a package that has left no configuration.
+	# Use dpkg: apt cannot purge a removed package that has no configuration files.
 	dpkg --purge "$@"
 	snapshot > /tmp/after
 	diff /tmp/before /tmp/after || wrong "purge of $*: leaves or removes these files"
 	! dpkg -l "$@" 2> /dev/null | grep '^[a-z]' || wrong "$*: dpkg still knows them"
 }
 
-# The name leads to the tool of the package, man page and completion beside it.
+# /usr/bin/bpftool leads to the tool of the package, and so do man page and completion.
 expect_ours()
 {
 	same /usr/bin/bpftool "$BPFTOOL" "$(readlink -f /usr/bin/bpftool)"
@@ -65,7 +67,7 @@ root_tools()
 	nothing_left nf-bpf-tools
 }
 
-# The choice of the administrator outlives an upgrade.
+# An upgrade keeps the alternative that the administrator has chosen.
 root_tools_upgrade()
 {
 	apt install /old/nf-bpf-tools_*.deb
@@ -82,7 +84,7 @@ root_tools_upgrade()
 	nothing_left nf-bpf-tools
 }
 
-# distribution_intact: every file of Debian's bpftool is as it was packed, and a file.
+# distribution_intact: the files of Debian's bpftool are unchanged, and none is a symbolic link
 distribution_intact()
 {
 	local file
@@ -95,7 +97,7 @@ distribution_intact()
 		"$(PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin type -P bpftool)"
 }
 
-# Ours comes to a system that has the distribution's.
+# Debian's bpftool is installed first, then the one of this project.
 root_tools_second()
 {
 	apt install /debs/*.deb
@@ -107,7 +109,7 @@ root_tools_second()
 	distribution_intact
 }
 
-# The distribution's comes to a system that has ours.
+# The bpftool of this project is installed first, then Debian's.
 root_tools_first()
 {
 	apt install /new/nf-bpf-tools_*.deb
@@ -121,7 +123,7 @@ root_tools_first()
 	[[ ! -e /usr/bin/bpftool && ! -L /usr/bin/bpftool ]] || wrong "/usr/bin/bpftool: is left"
 }
 
-# There are no headers of a kernel here, so dkms builds nothing now.
+# This root has no kernel headers, so dkms builds nothing.
 root_dkms()
 {
 	local version
@@ -135,7 +137,7 @@ root_dkms()
 	nothing_left nf-bpf-dkms
 }
 
-# record_systemctl: systemd seems to run, and its calls are written down.
+# record_systemctl: pretend that systemd runs, and record the calls of systemctl
 record_systemctl()
 {
 	mkdir -p /run/systemd/system
@@ -152,7 +154,7 @@ forget_systemctl()
 	rmdir /run/systemd/system
 }
 
-# write_policy: /etc/nf-bpf/mine.conf, with a program that accepts all packets
+# write_policy: write /etc/nf-bpf/mine.conf, a policy that accepts all packets
 write_policy()
 {
 	mount -t bpf bpf /sys/fs/bpf
@@ -173,14 +175,15 @@ write_policy()
 	}
 }
 
-# links: ids of the links that are pinned. Kernels list those of all network namespaces.
+# links: print the ids of the pinned links. The kernel lists the links of all network namespaces,
+# so look at the pins only.
 links()
 {
 	find /sys/fs/bpf -type f -exec /new/bpftool -j link show pinned {} \; 2> /dev/null |
 		grep -o '"id":[0-9]*' | cut -d : -f 2 || :
 }
 
-# An upgrade must not open a gap in the policy. A removal ends it.
+# The policy stays in force during an upgrade. A removal detaches it.
 root_policy()
 {
 	local before ATTACHED=
@@ -207,7 +210,7 @@ root_policy()
 	nothing_left nf-bpf
 }
 
-# All of them in one transaction, as the page for operators says.
+# Install all packages in one transaction, as install.rst says.
 root_together()
 {
 	apt install /new/*.deb
