@@ -49,7 +49,7 @@ run_checks()
 {
 	local at_once=$1 pattern=${2:-} number=0 line checks passed failed
 
-	mapfile -t checks < <(list_checks | grep -e "$pattern")
+	mapfile -t checks < <(list_checks | grep -E -e "$pattern")
 	((${#checks[@]})) || die "$pattern: no check has such a name"
 	rm -rf "$CHECK/results"
 	mkdir -p "$CHECK/results"
