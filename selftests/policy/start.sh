@@ -5,6 +5,7 @@
 # what on-error says.
 #
 # Requires: jq
+# Kernel: any
 
 source "$(dirname "$0")/lib.sh"
 

@@ -5,6 +5,7 @@
 # do, fails, prints an error object with -j, and attaches nothing.
 #
 # Requires: bpftool jq
+# Kernel: any
 
 source "$(dirname "$0")/../lib.sh"
 
