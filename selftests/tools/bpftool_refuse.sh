@@ -97,6 +97,14 @@ test_no_capabilities()
 		BPFTOOL net attach netfilter id 1 "$FAMILY" "${HERE[@]}"
 }
 
+# root of a user namespace has all capabilities, but not those of the host.
+test_user_namespace()
+{
+	expect_error "the capabilities of a user namespace do not count" \
+		unshare --user --map-root-user \
+		BPFTOOL net attach netfilter id 1 "$FAMILY" "${HERE[@]}"
+}
+
 test_no_capability_to_enter()
 {
 	expect_error "it takes CAP_SYS_ADMIN" \
