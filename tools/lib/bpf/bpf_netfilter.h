@@ -261,6 +261,25 @@ struct bpf_nf_gre {
 	__u32 length;
 };
 
+/* Numbers of BPF_NF_REASON() are below this one. */
+#define BPF_NF_MAX_REASONS	256
+
+/* Names of the maps with the texts of BPF_NF_REASON(), and with its counters */
+#define BPF_NF_REASON_TEXTS	".rodata.reason"
+#define BPF_NF_REASON_COUNTERS	"bpf_nf_reasons"
+
+/**
+ * struct bpf_nf_reason - a reason of BPF_NF_REASON()
+ * @number: number
+ * @text: text, with a 0 at its end
+ *
+ * The map BPF_NF_REASON_TEXTS of a program has one value, an array of its reasons.
+ */
+struct bpf_nf_reason {
+	__u32 number;
+	char text[60];
+};
+
 #ifdef __bpf__
 
 /*
@@ -1790,6 +1809,73 @@ static __always_inline int bpf_nf_set_priority(struct bpf_nf_ctx *ctx, __u32 pri
 	bpf_nf_write_priority___nf(ctx, priority);
 	return 0;
 }
+
+#ifdef BPF_NF_COUNT_REASONS
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, BPF_NF_MAX_REASONS);
+	__type(key, __u32);
+	__type(value, __u64);
+} bpf_nf_reasons SEC(".maps");
+#endif
+
+static __always_inline void __bpf_nf_count_reason(__u32 number)
+{
+#ifdef BPF_NF_COUNT_REASONS
+	__u64 *packets = bpf_map_lookup_elem(&bpf_nf_reasons, &number);
+
+	/* The counter is this CPU's, but a packet of the softirq can come in between. */
+	if (packets)
+		__sync_fetch_and_add(packets, 1);
+#else
+	(void)number;
+#endif
+}
+
+/*
+ * A tracer can attach to this function and read its arguments. It is weak, so that the
+ * compiler keeps the call and its arguments, and hidden, so that libbpf makes it static:
+ * the verifier then follows the call, and needs no types of the arguments.
+ */
+__weak __hidden __noinline int
+bpf_nf_because(struct bpf_nf_ctx *ctx, const struct bpf_nf_reason *reason)
+{
+	(void)ctx;
+	(void)reason;
+	return 0;
+}
+
+/**
+ * BPF_NF_REASON - give the reason of a verdict
+ * @ctx: the program's context
+ * @verdict: NF_DROP or NF_ACCEPT
+ * @reason: number of the reason, a constant below BPF_NF_MAX_REASONS. Give each reason
+ *	of a program a number of its own, and do not use it again for another one.
+ * @why: the reason as a string literal of at most 59 bytes
+ *
+ *	return BPF_NF_REASON(ctx, NF_DROP, 1, "telnet is closed");
+ *
+ * "bpftool net trace netfilter" prints number and text. When nobody traces, this is the
+ * call of a function that returns at once. If BPF_NF_COUNT_REASONS is defined before this
+ * header is included, the map bpf_nf_reasons counts the packets of each number, and
+ * "nf-bpf metrics" prints them.
+ *
+ * Return: @verdict
+ */
+#define BPF_NF_REASON(ctx, verdict, reason, why) ({				\
+	static const struct bpf_nf_reason __reason SEC(BPF_NF_REASON_TEXTS) = {	\
+		(reason), why							\
+	};									\
+	_Static_assert((reason) >= 0 && (reason) < BPF_NF_MAX_REASONS,		\
+		       "BPF_NF_REASON: the number is too large");		\
+	_Static_assert(sizeof(why) <= sizeof(__reason.text),			\
+		       "BPF_NF_REASON: the text is too long");			\
+	int __verdict = (verdict);						\
+										\
+	bpf_nf_because(ctx, &__reason);						\
+	__bpf_nf_count_reason(reason);						\
+	__verdict;								\
+})
 
 #endif /* __bpf__ */
 
