@@ -302,6 +302,24 @@ void generation_adopt(const struct policy *policy);
 enum attached generation_in_force(const struct policy *policy, const struct conf *conf);
 int check_bpffs(void);
 
+/* --- reassembly.c --- */
+
+struct reassembly_counter {
+	unsigned long long value;
+	bool known;
+};
+
+/* Counters of a network namespace and family since it was made */
+struct reassembly {
+	struct reassembly_counter fragments;
+	struct reassembly_counter datagrams;
+	struct reassembly_counter failures;
+	struct reassembly_counter timeouts;
+};
+
+/* Read those of the network namespace of this thread. */
+void read_reassembly(struct reassembly *ip, struct reassembly *ip6);
+
 /* --- policy.c, start.c, try.c, status.c, rules.c, watch.c --- */
 
 /* Open a policy, and complete what a killed command has left half-done. This detaches nothing,

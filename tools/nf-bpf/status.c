@@ -26,8 +26,8 @@ struct report {
 	bool closed;		/* the fail-closed program is attached */
 	struct links links;
 	struct bpf_prog_info prog;
-	unsigned long long reassembled;
-	unsigned long long failed;
+	struct reassembly ip;
+	struct reassembly ip6;
 };
 
 static json_writer_t *json;
@@ -54,43 +54,17 @@ static void number(const char *name, unsigned long long value)
 		printf("  %-12s %llu\n", name, value);
 }
 
-/* Get a value from a file like /proc/net/snmp, which has names in one line and values in the
- * next.
- */
-static unsigned long long column(const struct blob *snmp, const char *wanted)
+static void read_counters(struct report *report)
 {
-	char *copy = strdup(snmp->data), *rest = copy, *names, *values, *name, *value;
-	unsigned long long found = 0;
-
-	while (copy && (names = strsep(&rest, "\n")) && (values = strsep(&rest, "\n"))) {
-		if (strncmp(names, "Ip:", 3))
-			continue;
-		while ((name = strsep(&names, " ")) && (value = strsep(&values, " "))) {
-			if (!strcmp(name, wanted))
-				found = strtoull(value, NULL, 10);
-		}
-	}
-	free(copy);
-
-	return found;
-}
-
-static void read_reassembly(struct report *report)
-{
-	struct blob snmp = {};
 	struct netns ns;
 
 	if (netns_open(&ns, report->current.conf.netns))
 		return;
 	if (!netns_enter(&ns)) {
-		if (!blob_read("/proc/thread-self/net/snmp", &snmp)) {
-			report->reassembled = column(&snmp, "ReasmOKs");
-			report->failed = column(&snmp, "ReasmFails");
-		}
+		read_reassembly(&report->ip, &report->ip6);
 		netns_leave(&ns);
 	}
 	netns_close(&ns);
-	blob_free(&snmp);
 }
 
 static void read_program(struct report *report, const char *path)
@@ -119,7 +93,7 @@ static void read_attached(struct report *report, const char *name)
 	if (version && !version_from_state(&report->current, name, version)) {
 		report->has_current = true;
 		report->in_force = generation_in_force(&report->policy, &report->current.conf);
-		read_reassembly(report);
+		read_counters(report);
 	}
 	read_program(report, path);
 	links_open(&report->links, path);
@@ -224,12 +198,17 @@ static void print_place(const struct report *report)
 		field("netns", "%s", conf->netns);
 	field("fragments", "%s", conf_fragments(conf));
 	if (json) {
-		number("reassembled", report->reassembled);
-		number("reassembly_failed", report->failed);
-	} else {
-		field("reassembly", "IPv4 of this network namespace: %llu reassembled, %llu failed",
-		      report->reassembled, report->failed);
+		number("reassembled", report->ip.datagrams.value);
+		number("reassembly_failed", report->ip.failures.value);
+		number("reassembly_failed_ip6", report->ip6.failures.value);
+		number("reassembly_timeouts_ip6", report->ip6.timeouts.value);
+		return;
 	}
+	field("reassembly", "IPv4 of this network namespace: %llu reassembled, %llu failed",
+	      report->ip.datagrams.value, report->ip.failures.value);
+	/* The kernel does not count what its netfilter part has reassembled. */
+	field("reassembly", "IPv6 of this network namespace: %llu failed, %llu of them timeouts",
+	      report->ip6.failures.value, report->ip6.timeouts.value);
 }
 
 static void change(const char *what, const char *from, const char *to)
