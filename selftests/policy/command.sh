@@ -36,7 +36,7 @@ test_help()
 	expect_fails -s 2 "unknown command" "$NF_BPF" nothing
 	expect_fails -s 2 "0 arguments" "$NF_BPF" apply
 	expect_fails -s 2 "--help" "$NF_BPF" --nothing
-	expect_eq "commands" 11 "$(commands | wc -l)"
+	expect_eq "commands" 12 "$(commands | wc -l)"
 }
 
 test_man_page()
@@ -113,6 +113,21 @@ test_units()
 		expect_eq "$unit" "" "$(grep "$unit" "$WORK/verified" || :)"
 		((!status)) || fail "systemd-analyze: exit status $status: $(< "$WORK/verified")"
 	done
+}
+
+test_units_of_metrics()
+{
+	local unit=nf-bpf-metrics status=0
+
+	type -P systemd-analyze > /dev/null || skip "systemd-analyze"
+	mkdir "$WORK/metrics"
+	sed "s|@PREFIX@/bin/nf-bpf|$NF_BPF|" "$TOOL/$unit.service.in" \
+		> "$WORK/metrics/$unit.service"
+	cp "$TOOL/$unit.timer" "$WORK/metrics"
+	systemd-analyze verify --man=no "$WORK/metrics/$unit."{service,timer} \
+		> "$WORK/verified" 2>&1 || status=$?
+	expect_eq "$unit" "" "$(grep "$unit" "$WORK/verified" || :)"
+	((!status)) || fail "systemd-analyze: exit status $status: $(< "$WORK/verified")"
 }
 
 run_tests

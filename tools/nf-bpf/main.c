@@ -32,6 +32,7 @@ static const char usage[] =
 	"  load NAME [FILE]    read them; -: standard input\n"
 	"  start NAME          what the service runs at boot: apply, or fail as on-error says\n"
 	"  watch NAME          start the policy whenever its network namespace is made\n"
+	"  metrics [FILE]      write figures of links and reassembly for Prometheus\n"
 	"\n"
 	"  --etc DIR           files of the policies (/etc/nf-bpf)\n"
 	"  --state DIR         versions (/var/lib/nf-bpf)\n"
@@ -51,7 +52,7 @@ static const struct command {
 	int (*run)(int argc, char **argv);
 	int min;
 	int max;
-	int name_at;	/* which argument is the name of the policy */
+	int name_at;	/* which argument is the name of the policy; max: none */
 } commands[] = {
 	{ "check",	cmd_check,	1, 1, 0 },
 	{ "apply",	cmd_apply,	1, 1, 0 },
@@ -64,6 +65,7 @@ static const struct command {
 	{ "load",	cmd_load,	1, 2, 0 },
 	{ "start",	cmd_start,	1, 1, 0 },
 	{ "watch",	cmd_watch,	1, 1, 0 },
+	{ "metrics",	cmd_metrics,	0, 1, 1 },
 	{ "guard",	cmd_guard,	3, 3, 0 },	/* not for users */
 };
 

@@ -68,6 +68,8 @@ void use_syslog(void);
 int blob_read(const char *path, struct blob *blob);
 /* Write a temporary file, sync it, and rename it. Returns 0 or a negative errno. */
 int blob_write(const char *path, const char *data, size_t len);
+/* The same for a file that everybody may read. */
+int blob_publish(const char *path, const char *data, size_t len);
 bool blob_equal(const struct blob *a, const struct blob *b);
 void blob_free(struct blob *blob);
 int sync_dir(const char *path);
@@ -320,7 +322,7 @@ struct reassembly {
 /* Read those of the network namespace of this thread. */
 void read_reassembly(struct reassembly *ip, struct reassembly *ip6);
 
-/* --- policy.c, start.c, try.c, status.c, rules.c, watch.c --- */
+/* --- policy.c, start.c, try.c, status.c, rules.c, watch.c, metrics.c --- */
 
 /* Open a policy, and complete what a killed command has left half-done. This detaches nothing,
  * with one exception: if the time of a trial is over, the trial ends.
@@ -362,6 +364,7 @@ int cmd_status(int argc, char **argv);
 int cmd_save(int argc, char **argv);
 int cmd_load(int argc, char **argv);
 int cmd_watch(int argc, char **argv);
+int cmd_metrics(int argc, char **argv);
 /* The command "guard NAME VERSION DEADLINE". systemd runs it for "try". */
 int cmd_guard(int argc, char **argv);
 

@@ -140,17 +140,16 @@ static int sync_parent(const char *path)
 	return sync_dir(*dir ? dir : "/");
 }
 
-int blob_write(const char *path, const char *data, size_t len)
+/* @tmp is in the directory of @path. Do not follow a link that somebody else has put there. */
+static int replace_file(const char *path, const char *tmp, const struct blob *blob, mode_t mode)
 {
-	char tmp[PATH_MAX];
 	int fd, err;
 
-	if (snprintf(tmp, sizeof(tmp), "%s~", path) >= (int)sizeof(tmp))
-		return -ENAMETOOLONG;
-	fd = open(tmp, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+	unlink(tmp);
+	fd = open(tmp, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
 	if (fd < 0)
 		return -errno;
-	err = write_all(fd, data, len);
+	err = fchmod(fd, mode) ? -errno : write_all(fd, blob->data, blob->len);
 	close(fd);
 	if (!err && rename(tmp, path))
 		err = -errno;
@@ -158,6 +157,29 @@ int blob_write(const char *path, const char *data, size_t len)
 		unlink(tmp);
 
 	return err ?: sync_parent(path);
+}
+
+int blob_write(const char *path, const char *data, size_t len)
+{
+	const struct blob blob = { .data = (char *)data, .len = len };
+	char tmp[PATH_MAX];
+
+	if (snprintf(tmp, sizeof(tmp), "%s~", path) >= (int)sizeof(tmp))
+		return -ENAMETOOLONG;
+
+	return replace_file(path, tmp, &blob, 0600);
+}
+
+/* There is no lock: each process has a file of its own until it is complete. */
+int blob_publish(const char *path, const char *data, size_t len)
+{
+	const struct blob blob = { .data = (char *)data, .len = len };
+	char tmp[PATH_MAX];
+
+	if (snprintf(tmp, sizeof(tmp), "%s.%d~", path, getpid()) >= (int)sizeof(tmp))
+		return -ENAMETOOLONG;
+
+	return replace_file(path, tmp, &blob, 0644);
 }
 
 bool blob_equal(const struct blob *a, const struct blob *b)
