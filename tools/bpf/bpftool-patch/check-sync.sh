@@ -226,6 +226,16 @@ check_keywords()
 	same 'detach keywords' "$detach" completion "$(complete_words detach netfilter)"
 }
 
+check_trace()
+{
+	local trace
+
+	trace=$(table "$NF_TRACE_C" trace_keywords)
+	same 'trace keywords' "$trace" help "$(help_keywords 'trace netfilter')"
+	same 'trace keywords' "$trace" 'man page' "$(man_keywords 'trace netfilter')"
+	same 'trace keywords' "$trace" completion "$(complete_words trace netfilter)"
+}
+
 check_types()
 {
 	local types
@@ -247,12 +257,13 @@ esac
 OUT=${1:-$TOP/build/tools}
 NF_UTIL_C=$OUT/src/tools/lib/bpf/nf_util.c
 NF_ARGS_C=$OUT/src/tools/bpf/bpftool/nf_args.c
+NF_TRACE_C=$OUT/src/tools/bpf/bpftool/nf_trace.c
 NET_C=$OUT/src/tools/bpf/bpftool/net.c
 RST=$OUT/src/tools/bpf/bpftool/Documentation/bpftool-net.rst
 COMPLETION=$OUT/share/bash-completion/completions/bpftool
 BPFTOOL=$OUT/bin/bpftool
 
-for file in "$NF_UTIL_C" "$NF_ARGS_C" "$NET_C" "$RST" "$COMPLETION" "$BPFTOOL"; do
+for file in "$NF_UTIL_C" "$NF_ARGS_C" "$NF_TRACE_C" "$NET_C" "$RST" "$COMPLETION" "$BPFTOOL"; do
 	[[ -e $file ]] || die "$file: missing: build the tools first (make tools)"
 done
 
@@ -261,9 +272,10 @@ FAMILIES=$(table "$NF_UTIL_C" libbpf_nf_families)
 HOOKS=$(table "$NF_UTIL_C" libbpf_nf_hooks)
 PRIORITIES=$(table "$NF_UTIL_C" libbpf_nf_priorities)
 
-printf 'KTAP version 1\n1..26\n'
+printf 'KTAP version 1\n1..29\n'
 check_names
 check_keywords
+check_trace
 check_types
-[[ $N = 26 ]] || die "the plan says 26 tests, there were $N"
+[[ $N = 29 ]] || die "the plan says 29 tests, there were $N"
 exit $((FAILED > 0))
