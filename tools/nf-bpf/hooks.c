@@ -85,12 +85,16 @@ static int ask(const struct bpf_link_info *info)
 	struct {
 		struct nlmsghdr header;
 		struct nfgenmsg nf;
+		struct nlattr attr;
+		__be32 hooknum;
 	} request = {
 		.header.nlmsg_len = sizeof(request),
 		.header.nlmsg_type = NFNL_SUBSYS_HOOK << 8 | NFNL_MSG_HOOK_GET,
 		.header.nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP,
 		.nf.nfgen_family = info->netfilter.pf,
-		.nf.res_id = htons(info->netfilter.hooknum),
+		.attr.nla_len = NLA_HDRLEN + sizeof(request.hooknum),
+		.attr.nla_type = NFNLA_HOOK_HOOKNUM,
+		.hooknum = htonl(info->netfilter.hooknum),
 	};
 	int fd;
 
