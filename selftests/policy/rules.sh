@@ -213,10 +213,36 @@ test_trie_of_several_members()
 {
 	begin_rules "[devices]" "prefixlen=56 ifindex=2 addr=192.0.2.77 -> 1" "prefixlen=0 -> 2"
 	nf_bpf apply edge
-	expect_saved "prefixlen=56 ifindex=2 addr=192.0.2.0 -> 1" "prefixlen=0 -> 2"
+	expect_saved "ifindex=2 addr=192.0.2.0/24 -> 1" "prefixlen=0 -> 2"
 	nf_bpf save edge "$WORK/devices"
 	nf_bpf load edge "$WORK/devices"
+	expect_saved "ifindex=2 addr=192.0.2.0/24 -> 1" "prefixlen=0 -> 2"
 }
+
+# The length of the key counts the members before the address, too. "any" has either family.
+test_networks_of_names()
+{
+	local rules=(
+		"device=eth0 addr=192.0.2.0/24 -> lan" "device=eth0 addr=2001:db8::/32 -> lan"
+		"device=eth0 addr=any -> wan" "device=eth0 addr=0.0.0.0/0 -> 0x2361000000000000"
+		"device=interface-names addr=any -> 12345678"
+		"device=0x2d3e0000000000000000000000000000 addr=192.0.2.1/32 -> dmz"
+		"prefixlen=136 device=eth1 family=2 -> rest"
+	)
+	begin_rules "[names]" "${rules[@]}"
+	nf_bpf apply edge
+	expect_saved "${rules[@]}"
+	nf_bpf save edge "$WORK/names"
+	nf_bpf load edge "$WORK/names"
+	expect_saved "${rules[@]}"
+}
+
+add_test name_too_long check_wrong 4 "device=eth0123456789abcd: not a value" "[names]" \
+	"device=eth0123456789abcd addr=any -> lan"
+add_test any_of_a_family check_wrong 4 "addr=any has both families: write 0.0.0.0/0 or ::/0" \
+	"[names]" "device=eth0 family=2 addr=any -> lan"
+add_test length_twice check_wrong 4 "addr=192.0.2.0/24: the length of the key is given twice" \
+	"[names]" "prefixlen=160 device=eth0 addr=192.0.2.0/24 -> lan"
 
 add_test trie_without_length check_wrong 4 "the key of an LPM trie needs prefixlen=BITS" \
 	"[devices]" "ifindex=2 addr=192.0.2.1 -> 1"

@@ -85,6 +85,18 @@ static enum kind kind_of_number(const struct btf_type *type, const char *name, u
 	return KIND_INT;
 }
 
+/* Numbers are of type __u8 or "unsigned char": a plain char is a letter. */
+static bool is_text(const struct btf *btf, const struct btf_type *type)
+{
+	bool be16, be32;
+
+	if (!btf_is_array(type))
+		return false;
+	type = strip(btf, btf_array(type)->type, &be16, &be32);
+
+	return type && btf_is_int(type) && !strcmp(btf__name_by_offset(btf, type->name_off), "char");
+}
+
 /* Returns false for a struct whose members have to be looked at one by one. */
 static bool kind_of(const struct btf *btf, const struct btf_type *type, const char *name,
 		    unsigned int size, bool be16, bool be32, enum kind *kind)
@@ -102,6 +114,8 @@ static bool kind_of(const struct btf *btf, const struct btf_type *type, const ch
 		*kind = KIND_ADDRESS;
 	else if (size == 4 && is_address_name(name))
 		*kind = KIND_IP;
+	else if (is_text(btf, type))
+		*kind = KIND_TEXT;
 
 	return *kind != KIND_BYTES || !btf_is_struct(type);
 }
@@ -207,7 +221,7 @@ int shape_of(struct shape *shape, const struct btf *btf, __u32 type, unsigned in
 {
 	struct member *data;
 
-	*shape = (struct shape){ .size = size, .family = -1 };
+	*shape = (struct shape){ .size = size, .family = -1, .network = -1 };
 	if (!type || size > MAX_SIZE || btf__resolve_size(btf, type) != size ||
 	    add(shape, btf, type, "", 0) || !shape->count)
 		return -1;
@@ -226,8 +240,27 @@ int shape_of(struct shape *shape, const struct btf *btf, __u32 type, unsigned in
 	}
 	find_ranges(shape);
 	shape->family = find(shape, "family");
+	data = &shape->members[shape->count - 1];
+	/* "any" is a prefix that ends before the family. */
+	if (shape->is_lpm && shape->count > 2 && is_address(data->kind) &&
+	    (shape->family < 0 || shape->family == shape->count - 2)) {
+		shape->network = shape->count - 1;
+		if (data->kind == KIND_ADDRESS && shape->family < 0)
+			data->kind = KIND_IP6;
+	}
 
 	return 0;
+}
+
+/* Bits of an LPM key before its address. "any" has either family. */
+static unsigned int bits_before_network(const struct shape *shape, bool is_any)
+{
+	int first = shape->network;
+
+	if (is_any && shape->family >= 0)
+		first = shape->family;
+
+	return 8 * (shape->members[first].offset - 4);
 }
 
 static __u64 number_of(const struct member *member, const unsigned char *data)
@@ -313,12 +346,43 @@ static void print_protocol(FILE *out, unsigned int number)
 		fprintf(out, "%u", number);
 }
 
+/* Whether it is read again as this text: a word, and 0 behind it. */
+static bool is_plain(const char *text, unsigned int size)
+{
+	unsigned int i, len = strnlen(text, size);
+
+	for (i = 0; i < len; i++) {
+		if (text[i] <= ' ' || text[i] > '~' || text[i] == '#' ||
+		    (text[i] == '-' && i + 1 < len && text[i + 1] == '>'))
+			return false;
+	}
+
+	return len && strncmp(text, "0x", 2) &&
+	       is_zero((const unsigned char *)text + len, size - len);
+}
+
+static void print_bytes(FILE *out, const unsigned char *data, unsigned int size)
+{
+	unsigned int i;
+
+	fputs("0x", out);
+	for (i = 0; i < size; i++)
+		fprintf(out, "%02x", data[i]);
+}
+
+static void print_text(FILE *out, const char *text, unsigned int size)
+{
+	if (is_plain(text, size))
+		fprintf(out, "%.*s", (int)size, text);
+	else
+		print_bytes(out, (const unsigned char *)text, size);
+}
+
 static void print_one(FILE *out, const struct shape *shape, const struct member *member,
 		      const unsigned char *data)
 {
 	int shift = 64 - 8 * member->size;
 	char text[INET6_ADDRSTRLEN];
-	unsigned int i;
 
 	switch (member->kind) {
 	case KIND_IP:
@@ -334,10 +398,11 @@ static void print_one(FILE *out, const struct shape *shape, const struct member 
 	case KIND_PROTOCOL:
 		print_protocol(out, number_of(member, data));
 		break;
+	case KIND_TEXT:
+		print_text(out, (const char *)data + member->offset, member->size);
+		break;
 	case KIND_BYTES:
-		fputs("0x", out);
-		for (i = 0; i < member->size; i++)
-			fprintf(out, "%02x", data[member->offset + i]);
+		print_bytes(out, data + member->offset, member->size);
 		break;
 	case KIND_SIGNED:
 		fprintf(out, "%lld", (long long)(number_of(member, data) << shift) >> shift);
@@ -383,11 +448,50 @@ static bool is_left_out(const struct shape *shape, const struct member *member,
 	       (!last || is_zero(data + last->offset, last->size));
 }
 
+/* Whether the length of an LPM key is that of its address, or ends before it: "any". */
+static bool has_network(const struct shape *shape, const unsigned char *data)
+{
+	__u64 bits, family;
+
+	if (shape->network < 0)
+		return false;
+	bits = number_of(&shape->members[0], data);
+	if (bits == bits_before_network(shape, true))
+		return true;
+	if (shape->family >= 0) {
+		family = number_of(&shape->members[shape->family], data);
+		if (family != NFPROTO_IPV4 && family != NFPROTO_IPV6)
+			return false;
+	}
+
+	return bits >= bits_before_network(shape, false);
+}
+
+static bool is_of_network(const struct shape *shape, int i)
+{
+	return !i || i == shape->family || i == shape->network;
+}
+
+static void print_network(FILE *out, const struct shape *shape, const unsigned char *data)
+{
+	const struct member *member = &shape->members[shape->network];
+	__u64 bits = number_of(&shape->members[0], data);
+
+	fprintf(out, "%s=", member->name);
+	if (bits == bits_before_network(shape, true) && shape->family >= 0) {
+		fputs("any", out);
+		return;
+	}
+	print_one(out, shape, member, data);
+	fprintf(out, "/%llu", bits - bits_before_network(shape, false));
+}
+
 void shape_print(FILE *out, const struct shape *shape, const unsigned char *data)
 {
 	const struct member *member = shape->members;
 	const struct member *last;
 	const char *between = "";
+	bool network = has_network(shape, data);
 	int i;
 
 	if (shape->is_prefix) {
@@ -396,7 +500,7 @@ void shape_print(FILE *out, const struct shape *shape, const unsigned char *data
 		return;
 	}
 	for (i = 0; i < shape->count; i++, member++) {
-		if (is_left_out(shape, member, data))
+		if (is_left_out(shape, member, data) || (network && is_of_network(shape, i)))
 			continue;
 		last = member->last < 0 ? NULL : &shape->members[member->last];
 		fprintf(out, "%s%s%s", between, member->name, shape->is_bare ? "" : "=");
@@ -406,6 +510,10 @@ void shape_print(FILE *out, const struct shape *shape, const unsigned char *data
 			print_one(out, shape, last, data);
 		}
 		between = " ";
+	}
+	if (network) {
+		fputs(between, out);
+		print_network(out, shape, data);
 	}
 }
 
@@ -513,11 +621,22 @@ static int set_addresses(const struct shape *shape, const struct member *member,
 	return span->count && span->count <= MAX_EXPANDED ? 0 : -1;
 }
 
-/* In a range, "any" is the range of all addresses. In a trie, it is the prefix of length 0. */
-static int set_any(const struct shape *shape, const struct member *member, unsigned char *data)
+/* Whether the length of an LPM key counts from the beginning of this address. */
+static bool is_network(const struct shape *shape, const struct member *member)
 {
-	if (member->last >= 0)
+	return shape->network >= 0 && member == &shape->members[shape->network];
+}
+
+/* Of a range "any" is all of it, of a trie the prefix that ends before it. */
+static int set_any(const struct shape *shape, const struct member *member, unsigned char *data,
+		   struct span *span)
+{
+	if (is_network(shape, member)) {
+		set_number(&shape->members[0], data, bits_before_network(shape, true));
+		span->is_network = true;
+	} else if (member->last >= 0) {
 		memset(data + shape->members[member->last].offset, 0xff, member->size);
+	}
 
 	return 0;
 }
@@ -533,7 +652,7 @@ static int parse_network(const struct shape *shape, const struct member *member,
 
 	*span = (struct span){ .member = member, .count = 1 };
 	if (!strcmp(text, "any"))
-		return set_any(shape, member, data);
+		return set_any(shape, member, data, span);
 	if (slash)
 		*slash++ = '\0';
 	if (dash)
@@ -546,11 +665,14 @@ static int parse_network(const struct shape *shape, const struct member *member,
 	if (slash && (parse_number(slash, &prefix) || prefix > 8U * size))
 		return -1;
 	set_host_bits(first, size, prefix, false);
+	span->is_network = slash && is_network(shape, member);
 	if (shape->is_prefix)
 		set_number(&shape->members[0], data, prefix);
+	else if (span->is_network)
+		set_number(&shape->members[0], data, bits_before_network(shape, false) + prefix);
 	if (!dash)
 		memcpy(last, first, sizeof(last));
-	if (!shape->is_prefix)
+	if (!shape->is_prefix && !span->is_network)
 		set_host_bits(last, size, prefix, true);
 
 	return set_addresses(shape, member, first, last, data, span);
@@ -584,13 +706,28 @@ static int parse_range(const struct shape *shape, const struct member *member, c
 	return span->count && span->count <= MAX_EXPANDED ? 0 : -1;
 }
 
+/* Other characters than letters are written as bytes. The rest of the array is 0. */
+static int parse_text(const struct member *member, const char *text, unsigned char *data)
+{
+	size_t len = strlen(text);
+
+	if (!strncmp(text, "0x", 2))
+		return parse_bytes(member, text, data);
+	if (!len || len > member->size)
+		return -1;
+	memcpy(data + member->offset, text, len);
+
+	return 0;
+}
+
 static int parse_member(const struct shape *shape, const struct member *member, char *text,
 			unsigned char *data, struct span *span)
 {
-	if (member->kind == KIND_BYTES) {
-		*span = (struct span){ .member = member, .count = 1 };
+	*span = (struct span){ .member = member, .count = 1 };
+	if (member->kind == KIND_BYTES)
 		return parse_bytes(member, text, data);
-	}
+	if (member->kind == KIND_TEXT)
+		return parse_text(member, text, data);
 	if (is_address(member->kind))
 		return parse_network(shape, member, text, data, span);
 
@@ -616,16 +753,18 @@ static const struct member *member_of(const struct shape *shape, char **word)
 	return i < 0 || shape->members[i].is_last ? NULL : &shape->members[i];
 }
 
-static void list_names(const struct shape *shape, char *buf, size_t size)
+static int unknown_member(const struct shape *shape, const char *word, char *error, size_t size)
 {
-	size_t len = 0;
+	size_t len;
 	int i;
 
-	*buf = '\0';
+	len = snprintf(error, size, "%s: unknown member: take NAME=VALUE with one of", word);
 	for (i = 0; i < shape->count && len < size; i++) {
 		if (!shape->members[i].is_last)
-			len += snprintf(buf + len, size - len, " %s", shape->members[i].name);
+			len += snprintf(error + len, size - len, " %s", shape->members[i].name);
 	}
+
+	return -1;
 }
 
 /* All addresses of a line must have the same family. "any" fits both families. */
@@ -663,8 +802,15 @@ static int finish(const struct shape *shape, unsigned char *data, const bool *se
 	member = &shape->members[0];
 	number = number_of(member, data);
 	if (!seen[0] || number > 8 * (shape->size - 4)) {
-		snprintf(error, size, "the key of an LPM trie needs %s=BITS, from 0 to %u",
-			 member->name, 8 * (shape->size - 4));
+		snprintf(error, size, "the key of an LPM trie needs %s=BITS, from 0 to %u%s",
+			 member->name, 8 * (shape->size - 4),
+			 shape->network < 0 ? "" : ", or an address with /LENGTH");
+		return -1;
+	}
+	if (shape->network >= 0 && shape->family >= 0 && seen[shape->network] &&
+	    seen[shape->family] && number == bits_before_network(shape, true)) {
+		snprintf(error, size, "%s=any has both families: write 0.0.0.0/0 or ::/0",
+			 shape->members[shape->network].name);
 		return -1;
 	}
 	set_host_bits(data + 4, shape->size - 4, number, false);
@@ -677,7 +823,7 @@ int shape_parse(const struct shape *shape, char *text, unsigned char *data, stru
 {
 	const struct member *member;
 	bool seen[MAX_MEMBERS] = {};
-	char names[256], copy[128];
+	char copy[128];
 	int count = 0, family = 0;
 	struct span span;
 	char *word;
@@ -688,12 +834,8 @@ int shape_parse(const struct shape *shape, char *text, unsigned char *data, stru
 			continue;
 		snprintf(copy, sizeof(copy), "%s", word);
 		member = member_of(shape, &word);
-		if (!member) {
-			list_names(shape, names, sizeof(names));
-			snprintf(error, error_size, "%s: unknown member: take NAME=VALUE with one of%s",
-				 copy, names);
-			return -1;
-		}
+		if (!member)
+			return unknown_member(shape, copy, error, error_size);
 		if (seen[member - shape->members]) {
 			snprintf(error, error_size, "%s: given twice: remove one of the two", copy);
 			return -1;
@@ -704,6 +846,12 @@ int shape_parse(const struct shape *shape, char *text, unsigned char *data, stru
 				 copy);
 			return -1;
 		}
+		if (span.is_network && seen[0]) {
+			snprintf(error, error_size, "%s: the length of the key is given twice: leave out %s",
+				 copy, shape->members[0].name);
+			return -1;
+		}
+		seen[0] |= span.is_network;
 		if (span.count > 1)
 			spans[count++] = span;
 		if (set_family(shape, member, &span, &family)) {

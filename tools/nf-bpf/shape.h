@@ -23,6 +23,7 @@ enum kind {
 	KIND_PORT,		/* network byte order */
 	KIND_HOST_PORT,
 	KIND_PROTOCOL,
+	KIND_TEXT,		/* an array of char, such as the name of a device */
 	KIND_BYTES,
 };
 
@@ -42,6 +43,7 @@ struct shape {
 	bool is_lpm;		/* key of an LPM trie: the first member is its length in bits */
 	bool is_prefix;		/* the rest of this key is an address */
 	bool is_bare;		/* one value without a name */
+	int network;		/* last member of an LPM key, if it is an address, or -1 */
 	int family;		/* member with the family of addresses, or -1 */
 };
 
@@ -49,6 +51,7 @@ struct shape {
 struct span {
 	const struct member *member;
 	unsigned int length;	/* of an address: number of bytes that are used */
+	bool is_network;	/* it has set the length of an LPM key */
 	__u64 count;
 };
 

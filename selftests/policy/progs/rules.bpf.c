@@ -77,6 +77,13 @@ struct address_of_device {
 	__be32 addr;
 };
 
+struct address_of_name {
+	__u32 prefixlen;
+	char device[16];
+	__u32 family;
+	union bpf_nf_addr addr;
+};
+
 struct host {
 	__u8 saddr[16];
 };
@@ -101,6 +108,14 @@ struct {
 	__type(key, struct address_of_device);
 	__type(value, __u32);
 } devices SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_LPM_TRIE);
+	__uint(max_entries, 64);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, struct address_of_name);
+	__type(value, char[8]);
+} names SEC(".maps");
 
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
