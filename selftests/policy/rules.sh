@@ -397,6 +397,13 @@ test_save_into_a_link()
 	expect_match "rules" "*198.51.100.0/24 -> mark=2*" "$(< "$WORK/real.rules")"
 }
 
+test_name_with_a_dash()
+{
+	begin_rules "[tuples]" "protocol=ipv6-icmp -> 1" "protocol=tcp-6 -> 2"
+	nf_bpf apply edge
+	expect_saved "protocol=58 -> 1" "protocol=tcp -> 2"
+}
+
 test_save_into_a_pipe()
 {
 	begin_rules "[blocked]" "192.0.2.0/24 -> mark=1"

@@ -687,6 +687,9 @@ static int parse_range(const struct shape *shape, const struct member *member, c
 	char *dash = *text ? strchr(text + 1, '-') : NULL;
 	__u64 first, last;
 
+	/* A dash can be a part of a name: ipv6-icmp. */
+	if (dash && !parse_value(member, text, &first))
+		dash = NULL;
 	if (dash)
 		*dash++ = '\0';
 	if (parse_value(member, text, &first))
