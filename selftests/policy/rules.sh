@@ -397,6 +397,43 @@ test_save_into_a_link()
 	expect_match "rules" "*198.51.100.0/24 -> mark=2*" "$(< "$WORK/real.rules")"
 }
 
+# The map in the map of maps
+inner_id()
+{
+	bpftool -j map lookup pinned "$(current)/maps/lists" key 0 0 0 0
+}
+
+# A map of one map gets another one, with room for all entries, when all of the file is read.
+test_map_of_a_map()
+{
+	local id
+
+	begin_rules "[lists]" "192.0.2.0/24 -> 1" "198.51.100.0/24 -> 2" "[blocked]" "203.0.113.0/24"
+	nf_bpf apply edge
+	expect_saved "192.0.2.0/24 -> 1" "198.51.100.0/24 -> 2" "203.0.113.0/24 -> verdict=0"
+	id=$(inner_id)
+	printf '[lists]\n192.0.2.0/24 -> 3\n' | nf_bpf load edge -
+	expect_saved "192.0.2.0/24 -> 3" "203.0.113.0/24 -> verdict=0"
+	[[ $(inner_id) != "$id" ]] || fail "the map stayed: $id"
+	id=$(inner_id)
+	printf '%s\n' "[lists]" "198.51.100.0/24 -> 4" "[services]" \
+		"$(printf 'port=%u-9999\n' {1..65})" > "$WORK/lists.full"
+	expect_fails -s 1 "map services: $WORK/lists.full has 65 entries" nf_bpf load edge "$WORK/lists.full"
+	expect_eq "map" "$id" "$(inner_id)"
+	nf_bpf save edge "$WORK/lists"
+	echo "[lists]" | nf_bpf load edge -
+	expect_saved "203.0.113.0/24 -> verdict=0"
+	nf_bpf load edge "$WORK/lists"
+	expect_saved "192.0.2.0/24 -> 3" "203.0.113.0/24 -> verdict=0"
+	echo "keep = lists" >> "$ETC/edge.conf"
+	nf_bpf apply edge
+	expect_in_force 2
+	expect_saved "192.0.2.0/24 -> 3" "203.0.113.0/24 -> verdict=0"
+}
+
+add_test two_maps check_wrong 3 "[two_lists]: entries of this map have no text: its type is not" \
+	"[two_lists]"
+
 test_name_with_a_dash()
 {
 	begin_rules "[tuples]" "protocol=ipv6-icmp -> 1" "protocol=tcp-6 -> 2"

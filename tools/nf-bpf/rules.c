@@ -25,6 +25,8 @@ struct list {
 struct table {
 	const char *name;
 	int fd;
+	int outer;		/* the map of maps whose map fd is, or -1 */
+	bool is_next;		/* fd is not in the map of maps yet */
 	bool is_kept;		/* the map has entries already, and keeps them */
 	struct bpf_map_info info;
 	struct shape key;
@@ -48,16 +50,47 @@ static bool is_table_type(__u32 type)
 	       type == BPF_MAP_TYPE_LPM_TRIE || type == BPF_MAP_TYPE_ARRAY;
 }
 
-/* Returns 0, or -1 if the map's entries cannot be written as text; then *why is the reason. */
-static int table_open(struct table *table, const char *name, int fd, const char **why)
+static void table_close(struct table *table)
+{
+	free(table->entries.items);
+	free(table->others.items);
+	if (table->outer >= 0)
+		close(table->fd);
+}
+
+static int read_info(struct table *table)
 {
 	__u32 len = sizeof(table->info);
+
+	table->info = (struct bpf_map_info){};
+
+	return bpf_map_get_info_by_fd(table->fd, &table->info, &len);
+}
+
+/* The entries of a map of one map are those of this map. */
+static int open_inner(struct table *table)
+{
+	__u32 first = 0, id;
+	int fd;
+
+	if (table->info.type != BPF_MAP_TYPE_ARRAY_OF_MAPS || table->info.max_entries != 1)
+		return 0;
+	fd = bpf_map_lookup_elem(table->fd, &first, &id) ? -1 : bpf_map_get_fd_by_id(id);
+	if (fd < 0)
+		return -1;
+	table->outer = table->fd;
+	table->fd = fd;
+
+	return read_info(table);
+}
+
+static int open_shapes(struct table *table, const char **why)
+{
 	struct btf *btf;
 	int err;
 
-	*table = (struct table){ .name = name, .fd = fd };
-	*why = "its type is not hash, lru_hash, lpm_trie or array";
-	if (bpf_map_get_info_by_fd(fd, &table->info, &len) || !is_table_type(table->info.type))
+	*why = "its type is not hash, lru_hash, lpm_trie or array, or array_of_maps of one such map";
+	if (read_info(table) || open_inner(table) || !is_table_type(table->info.type))
 		return -1;
 	*why = "it has no BTF: compile the program with -g, and declare the map with __type()";
 	btf = table->info.btf_id ? btf__load_from_kernel_by_id(table->info.btf_id) : NULL;
@@ -73,6 +106,17 @@ static int table_open(struct table *table, const char *name, int fd, const char 
 	table->others.size = table->info.key_size;
 
 	return err;
+}
+
+/* Returns 0, -1 if the map's entries have no text, and then *why says why. */
+static int table_open(struct table *table, const char *name, int fd, const char **why)
+{
+	*table = (struct table){ .name = name, .fd = fd, .outer = -1 };
+	if (!open_shapes(table, why))
+		return 0;
+	table_close(table);
+
+	return -1;
 }
 
 static unsigned char *item_of(const struct list *list, size_t index)
@@ -301,7 +345,8 @@ static int check_room(struct reader *reader, const struct table *table)
 	size_t i;
 
 	if (table->info.type != BPF_MAP_TYPE_ARRAY) {
-		if (entries->count <= max)
+		/* The next map of a map of maps has room for all of them. */
+		if (entries->count <= max || table->outer >= 0)
 			return 0;
 		return fail("map %s: %s has %zu entries, it has room for %u: write '%s = %zu' into [limits]",
 			    table->name, reader->file, entries->count, max, table->name,
@@ -486,6 +531,45 @@ static int put_before_others(struct table *table)
 	return put_entries(table);
 }
 
+/* A map like this one, which has room for the entries, and takes its place later. */
+static int make_next(struct table *table)
+{
+	LIBBPF_OPTS(bpf_map_create_opts, opts,
+		    .map_flags = table->info.map_flags,
+		    .btf_key_type_id = table->info.btf_key_type_id,
+		    .btf_value_type_id = table->info.btf_value_type_id);
+	__u32 entries = table->info.max_entries;
+	char name[BPF_OBJ_NAME_LEN];
+	int fd;
+
+	snprintf(name, sizeof(name), "%s", table->name);
+	if (table->info.type != BPF_MAP_TYPE_ARRAY)
+		entries = table->entries.count ?: 1;
+	fd = bpf_btf_get_fd_by_id(table->info.btf_id);
+	opts.btf_fd = fd < 0 ? 0 : fd;
+	close(table->fd);
+	table->fd = bpf_map_create(table->info.type, name, table->info.key_size,
+				   table->info.value_size, entries, &opts);
+	if (fd >= 0)
+		close(fd);
+	if (table->fd < 0)
+		return fail("map %s: can't make its next map: %s", table->name, strerror(errno));
+	table->is_next = true;
+
+	return put_entries(table);
+}
+
+/* Each packet meets the map before, or the next one with all its entries. */
+static int put_next(const struct table *table)
+{
+	__u32 first = 0;
+
+	if (!bpf_map_update_elem(table->outer, &first, &table->fd, BPF_ANY))
+		return 0;
+
+	return fail("map %s: can't take its next map: %s", table->name, strerror(errno));
+}
+
 static bool has_entries(struct table *table)
 {
 	unsigned char value[MAX_SIZE];
@@ -506,6 +590,8 @@ static bool has_entries(struct table *table)
 
 static int fill_table(const struct reader *reader, struct table *table, bool replace)
 {
+	if (table->outer >= 0 && (replace || !table->is_kept))
+		return make_next(table);
 	if (replace)
 		return put_before_others(table);
 	if (!table->is_kept)
@@ -533,12 +619,14 @@ int rules_fill(const struct blob *rules, const char *file, const struct loaded *
 		      check_room(reader, &reader->tables[i]);
 	for (i = 0; !err && i < reader->nr_tables; i++)
 		err = fill_table(reader, &reader->tables[i], replace);
-	for (i = 0; !err && replace && i < reader->nr_tables; i++)
-		err = delete_others(&reader->tables[i]);
-	for (i = 0; i < reader->nr_tables; i++) {
-		free(reader->tables[i].entries.items);
-		free(reader->tables[i].others.items);
+	for (i = 0; !err && i < reader->nr_tables; i++) {
+		if (reader->tables[i].is_next)
+			err = put_next(&reader->tables[i]);
+		else if (replace)
+			err = delete_others(&reader->tables[i]);
 	}
+	for (i = 0; i < reader->nr_tables; i++)
+		table_close(&reader->tables[i]);
 	free(reader);
 
 	return err;
@@ -607,6 +695,7 @@ static int save_maps(FILE *out, const struct loaded *loaded, const struct blob *
 		}
 		if (is_wanted(table, rules))
 			err = save_table(out, table);
+		table_close(table);
 	}
 	free(table);
 

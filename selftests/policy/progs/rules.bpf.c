@@ -131,6 +131,28 @@ struct {
 	__type(value, __u32);
 } ranges SEC(".maps");
 
+struct list {
+	__uint(type, BPF_MAP_TYPE_LPM_TRIE);
+	__uint(max_entries, 1);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, struct network);
+	__type(value, __u32);
+} first_list SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY_OF_MAPS);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__array(values, struct list);
+} lists SEC(".maps") = { .values = { &first_list } };
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY_OF_MAPS);
+	__uint(max_entries, 2);
+	__type(key, __u32);
+	__array(values, struct list);
+} two_lists SEC(".maps") = { .values = { &first_list } };
+
 struct raw {
 	__u8 raw[12];
 };
