@@ -75,7 +75,9 @@ static __always_inline bool take(__u64 *time, __u64 now, __u64 cost, __u64 ahead
 	int i;
 
 	for (i = 0; i < TRIES; i++) {
-		old = *(volatile __u64 *)time;
+		old = *time;
+		/* Read it once: the sum below must be of the value that is compared. */
+		barrier_var(old);
 		from = old > now ? old : now;
 		if (from + cost > now + ahead)
 			return false;

@@ -26,8 +26,10 @@ begin_sample()
 	nf_bpf apply "$SAMPLE"
 }
 
+# $WORK/figures has a line for each figure of the tests.
 cleanup()
 {
+	[[ ! -e $WORK/figures ]] || sed 's/^/# figure: /' "$WORK/figures"
 	[[ -z $NF_BPF || -z $SAMPLE ]] || nf_bpf remove "$SAMPLE" > /dev/null 2>&1 || :
 }
 
