@@ -7,7 +7,18 @@
 source "$(dirname "${BASH_SOURCE[0]}")/../policy/lib.sh"
 
 SAMPLE=			# name of the policy
+COUNTERS=verdicts	# map of the program
 COUNTED=()
+
+# The router, and nf-bpf. Unlike setup_policy() it loads no program of the tests.
+setup_samples()
+{
+	router_up
+	NF_BPF=$(type -P nf-bpf) || fail "nf-bpf: not built: make tools"
+	ETC=$WORK/etc
+	STATE=$WORK/state
+	mkdir "$ETC"
+}
 
 # begin_sample FOLDER NAME [SED]: copy NAME.conf and NAME.rules of the sample to $ETC, with the
 # places and devices of the test, and put the policy in force.
@@ -16,7 +27,6 @@ begin_sample()
 	local file
 
 	SAMPLE=$2
-	mkdir -p "$ETC"
 	for file in "$SELFTESTS_SRC/../samples/$1/$2".{conf,rules}; do
 		sed -e "s|/usr/local/lib/nf-bpf|$BUILD/$BASE/samples|" -e "s|/etc/nf-bpf|$ETC|" \
 			-e "s|^hook = .*|&\nnetns = $NS_ROUTER|" -e "s|\<eth0\>|$ROUTER_LEFT_DEV|" \
@@ -43,7 +53,7 @@ rules_are()
 # Print the program's counters: "INDEX NUMBER", the sum of all processors.
 counters()
 {
-	bpftool -j map dump pinned "$PINS/nf-bpf/$SAMPLE/current/maps/verdicts" |
+	bpftool -j map dump pinned "$PINS/nf-bpf/$SAMPLE/current/maps/$COUNTERS" |
 		jq -r '.[].formatted | "\(.key) \([.values[].value] | add)"'
 }
 
@@ -65,7 +75,7 @@ expect_counted()
 		now[index]=$((number - COUNTED[index]))
 	done < <(counters)
 	for pair; do
-		expect_eq "number $((${pair%=*})) of the verdicts (${now[*]})" "${pair#*=}" \
+		expect_eq "number $((${pair%=*})) of $COUNTERS (${now[*]})" "${pair#*=}" \
 			"${now[${pair%=*}]}"
 	done
 }

@@ -17,7 +17,7 @@ setup()
 {
 	local address
 
-	setup_policy
+	setup_samples
 	modprobe -q nf_bpf_packet || :
 	begin_sample limits limits "s|rate=50 burst=100|rate=1 burst=$BURST|"
 	for address in "$NEIGHBOUR4" "$NEIGHBOUR6" "$SAME_NETWORK6"; do

@@ -21,7 +21,7 @@ ELSEWHERE6=2001:db8:7::7
 
 setup()
 {
-	setup_policy
+	setup_samples
 	modprobe -q nf_bpf_kfunc || :
 	HAS_CONNTRACK=$(grep -c '\<bpf_nf_ct_info\>' /proc/kallsyms || :)
 	((HAS_CONNTRACK)) || return 0
