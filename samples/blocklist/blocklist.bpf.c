@@ -5,6 +5,7 @@
  */
 #include "vmlinux.h"
 #include <bpf/bpf_helpers.h>
+#define BPF_NF_COUNT_REASONS
 #include <bpf/bpf_netfilter.h>
 
 char LICENSE[] SEC("license") = "GPL";
@@ -49,21 +50,6 @@ struct {
 	__array(values, struct list6);
 } blocked6 SEC(".maps") = { .values = { &empty6 } };
 
-enum verdict {
-	ACCEPTED,
-	DROPPED_SOURCE,
-	DROPPED_DESTINATION,
-	DROPPED_NOT_PARSED,
-	VERDICTS,
-};
-
-struct {
-	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-	__uint(max_entries, VERDICTS);
-	__type(key, __u32);
-	__type(value, __u64);
-} verdicts SEC(".maps");
-
 static __always_inline bool is_blocked4(__be32 addr)
 {
 	struct network network = { .prefixlen = 32, .addr = addr };
@@ -91,28 +77,18 @@ static __always_inline bool is_blocked(const union bpf_nf_addr *addr, __u8 famil
 	return family == NFPROTO_IPV4 ? is_blocked4(addr->ip) : is_blocked6(addr);
 }
 
-static __always_inline enum verdict judge(struct bpf_nf_ctx *ctx)
+SEC("netfilter")
+int blocklist(struct bpf_nf_ctx *ctx)
 {
 	struct bpf_nf_flow flow;
 
 	BPF_NF_PKT(pkt, ctx);
 	/* A packet whose ports are cut off or that is a fragment has its addresses. */
 	if (bpf_nf_pkt_parse(&pkt, &flow) == BPF_NF_PARSE_MALFORMED)
-		return DROPPED_NOT_PARSED;
+		return BPF_NF_REASON(ctx, NF_DROP, 3, "malformed");
 	if (is_blocked(&flow.tuple.saddr, flow.tuple.family))
-		return DROPPED_SOURCE;
+		return BPF_NF_REASON(ctx, NF_DROP, 1, "from a listed network");
 	if (is_blocked(&flow.tuple.daddr, flow.tuple.family))
-		return DROPPED_DESTINATION;
-	return ACCEPTED;
-}
-
-SEC("netfilter")
-int blocklist(struct bpf_nf_ctx *ctx)
-{
-	__u32 verdict = judge(ctx);
-	__u64 *count = bpf_map_lookup_elem(&verdicts, &verdict);
-
-	if (count)
-		(*count)++;
-	return verdict == ACCEPTED ? NF_ACCEPT : NF_DROP;
+		return BPF_NF_REASON(ctx, NF_DROP, 2, "to a listed network");
+	return NF_ACCEPT;
 }

@@ -5,6 +5,7 @@
  */
 #include "vmlinux.h"
 #include <bpf/bpf_helpers.h>
+#define BPF_NF_COUNT_REASONS
 #include <bpf/bpf_netfilter.h>
 
 char LICENSE[] SEC("license") = "GPL";
@@ -47,24 +48,6 @@ struct {
 	__type(value, struct rule);
 } rules SEC(".maps");
 
-enum verdict {
-	ACCEPTED_CONNECTION,	/* established or related */
-	ACCEPTED_RULE,
-	REJECTED_RULE,
-	DROPPED_NO_RULE,
-	DROPPED_NO_ZONE,
-	DROPPED_INVALID,	/* conntrack does not know the packet */
-	DROPPED_NOT_PARSED,	/* no ports: malformed, or still a fragment */
-	VERDICTS,
-};
-
-struct {
-	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-	__uint(max_entries, VERDICTS);
-	__type(key, __u32);
-	__type(value, __u64);
-} verdicts SEC(".maps");
-
 static __always_inline const char *
 find_zone(const struct net_device *dev, const union bpf_nf_addr *addr, __u8 family)
 {
@@ -104,7 +87,7 @@ static __always_inline void reject(struct bpf_nf_ctx *ctx, __u8 protocol)
 		bpf_nf_reject___nf(ctx, BPF_NF_REJECT_ICMPX, BPF_NF_REJECT_ADMIN_PROHIBITED);
 }
 
-static __always_inline enum verdict
+static __always_inline int
 judge_new(struct bpf_nf_ctx *ctx, const struct bpf_nf_flow *flow)
 {
 	const struct bpf_nf_tuple *tuple = &flow->tuple;
@@ -119,41 +102,33 @@ judge_new(struct bpf_nf_ctx *ctx, const struct bpf_nf_flow *flow)
 	from = find_zone(ctx->state->in, &tuple->saddr, tuple->family);
 	to = find_zone(ctx->state->out, &tuple->daddr, tuple->family);
 	if (!from || !to)
-		return DROPPED_NO_ZONE;
+		return BPF_NF_REASON(ctx, NF_DROP, 5, "no zone has the address");
 	__builtin_memcpy(service.from, from, sizeof(service.from));
 	__builtin_memcpy(service.to, to, sizeof(service.to));
 	rule = find_rule(&service);
 	if (!rule)
-		return DROPPED_NO_RULE;
+		return BPF_NF_REASON(ctx, NF_DROP, 4, "no rule");
 	__sync_fetch_and_add(&rule->packets, 1);
 	if (!rule->reject)
-		return ACCEPTED_RULE;
+		return BPF_NF_REASON(ctx, NF_ACCEPT, 2, "accepted by a rule");
 	reject(ctx, tuple->protocol);
-	return REJECTED_RULE;
+	return BPF_NF_REASON(ctx, NF_DROP, 3, "rejected by a rule");
 }
 
-static __always_inline enum verdict judge(struct bpf_nf_ctx *ctx)
+SEC("netfilter")
+int zone_firewall(struct bpf_nf_ctx *ctx)
 {
 	struct bpf_nf_ct_info___nf info = {};
 	struct bpf_nf_flow flow;
 
 	BPF_NF_PKT(pkt, ctx);
 	if (bpf_nf_pkt_parse(&pkt, &flow) || flow.fragment)
-		return DROPPED_NOT_PARSED;
-	if (bpf_nf_ct_info___nf(ctx, &info, sizeof(info)))
-		return DROPPED_INVALID;
+		return BPF_NF_REASON(ctx, NF_DROP, 7, "no ports: malformed or a fragment");
+	/* If it fails, the state is 0. */
+	bpf_nf_ct_info___nf(ctx, &info, sizeof(info));
 	if (info.state & (BPF_NF_CT_ESTABLISHED | BPF_NF_CT_RELATED))
-		return ACCEPTED_CONNECTION;
-	return info.state == BPF_NF_CT_NEW ? judge_new(ctx, &flow) : DROPPED_INVALID;
-}
-
-SEC("netfilter")
-int zone_firewall(struct bpf_nf_ctx *ctx)
-{
-	__u32 verdict = judge(ctx);
-	__u64 *count = bpf_map_lookup_elem(&verdicts, &verdict);
-
-	if (count)
-		(*count)++;
-	return verdict == ACCEPTED_CONNECTION || verdict == ACCEPTED_RULE ? NF_ACCEPT : NF_DROP;
+		return BPF_NF_REASON(ctx, NF_ACCEPT, 1, "established or related");
+	if (info.state != BPF_NF_CT_NEW)
+		return BPF_NF_REASON(ctx, NF_DROP, 6, "unknown to conntrack");
+	return judge_new(ctx, &flow);
 }

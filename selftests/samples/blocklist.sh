@@ -12,7 +12,7 @@ source "$(dirname "$0")/lib.sh"
 
 PREFIXES=${NF_BPF_PREFIXES:-5000}
 REPLACEMENTS=5
-# The verdicts of the program, in its order
+# The reasons of the program
 DROPPED_SOURCE=1
 DROPPED_DESTINATION=2
 PIECES=1400,480,8,912

@@ -7,7 +7,7 @@
 source "$(dirname "${BASH_SOURCE[0]}")/../policy/lib.sh"
 
 SAMPLE=			# name of the policy
-COUNTERS=verdicts	# map of the program
+COUNTERS=bpf_nf_reasons	# map of the program
 COUNTED=()
 
 # The router, and nf-bpf. Unlike setup_policy() it loads no program of the tests.

@@ -8,13 +8,13 @@
 
 source "$(dirname "$0")/lib.sh"
 
-# The verdicts of the program, in its order
-ACCEPTED_CONNECTION=0
-ACCEPTED_RULE=1
-REJECTED_RULE=2
-DROPPED_NO_RULE=3
-DROPPED_NO_ZONE=4
-DROPPED_INVALID=5
+# The reasons of the program
+ACCEPTED_CONNECTION=1
+ACCEPTED_RULE=2
+REJECTED_RULE=3
+DROPPED_NO_RULE=4
+DROPPED_NO_ZONE=5
+DROPPED_INVALID=6
 SENTINEL="from=lan to=dmz dport=9998 protocol=udp"	# probe() sends it
 ELSEWHERE4=203.0.113.7		# addresses of no zone
 ELSEWHERE6=2001:db8:7::7
