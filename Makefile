@@ -176,6 +176,10 @@ deb: deb-kernel deb-tools ## Debian packages of kernel and tools in build/deb; K
 check-packages: deb-packages ## the packages without the kernel: lintian, and install to purge in a Debian below build/; TEST=pattern
 	scripts/check-packages.sh '$(TEST)'
 
+.PHONY: check-install
+check-install: deb-packages samples ## the packages in a Debian 12 with systemd and GRUB, from the stock kernel to a policy and back
+	scripts/check-install.sh
+
 .PHONY: deb-packages
 deb-packages:
 	scripts/packages.sh deb
