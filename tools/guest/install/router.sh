@@ -311,7 +311,7 @@ step_try()
 	before=$(version)
 	echo '[rules]' > "$RULES"
 	systemd-run --quiet --wait --collect --pipe nf-bpf try 15 edge
-	status | head -n 1 | grep "on trial"
+	status | sed -n 1p | grep "on trial"
 	[[ -n $(trial_units) ]] || wrong "no unit of systemd ends the trial"
 	trial_units
 	sleep 1
@@ -320,7 +320,7 @@ step_try()
 	same "allowed datagrams during the trial" "$now" "$(received A4)"
 	wait_for 60 "the end of the trial" no_trial
 	same "version" "$before" "$(version)"
-	status | head -n 1 | grep "in force"
+	status | sed -n 1p | grep "in force"
 	wait_for 20 "traffic" has_received A4 $((now + 5))
 	no_leak
 }
