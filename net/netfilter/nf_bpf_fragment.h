@@ -14,6 +14,28 @@ enum {
 	BPF_NF_NEXTHDR_SHIM6	= 140,
 };
 
+/* Flags in IPCB() and IP6CB(), which are valid while a program runs. The kernel uses the low
+ * bits, and clears all of them when it receives a packet.
+ *
+ * TRACKED: the packet is the first fragment of a datagram, and its verdict is that of the
+ * datagram.
+ * PULLED: a helper has pulled bytes from the frag_list.
+ */
+#define BPF_NF_CB_TRACKED	BIT(14)
+#define BPF_NF_CB_PULLED	BIT(15)
+
+static inline u16 *bpf_nf_cb_flags(struct sk_buff *skb, u8 pf)
+{
+	if (pf == NFPROTO_IPV6)
+		return &IP6CB(skb)->flags;
+	return &IPCB(skb)->flags;
+}
+
+static inline bool bpf_nf_is_tracked(struct sk_buff *skb, u8 pf)
+{
+	return unlikely(*bpf_nf_cb_flags(skb, pf) & BPF_NF_CB_TRACKED);
+}
+
 /* Return: true if the IP header shows that the packet is no fragment. For IPv4 false is
  * final. For IPv6 bpf_nf_is_fragment() then walks the extension headers.
  */

@@ -43,6 +43,7 @@
 #include <net/route.h>
 
 #include "nf_bpf_ctx.h"
+#include "nf_bpf_fragment.h"
 
 #if IS_ENABLED(CONFIG_NF_CONNTRACK)
 
@@ -544,7 +545,8 @@ __bpf_kfunc int bpf_nf_ct_set_nat(struct bpf_nf_ctx *ctx,
 	if (!addr || port > U16_MAX ||
 	    (manip != NF_NAT_MANIP_SRC && manip != NF_NAT_MANIP_DST))
 		return -EINVAL;
-	if (!bpf_nf_nat_suits(ctx->state->hook, manip))
+	if (!bpf_nf_nat_suits(ctx->state->hook, manip) ||
+	    bpf_nf_is_tracked(ctx->skb, ctx->state->pf))
 		return -EOPNOTSUPP;
 
 	ct = bpf_nf_ct(ctx, &ctinfo);
@@ -789,7 +791,8 @@ __bpf_kfunc int bpf_nf_reject(struct bpf_nf_ctx *ctx, u32 type, u32 code)
 	send = bpf_nf_reject_code(state->pf, type, code);
 	if (send < 0)
 		return send;
-	if (state->hook == NF_INET_POST_ROUTING)
+	/* An answer needs a correct checksum of the whole datagram. */
+	if (state->hook == NF_INET_POST_ROUTING || bpf_nf_is_tracked(ctx->skb, state->pf))
 		return -EOPNOTSUPP;
 	err = bpf_nf_reject_check(ctx, type);
 	if (err)

@@ -2,7 +2,8 @@
 /* BPF links that run a program at a netfilter hook.
  *
  * A link registers a netfilter hook whose private data is the link itself, so the
- * program can be replaced without touching the hook.
+ * program can be replaced without touching the hook. nf_bpf_track.c has what links with
+ * BPF_F_NETFILTER_FRAG_TRACK do with fragments.
  */
 #include <linux/bpf.h>
 #include <linux/bpf_nf.h>
@@ -28,6 +29,7 @@
 
 #include "nf_bpf_compat.h"
 #include "nf_bpf_fragment.h"
+#include "nf_bpf_track.h"
 
 /* bpf_nf_check_priority() uses the constants of IPv4 for both families. */
 static_assert((int)NF_IP_PRI_CONNTRACK_DEFRAG ==
@@ -42,14 +44,17 @@ enum {
 };
 
 #define BPF_NF_LINK_FLAGS							\
-	(BPF_F_NETFILTER_IP_DEFRAG | BPF_F_NETFILTER_DEFRAG_STRICT)
+	(BPF_F_NETFILTER_IP_DEFRAG | BPF_F_NETFILTER_DEFRAG_STRICT |			\
+	 BPF_F_NETFILTER_FRAG_TRACK)
 #define BPF_NF_LINK_PLACE_FLAGS							\
 	(BPF_F_BEFORE | BPF_F_AFTER | BPF_F_ID | BPF_F_LINK)
 
 /**
  * struct bpf_nf_stats - packet counters of a link on one CPU
- * @accepted: packets for which the program returned NF_ACCEPT
- * @dropped: packets for which the program returned another value
+ * @accepted: packets for which the program returned NF_ACCEPT, and tracked fragments of
+ *	their datagrams
+ * @dropped: packets for which the program returned another value, and tracked fragments of
+ *	their datagrams
  * @dropped_fragments: fragments that the link dropped without running the program
  * @syncp: lets readers on 32-bit kernels detect a half-written counter
  *
@@ -73,6 +78,7 @@ struct bpf_nf_stats {
  * @stats: counters, one per CPU; they continue when the program is replaced
  * @defrag: the modules that reassemble packets for this link, one per family. The link
  *	holds a reference on each.
+ * @track: state of BPF_F_NETFILTER_FRAG_TRACK; NULL without this flag
  * @net: the network namespace of the hook; NULL before the attach and after the
  *	detach. The link holds no reference on the namespace, so a pinned link does
  *	not keep it alive: bpf_nf_net_pre_exit() detaches the link when the namespace
@@ -90,6 +96,7 @@ struct bpf_nf_link {
 	struct bpf_prog __rcu *prog;
 	struct bpf_nf_stats __percpu *stats;
 	const struct nf_defrag_hook *defrag[BPF_NF_DEFRAG_MAX];
+	struct bpf_nf_track *track;
 	struct net *net;
 	struct list_head node;
 	u32 flags;
@@ -185,6 +192,67 @@ static unsigned int nf_hook_run_bpf_strict(void *priv, struct sk_buff *skb,
 	if (likely(bpf_nf_is_whole(skb, state->pf)))
 		return nf_hook_run_bpf(priv, skb, state);
 	return nf_hook_run_bpf_unless_fragment(priv, skb, state);
+}
+
+static enum bpf_nf_track_step
+bpf_nf_judge_first_fragment(const struct bpf_nf_link *nf_link,
+			    struct bpf_nf_track_entry *entry, struct sk_buff *skb,
+			    const struct nf_hook_state *state)
+{
+	const struct bpf_prog *prog = rcu_dereference(nf_link->prog);
+	struct bpf_nf_ctx_kern ctx = {
+		.state = state,
+		.skb = skb,
+	};
+	u32 verdict;
+
+	*bpf_nf_cb_flags(skb, state->pf) |= BPF_NF_CB_TRACKED;
+	verdict = bpf_prog_run_pin_unless_softirq(prog, &ctx);
+	*bpf_nf_cb_flags(skb, state->pf) &= ~BPF_NF_CB_TRACKED;
+	return bpf_nf_track_judged(nf_link->track, entry, skb, state,
+				   verdict == NF_ACCEPT);
+}
+
+static noinline unsigned int
+nf_hook_run_bpf_on_fragment(void *priv, struct sk_buff *skb,
+			    const struct nf_hook_state *state)
+{
+	const struct bpf_nf_link *nf_link = priv;
+	struct bpf_nf_track_entry *entry;
+	enum bpf_nf_track_step step;
+
+	if (!bpf_nf_is_fragment(skb, state->pf))
+		return nf_hook_run_bpf(priv, skb, state);
+	if (!rcu_access_pointer(nf_link->prog))
+		return NF_ACCEPT;
+
+	step = bpf_nf_track(nf_link->track, skb, state, &entry);
+	if (step == BPF_NF_TRACK_JUDGE)
+		step = bpf_nf_judge_first_fragment(nf_link, entry, skb, state);
+	switch (step) {
+	case BPF_NF_TRACK_ACCEPT:
+		bpf_nf_count(nf_link->stats, &nf_link->stats->accepted);
+		return NF_ACCEPT;
+	case BPF_NF_TRACK_DROP:
+		bpf_nf_count(nf_link->stats, &nf_link->stats->dropped);
+		return NF_DROP;
+	case BPF_NF_TRACK_STOLEN:
+		return NF_STOLEN;
+	case BPF_NF_TRACK_WHOLE:
+		return nf_hook_run_bpf(priv, skb, state);
+	default:
+		bpf_nf_count(nf_link->stats, &nf_link->stats->dropped_fragments);
+		return NF_DROP;
+	}
+}
+
+/* The hook function of links with BPF_F_NETFILTER_FRAG_TRACK */
+static unsigned int nf_hook_run_bpf_track(void *priv, struct sk_buff *skb,
+					  const struct nf_hook_state *state)
+{
+	if (likely(bpf_nf_is_whole(skb, state->pf)))
+		return nf_hook_run_bpf(priv, skb, state);
+	return nf_hook_run_bpf_on_fragment(priv, skb, state);
 }
 
 /**
@@ -283,16 +351,17 @@ static void bpf_nf_defrag_put_modules(struct bpf_nf_link *nf_link)
 
 /* Load the modules that the link needs, and take a reference on each. If the attach fails
  * later, the modules stay loaded. This does no harm: they queue no fragment until
- * reassembly is enabled.
+ * reassembly is enabled. A link that tracks fragments calls reassembly itself; that of
+ * IPv4 is built in.
  */
 static int bpf_nf_defrag_get_modules(struct bpf_nf_link *nf_link)
 {
 	int err = 0;
 
-	if (!(nf_link->flags & BPF_F_NETFILTER_IP_DEFRAG))
+	if (!(nf_link->flags & (BPF_F_NETFILTER_IP_DEFRAG | BPF_F_NETFILTER_FRAG_TRACK)))
 		return 0;
 
-	if (nf_link->hook_ops.pf != NFPROTO_IPV6)
+	if (nf_link->hook_ops.pf != NFPROTO_IPV6 && !nf_link->track)
 		err = bpf_nf_defrag_get_v4(nf_link);
 	if (!err && nf_link->hook_ops.pf != NFPROTO_IPV4)
 		err = bpf_nf_defrag_get_v6(nf_link);
@@ -305,6 +374,8 @@ static int bpf_nf_defrag_enable(struct bpf_nf_link *nf_link, struct net *net)
 {
 	int i, err;
 
+	if (!(nf_link->flags & BPF_F_NETFILTER_IP_DEFRAG))
+		return 0;
 	for (i = 0; i < BPF_NF_DEFRAG_MAX; i++) {
 		if (!nf_link->defrag[i])
 			continue;
@@ -325,6 +396,8 @@ static void bpf_nf_defrag_disable(struct bpf_nf_link *nf_link, struct net *net)
 {
 	int i;
 
+	if (!(nf_link->flags & BPF_F_NETFILTER_IP_DEFRAG))
+		return;
 	for (i = 0; i < BPF_NF_DEFRAG_MAX; i++) {
 		if (nf_link->defrag[i])
 			nf_link->defrag[i]->disable(net);
@@ -339,6 +412,12 @@ static int bpf_nf_link_net_attach(struct bpf_nf_link *nf_link, struct net *net)
 	err = bpf_nf_defrag_get_modules(nf_link);
 	if (err)
 		return err;
+	if (nf_link->track) {
+		err = bpf_nf_track_attach(nf_link->track, net,
+					  nf_link->defrag[BPF_NF_DEFRAG_V6]);
+		if (err)
+			goto put_modules;
+	}
 	/* Register the hook before reassembly is enabled. If another hook has the
 	 * priority, the attach then fails before any fragment is queued. The hook has
 	 * no program yet and accepts all packets.
@@ -371,6 +450,8 @@ static void bpf_nf_link_net_detach(struct bpf_nf_link *nf_link)
 		return;
 	nf_unregister_net_hook(nf_link->net, &nf_link->hook_ops);
 	bpf_nf_defrag_disable(nf_link, nf_link->net);
+	if (nf_link->track)
+		bpf_nf_track_detach(nf_link->track);
 	bpf_nf_defrag_put_modules(nf_link);
 	list_del(&nf_link->node);
 	nf_link->net = NULL;
@@ -421,6 +502,7 @@ out:
 
 static void bpf_nf_link_free(struct bpf_nf_link *nf_link)
 {
+	bpf_nf_track_free(nf_link->track);
 	free_percpu(nf_link->stats);
 	kfree(nf_link);
 }
@@ -484,6 +566,8 @@ static void bpf_nf_link_fdinfo(const struct bpf_link *link, struct seq_file *seq
 	seq_printf(seq, "accepted:\t%llu\n", stats.accepted);
 	seq_printf(seq, "dropped:\t%llu\n", stats.dropped);
 	seq_printf(seq, "dropped_fragments:\t%llu\n", stats.dropped_fragments);
+	if (nf_link->track)
+		bpf_nf_track_fdinfo(nf_link->track, seq);
 }
 
 static int bpf_nf_link_fill_info(const struct bpf_link *link,
@@ -563,6 +647,8 @@ static int bpf_nf_check_attr(const union bpf_attr *attr)
 	if (flags & ~BPF_NF_LINK_FLAGS)
 		return -EOPNOTSUPP;
 	if (flags == BPF_F_NETFILTER_DEFRAG_STRICT)
+		return -EINVAL;
+	if ((flags & BPF_F_NETFILTER_FRAG_TRACK) && flags != BPF_F_NETFILTER_FRAG_TRACK)
 		return -EINVAL;
 	return bpf_nf_check_place(attr);
 }
@@ -687,7 +773,7 @@ static int bpf_nf_choose_priority(struct net *net, const union bpf_attr *attr,
 	return bpf_nf_check_priority(*priority, flags);
 }
 
-static struct bpf_nf_link *bpf_nf_link_alloc(void)
+static struct bpf_nf_link *bpf_nf_link_alloc(u32 flags)
 {
 	struct bpf_nf_link *nf_link;
 	int cpu;
@@ -696,13 +782,29 @@ static struct bpf_nf_link *bpf_nf_link_alloc(void)
 	if (!nf_link)
 		return NULL;
 	nf_link->stats = alloc_percpu_gfp(struct bpf_nf_stats, GFP_KERNEL_ACCOUNT);
-	if (!nf_link->stats) {
-		kfree(nf_link);
-		return NULL;
+	if (!nf_link->stats)
+		goto free;
+	if (flags & BPF_F_NETFILTER_FRAG_TRACK) {
+		nf_link->track = bpf_nf_track_alloc();
+		if (!nf_link->track)
+			goto free;
 	}
+	nf_link->flags = flags;
 	for_each_possible_cpu(cpu)
 		u64_stats_init(&per_cpu_ptr(nf_link->stats, cpu)->syncp);
 	return nf_link;
+free:
+	bpf_nf_link_free(nf_link);
+	return NULL;
+}
+
+static nf_hookfn *bpf_nf_choose_hook(u32 flags)
+{
+	if (flags & BPF_F_NETFILTER_FRAG_TRACK)
+		return nf_hook_run_bpf_track;
+	if (flags & BPF_F_NETFILTER_DEFRAG_STRICT)
+		return nf_hook_run_bpf_strict;
+	return nf_hook_run_bpf;
 }
 
 static int bpf_nf_link_init(struct bpf_nf_link *nf_link,
@@ -712,9 +814,7 @@ static int bpf_nf_link_init(struct bpf_nf_link *nf_link,
 {
 	bpf_link_init(&nf_link->link, BPF_LINK_TYPE_NETFILTER,
 		      &bpf_nf_link_lops, prog);
-	nf_link->flags = attr->link_create.netfilter.flags;
-	nf_link->hook_ops.hook = nf_link->flags & BPF_F_NETFILTER_DEFRAG_STRICT ?
-				 nf_hook_run_bpf_strict : nf_hook_run_bpf;
+	nf_link->hook_ops.hook = bpf_nf_choose_hook(nf_link->flags);
 	nf_link->hook_ops.priv = nf_link;
 	nf_link->hook_ops.hook_ops_type = NF_HOOK_OP_BPF;
 	nf_link->hook_ops.pf = attr->link_create.netfilter.pf;
@@ -752,7 +852,7 @@ int bpf_nf_link_attach(const union bpf_attr *attr, struct bpf_prog *prog)
 	if (err)
 		return err;
 
-	nf_link = bpf_nf_link_alloc();
+	nf_link = bpf_nf_link_alloc(attr->link_create.netfilter.flags);
 	if (!nf_link)
 		return -ENOMEM;
 	err = bpf_nf_link_init(nf_link, &link_primer, attr, priority, prog);

@@ -32,18 +32,6 @@
 #include "nf_bpf_ctx.h"
 #include "nf_bpf_fragment.h"
 
-/* A flag in IPCB() and IP6CB(): a helper has pulled bytes from the frag_list. The
- * kernel uses the low bits, and clears all of them when it receives a packet.
- */
-#define BPF_NF_CB_PULLED	BIT(15)
-
-static u16 *bpf_nf_cb_flags(const struct bpf_nf_ctx_kern *ctx)
-{
-	if (ctx->state->pf == NFPROTO_IPV6)
-		return &IP6CB(ctx->skb)->flags;
-	return &IPCB(ctx->skb)->flags;
-}
-
 /* The IP stack has parsed the IPv4 header before the packet reaches the hook. It
  * remembers the offsets of IP options and relies on the lengths in the header, so a
  * program must not change these bytes.
@@ -281,6 +269,38 @@ static int bpf_nf_before_change(const struct bpf_nf_ctx_kern *ctx, u32 offset, u
 	return 0;
 }
 
+/* The length of what names the flow in a transport header: ports, or type and code. The
+ * checksum of ICMP follows directly.
+ */
+static u32 bpf_nf_flow_len(u8 protocol)
+{
+	return protocol == IPPROTO_ICMP || protocol == IPPROTO_ICMPV6 ? 2 : 4;
+}
+
+/* Later fragments of a tracked datagram are not changed, so they must still belong to the
+ * first fragment when the program has changed that.
+ *
+ * Return: true if the byte at @offset binds the fragments of a datagram, or names its flow
+ */
+static bool bpf_nf_binds_fragments(const struct bpf_nf_ctx_kern *ctx, u32 offset)
+{
+	const struct sk_buff *skb = ctx->skb;
+	unsigned int transport = 0;
+	int nexthdr;
+
+	if (ctx->state->pf == NFPROTO_IPV6) {
+		if (offset < offsetof(struct ipv6hdr, saddr))
+			return offset == offsetof(struct ipv6hdr, nexthdr);
+		nexthdr = ipv6_find_hdr(skb, &transport, -1, NULL, NULL);
+		return nexthdr < 0 || offset < transport + bpf_nf_flow_len(nexthdr);
+	}
+	if (offset < offsetof(struct iphdr, saddr))
+		return offset == offsetof(struct iphdr, protocol) ||
+		       (offset >= offsetof(struct iphdr, id) &&
+			offset < offsetof(struct iphdr, ttl));
+	return offset < ip_hdrlen(skb) + bpf_nf_flow_len(ip_hdr(skb)->protocol);
+}
+
 /* Reject offsets of bytes that must keep their values, and those of IPv6's header, which
  * has no checksum.
  */
@@ -357,7 +377,7 @@ static int bpf_nf_make_writable(const struct bpf_nf_ctx_kern *ctx, u32 len)
 	}
 	err = skb_ensure_writable(skb, len);
 	if (unlikely(pulls && !err))
-		*bpf_nf_cb_flags(ctx) |= BPF_NF_CB_PULLED;
+		*bpf_nf_cb_flags(skb, ctx->state->pf) |= BPF_NF_CB_PULLED;
 	return err;
 }
 
@@ -383,6 +403,9 @@ static int bpf_nf_store(const struct bpf_nf_ctx_kern *ctx, u32 offset, const voi
 		if (unlikely(!bpf_nf_keeps_shape(ctx, offset, head, head_len)))
 			return -EPERM;
 	}
+	if (bpf_nf_is_tracked(skb, ctx->state->pf) &&
+	    bpf_nf_changes(ctx, offset, len, head, head_len, bpf_nf_binds_fragments))
+		return -EOPNOTSUPP;
 	if (unlikely(bpf_nf_before_change(ctx, offset, len, head, head_len)))
 		return -EFAULT;
 
@@ -408,6 +431,10 @@ static int bpf_nf_prepare_csum(const struct bpf_nf_ctx_kern *ctx, u32 offset, u6
 		return -EFAULT;
 	if (unlikely(!bpf_nf_may_be_csum(ctx, offset)))
 		return -EPERM;
+	if (bpf_nf_is_tracked(ctx->skb, ctx->state->pf) &&
+	    (bpf_nf_binds_fragments(ctx, offset) ||
+	     bpf_nf_binds_fragments(ctx, offset + 1)))
+		return -EOPNOTSUPP;
 	return bpf_nf_make_writable(ctx, offset + sizeof(__sum16)) ? -EFAULT : 0;
 }
 
@@ -666,6 +693,8 @@ static void bpf_nf_fill_frag_info(const struct bpf_nf_ctx_kern *ctx,
 
 	if (bpf_nf_is_fragment(skb, ctx->state->pf))
 		flags |= BPF_NF_FRAG_IS_FRAGMENT;
+	if (bpf_nf_is_tracked(ctx->skb, ctx->state->pf))
+		flags |= BPF_NF_FRAG_TRACKED;
 	if (max_size) {
 		flags |= BPF_NF_FRAG_REASSEMBLED;
 		if (ctx->state->pf == NFPROTO_IPV4) {
@@ -679,7 +708,8 @@ static void bpf_nf_fill_frag_info(const struct bpf_nf_ctx_kern *ctx,
 		if (bpf_nf_is_atomic(ctx, max_size) ||
 		    (skb_has_frag_list(skb) && skb_headlen(skb) <= max_size))
 			pieces = bpf_nf_count_pieces(skb, hdrlen, &flags);
-		if (*bpf_nf_cb_flags(ctx) & BPF_NF_CB_PULLED || bpf_nf_may_be_joined(ctx))
+		if (*bpf_nf_cb_flags(ctx->skb, ctx->state->pf) & BPF_NF_CB_PULLED ||
+		    bpf_nf_may_be_joined(ctx))
 			pieces = 0;
 	}
 

@@ -20,6 +20,13 @@ union bpf_attr;
  */
 #define KF_NETFILTER_MOVES_PACKET	(1 << 30)
 
+/* Users of ip_defrag() and nf_ct_frag6_gather(), behind those of enum ip_defrag_users: each
+ * link that tracks fragments has queues of its own.
+ */
+enum {
+	IP_DEFRAG_BPF_LINK	= 1 << 30,
+};
+
 /**
  * struct bpf_nf_ctx - context of a BPF_PROG_TYPE_NETFILTER program
  * @state: the state of the hook: number, family, devices, network namespace

@@ -38,6 +38,7 @@
  *			- prog_fd is not the fd of a program
  *			- BPF_F_NETFILTER_DEFRAG_STRICT is set without
  *			  BPF_F_NETFILTER_IP_DEFRAG
+ *			- BPF_F_NETFILTER_FRAG_TRACK is set with one of these two
  *			- BPF_F_BEFORE and BPF_F_AFTER are both set
  *			- one of the two is set, and priority is not 0, or no
  *			  link or program is given
@@ -46,8 +47,8 @@
  *			- relative_fd is not of the kind that the flags say
  *			- the relative link is not a netfilter link
  * -EAFNOSUPPORT	pf is not NFPROTO_IPV4, NFPROTO_IPV6 or NFPROTO_INET, or
- *			BPF_F_NETFILTER_IP_DEFRAG is set and the kernel was built
- *			without reassembly for pf
+ *			BPF_F_NETFILTER_IP_DEFRAG or BPF_F_NETFILTER_FRAG_TRACK is set
+ *			and the kernel was built without reassembly for pf
  * -EPROTO		hooknum is not one of the five of enum nf_inet_hooks
  * -EOPNOTSUPP		link_create.netfilter.flags has an unknown bit
  * -ERANGE		priority is INT_MIN or INT_MAX, or
@@ -83,9 +84,15 @@
  * @BPF_F_NETFILTER_DEFRAG_STRICT: drop and count packets that are still fragments
  *	at the hook, so that the program never sees a fragment. Requires
  *	BPF_F_NETFILTER_IP_DEFRAG.
+ * @BPF_F_NETFILTER_FRAG_TRACK: run the program on the first fragment of a datagram, and
+ *	give its verdict, mark and priority to the later fragments, which leave as they
+ *	came. If a later fragment comes before the first one, the kernel reassembles the
+ *	datagram, and the program sees the whole packet. The link drops and counts fragments
+ *	that do not fit together.
  */
 enum bpf_nf_link_flags {
 	BPF_F_NETFILTER_DEFRAG_STRICT	= 1U << 16,
+	BPF_F_NETFILTER_FRAG_TRACK	= 1U << 17,
 };
 
 /**
@@ -120,11 +127,15 @@ enum bpf_nf_link_feature {
  *	fragment that is not the largest.
  * @BPF_NF_FRAG_IS_FRAGMENT: the packet is a fragment; or it is IPv6 and may be one,
  *	because its header chain is truncated
+ * @BPF_NF_FRAG_TRACKED: the packet is the first fragment of a datagram, and the link has
+ *	BPF_F_NETFILTER_FRAG_TRACK: the verdict is that of the datagram. The addresses, the
+ *	identification, the protocol and the ports cannot be changed.
  */
 enum bpf_nf_frag_flags {
 	BPF_NF_FRAG_REASSEMBLED	= 1U << 0,
 	BPF_NF_FRAG_DF		= 1U << 1,
 	BPF_NF_FRAG_IS_FRAGMENT	= 1U << 2,
+	BPF_NF_FRAG_TRACKED	= 1U << 3,
 };
 
 /**
@@ -181,7 +192,8 @@ struct bpf_nf_frag_info {
  *
  * -EINVAL		as above; also if port is above 65535
  * -EOPNOTSUPP		wrong hook: NF_NAT_MANIP_DST needs PRE_ROUTING or LOCAL_OUT,
- *			NF_NAT_MANIP_SRC needs LOCAL_IN, FORWARD or POST_ROUTING
+ *			NF_NAT_MANIP_SRC needs LOCAL_IN, FORWARD or POST_ROUTING; or the
+ *			packet is a tracked first fragment
  * -ENOENT		the packet has no entry
  * -EBUSY		the entry is not new; or NAT has decided about this address, as
  *			for each packet that has passed the priority of NAT; or
@@ -192,7 +204,7 @@ struct bpf_nf_frag_info {
  * bpf_nf_reject()
  *
  * -EINVAL		as above
- * -EOPNOTSUPP		the hook is POST_ROUTING
+ * -EOPNOTSUPP		the hook is POST_ROUTING, or the packet is a tracked first fragment
  * -EPROTO		BPF_NF_REJECT_TCP_RESET, but the packet is not TCP
  * -EBADMSG		the packet is a fragment other than the first, or its headers
  *			are truncated or malformed

@@ -9,6 +9,8 @@
 #include <linux/filter.h>
 #include <linux/mutex.h>
 #include <linux/skbuff.h>
+#include <linux/sysctl.h>
+#include <net/net_namespace.h>
 
 /* 6.1 has no PTR_TRUSTED, and its checks expect a BTF pointer without flags. */
 #define NF_BPF_PTR_FLAGS	0
@@ -66,6 +68,12 @@ nf_bpf_btf_struct_access(struct bpf_verifier_log *log, const struct btf *btf,
 		bpf_log(log, "only read is supported\n");
 	mutex_unlock(&nf_conn_btf_access_lock);
 	return ret;
+}
+
+static inline struct ctl_table_header *
+nf_bpf_register_sysctl(struct net *net, const char *path, struct ctl_table *table, size_t size)
+{
+	return register_net_sysctl(net, path, table);
 }
 
 #endif /* _NF_BPF_COMPAT_H */

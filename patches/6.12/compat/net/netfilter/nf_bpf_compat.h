@@ -9,7 +9,9 @@
 #include <linux/filter.h>
 #include <linux/mutex.h>
 #include <linux/skbuff.h>
+#include <linux/sysctl.h>
 #include <net/gso.h>
+#include <net/net_namespace.h>
 
 #define NF_BPF_PTR_FLAGS	PTR_TRUSTED
 
@@ -58,6 +60,12 @@ nf_bpf_btf_struct_access(struct bpf_verifier_log *log,
 		bpf_log(log, "only read is supported\n");
 	mutex_unlock(&nf_conn_btf_access_lock);
 	return ret;
+}
+
+static inline struct ctl_table_header *
+nf_bpf_register_sysctl(struct net *net, const char *path, struct ctl_table *table, size_t size)
+{
+	return register_net_sysctl_sz(net, path, table, size);
 }
 
 #endif /* _NF_BPF_COMPAT_H */

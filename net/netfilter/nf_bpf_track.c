@@ -1,0 +1,1186 @@
+// SPDX-License-Identifier: GPL-2.0
+/* Verdicts on fragments without reassembly.
+ *
+ * The program of a link with BPF_F_NETFILTER_FRAG_TRACK runs on the first fragment of a
+ * datagram. An entry keeps the verdict, and the parts of the datagram that have passed.
+ * Later fragments get the verdict and leave as they came. A later fragment that comes
+ * before the first one cannot be judged: the kernel reassembles its datagram, and the
+ * program judges the whole packet.
+ *
+ * No fragment passes that reassembly would refuse together with those that have passed:
+ * see bpf_nf_entry_add(). A fragment that does not fit ends its datagram, and the other
+ * fragments are dropped until the entry expires.
+ *
+ * Each network namespace has one table. The lock of a bucket protects its entries, and
+ * no entry is used outside of the lock, with one exception: the CPU that runs the program
+ * on a first fragment keeps a pointer to the entry, which is busy then. Only this CPU
+ * ends a busy entry. The lock is not held while the program runs, because a program can
+ * send packets, which may pass the same hook.
+ */
+#include <linux/bpf_nf.h>
+#include <linux/cache.h>
+#include <linux/if_ether.h>
+#include <linux/init.h>
+#include <linux/jhash.h>
+#include <linux/jiffies.h>
+#include <linux/list.h>
+#include <linux/module.h>
+#include <linux/mutex.h>
+#include <linux/netdevice.h>
+#include <linux/netfilter.h>
+#include <linux/netfilter_bridge.h>
+#include <linux/percpu.h>
+#include <linux/random.h>
+#include <linux/seq_file.h>
+#include <linux/slab.h>
+#include <linux/spinlock.h>
+#include <linux/sysctl.h>
+#include <linux/tcp.h>
+#include <linux/workqueue.h>
+#include <net/inet_ecn.h>
+#include <net/inet_frag.h>
+#include <net/ip.h>
+#include <net/ipv6.h>
+#include <net/l3mdev.h>
+#include <net/net_namespace.h>
+#include <net/netfilter/ipv6/nf_defrag_ipv6.h>
+#include <net/netfilter/nf_bpf_link.h>
+#include <net/netns/generic.h>
+
+#include "nf_bpf_compat.h"
+#include "nf_bpf_fragment.h"
+#include "nf_bpf_track.h"
+
+enum {
+	BPF_NF_TRACK_BUCKETS	= 4096,
+	BPF_NF_TRACK_SOURCES	= 1024,
+	/* Parts with holes between them. A datagram of 64 KB in random order rarely has
+	 * more than 12, and in order it has one.
+	 */
+	BPF_NF_TRACK_PARTS	= 16,
+};
+
+/**
+ * struct bpf_nf_track_key - the datagram of a fragment
+ * @link: number of the link
+ * @dev: index of the VRF; for link-local and multicast IPv6 that of the interface
+ * @copy: index of the interface that a copy of the packet leaves by; 0 if there is one
+ *	packet
+ * @kind: family, protocol (IPv4), and whether the packet passes the hook as that of a VRF
+ * @id: identification
+ * @v4: addresses of IPv4
+ * @v6: addresses of IPv6
+ *
+ * The sender of a fragment chooses the identification, the addresses and the protocol, so
+ * these have to be mixed well by the hash.
+ */
+struct bpf_nf_track_key {
+	u32 link;
+	u32 dev;
+	u32 copy;
+	u32 kind;
+	__be32 id;
+	union {
+		struct {
+			__be32 saddr;
+			__be32 daddr;
+		} v4;
+		struct {
+			struct in6_addr saddr;
+			struct in6_addr daddr;
+		} v6;
+	};
+};
+
+/**
+ * struct bpf_nf_piece - a fragment that arrives
+ * @key: its datagram
+ * @hash: hash of the key
+ * @start: offset of its data in the datagram
+ * @end: offset behind its data
+ * @max_end: the largest end with which the datagram fits into an IP packet
+ * @ecn: 1 << its ECN bits
+ * @more: it is not the last part
+ * @bad: no datagram has such a part
+ */
+struct bpf_nf_piece {
+	struct bpf_nf_track_key key;
+	u32 hash;
+	u32 start;
+	u32 end;
+	u32 max_end;
+	u8 ecn;
+	bool more;
+	bool bad;
+};
+
+/**
+ * enum bpf_nf_entry_state - what happens to the fragments of a datagram
+ *
+ * @BPF_NF_ENTRY_PENDING: the program runs on the first fragment
+ * @BPF_NF_ENTRY_ACCEPT: the program has accepted the datagram
+ * @BPF_NF_ENTRY_DROP: the program has dropped the datagram
+ * @BPF_NF_ENTRY_REASSEMBLE: reassembly gets all fragments
+ * @BPF_NF_ENTRY_REFUSED: a fragment did not fit, all others are dropped
+ */
+enum bpf_nf_entry_state {
+	BPF_NF_ENTRY_PENDING,
+	BPF_NF_ENTRY_ACCEPT,
+	BPF_NF_ENTRY_DROP,
+	BPF_NF_ENTRY_REASSEMBLE,
+	BPF_NF_ENTRY_REFUSED,
+};
+
+struct bpf_nf_part {
+	u16 start;
+	u16 end;
+};
+
+/**
+ * struct bpf_nf_track_entry - a datagram of which fragments have come
+ * @node: entry of the bucket
+ * @expires: the entry does not exist after this time, unless it is busy
+ * @hash: hash of the key
+ * @mark: mark of the first fragment after the program ran
+ * @priority: its priority
+ * @source: index of the counter of its source
+ * @max_end: the largest end with which the datagram fits into an IP packet
+ * @end: length of the datagram's data, 0 while it is unknown
+ * @nr_parts: used entries of @parts
+ * @state: from enum bpf_nf_entry_state
+ * @ecn: ECN bits of all fragments
+ * @busy: the program runs, only the CPU that runs it may free the entry
+ * @parts: what has come, in ascending order, with holes between
+ * @key: the datagram
+ *
+ * Only the timeout and the key matter if the state is REASSEMBLE or REFUSED.
+ */
+struct bpf_nf_track_entry {
+	struct hlist_node node;
+	unsigned long expires;
+	u32 hash;
+	u32 mark;
+	u32 priority;
+	u16 source;
+	u16 max_end;
+	u16 end;
+	u8 nr_parts;
+	u8 state;
+	u8 ecn;
+	bool busy;
+	struct bpf_nf_part parts[BPF_NF_TRACK_PARTS];
+	struct bpf_nf_track_key key;
+};
+
+struct bpf_nf_track_bucket {
+	spinlock_t lock;	/* for the entries */
+	struct hlist_head entries;
+};
+
+/**
+ * struct bpf_nf_track_net - the entries of a network namespace
+ * @buckets: the table, from the first attach until the namespace ends
+ * @sources: numbers of entries by source address. Sources that share a counter share the
+ *	limit.
+ * @count: number of entries
+ * @max: sysctl nf_bpf_track_max
+ * @max_source: sysctl nf_bpf_track_max_source
+ * @timeout: sysctl nf_bpf_track_timeout, in seconds
+ * @drop_full: sysctl nf_bpf_track_drop_full
+ * @seed: seed of the hashes
+ * @work: ends expired entries while there are entries
+ * @sysctls: the sysctls
+ */
+struct bpf_nf_track_net {
+	struct bpf_nf_track_bucket *buckets;
+	atomic_t *sources;
+	atomic_t count;
+	int max;
+	int max_source;
+	int timeout;
+	int drop_full;
+	u32 seed;
+	struct delayed_work work;
+	struct ctl_table_header *sysctls;
+};
+
+/**
+ * struct bpf_nf_track_stats - counters of a link on one CPU
+ * @tracked: first fragments that got an entry
+ * @later: later fragments that got the verdict of their datagram
+ * @reassembled: fragments that reassembly got
+ * @full: fragments that found no room for an entry
+ */
+struct bpf_nf_track_stats {
+	unsigned long tracked;
+	unsigned long later;
+	unsigned long reassembled;
+	unsigned long full;
+};
+
+/**
+ * struct bpf_nf_track - what a link needs to track fragments
+ * @table: the entries of the link's network namespace. They outlive the hook.
+ * @gather_v6: IPv6's reassembly, NULL if the link has no IPv6 packets. The link has a
+ *	reference on the module.
+ * @id: distinguishes this link's datagrams from those of other links
+ * @stats: counters, one per CPU
+ */
+struct bpf_nf_track {
+	struct bpf_nf_track_net *table;
+	int (*gather_v6)(struct net *net, struct sk_buff *skb, u32 user);
+	u32 id;
+	struct bpf_nf_track_stats __percpu *stats;
+};
+
+static DEFINE_MUTEX(bpf_nf_track_mutex);
+
+static struct kmem_cache *bpf_nf_track_cache __read_mostly;
+
+static unsigned int bpf_nf_track_net_id __read_mostly;
+
+/* Most hooks run in softirqs, where bottom halves need not be disabled again. */
+static bool bpf_nf_bucket_lock(struct bpf_nf_track_bucket *bucket)
+	__acquires(&bucket->lock)
+{
+	bool process = !in_softirq();
+
+	if (process)
+		local_bh_disable();
+	spin_lock(&bucket->lock);
+	return process;
+}
+
+static void bpf_nf_bucket_unlock(struct bpf_nf_track_bucket *bucket, bool process)
+	__releases(&bucket->lock)
+{
+	spin_unlock(&bucket->lock);
+	if (process)
+		local_bh_enable();
+}
+
+static struct bpf_nf_track_bucket *
+bpf_nf_track_bucket(const struct bpf_nf_track_net *table, u32 hash)
+{
+	return &table->buckets[hash % BPF_NF_TRACK_BUCKETS];
+}
+
+/* Return: the counter of the fragment's source. An IPv6 host has a whole /64. */
+static u32 bpf_nf_track_source(const struct bpf_nf_track_net *table,
+			       const struct bpf_nf_piece *piece)
+{
+	u32 hash;
+
+	if ((u8)piece->key.kind == NFPROTO_IPV4)
+		hash = jhash_1word((__force u32)piece->key.v4.saddr, table->seed);
+	else
+		hash = jhash_2words((__force u32)piece->key.v6.saddr.s6_addr32[0],
+				    (__force u32)piece->key.v6.saddr.s6_addr32[1],
+				    table->seed);
+	return hash % BPF_NF_TRACK_SOURCES;
+}
+
+static void bpf_nf_entry_free(struct bpf_nf_track_net *table,
+			      struct bpf_nf_track_entry *entry)
+{
+	hlist_del(&entry->node);
+	atomic_dec(&table->sources[entry->source]);
+	atomic_dec(&table->count);
+	kmem_cache_free(bpf_nf_track_cache, entry);
+}
+
+static struct bpf_nf_track_entry *
+bpf_nf_entry_alloc(struct bpf_nf_track_net *table, struct bpf_nf_track_bucket *bucket,
+		   const struct bpf_nf_piece *piece)
+{
+	u32 source = bpf_nf_track_source(table, piece);
+	struct bpf_nf_track_entry *entry;
+
+	if (atomic_inc_return(&table->count) > READ_ONCE(table->max))
+		goto full;
+	if (atomic_inc_return(&table->sources[source]) > READ_ONCE(table->max_source))
+		goto source_full;
+	entry = kmem_cache_alloc(bpf_nf_track_cache, GFP_ATOMIC);
+	if (!entry)
+		goto source_full;
+
+	entry->expires = jiffies + READ_ONCE(table->timeout) * HZ;
+	entry->hash = piece->hash;
+	entry->source = source;
+	entry->busy = false;
+	entry->key = piece->key;
+	hlist_add_head(&entry->node, &bucket->entries);
+	if (!delayed_work_pending(&table->work))
+		schedule_delayed_work(&table->work, HZ);
+	return entry;
+source_full:
+	atomic_dec(&table->sources[source]);
+full:
+	atomic_dec(&table->count);
+	return NULL;
+}
+
+static bool bpf_nf_entry_is_expired(const struct bpf_nf_track_entry *entry)
+{
+	return time_after(jiffies, entry->expires) && !entry->busy;
+}
+
+static bool bpf_nf_key_equal(const struct bpf_nf_track_key *a,
+			     const struct bpf_nf_track_key *b)
+{
+	if (a->id != b->id || a->kind != b->kind || a->link != b->link ||
+	    a->dev != b->dev || a->copy != b->copy)
+		return false;
+	if ((u8)a->kind == NFPROTO_IPV4)
+		return a->v4.saddr == b->v4.saddr && a->v4.daddr == b->v4.daddr;
+	return ipv6_addr_equal(&a->v6.saddr, &b->v6.saddr) &&
+	       ipv6_addr_equal(&a->v6.daddr, &b->v6.daddr);
+}
+
+static struct bpf_nf_track_entry *
+bpf_nf_entry_find(struct bpf_nf_track_net *table, struct bpf_nf_track_bucket *bucket,
+		  const struct bpf_nf_piece *piece)
+{
+	struct bpf_nf_track_entry *entry;
+
+	hlist_for_each_entry(entry, &bucket->entries, node) {
+		if (entry->hash != piece->hash ||
+		    !bpf_nf_key_equal(&entry->key, &piece->key))
+			continue;
+		if (likely(!bpf_nf_entry_is_expired(entry)))
+			return entry;
+		bpf_nf_entry_free(table, entry);
+		break;
+	}
+	return NULL;
+}
+
+/* Put a part that does not follow the last one between the others.
+ *
+ * Return: 0, -EEXIST if all of it has come already, or -EINVAL if some of it has, or if
+ * there are too many holes
+ */
+static int bpf_nf_entry_insert(struct bpf_nf_track_entry *entry, u16 start, u16 end)
+{
+	struct bpf_nf_part *part = entry->parts, *last = part + entry->nr_parts;
+	struct bpf_nf_part *next;
+
+	while (part < last && part->end < start)
+		part++;
+	if (part < last && start >= part->start && end <= part->end)
+		return -EEXIST;
+
+	/* The fragment may touch the part before it, the one after it, or both. */
+	next = part < last && part->end == start ? part + 1 : part;
+	if (next < last && next->start < end)
+		return -EINVAL;
+	if (next != part) {
+		part->end = end;
+		if (next < last && next->start == end) {
+			part->end = next->end;
+			memmove(next, next + 1, (void *)last - (void *)(next + 1));
+			entry->nr_parts--;
+		}
+	} else if (next < last && next->start == end) {
+		next->start = start;
+	} else {
+		if (entry->nr_parts == BPF_NF_TRACK_PARTS)
+			return -EINVAL;
+		memmove(part + 1, part, (void *)last - (void *)part);
+		part->start = start;
+		part->end = end;
+		entry->nr_parts++;
+	}
+	return 0;
+}
+
+/* Add a fragment to what has come of its datagram. The rules are those of ip_frag_queue(),
+ * but data must not be cut off.
+ *
+ * Return: 0 if it fits; -EEXIST for a fragment of which all has come already; -EINVAL if
+ * the datagram cannot have this part
+ */
+static int bpf_nf_entry_add(struct bpf_nf_track_entry *entry,
+			    const struct bpf_nf_piece *piece)
+{
+	struct bpf_nf_part *last = &entry->parts[entry->nr_parts - 1];
+
+	if (piece->bad || piece->end > entry->max_end)
+		return -EINVAL;
+	entry->ecn |= piece->ecn;
+	if (ip_frag_ecn_table[entry->ecn] == 0xff)
+		return -EINVAL;
+	if (piece->more) {
+		if (entry->end && piece->end > entry->end)
+			return -EINVAL;
+	} else {
+		if (piece->end < last->end || (entry->end && piece->end != entry->end))
+			return -EINVAL;
+		entry->end = piece->end;
+	}
+	if (unlikely(piece->start != last->end))
+		return bpf_nf_entry_insert(entry, piece->start, piece->end);
+	last->end = piece->end;
+	return 0;
+}
+
+/* Every datagram's first part begins at 0: the entry starts with its first fragment. */
+static bool bpf_nf_entry_is_complete(const struct bpf_nf_track_entry *entry)
+{
+	return entry->nr_parts == 1 && entry->parts[0].end == entry->end;
+}
+
+static enum bpf_nf_track_step bpf_nf_track_new(struct bpf_nf_track *track,
+					       struct bpf_nf_track_bucket *bucket,
+					       const struct bpf_nf_piece *piece,
+					       struct bpf_nf_track_entry **result)
+{
+	struct bpf_nf_track_entry *entry;
+
+	*result = NULL;
+	/* An IPv6 datagram in one fragment (RFC 6946) */
+	if (!piece->start && !piece->more && !piece->bad)
+		return BPF_NF_TRACK_JUDGE;
+
+	entry = bpf_nf_entry_alloc(track->table, bucket, piece);
+	if (unlikely(!entry)) {
+		this_cpu_inc(track->stats->full);
+		return piece->bad || READ_ONCE(track->table->drop_full) ?
+		       BPF_NF_TRACK_REFUSE : BPF_NF_TRACK_HAND_OVER;
+	}
+	if (piece->bad) {
+		entry->state = BPF_NF_ENTRY_REFUSED;
+		return BPF_NF_TRACK_REFUSE;
+	}
+	if (piece->start) {
+		entry->state = BPF_NF_ENTRY_REASSEMBLE;
+		return BPF_NF_TRACK_HAND_OVER;
+	}
+
+	this_cpu_inc(track->stats->tracked);
+	entry->state = BPF_NF_ENTRY_PENDING;
+	entry->busy = true;
+	entry->ecn = piece->ecn;
+	entry->max_end = piece->max_end;
+	entry->end = 0;
+	entry->nr_parts = 1;
+	entry->parts[0].start = 0;
+	entry->parts[0].end = piece->end;
+	*result = entry;
+	return BPF_NF_TRACK_JUDGE;
+}
+
+static enum bpf_nf_track_step bpf_nf_track_known(struct bpf_nf_track *track,
+						 struct bpf_nf_track_entry *entry,
+						 const struct bpf_nf_piece *piece,
+						 struct sk_buff *skb)
+{
+	enum bpf_nf_track_step step = BPF_NF_TRACK_DROP;
+	int err;
+
+	if (entry->state == BPF_NF_ENTRY_REASSEMBLE)
+		return BPF_NF_TRACK_HAND_OVER;
+	if (entry->state == BPF_NF_ENTRY_REFUSED)
+		return BPF_NF_TRACK_REFUSE;
+	/* The verdict is not known yet. Reassembly holds this fragment, and gets the first
+	 * one if the program accepts it: see bpf_nf_track_judged().
+	 */
+	if (entry->state == BPF_NF_ENTRY_PENDING && piece->start && !piece->bad) {
+		entry->state = BPF_NF_ENTRY_REASSEMBLE;
+		return BPF_NF_TRACK_HAND_OVER;
+	}
+
+	err = bpf_nf_entry_add(entry, piece);
+	if (unlikely(err)) {
+		if (err != -EEXIST)
+			entry->state = BPF_NF_ENTRY_REFUSED;
+		return BPF_NF_TRACK_REFUSE;
+	}
+	this_cpu_inc(track->stats->later);
+	if (entry->state == BPF_NF_ENTRY_ACCEPT) {
+		skb->mark = entry->mark;
+		skb->priority = entry->priority;
+		step = BPF_NF_TRACK_ACCEPT;
+	}
+	if (bpf_nf_entry_is_complete(entry))
+		bpf_nf_entry_free(track->table, entry);
+	return step;
+}
+
+/* The bytes that a transport header has at least. For other protocols one byte shows that
+ * the fragment has more than IP headers.
+ */
+static u32 bpf_nf_transport_len(const struct sk_buff *skb, u32 offset, u8 protocol)
+{
+	const struct tcphdr *tcph;
+	struct tcphdr _tcph;
+
+	switch (protocol) {
+	case IPPROTO_TCP:
+		tcph = skb_header_pointer(skb, offset, sizeof(_tcph), &_tcph);
+		return tcph ? max_t(u32, tcph->doff * 4, sizeof(_tcph)) : U32_MAX;
+	case IPPROTO_UDP:
+	case IPPROTO_UDPLITE:
+	case IPPROTO_ICMP:
+	case IPPROTO_ICMPV6:
+	case IPPROTO_ESP:
+		return 8;
+	case IPPROTO_SCTP:
+	case IPPROTO_DCCP:
+	case IPPROTO_AH:
+		return 12;
+	case IPPROTO_GRE:
+		return 4;
+	case IPPROTO_IPIP:
+		return sizeof(struct iphdr);
+	case IPPROTO_IPV6:
+		return sizeof(struct ipv6hdr);
+	default:
+		return 1;
+	}
+}
+
+static bool bpf_nf_has_transport(const struct sk_buff *skb, u32 offset, u8 protocol)
+{
+	return skb->len - offset >= bpf_nf_transport_len(skb, offset, protocol);
+}
+
+/* Read the header chain of a first fragment from the header behind its fragment header.
+ *
+ * Return: true if the chain is complete, ends with a transport header, and has no other
+ * fragment header
+ */
+static bool bpf_nf_has_transport_v6(const struct sk_buff *skb, u32 offset, u8 nexthdr)
+{
+	const struct ipv6_opt_hdr *hdr;
+	struct ipv6_opt_hdr _hdr;
+
+	while (ipv6_ext_hdr(nexthdr) && nexthdr != NEXTHDR_NONE) {
+		if (nexthdr == NEXTHDR_FRAGMENT)
+			return false;
+		hdr = skb_header_pointer(skb, offset, sizeof(_hdr), &_hdr);
+		if (!hdr)
+			return false;
+		offset += nexthdr == NEXTHDR_AUTH ? ipv6_authlen(hdr) : ipv6_optlen(hdr);
+		if (offset > skb->len)
+			return false;
+		nexthdr = hdr->nexthdr;
+	}
+	return bpf_nf_has_transport(skb, offset, nexthdr) &&
+	       !bpf_nf_chain_goes_on(skb, offset, nexthdr);
+}
+
+static void bpf_nf_piece_set(struct bpf_nf_piece *piece, u32 start, u32 len, u32 max_end,
+			     bool more)
+{
+	piece->start = start;
+	piece->end = start + len;
+	piece->max_end = max_end;
+	piece->more = more;
+	piece->bad = !len || piece->end > max_end || (more && piece->end % 8);
+}
+
+static void bpf_nf_piece_v4(struct bpf_nf_piece *piece, const struct sk_buff *skb)
+{
+	const struct iphdr *iph = ip_hdr(skb);
+	u32 frag_off = ntohs(iph->frag_off);
+	u32 hdrlen = iph->ihl * 4;
+
+	bpf_nf_piece_set(piece, (frag_off & IP_OFFSET) * 8, skb->len - hdrlen,
+			 IP_MAX_MTU - hdrlen, frag_off & IP_MF);
+	if (!piece->start && !bpf_nf_has_transport(skb, hdrlen, iph->protocol))
+		piece->bad = true;
+	piece->ecn = 1 << (iph->tos & INET_ECN_MASK);
+	piece->key.id = (__force __be32)iph->id;
+	piece->key.kind = NFPROTO_IPV4 | iph->protocol << 8;
+	piece->key.v4.saddr = iph->saddr;
+	piece->key.v4.daddr = iph->daddr;
+}
+
+/* Find the fragment header, as reassembly does.
+ *
+ * Return: its offset, or a negative number
+ */
+static int bpf_nf_fragment_header(const struct sk_buff *skb)
+{
+	u8 nexthdr = ipv6_hdr(skb)->nexthdr;
+	u32 offset = sizeof(struct ipv6hdr);
+	const struct ipv6_opt_hdr *hdr;
+	struct ipv6_opt_hdr _hdr;
+
+	while (nexthdr != NEXTHDR_FRAGMENT) {
+		if (!ipv6_ext_hdr(nexthdr) || nexthdr == NEXTHDR_NONE)
+			return -1;
+		hdr = skb_header_pointer(skb, offset, sizeof(_hdr), &_hdr);
+		if (!hdr)
+			return -1;
+		offset += nexthdr == NEXTHDR_AUTH ? ipv6_authlen(hdr) : ipv6_optlen(hdr);
+		nexthdr = hdr->nexthdr;
+	}
+	return offset;
+}
+
+static bool bpf_nf_piece_v6(struct bpf_nf_piece *piece, const struct sk_buff *skb)
+{
+	const struct ipv6hdr *ip6h = ipv6_hdr(skb);
+	const struct frag_hdr *fh;
+	struct frag_hdr _fh;
+	int offset, data;
+
+	offset = bpf_nf_fragment_header(skb);
+	fh = offset < 0 ? NULL : skb_header_pointer(skb, offset, sizeof(_fh), &_fh);
+	/* A jumbogram has no length in its header, and must not be fragmented. */
+	if (!fh || !ip6h->payload_len)
+		return false;
+
+	data = offset + sizeof(*fh);
+	bpf_nf_piece_set(piece, ntohs(fh->frag_off) & IP6_OFFSET, skb->len - data,
+			 IPV6_MAXPLEN - (offset - sizeof(*ip6h)),
+			 fh->frag_off & htons(IP6_MF));
+	if (!piece->start && !bpf_nf_has_transport_v6(skb, data, fh->nexthdr))
+		piece->bad = true;
+	piece->ecn = 1 << (ipv6_get_dsfield(ip6h) & INET_ECN_MASK);
+	piece->key.id = fh->identification;
+	piece->key.kind = NFPROTO_IPV6;
+	piece->key.v6.saddr = ip6h->saddr;
+	piece->key.v6.daddr = ip6h->daddr;
+	return true;
+}
+
+/* The stack copies a multicast packet and a packet that a bridge floods, and each copy
+ * passes FORWARD and POST_ROUTING. To one device goes one copy.
+ */
+static u32 bpf_nf_copy_dev(const struct sk_buff *skb, const struct nf_hook_state *state,
+			   bool multicast)
+{
+	if (state->hook != NF_INET_FORWARD && state->hook != NF_INET_POST_ROUTING)
+		return 0;
+	if (multicast)
+		return state->out->ifindex;
+#if IS_ENABLED(CONFIG_BRIDGE_NETFILTER)
+	return nf_bridge_get_physoutif(skb);
+#else
+	return 0;
+#endif
+}
+
+static u32 bpf_nf_key_hash(const struct bpf_nf_track_key *key, u32 seed)
+{
+	seed += key->link + rol32(key->dev, 8) + rol32(key->copy, 16);
+	if ((u8)key->kind == NFPROTO_IPV4)
+		return jhash_3words((__force u32)key->v4.saddr, (__force u32)key->v4.daddr,
+				    (__force u32)key->id ^ rol32(key->kind, 16), seed);
+	return jhash2((__force const u32 *)&key->id,
+		      (sizeof(*key) - offsetof(struct bpf_nf_track_key, id)) / sizeof(u32),
+		      seed);
+}
+
+/* Complete the key. A packet of a VRF passes some hooks twice, first as a packet of the
+ * interface and then as a packet of the VRF, or the other way round.
+ */
+static void bpf_nf_piece_key(struct bpf_nf_piece *piece, const struct sk_buff *skb,
+			     const struct nf_hook_state *state,
+			     const struct bpf_nf_track *track)
+{
+	const struct net_device *dev = skb->dev ?: state->out;
+	struct bpf_nf_track_key *key = &piece->key;
+	bool multicast;
+
+	key->link = track->id;
+	key->dev = l3mdev_master_ifindex_rcu(dev);
+	if (key->dev && netif_is_l3_master(state->in ?: state->out))
+		key->kind |= 1 << 16;
+	if (state->pf == NFPROTO_IPV4) {
+		multicast = ipv4_is_multicast(key->v4.daddr);
+	} else {
+		multicast = ipv6_addr_is_multicast(&key->v6.daddr);
+		if (multicast || ipv6_addr_type(&key->v6.daddr) & IPV6_ADDR_LINKLOCAL)
+			key->dev = dev ? dev->ifindex : 0;
+	}
+	key->copy = bpf_nf_copy_dev(skb, state, multicast);
+	piece->hash = bpf_nf_key_hash(key, track->table->seed);
+}
+
+static bool bpf_nf_piece_read(struct bpf_nf_piece *piece, const struct sk_buff *skb,
+			      const struct nf_hook_state *state,
+			      const struct bpf_nf_track *track)
+{
+	if (state->pf == NFPROTO_IPV4)
+		bpf_nf_piece_v4(piece, skb);
+	else if (!bpf_nf_piece_v6(piece, skb))
+		return false;
+	bpf_nf_piece_key(piece, skb, state, track);
+	return true;
+}
+
+static enum bpf_nf_track_step bpf_nf_reassemble_v4(struct sk_buff *skb, struct net *net,
+						   u32 user)
+{
+	int err;
+
+	local_bh_disable();
+	err = ip_defrag(net, skb, user);
+	local_bh_enable();
+	if (err)
+		return BPF_NF_TRACK_STOLEN;
+	skb->ignore_df = 1;
+	return BPF_NF_TRACK_WHOLE;
+}
+
+/* Reassembly accepts some malformed fragments as they are. */
+static enum bpf_nf_track_step bpf_nf_reassemble_v6(struct bpf_nf_track *track,
+						   struct sk_buff *skb, struct net *net,
+						   u32 user)
+{
+	int err;
+
+	if (!track->gather_v6)
+		return BPF_NF_TRACK_REFUSE;
+	err = track->gather_v6(net, skb, user);
+	if (err == -EINPROGRESS)
+		return BPF_NF_TRACK_STOLEN;
+	if (err || bpf_nf_is_fragment(skb, NFPROTO_IPV6))
+		return BPF_NF_TRACK_REFUSE;
+	return BPF_NF_TRACK_WHOLE;
+}
+
+/* The datagram is complete. A busy entry is left to the CPU that runs the program. */
+static void bpf_nf_track_end_reassembly(struct bpf_nf_track_net *table,
+					const struct bpf_nf_piece *piece)
+{
+	struct bpf_nf_track_bucket *bucket = bpf_nf_track_bucket(table, piece->hash);
+	struct bpf_nf_track_entry *entry;
+	bool process;
+
+	process = bpf_nf_bucket_lock(bucket);
+	entry = bpf_nf_entry_find(table, bucket, piece);
+	if (entry && entry->state == BPF_NF_ENTRY_REASSEMBLE && !entry->busy)
+		bpf_nf_entry_free(table, entry);
+	bpf_nf_bucket_unlock(bucket, process);
+}
+
+/* Each link has queues of its own. A link may see fragments that another one has judged. */
+static enum bpf_nf_track_step bpf_nf_track_hand_over(struct bpf_nf_track *track,
+						     const struct bpf_nf_piece *piece,
+						     struct sk_buff *skb,
+						     const struct nf_hook_state *state)
+{
+	u32 user = IP_DEFRAG_BPF_LINK + track->id % IP_DEFRAG_BPF_LINK;
+	enum bpf_nf_track_step step;
+
+	this_cpu_inc(track->stats->reassembled);
+	if (state->pf == NFPROTO_IPV4)
+		step = bpf_nf_reassemble_v4(skb, state->net, user);
+	else
+		step = bpf_nf_reassemble_v6(track, skb, state->net, user);
+	if (step == BPF_NF_TRACK_WHOLE)
+		bpf_nf_track_end_reassembly(track->table, piece);
+	return step;
+}
+
+/**
+ * bpf_nf_track - find out what to do with a fragment
+ * @track: the link's
+ * @skb: the packet, its data at the network header. It is a fragment, or an IPv6 packet
+ *	that may be one.
+ * @state: the state of the hook
+ * @entry: out: if BPF_NF_TRACK_JUDGE is returned, the argument of bpf_nf_track_judged(),
+ *	which has to be called in the same RCU read-side critical section
+ *
+ * Return: the next step
+ */
+enum bpf_nf_track_step bpf_nf_track(struct bpf_nf_track *track, struct sk_buff *skb,
+				    const struct nf_hook_state *state,
+				    struct bpf_nf_track_entry **entry)
+{
+	struct bpf_nf_track_bucket *bucket;
+	struct bpf_nf_track_entry *known;
+	enum bpf_nf_track_step step;
+	struct bpf_nf_piece piece;
+	bool process;
+
+	if (unlikely(!bpf_nf_piece_read(&piece, skb, state, track)))
+		return BPF_NF_TRACK_REFUSE;
+
+	bucket = bpf_nf_track_bucket(track->table, piece.hash);
+	process = bpf_nf_bucket_lock(bucket);
+	known = bpf_nf_entry_find(track->table, bucket, &piece);
+	if (known)
+		step = bpf_nf_track_known(track, known, &piece, skb);
+	else
+		step = bpf_nf_track_new(track, bucket, &piece, entry);
+	bpf_nf_bucket_unlock(bucket, process);
+
+	if (step == BPF_NF_TRACK_HAND_OVER)
+		step = bpf_nf_track_hand_over(track, &piece, skb, state);
+	return step;
+}
+
+/**
+ * bpf_nf_track_judged - keep the verdict on a first fragment
+ * @track: the link's
+ * @entry: what bpf_nf_track() returned
+ * @skb: the packet
+ * @state: the state of the hook
+ * @accept: whether the program accepts the datagram
+ *
+ * Another CPU may have received another fragment of the datagram meanwhile. If it has
+ * given that to reassembly, reassembly gets this one too.
+ *
+ * Return: the next step, which is not BPF_NF_TRACK_JUDGE
+ */
+enum bpf_nf_track_step bpf_nf_track_judged(struct bpf_nf_track *track,
+					   struct bpf_nf_track_entry *entry,
+					   struct sk_buff *skb,
+					   const struct nf_hook_state *state,
+					   bool accept)
+{
+	enum bpf_nf_track_step step = accept ? BPF_NF_TRACK_ACCEPT : BPF_NF_TRACK_DROP;
+	struct bpf_nf_track_bucket *bucket;
+	struct bpf_nf_piece piece;
+	bool process;
+
+	if (!entry)
+		return step;
+	bucket = bpf_nf_track_bucket(track->table, entry->hash);
+	process = bpf_nf_bucket_lock(bucket);
+	entry->busy = false;
+	if (likely(entry->state == BPF_NF_ENTRY_PENDING)) {
+		entry->mark = skb->mark;
+		entry->priority = skb->priority;
+		entry->state = accept ? BPF_NF_ENTRY_ACCEPT : BPF_NF_ENTRY_DROP;
+	} else if (accept) {
+		step = entry->state == BPF_NF_ENTRY_REASSEMBLE ? BPF_NF_TRACK_HAND_OVER :
+								 BPF_NF_TRACK_REFUSE;
+	} else {
+		entry->state = BPF_NF_ENTRY_REFUSED;
+	}
+	bpf_nf_bucket_unlock(bucket, process);
+
+	if (likely(step != BPF_NF_TRACK_HAND_OVER))
+		return step;
+	if (!bpf_nf_piece_read(&piece, skb, state, track))
+		return BPF_NF_TRACK_REFUSE;
+	return bpf_nf_track_hand_over(track, &piece, skb, state);
+}
+
+/* End the entries that @ends() chooses. A busy entry has to stay. */
+static void bpf_nf_track_purge(struct bpf_nf_track_net *table,
+			       bool (*ends)(const struct bpf_nf_track_entry *, u32),
+			       u32 arg)
+{
+	struct bpf_nf_track_bucket *bucket;
+	struct bpf_nf_track_entry *entry;
+	struct hlist_node *next;
+	u32 i;
+
+	for (i = 0; i < BPF_NF_TRACK_BUCKETS; i++) {
+		bucket = &table->buckets[i];
+		if (hlist_empty(&bucket->entries))
+			continue;
+		spin_lock_bh(&bucket->lock);
+		hlist_for_each_entry_safe(entry, next, &bucket->entries, node) {
+			if (!entry->busy && ends(entry, arg))
+				bpf_nf_entry_free(table, entry);
+		}
+		spin_unlock_bh(&bucket->lock);
+		cond_resched();
+	}
+}
+
+static bool bpf_nf_ends_expired(const struct bpf_nf_track_entry *entry, u32 unused)
+{
+	return bpf_nf_entry_is_expired(entry);
+}
+
+static bool bpf_nf_ends_link(const struct bpf_nf_track_entry *entry, u32 id)
+{
+	return entry->key.link == id;
+}
+
+static bool bpf_nf_ends_all(const struct bpf_nf_track_entry *entry, u32 unused)
+{
+	return true;
+}
+
+static void bpf_nf_track_work(struct work_struct *work)
+{
+	struct bpf_nf_track_net *table;
+
+	table = container_of(to_delayed_work(work), struct bpf_nf_track_net, work);
+	bpf_nf_track_purge(table, bpf_nf_ends_expired, 0);
+	if (atomic_read(&table->count))
+		schedule_delayed_work(&table->work, HZ);
+}
+
+/**
+ * bpf_nf_track_alloc - allocate what a link needs to track fragments
+ *
+ * Return: the memory, or NULL
+ */
+struct bpf_nf_track *bpf_nf_track_alloc(void)
+{
+	static atomic_t last_id;
+	struct bpf_nf_track *track;
+
+	track = kzalloc(sizeof(*track), GFP_KERNEL_ACCOUNT);
+	if (!track)
+		return NULL;
+	track->stats = alloc_percpu_gfp(struct bpf_nf_track_stats, GFP_KERNEL_ACCOUNT);
+	if (!track->stats) {
+		kfree(track);
+		return NULL;
+	}
+	track->id = atomic_inc_return(&last_id);
+	return track;
+}
+
+/**
+ * bpf_nf_track_free - free the memory of a link
+ * @track: from bpf_nf_track_alloc(), or NULL. No packet uses it.
+ */
+void bpf_nf_track_free(struct bpf_nf_track *track)
+{
+	if (!track)
+		return;
+	free_percpu(track->stats);
+	kfree(track);
+}
+
+static int bpf_nf_track_table_alloc(struct bpf_nf_track_net *table)
+{
+	struct bpf_nf_track_bucket *buckets;
+	atomic_t *sources;
+	u32 i;
+
+	sources = kvcalloc(BPF_NF_TRACK_SOURCES, sizeof(*sources), GFP_KERNEL_ACCOUNT);
+	buckets = kvcalloc(BPF_NF_TRACK_BUCKETS, sizeof(*buckets), GFP_KERNEL_ACCOUNT);
+	if (!sources || !buckets) {
+		kvfree(sources);
+		kvfree(buckets);
+		return -ENOMEM;
+	}
+	for (i = 0; i < BPF_NF_TRACK_BUCKETS; i++)
+		spin_lock_init(&buckets[i].lock);
+	table->sources = sources;
+	table->buckets = buckets;
+	return 0;
+}
+
+/* Built-in code cannot name a function of a module. The caller's reference keeps the module,
+ * so that of the symbol is not needed.
+ */
+static int (*bpf_nf_track_gather_v6(void))(struct net *, struct sk_buff *, u32)
+{
+	int (*gather)(struct net *net, struct sk_buff *skb, u32 user) = NULL;
+
+#if IS_ENABLED(CONFIG_NF_DEFRAG_IPV6)
+	gather = symbol_get(nf_ct_frag6_gather);
+	if (gather)
+		symbol_put(nf_ct_frag6_gather);
+#endif
+	return gather;
+}
+
+/**
+ * bpf_nf_track_attach - prepare to track fragments in a network namespace
+ * @track: the link's
+ * @net: the network namespace
+ * @has_v6: the link has IPv6 packets. The caller has a reference on the module
+ *	nf_defrag_ipv6, and keeps it until the hook is unregistered.
+ *
+ * Call it before the hook is registered.
+ *
+ * Return: 0, -ENOENT if the module has no reassembly, or -ENOMEM
+ */
+int bpf_nf_track_attach(struct bpf_nf_track *track, struct net *net, bool has_v6)
+{
+	struct bpf_nf_track_net *table = net_generic(net, bpf_nf_track_net_id);
+	int err = 0;
+
+	if (has_v6) {
+		track->gather_v6 = bpf_nf_track_gather_v6();
+		if (!track->gather_v6)
+			return -ENOENT;
+	}
+	mutex_lock(&bpf_nf_track_mutex);
+	if (!table->buckets)
+		err = bpf_nf_track_table_alloc(table);
+	mutex_unlock(&bpf_nf_track_mutex);
+	track->table = table;
+	return err;
+}
+
+/**
+ * bpf_nf_track_detach - end the entries of a link
+ * @track: the link's
+ *
+ * Call it after the hook was unregistered. Packets that still pass the hook may leave
+ * entries, which expire.
+ */
+void bpf_nf_track_detach(struct bpf_nf_track *track)
+{
+	bpf_nf_track_purge(track->table, bpf_nf_ends_link, track->id);
+}
+
+/**
+ * bpf_nf_track_fdinfo - print the counters of a link
+ * @track: the link's
+ * @seq: the file
+ */
+void bpf_nf_track_fdinfo(const struct bpf_nf_track *track, struct seq_file *seq)
+{
+	struct bpf_nf_track_stats sum = {};
+	const struct bpf_nf_track_stats *stats;
+	int cpu;
+
+	for_each_possible_cpu(cpu) {
+		stats = per_cpu_ptr(track->stats, cpu);
+		sum.tracked += READ_ONCE(stats->tracked);
+		sum.later += READ_ONCE(stats->later);
+		sum.reassembled += READ_ONCE(stats->reassembled);
+		sum.full += READ_ONCE(stats->full);
+	}
+	seq_printf(seq, "tracked_datagrams:\t%lu\n", sum.tracked);
+	seq_printf(seq, "later_fragments:\t%lu\n", sum.later);
+	seq_printf(seq, "reassembled_fragments:\t%lu\n", sum.reassembled);
+	seq_printf(seq, "table_full:\t%lu\n", sum.full);
+}
+
+#ifdef CONFIG_SYSCTL
+static int bpf_nf_track_max_max = 1 << 20;
+static int bpf_nf_track_timeout_max = 120;
+
+/* bpf_nf_track_sysctl_register() sets the data in this order. */
+static const struct ctl_table bpf_nf_track_sysctls[] = {
+	{
+		.procname	= "nf_bpf_track_count",
+		.maxlen		= sizeof(int),
+		.mode		= 0444,
+		.proc_handler	= proc_dointvec,
+	},
+	{
+		.procname	= "nf_bpf_track_max",
+		.maxlen		= sizeof(int),
+		.mode		= 0644,
+		.proc_handler	= proc_dointvec_minmax,
+		.extra1		= SYSCTL_ZERO,
+		.extra2		= &bpf_nf_track_max_max,
+	},
+	{
+		.procname	= "nf_bpf_track_max_source",
+		.maxlen		= sizeof(int),
+		.mode		= 0644,
+		.proc_handler	= proc_dointvec_minmax,
+		.extra1		= SYSCTL_ZERO,
+		.extra2		= &bpf_nf_track_max_max,
+	},
+	{
+		.procname	= "nf_bpf_track_timeout",
+		.maxlen		= sizeof(int),
+		.mode		= 0644,
+		.proc_handler	= proc_dointvec_minmax,
+		.extra1		= SYSCTL_ONE,
+		.extra2		= &bpf_nf_track_timeout_max,
+	},
+	{
+		.procname	= "nf_bpf_track_drop_full",
+		.maxlen		= sizeof(int),
+		.mode		= 0644,
+		.proc_handler	= proc_dointvec_minmax,
+		.extra1		= SYSCTL_ZERO,
+		.extra2		= SYSCTL_ONE,
+	},
+	{ }
+};
+
+static int bpf_nf_track_sysctl_register(struct bpf_nf_track_net *table, struct net *net)
+{
+	struct ctl_table *sysctls;
+
+	sysctls = kmemdup(bpf_nf_track_sysctls, sizeof(bpf_nf_track_sysctls),
+			  GFP_KERNEL_ACCOUNT);
+	if (!sysctls)
+		return -ENOMEM;
+	sysctls[0].data = &table->count;
+	sysctls[1].data = &table->max;
+	sysctls[2].data = &table->max_source;
+	sysctls[3].data = &table->timeout;
+	sysctls[4].data = &table->drop_full;
+
+	table->sysctls = nf_bpf_register_sysctl(net, "net/netfilter", sysctls,
+						ARRAY_SIZE(bpf_nf_track_sysctls) - 1);
+	if (!table->sysctls) {
+		kfree(sysctls);
+		return -ENOMEM;
+	}
+	return 0;
+}
+
+static void bpf_nf_track_sysctl_unregister(struct bpf_nf_track_net *table)
+{
+	const struct ctl_table *sysctls = table->sysctls->ctl_table_arg;
+
+	unregister_net_sysctl_table(table->sysctls);
+	kfree(sysctls);
+}
+#else
+static int bpf_nf_track_sysctl_register(struct bpf_nf_track_net *table, struct net *net)
+{
+	return 0;
+}
+
+static void bpf_nf_track_sysctl_unregister(struct bpf_nf_track_net *table)
+{
+}
+#endif
+
+static int __net_init bpf_nf_track_net_init(struct net *net)
+{
+	struct bpf_nf_track_net *table = net_generic(net, bpf_nf_track_net_id);
+
+	atomic_set(&table->count, 0);
+	table->max = 16384;
+	table->max_source = 4096;
+	table->timeout = IP_FRAG_TIME / HZ;
+	table->seed = get_random_u32();
+	INIT_DELAYED_WORK(&table->work, bpf_nf_track_work);
+	return bpf_nf_track_sysctl_register(table, net);
+}
+
+/* No packet passes a hook of the namespace any more: a grace period has ended since
+ * bpf_nf_net_pre_exit() unregistered the hooks.
+ */
+static void __net_exit bpf_nf_track_net_exit(struct net *net)
+{
+	struct bpf_nf_track_net *table = net_generic(net, bpf_nf_track_net_id);
+
+	bpf_nf_track_sysctl_unregister(table);
+	if (!table->buckets)
+		return;
+	cancel_delayed_work_sync(&table->work);
+	bpf_nf_track_purge(table, bpf_nf_ends_all, 0);
+	kvfree(table->buckets);
+	kvfree(table->sources);
+}
+
+static struct pernet_operations bpf_nf_track_net_ops = {
+	.init	= bpf_nf_track_net_init,
+	.exit	= bpf_nf_track_net_exit,
+	.id	= &bpf_nf_track_net_id,
+	.size	= sizeof(struct bpf_nf_track_net),
+};
+
+static int __init bpf_nf_track_init(void)
+{
+	int err;
+
+	bpf_nf_track_cache = KMEM_CACHE(bpf_nf_track_entry, 0);
+	if (!bpf_nf_track_cache)
+		return -ENOMEM;
+	err = register_pernet_subsys(&bpf_nf_track_net_ops);
+	if (err)
+		kmem_cache_destroy(bpf_nf_track_cache);
+	return err;
+}
+subsys_initcall(bpf_nf_track_init);
