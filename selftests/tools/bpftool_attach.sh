@@ -122,6 +122,14 @@ test_defrag_and_strict()
 	expect_link "$(here_pin)" flags=65537
 }
 
+# check_fragments WORD FLAGS
+check_fragments()
+{
+	needs_own BPF_F_NETFILTER_FRAG_TRACK
+	attach_here fragments "$1"
+	expect_link "$(here_pin)" flags="$2"
+}
+
 # attach_drop ARG...: attach "drop" next to the link of attach_here.
 attach_drop()
 {
@@ -530,6 +538,9 @@ add_test priority_quoted check_priority 90 "srcnat - 10"
 for how in id name tag pinned; do
 	add_test "if_prog_by_$how" check_if_prog $how accept
 done
+add_test fragments_reassemble check_fragments reassemble 1
+add_test fragments_strict check_fragments strict 65537
+add_test fragments_track check_fragments track 131072
 add_test json check_json -j
 add_test pretty_json check_json -p
 

@@ -628,6 +628,10 @@ if ! grep -qa BPF_NF_LINK_PLACE /sys/kernel/btf/vmlinux; then
 		add_test "kernel_without_$word" check_lacks $word
 	done
 fi
+add_test fragments_of_no_kind check_refused "expected reassemble, strict or track" \
+	ip "${HERE[@]}" fragments whole
+add_test fragments_and_defrag check_refused "give one of 'defrag', 'strict' and 'fragments'" \
+	ip "${HERE[@]}" defrag fragments track
 add_test no_such_netns check_refused "nonesuch" ip "${HERE[@]}" netns nonesuch
 add_test no_such_process check_refused "4000000" ip "${HERE[@]}" netns 4000000
 add_test netns_is_no_namespace check_refused "/etc/passwd" ip "${HERE[@]}" netns /etc/passwd

@@ -98,6 +98,15 @@ test_strict()
 		"$(bpftool net show)"
 }
 
+test_track()
+{
+	needs_own BPF_F_NETFILTER_FRAG_TRACK
+	attach_unique forward 30029 fragments track
+	expect_json "$(shown 30029)" '.flags == 131072' '.flag_names == ["track"]'
+	expect_match "the listing" "*prio 30029 flags 0x20000 (track) prog_id*" \
+		"$(bpftool net show)"
+}
+
 # attach_deny PRIORITY: attach, and let it drop one packet and accept another.
 attach_deny()
 {

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
-/* libbpf attaches programs in SEC("netfilter/FAMILY/HOOK[/PRIORITY][/defrag|/strict]"). */
+/* libbpf attaches programs in
+ * SEC("netfilter/FAMILY/HOOK[/PRIORITY][/defrag|/strict|/track]").
+ */
 #include <limits.h>
 #include <stdarg.h>
 
@@ -92,6 +94,8 @@ GOOD_CASE(inet_defrag, NFPROTO_INET, NF_INET_FORWARD, 0, DEFRAG);
 GOOD_CASE(inet_strict, NFPROTO_INET, NF_INET_FORWARD, 0, DEFRAG | STRICT);
 GOOD_CASE(defrag_only, NFPROTO_IPV4, NF_INET_FORWARD, 0, DEFRAG);
 GOOD_CASE(strict_only, NFPROTO_INET, NF_INET_FORWARD, 0, DEFRAG | STRICT);
+GOOD_CASE(track_only, NFPROTO_INET, NF_INET_FORWARD, 0, BPF_F_NETFILTER_FRAG_TRACK);
+GOOD_CASE(inet_track, NFPROTO_INET, NF_INET_FORWARD, 10, BPF_F_NETFILTER_FRAG_TRACK);
 GOOD_CASE(pre_routing, NFPROTO_IPV4, NF_INET_PRE_ROUTING, 0, 0);
 GOOD_CASE(local_in, NFPROTO_IPV4, NF_INET_LOCAL_IN, -300, 0);
 GOOD_CASE(local_out, NFPROTO_IPV4, NF_INET_LOCAL_OUT, 0, DEFRAG);
@@ -171,12 +175,12 @@ BAD_CASE(two_offsets, EINVAL, "bad priority 'filter+1+1'");
 BAD_CASE(name_in_part, EINVAL, "bad priority 'filt'");
 BAD_CASE(huge_priority, EINVAL, "bad priority '99999999999'");
 BAD_CASE(sum_too_large, EINVAL, "bad priority 'srcnat+2147483647'");
-BAD_CASE(bad_flag, EINVAL, "bad flag 'reassemble': expected defrag or strict");
+BAD_CASE(bad_flag, EINVAL, "bad flag 'reassemble': expected defrag, strict or track");
 BAD_CASE(empty_flag, EINVAL, "bad flag ''");
 BAD_CASE(more_behind_defrag, EINVAL, "bad flag 'defrag/x'");
 BAD_CASE(more_behind_strict, EINVAL, "bad flag 'strict/x'");
 BAD_CASE(priority_behind_defrag, EINVAL,
-	 "bad flag 'defrag/filter': expected defrag or strict, at the end");
+	 "bad flag 'defrag/filter': expected defrag, strict or track, at the end");
 BAD_CASE(empty_behind_strict, EINVAL, "bad flag 'strict/'");
 BAD_CASE(two_flags, EINVAL, "bad flag 'defrag/strict'");
 BAD_CASE(alias_in_capitals, EINVAL, "bad hook 'LOCAL_IN'");

@@ -191,6 +191,9 @@ check_names()
 	same hooks "$HOOKS" help "$(help_list HOOK | sed 's/ *| *[0-9].*//')"
 	same hooks "$HOOKS" 'man page' "$(man_list HOOK)"
 	same hooks "$HOOKS" completion "$(complete_words attach netfilter id 1 hook)"
+	same fragments "$FRAGMENTS" help "$(help_list FRAGMENTS)"
+	same fragments "$FRAGMENTS" 'man page' "$(man_list FRAGMENTS)"
+	same fragments "$FRAGMENTS" completion "$(complete_words attach netfilter id 1 fragments)"
 	same priorities "$PRIORITIES" help "$(help_list PRIORITY_NAME)"
 	same priorities "$PRIORITIES" 'man page' "$(man_list PRIORITY_NAME)"
 	same priorities "$PRIORITIES" completion "$(complete_words attach netfilter id 1 hook input priority)"
@@ -270,12 +273,13 @@ done
 HELP=$("$BPFTOOL" net help 2>&1)
 FAMILIES=$(table "$NF_UTIL_C" libbpf_nf_families)
 HOOKS=$(table "$NF_UTIL_C" libbpf_nf_hooks)
+FRAGMENTS=$(table "$NF_ARGS_C" nf_fragments)
 PRIORITIES=$(table "$NF_UTIL_C" libbpf_nf_priorities)
 
-printf 'KTAP version 1\n1..29\n'
+printf 'KTAP version 1\n1..32\n'
 check_names
 check_keywords
 check_trace
 check_types
-[[ $N = 29 ]] || die "the plan says 29 tests, there were $N"
+[[ $N = 32 ]] || die "the plan says 32 tests, there were $N"
 exit $((FAILED > 0))
