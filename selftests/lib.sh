@@ -203,7 +203,7 @@ attach_in()
 		netns "$netns" pin "$LINK"
 }
 
-# attach PROG PF HOOK PRIORITY [defrag|strict]: attach in the router. The pin is $LINK.
+# attach PROG PF HOOK PRIORITY [defrag|strict|track]: attach in the router. The pin is $LINK.
 attach()
 {
 	attach_in "$NS_ROUTER" "$@"
@@ -286,6 +286,7 @@ link_layer_number()
 # probe FAMILY PATH [OPTION...]: send a datagram from one namespace to another with
 # helpers/frag_probe.c. FAMILY is 4 or 6, PATH one of the directions below. The results:
 #   WIRE       OFFSET+LENGTH of each UDP packet at the receiver
+#   HEADERS    ID:df of each packet that must not be fragmented, ID:cut of others
 #   OTHER      NEXTHDR:LENGTH of each packet that is not UDP
 #   DELIVERED  the datagram that the socket received
 #   REFUSED    the number of fragments that the sender could not send
@@ -327,10 +328,14 @@ read_probe()
 {
 	local what first second rest
 
-	WIRE='' OTHER='' DELIVERED='' REFUSED=0
+	WIRE='' HEADERS='' OTHER='' DELIVERED='' REFUSED=0
 	while read -r what first second rest; do
 		case $what in
-		wire) WIRE+=${WIRE:+ }$first+$second ;;
+		wire)
+			WIRE+=${WIRE:+ }$first+$second
+			rest=${rest#* }
+			HEADERS+=${HEADERS:+ }${rest/ /:}
+			;;
 		other) OTHER+=${OTHER:+ }$first:$second ;;
 		delivered) DELIVERED+=${DELIVERED:+, }"$first $second" ;;
 		refused) REFUSED=$((REFUSED + 1)) ;;

@@ -41,6 +41,7 @@ static const char usage[] =
 	"Usage: frag_probe -f NETNS -t NETNS -i DEVICE -s ADDRESS -d ADDRESS\n"
 	"                  [-p PORT] [-z SIZE,...] [-o INDEX,...] [-n]\n"
 	"                  [-m INDEX,...] [-O HEX] [-x NEXTHDR:HEX]... [-S ADDRESS]\n"
+	"                  [-F OFFSET+LENGTH[m],...] [-I ID]\n"
 	"\n"
 	"  -f, -t  send from and receive in these namespaces\n"
 	"  -i      device of the receiving namespace on which packets are recorded\n"
@@ -53,9 +54,11 @@ static const char usage[] =
 	"  -O      IPv4: options of each packet's header\n"
 	"  -x      send IPv6 packets of these bytes in place of a datagram\n"
 	"  -S      destination of the sentinel (that of the datagram)\n"
+	"  -F      send these parts of the datagram in place of -o; with m, more follow\n"
+	"  -I      identification of the datagram (a new one)\n"
 	"\n"
 	"Prints lines for the packets in the order of arrival, and then for the socket:\n"
-	"  wire OFFSET LENGTH whole|more|last\n"
+	"  wire OFFSET LENGTH whole|more|last ID df|cut\n"
 	"  other NEXTHDR LENGTH        for a packet of the sender that is not UDP\n"
 	"  delivered LENGTH intact|damaged\n"
 	"  refused          for each fragment that the sending kernel dropped\n"
@@ -65,6 +68,11 @@ static const char usage[] =
 struct raw {
 	unsigned char bytes[MAX_RAW_LENGTH];
 	int nexthdr, length;
+};
+
+struct part {
+	int offset, length;
+	bool more;
 };
 
 struct probe {
@@ -77,12 +85,15 @@ struct probe {
 	struct raw raw[MAX_RAW];
 	int nr_raw;
 	int nodefrag;
+	struct part parts[MAX_FRAGMENTS];
+	int nr_parts;
 	bool df[MAX_FRAGMENTS];
 	unsigned char options[MAX_OPTIONS];
 	int options_length;
 
 	unsigned char datagram[MAX_DATAGRAM];
 	int length;
+	bool has_id;
 	__u32 id;
 
 	int wire, udp, sentinel;
@@ -120,6 +131,24 @@ static int parse_list(const char *text, int *list)
 			wrong("a list of numbers is wanted");
 		text = end + 1;
 	} while (*end);
+	return nr;
+}
+
+static int parse_parts(const char *text, struct part *parts)
+{
+	int nr, used;
+
+	for (nr = 0; *text; nr++) {
+		if (nr == MAX_FRAGMENTS ||
+		    sscanf(text, "%d+%d%n", &parts[nr].offset, &parts[nr].length, &used) != 2 ||
+		    parts[nr].length > 1480)
+			wrong("-F wants OFFSET+LENGTH[m],...");
+		text += used;
+		parts[nr].more = *text == 'm';
+		text += parts[nr].more;
+		if (*text && *text++ != ',')
+			wrong("-F wants a comma between two parts");
+	}
 	return nr;
 }
 
@@ -207,6 +236,8 @@ static void build_datagram(struct probe *probe)
 	udph->uh_ulen = htons(probe->length);
 	udph->uh_sum = htons(udp_checksum(probe));
 
+	if (probe->has_id)
+		return;
 	clock_gettime(CLOCK_MONOTONIC, &now);
 	probe->id = now.tv_nsec ^ now.tv_sec << 7;
 }
@@ -293,6 +324,36 @@ static void send_fragment(struct probe *probe, int fd, int index)
 	send_part(probe, fd, &part, probe->datagram + part.offset);
 }
 
+/* Beyond the end of the datagram there are zeros. */
+static void send_chosen_part(struct probe *probe, int fd, const struct part *part)
+{
+	const struct nf_fragment fragment = {
+		.src = &probe->src,
+		.dst = &probe->dst,
+		.id = probe->id,
+		.offset = part->offset,
+		.length = part->length,
+		.more = part->more,
+		.options = probe->options,
+		.options_length = probe->options_length,
+	};
+
+	if (part->offset + part->length > MAX_DATAGRAM)
+		send_part(probe, fd, &fragment, probe->datagram);
+	else
+		send_part(probe, fd, &fragment, probe->datagram + part->offset);
+}
+
+static void send_datagram(struct probe *probe, int fd)
+{
+	int i;
+
+	for (i = 0; i < probe->nr_parts; i++)
+		send_chosen_part(probe, fd, &probe->parts[i]);
+	for (i = 0; !probe->nr_parts && i < probe->nr_order; i++)
+		send_fragment(probe, fd, probe->order[i]);
+}
+
 static void send_all(struct probe *probe)
 {
 	struct sockaddr_storage to = probe->last.ss_family ? probe->last : probe->dst;
@@ -307,8 +368,8 @@ static void send_all(struct probe *probe)
 		die("IP_NODEFRAG", probe->from);
 	for (i = 0; i < probe->nr_raw; i++)
 		send_raw(probe, fd, &probe->raw[i]);
-	for (i = 0; !probe->nr_raw && i < probe->nr_order; i++)
-		send_fragment(probe, fd, probe->order[i]);
+	if (!probe->nr_raw)
+		send_datagram(probe, fd);
 	close(fd);
 
 	fd = socket(probe->family, SOCK_DGRAM, 0);
@@ -329,10 +390,10 @@ static void wait_for_sentinel(struct probe *probe)
 	}
 }
 
-static void print_wire(int offset, int length, bool more)
+static void print_wire(int offset, int length, bool more, __u32 id, bool df)
 {
-	printf("wire %d %d %s\n", offset, length,
-	       more ? "more" : offset ? "last" : "whole");
+	printf("wire %d %d %s %u %s\n", offset, length,
+	       more ? "more" : offset ? "last" : "whole", id, df ? "df" : "cut");
 }
 
 static bool is_sentinel(const unsigned char *udp)
@@ -349,7 +410,8 @@ static void show_ipv4(const unsigned char *packet)
 	if (iph->protocol != IPPROTO_UDP ||
 	    (!offset && is_sentinel(packet + iph->ihl * 4)))
 		return;
-	print_wire(offset, ntohs(iph->tot_len) - iph->ihl * 4, frag_off & IP_MF);
+	print_wire(offset, ntohs(iph->tot_len) - iph->ihl * 4, frag_off & IP_MF,
+		   ntohs(iph->id), frag_off & IP_DF);
 }
 
 static void show_ipv6(const struct probe *probe, const unsigned char *packet)
@@ -363,13 +425,14 @@ static void show_ipv6(const struct probe *probe, const unsigned char *packet)
 		return;
 	if (ip6h->ip6_nxt == IPPROTO_UDP) {
 		if (!is_sentinel(packet + sizeof(*ip6h)))
-			print_wire(0, length, false);
+			print_wire(0, length, false, 0, false);
 	} else if (ip6h->ip6_nxt == IPPROTO_FRAGMENT &&
 		   length >= (int)sizeof(*fragment) &&
 		   fragment->ip6f_nxt == IPPROTO_UDP) {
 		print_wire(ntohs(fragment->ip6f_offlg & IP6F_OFF_MASK),
 			   length - sizeof(*fragment),
-			   fragment->ip6f_offlg & IP6F_MORE_FRAG);
+			   fragment->ip6f_offlg & IP6F_MORE_FRAG,
+			   ntohl(fragment->ip6f_ident), false);
 	} else {
 		printf("other %d %d\n", ip6h->ip6_nxt, length);
 	}
@@ -405,7 +468,8 @@ static void show_delivered(const struct probe *probe)
 	}
 }
 
-static void parse_option(struct probe *probe, int opt)
+/* Options that say where to send from and to */
+static void parse_path(struct probe *probe, int opt)
 {
 	switch (opt) {
 	case 'f':
@@ -426,6 +490,21 @@ static void parse_option(struct probe *probe, int opt)
 	case 'p':
 		probe->port = atoi(optarg);
 		break;
+	case 'S':
+		parse_address(optarg, &probe->last);
+		break;
+	case 'h':
+		fputs(usage, stdout);
+		exit(0);
+	default:
+		wrong("unknown option");
+	}
+}
+
+/* Options that say what to send */
+static void parse_option(struct probe *probe, int opt)
+{
+	switch (opt) {
 	case 'z':
 		probe->nr_sizes = parse_list(optarg, probe->sizes);
 		break;
@@ -448,14 +527,15 @@ static void parse_option(struct probe *probe, int opt)
 			wrong("too many -x");
 		parse_raw(optarg, &probe->raw[probe->nr_raw++]);
 		break;
-	case 'S':
-		parse_address(optarg, &probe->last);
+	case 'F':
+		probe->nr_parts = parse_parts(optarg, probe->parts);
 		break;
-	case 'h':
-		fputs(usage, stdout);
-		exit(0);
+	case 'I':
+		probe->id = strtoul(optarg, NULL, 0);
+		probe->has_id = true;
+		break;
 	default:
-		wrong("unknown option");
+		parse_path(probe, opt);
 	}
 }
 
@@ -463,7 +543,7 @@ static void parse_options(struct probe *probe, int argc, char **argv)
 {
 	int opt, i;
 
-	while ((opt = getopt(argc, argv, "f:t:i:s:d:p:z:o:nm:O:x:S:h")) != -1)
+	while ((opt = getopt(argc, argv, "f:t:i:s:d:p:z:o:nm:O:x:S:F:I:h")) != -1)
 		parse_option(probe, opt);
 	if (!probe->from || !probe->to || !probe->device || !probe->family ||
 	    probe->src.ss_family != probe->family)

@@ -23,7 +23,7 @@ static const char usage[] =
 	"Usage: nf_prog load OBJECT DIR\n"
 	"       nf_prog load-xdp PATH\n"
 	"       nf_prog link-lookup PATH\n"
-	"       nf_prog attach PROG PF HOOK PRIORITY [defrag|strict] [netns NAME] [pin PATH]\n"
+	"       nf_prog attach PROG PF HOOK PRIORITY [defrag|strict|track] [netns NAME] [pin PATH]\n"
 	"       nf_prog stats MAP\n"
 	"       nf_prog clean PIN|DIR...\n"
 	"       nf_prog exec NETNS COMMAND [ARGUMENT]...\n"
@@ -196,6 +196,8 @@ static int do_attach(char **argv)
 		else if (!strcmp(argv[i], "strict"))
 			key.flags |= BPF_F_NETFILTER_IP_DEFRAG |
 				     BPF_F_NETFILTER_DEFRAG_STRICT;
+		else if (!strcmp(argv[i], "track"))
+			key.flags |= BPF_F_NETFILTER_FRAG_TRACK;
 		else if (!strcmp(argv[i], "netns") && argv[i + 1])
 			netns = argv[++i];
 		else if (!strcmp(argv[i], "pin") && argv[i + 1])
@@ -403,6 +405,9 @@ static int do_info(char **argv)
 {
 	static const char * const counters[] = {
 		"accepted", "dropped", "dropped_fragments",
+		/* of links that track fragments */
+		"tracked_datagrams", "later_fragments", "reassembled_fragments",
+		"table_full",
 	};
 	struct bpf_link_info info;
 	char value[32], key[32];

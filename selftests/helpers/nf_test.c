@@ -704,8 +704,9 @@ bool nf_without(const char *part)
 
 bool nf_without_defrag(const struct nf_key *key)
 {
-	return key->pf == NFPROTO_IPV6 && key->flags & BPF_F_NETFILTER_IP_DEFRAG &&
-	       nf_without("ipv6");
+	const __u32 flags = BPF_F_NETFILTER_IP_DEFRAG | BPF_F_NETFILTER_FRAG_TRACK;
+
+	return key->pf == NFPROTO_IPV6 && key->flags & flags && nf_without("ipv6");
 }
 
 bool nf_has_inet(int prog_fd)

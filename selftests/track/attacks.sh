@@ -1,0 +1,314 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# Fragments that do not fit to those that have passed: a link that tracks fragments drops
+# and counts them and what follows of their datagram. Floods of incomplete datagrams fill
+# no more than the limits allow.
+
+source "$(dirname "$0")/../lib.sh"
+
+FLOOD=$SELFTESTS/torture/helpers/frag_flood
+
+setup()
+{
+	router_up
+	load_policy
+	needs_own BPF_F_NETFILTER_FRAG_TRACK
+}
+
+entries()
+{
+	in_ns "$NS_ROUTER" cat /proc/sys/net/netfilter/nf_bpf_track_count
+}
+
+# set_limit NAME VALUE: a sysctl of the router
+set_limit()
+{
+	# shellcheck disable=SC2016 # the inner shell expands it
+	in_ns "$NS_ROUTER" sh -c 'echo "$2" > "/proc/sys/net/netfilter/nf_bpf_track_$1"' -- "$@"
+}
+
+# A datagram in order passes, and is judged once.
+expect_tracking()
+{
+	local family=$1 packets=$2
+
+	probe "$family" client-server -p 53 -z 48,56
+	expect_wire "0+48 48+56"
+	expect_delivered "96 intact"
+	expect_stats packets="$packets"
+}
+
+# The same after a flood of the client, which may have used any identification, and whose first
+# fragments fill the server's own reassembly.
+expect_passing()
+{
+	local family=$1 packets
+
+	read_stats
+	packets=${STATS[packets]}
+	probe "$family" server-client -p 53 -z 48,56
+	expect_wire "0+48 48+56"
+	expect_stats packets=$((packets + 1)) \
+		length=$((48 + (family == 4 ? 20 : 48)))
+}
+
+# check_parts FAMILY BYTES PARTS WIRE REFUSED: parts of one datagram of so many bytes, those
+# that leave, and the number of those that the link refuses.
+check_parts()
+{
+	local family=$1 bytes=$2 parts=$3 wire=$4 refused=$5
+
+	attach deny_port "$(pf_of "$family")" forward 0 track
+	expect_tracking "$family" 1
+	expect_link "$LINK" dropped_fragments=0
+	probe "$family" client-server -p 53 -z "$bytes" -F "$parts"
+	expect_wire "$wire"
+	expect_link "$LINK" dropped=0 dropped_fragments="$refused"
+	expect_stats packets=2 fragments=2 later=0 ports=2
+	expect_tracking "$family" 3
+}
+
+# All of the datagram passes, and the link refuses what is there twice.
+check_duplicate()
+{
+	local family=$1 parts=$2 wire=$3 refused=$4
+
+	check_parts "$family" 104 "$parts" "$wire" "$refused"
+	expect_eq "entries" 0 "$(entries)"
+}
+
+# The same as check_parts() with a refused port: nothing leaves.
+check_denied()
+{
+	local family=$1
+
+	attach deny_port "$(pf_of "$family")" forward 0 track
+	expect_tracking "$family" 1
+	probe "$family" client-server -z 104 -F 0+48m,40+16m,48+56
+	expect_wire ""
+	expect_link "$LINK" dropped=1 dropped_fragments=2
+	expect_tracking "$family" 3
+}
+
+# A first fragment that no program could judge
+check_bad_first()
+{
+	local packet=$1 seen=$2
+
+	probe 6 client-server -x "$packet"
+	expect_eq "on the wire without a program" "$seen" "$WIRE$OTHER"
+	attach deny_port ip6 forward 0 track
+	expect_tracking 6 1
+	probe 6 client-server -x "$packet" -x "$packet"
+	expect_eq "on the wire" "" "$WIRE$OTHER"
+	expect_link "$LINK" dropped=0 dropped_fragments=2
+	expect_stats packets=1
+	expect_tracking 6 2
+}
+
+# An IPv6 datagram in one fragment is judged, and leaves as it came.
+check_atomic()
+{
+	attach deny_port ip6 forward 0 track
+	probe 6 client-server -x "44:$(fragment_header 17 0 0)$(udp 40 0035)"
+	expect_wire "0+40"
+	expect_stats packets=1 ports=1 dropped=0
+	probe 6 client-server -x "44:$(fragment_header 17 0 0)$(udp 40 270f)"
+	expect_wire ""
+	expect_stats packets=2 ports=2 dropped=1
+	expect_eq "entries" 0 "$(entries)"
+	expect_tracking 6 3
+}
+
+# fragment_header NEXTHDR OFFSET MORE, dstopts NEXTHDR: in hexadecimal
+fragment_header()
+{
+	printf '%02x00%04x12345678' "$1" $(($2 | $3))
+}
+
+dstopts()
+{
+	printf '%02x00010400000000' "$1"
+}
+
+zeros()
+{
+	printf '%0*d' $(($1 * 2)) 0
+}
+
+# udp LENGTH PORT: a header with ports, and so many bytes in all
+udp()
+{
+	printf '9c40%s%04x1234%s' "$2" "$1" "$(zeros $(($1 - 8)))"
+}
+
+# Lone later fragments are held, and whatever comes of them is judged as a whole.
+check_lone_later()
+{
+	local family=$1
+
+	attach accept "$(pf_of "$family")" forward 0 track
+	expect_tracking "$family" 1
+	probe "$family" client-server -p 53 -z 48,56 -o 1 -I 321
+	expect_wire ""
+	expect_stats packets=1
+	expect_eq "entries" 1 "$(entries)"
+	probe "$family" client-server -p 53 -z 48,56 -o 0 -I 321
+	expect_wire "0+48 48+56"
+	expect_stats packets=2 fragments=1
+	expect_eq "entries" 0 "$(entries)"
+	expect_tracking "$family" 3
+}
+
+# flood FAMILY COUNT: see torture/helpers/frag_flood.c. Three of four datagrams stay
+# incomplete.
+flood()
+{
+	local from=CLIENT_IP$1 to=SERVER_IP$1
+
+	nf_prog exec "$NS_CLIENT" "$FLOOD" flood "${!from}" "${!to}" 53 "$2"
+}
+
+no_entries()
+{
+	(($(entries) == 0))
+}
+
+# Many datagrams in flight: each has an entry, and expires.
+check_many()
+{
+	local family=$1
+
+	set_limit max_source 100000
+	set_limit max 100000
+	attach accept "$(pf_of "$family")" forward 0 track
+	flood "$family" 10000
+	expect_eq "entries" 7500 "$(entries)"
+	expect_link "$LINK" tracked_datagrams=5000 later_fragments=2500 \
+		reassembled_fragments=5000 table_full=0
+	expect_passing "$family"
+	detach_all
+	expect_eq "entries" 0 "$(entries)"
+	set_limit max 16384
+	set_limit max_source 4096
+}
+
+# A flood of one source ends at the limit, and leaves room for another source.
+check_source_limit()
+{
+	local family=$1 before
+
+	set_limit max_source 100
+	attach accept "$(pf_of "$family")" forward 0 track
+	flood "$family" 200
+	expect_eq "entries" 100 "$(entries)"
+	read_stats
+	before=${STATS[packets]}
+	probe "$family" server-client -p 53 -z 48,56
+	expect_wire "0+48 48+56"
+	expect_stats packets=$((before + 1)) length=$((48 + (family == 4 ? 20 : 48)))
+	# The source of the flood gets reassembly.
+	probe "$family" client-server -p 53 -z 48,56
+	expect_wire "0+48 48+56"
+	expect_stats packets=$((before + 2)) length=$((104 + (family == 4 ? 20 : 40)))
+	set_limit max_source 4096
+}
+
+check_expiry()
+{
+	local family=$1
+
+	set_limit timeout 1
+	attach accept "$(pf_of "$family")" forward 0 track
+	flood "$family" 40
+	expect_eq "entries" 30 "$(entries)"
+	wait_for no_entries
+	set_limit timeout 30
+	expect_passing "$family"
+}
+
+# A network namespace ends with tracked datagrams, and with fragments that wait.
+test_netns_exit()
+{
+	local netns=$NS_ROUTER-track address
+
+	ip netns add "$netns"
+	ip -n "$netns" link set lo up
+	for address in 127.0.0.1 ::1; do
+		[[ $address != ::1 ]] || ! without ipv6 || continue
+		attach_in "$netns" accept "$([[ $address = ::1 ]] && echo ip6 || echo ip)" \
+			output 0 track
+		"$HELPERS/frag_probe" -f "$netns" -t "$netns" -i lo -s "$address" -d "$address" \
+			-z 800,800,800 -o 0,1 > "$WORK/first"
+		expect_link "$LINK" tracked_datagrams=1 later_fragments=1
+		"$HELPERS/frag_probe" -f "$netns" -t "$netns" -i lo -s "$address" -d "$address" \
+			-z 800,800,800 -o 1,2 > "$WORK/later"
+		expect_link "$LINK" reassembled_fragments=2
+	done
+	ip netns del "$netns"
+	wait_for is_defunct
+	detach_all
+	attach accept ip forward 0 track
+	expect_passing 4
+}
+
+is_defunct()
+{
+	nf_prog info "$LINK" | grep -qx netns=0
+}
+
+for family in "${FAMILIES[@]}"; do
+	add_parts()
+	{
+		add_test "${1}_ipv$family" check_parts "$family" "${@:2}"
+	}
+	add_duplicate()
+	{
+		add_test "${1}_ipv$family" check_duplicate "$family" "${@:2}"
+	}
+	add_parts overlap_front 104 0+48m,40+40,48+56 "0+48" 2
+	add_parts overlap_of_later_ones 104 0+48m,64+40,56+16m,48+16m "0+48 64+40" 2
+	add_parts superset 104 0+48m,56+16m,48+32m,80+24 "0+48 56+16" 2
+	add_parts second_first_is_longer 104 0+48m,0+56m,48+56 "0+48" 2
+	add_parts zero_length 104 0+48m,48+0m,48+56 "0+48" 2
+	add_parts two_ends 104 0+48m,80+24,80+8,48+32m "0+48 80+24" 2
+	add_parts two_ends_the_nearer_first 104 0+48m,80+8,80+24,48+32m "0+48 80+8" 2
+	add_parts beyond_the_end 104 0+48m,80+8,96+8m,48+32m "0+48 80+8" 2
+	add_parts end_before_what_has_passed 104 0+48m,96+8m,80+8,48+32m "0+48 96+8" 2
+	add_parts odd_length_and_more 104 0+48m,48+13m,48+56 "0+48" 2
+	add_parts too_long 1400 0+1400m,65528+200,1400+8 "0+1400" 2
+	add_parts too_many_holes 400 \
+		"0+8m$(printf ',%d+8m' {16..240..16}),256+8m,8+8m" \
+		"0+8$(printf ' %d+8' {16..240..16})" 2
+	add_duplicate duplicate_of_the_first 0+48m,0+48m,48+56 "0+48 48+56" 1
+	add_duplicate second_first_is_shorter 0+48m,0+40m,48+56 "0+48 48+56" 1
+	add_duplicate duplicate 0+48m,48+16m,48+16m,64+40 "0+48 48+16 64+40" 1
+	add_duplicate contained 0+48m,48+32m,40+24m,80+24 "0+48 48+32 80+24" 1
+	add_duplicate holes_that_are_filled 0+8m,32+8m,16+8m,64+40,40+24m,8+8m,24+8m \
+		"0+8 32+8 16+8 64+40 40+24 8+8 24+8" 0
+	add_test "denied_ipv$family" check_denied "$family"
+	add_test "lone_later_ipv$family" check_lone_later "$family"
+done
+
+# 6 TCP, 17 UDP, 44 fragment, 60 destination options
+add_test -r ipv6 first_without_its_tcp_header \
+	check_bad_first "44:$(fragment_header 6 0 1)$(zeros 8)" "44:16"
+add_test -r ipv6 first_that_ends_in_its_options \
+	check_bad_first "44:$(fragment_header 60 0 1)$(dstopts 17)" "44:16"
+add_test -r ipv6 fragment_in_a_fragment \
+	check_bad_first "44:$(fragment_header 44 0 1)$(fragment_header 17 0 1)$(udp 40 0035)" \
+	"44:56"
+add_test -r ipv6 first_of_an_odd_length \
+	check_bad_first "44:$(fragment_header 17 0 1)$(udp 13 0035)" "0+13"
+add_test -r ipv6 atomic check_atomic
+
+# The floods come last: fragments that wait fill the router's reassembly, and first fragments
+# that of the server.
+for family in "${FAMILIES[@]}"; do
+	add_test "expiry_ipv$family" check_expiry "$family"
+	add_test "limit_of_a_source_ipv$family" check_source_limit "$family"
+	add_test "many_in_flight_ipv$family" check_many "$family"
+done
+
+run_tests

@@ -1,0 +1,369 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# Links that track fragments: the program runs once for a datagram whose first fragment
+# comes first, the later fragments get its verdict, and what leaves is what came. If
+# another fragment comes first, the kernel reassembles the datagram.
+#
+# Requires: nft
+
+source "$(dirname "$0")/../lib.sh"
+
+SIZES=1400,480,8,912
+WIRE_IN_ORDER="0+1400 1400+480 1880+8 1888+912"
+TOTAL=2800
+
+setup()
+{
+	router_up
+	load_policy
+	load_packet
+	needs_own BPF_F_NETFILTER_FRAG_TRACK
+	nf_prog load "$SELFTESTS/track/progs/refuse.bpf.o" "$PINS/refusing"
+	PIN_DIRS+=("$PINS/refusing")
+}
+
+# headers_of ID DF: those of four fragments.
+headers_of()
+{
+	echo "$1:$2 $1:$2 $1:$2 $1:$2"
+}
+
+# entries: in the router, of all links.
+entries()
+{
+	in_ns "$NS_ROUTER" cat /proc/sys/net/netfilter/nf_bpf_track_count
+}
+
+# set_limit NAME VALUE: a sysctl of the router
+set_limit()
+{
+	# shellcheck disable=SC2016 # the inner shell expands it
+	in_ns "$NS_ROUTER" sh -c 'echo "$2" > "/proc/sys/net/netfilter/nf_bpf_track_$1"' -- "$@"
+}
+
+expect_entries()
+{
+	expect_eq "entries" "$1" "$(entries)"
+}
+
+# length FAMILY BYTES: of a fragment with its headers
+length()
+{
+	echo $(($2 + ($1 == 4 ? 20 : 48)))
+}
+
+check_in_order()
+{
+	local pf=$1 family=$2 path=$3
+
+	attach deny_port "$pf" forward 0 track
+	probe "$family" "$path" -z "$SIZES" -p 53 -I 4711
+	expect_wire "$WIRE_IN_ORDER"
+	expect_eq "headers" "$(headers_of $((4711 + (family == 4))) cut)" "$HEADERS"
+	expect_delivered "$((TOTAL - 8)) intact"
+	expect_stats packets=1 fragments=1 later=0 ports=1 dropped=0 \
+		length="$(length "$family" 1400)"
+	expect_entries 0
+	expect_link "$LINK" dropped=0 dropped_fragments=0
+	expect_link "$LINK" tracked_datagrams=1 later_fragments=3 reassembled_fragments=0 table_full=0
+
+	probe "$family" "$path" -z "$SIZES"
+	expect_wire ""
+	expect_delivered ""
+	expect_stats packets=2 ports=2 dropped=1
+	expect_link "$LINK" dropped=4 dropped_fragments=0
+	expect_entries 0
+
+	probe "$family" "$path" -z "$SIZES" -p 53
+	expect_wire "$WIRE_IN_ORDER"
+	expect_stats packets=3 dropped=1
+}
+
+# A fragment that must not be cut leaves as such.
+test_df()
+{
+	attach accept ip forward 0 track
+	probe 4 client-server -z "$SIZES" -m 0,1,2,3 -I 77
+	expect_wire "$WIRE_IN_ORDER"
+	expect_eq "headers" "$(headers_of 78 df)" "$HEADERS"
+	expect_stats packets=1 fragments=1
+	expect_delivered "$((TOTAL - 8)) intact"
+}
+
+# The first fragment comes first, the others in any order.
+check_any_order()
+{
+	local pf=$1 family=$2 order=$3 wire=$4
+
+	attach deny_port "$pf" forward 0 track
+	probe "$family" client-server -z "$SIZES" -o "$order" -p 53
+	expect_wire "$wire"
+	expect_delivered "$((TOTAL - 8)) intact"
+	expect_stats packets=1 fragments=1 later=0 ports=1
+	expect_link "$LINK" tracked_datagrams=1 later_fragments=3 reassembled_fragments=0
+	expect_entries 0
+	probe "$family" client-server -z "$SIZES" -o "$order"
+	expect_wire ""
+	expect_stats packets=2 dropped=1
+	expect_entries 0
+}
+
+# Another fragment comes first: the program sees the whole datagram.
+check_reassembled()
+{
+	local pf=$1 family=$2 order=$3
+
+	attach deny_port "$pf" forward 0 track
+	probe "$family" client-server -z "$SIZES" -o "$order" -p 53
+	expect_wire "$WIRE_IN_ORDER"
+	expect_delivered "$((TOTAL - 8)) intact"
+	expect_stats packets=1 fragments=0 later=0 ports=1 \
+		length=$((TOTAL + (family == 4 ? 20 : 40)))
+	expect_link "$LINK" tracked_datagrams=0 later_fragments=0 reassembled_fragments=4
+	expect_entries 0
+	probe "$family" client-server -z "$SIZES" -o "$order"
+	expect_wire ""
+	expect_stats packets=2 dropped=1 fragments=0
+	expect_entries 0
+	probe "$family" client-server -z "$SIZES" -p 53
+	expect_wire "$WIRE_IN_ORDER"
+	expect_stats packets=3 fragments=1
+}
+
+# Whole packets are none of its business.
+check_unfragmented()
+{
+	local pf=$1 family=$2
+
+	attach deny_port "$pf" forward 0 track
+	probe "$family" client-server -z 1400 -p 53
+	expect_wire "0+1400"
+	expect_delivered "1392 intact"
+	probe "$family" client-server -z 1400
+	expect_wire ""
+	expect_stats packets=2 fragments=0 ports=2 dropped=1
+	expect_link "$LINK" tracked_datagrams=0 later_fragments=0 reassembled_fragments=0
+}
+
+# 64 KB, and as many fragments as one may send
+check_sizes()
+{
+	local family=$1 sizes=$2 total=$3
+
+	attach accept "$(pf_of "$family")" forward 0 track
+	probe "$family" client-server -z "$sizes"
+	expect_delivered "$((total - 8)) intact"
+	expect_stats packets=1 fragments=1
+	expect_entries 0
+}
+
+check_hook()
+{
+	local pf=$1 family=$2 hook=$3 path=client-server
+
+	case $hook in
+	input) path="client-router" ;;
+	output) path="router-server" ;;
+	esac
+	attach deny_port "$pf" "$hook" 0 track
+	probe "$family" "$path" -z "$SIZES" -p 53
+	expect_delivered "$((TOTAL - 8)) intact"
+	# IPv4 has reassembled what it delivers before this hook.
+	expect_stats packets=1 fragments=$((family == 6 || ${#hook} != 5)) ports=1
+	probe "$family" "$path" -z "$SIZES" -p 53 -o 3,1,0,2
+	expect_delivered "$((TOTAL - 8)) intact"
+	expect_stats packets=2 fragments=$((family == 6 || ${#hook} != 5)) later=0 ports=2
+	probe "$family" "$path" -z "$SIZES"
+	expect_delivered ""
+	expect_stats packets=3 dropped=1
+	expect_entries 0
+}
+
+# Later fragments get mark and priority of the first one. nft sees the four fragments, and
+# the sentinel.
+check_mark()
+{
+	local family=$1
+
+	nft_router "table $NFT_INET t { chain c { type filter hook forward priority 10;
+		meta mark 0x77 meta priority 1:5 counter; }; }"
+	probe "$family" client-server -z "$SIZES"
+	expect_nft_counter "$NFT_INET t c" 0
+	attach packet/set_mark "$(pf_of "$family")" forward 0 track
+	probe "$family" client-server -z "$SIZES"
+	expect_delivered "$((TOTAL - 8)) intact"
+	expect_nft_counter "$NFT_INET t c" 5
+}
+
+check_info()
+{
+	local family=$1
+
+	attach packet/frag_info "$(pf_of "$family")" forward 0 track
+	probe "$family" client-server -z "$SIZES"
+	# IS_FRAGMENT, TRACKED
+	expect_stats_of packet packets=1 result=0 flags=12 pieces=0 max_size=0
+	probe "$family" client-server -z "$SIZES" -o 1,0,2,3
+	expect_stats_of packet packets=2 result=0 flags=1 pieces=4
+	expect_delivered "$((TOTAL - 8)) intact"
+}
+
+# A program cannot change what binds the fragments of a datagram.
+check_refusals()
+{
+	local family=$1
+
+	attach refusing/refuse "$(pf_of "$family")" forward 0 track
+	probe "$family" client-server -z 1400
+	expect_stats_of refusing packets=0
+	probe "$family" client-server -z "$SIZES"
+	expect_wire "$WIRE_IN_ORDER"
+	expect_delivered "$((TOTAL - 8)) intact"
+	expect_stats_of refusing packets=1 flags=10 pieces=2 result=0
+}
+
+# The verdict on a datagram stands when the program is replaced between two fragments.
+check_replacement()
+{
+	local family=$1
+
+	attach accept "$(pf_of "$family")" forward 0 track
+	probe "$family" client-server -z "$SIZES" -o 0,1 -I 99
+	expect_wire "0+1400 1400+480"
+	nf_prog update "$LINK" "$PINS/drop"
+	probe "$family" client-server -z "$SIZES" -o 2,3 -I 99
+	expect_wire "1880+8 1888+912"
+	expect_stats packets=1 dropped=0
+	expect_entries 0
+	probe "$family" client-server -z "$SIZES" -o 0,1 -I 98
+	expect_wire ""
+	expect_stats packets=2 dropped=1
+	nf_prog update "$LINK" "$PINS/accept"
+	probe "$family" client-server -z "$SIZES" -o 2,3 -I 98
+	expect_wire ""
+	expect_stats packets=2 dropped=1
+	expect_entries 0
+	probe "$family" client-server -z "$SIZES"
+	expect_wire "$WIRE_IN_ORDER"
+}
+
+# The entries of a link end with it.
+check_detach()
+{
+	local family=$1
+
+	attach accept "$(pf_of "$family")" forward 0 track
+	probe "$family" client-server -z "$SIZES" -o 0,1 -I 55
+	expect_wire "0+1400 1400+480"
+	expect_entries 1
+	detach_all
+	expect_entries 0
+	attach accept "$(pf_of "$family")" forward 0 track
+	probe "$family" client-server -z "$SIZES" -o 2,3 -I 55
+	expect_wire ""
+	expect_entries 1
+	detach_all
+	expect_entries 0
+	probe "$family" client-server -z "$SIZES" -o 2,3
+	expect_wire "1880+8 1888+912"
+}
+
+# An identification is used again when its datagram is complete, or expired.
+check_reuse()
+{
+	local family=$1
+
+	set_limit timeout 1
+	attach deny_port "$(pf_of "$family")" forward 0 track
+	probe "$family" client-server -z "$SIZES" -I 5 -p 53
+	expect_wire "$WIRE_IN_ORDER"
+	probe "$family" client-server -z "$SIZES" -I 5
+	expect_wire ""
+	probe "$family" client-server -z "$SIZES" -I 5 -p 53
+	expect_wire "$WIRE_IN_ORDER"
+	expect_stats packets=3 dropped=1
+	probe "$family" client-server -z 800,800 -I 5 -p 53 -o 0
+	expect_wire "0+800"
+	expect_entries 1
+	wait_for expect_no_entry
+	probe "$family" client-server -z "$SIZES" -I 5 -p 53
+	expect_wire "$WIRE_IN_ORDER"
+	expect_stats packets=5 dropped=1
+	set_limit timeout 30
+}
+
+expect_no_entry()
+{
+	(($(entries) == 0))
+}
+
+# A table without room: reassembly gets the datagrams, or they are dropped.
+check_full()
+{
+	local family=$1 limit=$2
+
+	set_limit "$limit" 1
+	attach deny_port "$(pf_of "$family")" forward 0 track
+	probe "$family" client-server -z "$SIZES" -o 0 -p 53
+	expect_wire "0+1400"
+	expect_entries 1
+	probe "$family" client-server -z "$SIZES" -p 53
+	expect_wire "$WIRE_IN_ORDER"
+	expect_stats packets=2 fragments=1
+	probe "$family" client-server -z "$SIZES"
+	expect_wire ""
+	expect_stats packets=3 fragments=1 dropped=1
+	expect_link "$LINK" tracked_datagrams=1 reassembled_fragments=8 table_full=8
+	set_limit drop_full 1
+	probe "$family" client-server -z "$SIZES" -p 53
+	expect_wire ""
+	expect_stats packets=3
+	expect_link "$LINK" dropped_fragments=4
+	set_limit drop_full 0
+	set_limit "$limit" 4096
+	probe "$family" client-server -z "$SIZES" -p 53
+	expect_wire "$WIRE_IN_ORDER"
+	expect_stats packets=4 fragments=2
+}
+
+with_family()
+{
+	needs_family "$2"
+	"$@"
+}
+
+for family in "${FAMILIES[@]}"; do
+	for pf in "$(pf_of "$family")" inet; do
+		name=${pf}_ipv${family}
+		add_test "in_order_$name" with_family check_in_order "$pf" "$family" client-server
+		add_test "in_order_on_the_way_back_$name" \
+			with_family check_in_order "$pf" "$family" server-client
+		add_test "others_reversed_$name" with_family check_any_order "$pf" "$family" \
+			0,3,2,1 "0+1400 1888+912 1880+8 1400+480"
+		add_test "reversed_$name" with_family check_reassembled "$pf" "$family" 3,2,1,0
+		add_test "first_behind_the_second_$name" \
+			with_family check_reassembled "$pf" "$family" 1,0,2,3
+	done
+	pf=$(pf_of "$family")
+	add_test "others_shuffled_ipv$family" check_any_order "$pf" "$family" \
+		0,2,1,3 "0+1400 1880+8 1400+480 1888+912"
+	add_test "unfragmented_ipv$family" check_unfragmented "$pf" "$family"
+	add_test "hundred_fragments_ipv$family" check_sizes "$family" \
+		"$(printf '8,%.0s' {1..99})8" 800
+	add_test "largest_ipv$family" check_sizes "$family" \
+		"$(printf '1400,%.0s' {1..46})1000" 65400
+	for hook in "${HOOKS[@]}"; do
+		add_test "at_${hook}_ipv$family" check_hook "$pf" "$family" "$hook"
+	done
+	add_test "mark_ipv$family" check_mark "$family"
+	add_test "frag_info_ipv$family" check_info "$family"
+	add_test "refusals_ipv$family" check_refusals "$family"
+	add_test "replacement_ipv$family" check_replacement "$family"
+	add_test "detach_ipv$family" check_detach "$family"
+	add_test "identification_used_again_ipv$family" check_reuse "$family"
+	add_test "table_full_ipv$family" check_full "$family" max
+	add_test "source_full_ipv$family" check_full "$family" max_source
+done
+
+run_tests
