@@ -16,7 +16,7 @@ BPF_MAP_LOOKUP_ELEM, BPF_OBJ_GET, BPF_OBJ_GET_INFO_BY_FD, BPF_LINK_CREATE = 1, 7
 BPF_NETFILTER = 45
 NFPROTO_INET = 1
 HOOKS = {"prerouting": 0, "input": 1, "forward": 2, "output": 3, "postrouting": 4}
-FLAGS = {"plain": 0, "defrag": 1, "strict": 1 | 1 << 16}
+FLAGS = {"plain": 0, "defrag": 1, "strict": 1 | 1 << 16, "track": 1 << 17}
 RINGBUF_BUSY, RINGBUF_DISCARD = 1 << 31, 1 << 30
 SIOCSIFMTU = 0x8922
 
