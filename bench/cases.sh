@@ -183,6 +183,11 @@ bpf_tuple()
 	attach nf_tuple "$PF" 0 "$@"
 }
 
+bpf_tuple_track()
+{
+	attach nf_tuple_track "$PF" 0 fragments track
+}
+
 bpf_hash()
 {
 	listed_flows "$1" | fill flows
@@ -398,6 +403,7 @@ add_case "$MAIN" bpf-accept "netfilter BPF: accept" bpf_accept_own
 add_case "$ONE" bpf-accept-inet "accept, inet" bpf_accept inet
 add_case "$ONE $FRAGMENTS" bpf-accept-defrag "accept, defrag" bpf_accept_own defrag
 add_case "$ONE" bpf-accept-strict "accept, strict" bpf_accept_own strict
+add_case "$ONE $FRAGMENTS" bpf-accept-track "accept, track" bpf_accept_own fragments track
 add_case "$ONE" bpf-accept-2 "two programs" attach_many 2
 add_case "$ONE" bpf-accept-4 "four programs" attach_many 4
 add_case "$ONE" bpf-accept-8 "eight programs" attach_many 8
@@ -405,6 +411,7 @@ add_case "$MAIN $FRAMES $LAST" bpf-tuple "netfilter BPF: one flow" bpf_tuple
 add_case "udp4 udp6 tcp4 $LAST" bpf-portable "one flow, portable parser" bpf_tuple_of portable
 add_case "udp4 udp6 tcp4 $LAST" bpf-dynptr "one flow, skb dynptr" bpf_tuple_of dynptr
 add_case "$FRAGMENTS" bpf-tuple-defrag "netfilter BPF: one flow, defrag" bpf_tuple defrag
+add_case "$FRAGMENTS" bpf-tuple-track "netfilter BPF: one flow, track" bpf_tuple_track
 add_case "$ONE" bpf-hash-1 "hash of 1 flow" bpf_hash 1
 add_case "$ONE" bpf-hash-1k "hash of 1,000 flows" bpf_hash 1000
 add_case "$MAIN" bpf-hash-100k "hash of 100,000 flows" bpf_hash 100000

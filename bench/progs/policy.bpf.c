@@ -6,6 +6,8 @@
  */
 #include "policy.h"
 
+#define NEXTHDR_FRAGMENT 44
+
 char _license[] SEC("license") = "GPL";
 
 struct {
@@ -28,6 +30,30 @@ struct {
 	__type(value, __u32);
 } prefixes SEC(".maps");
 
+/* The first fragment of a datagram has its ports behind a fragment header in IPv6. */
+static __always_inline bool
+parse_first_fragment(void *data, void *data_end, struct flow *flow)
+{
+#ifdef IPV6
+	struct ipv6hdr *iph = data;
+	struct frag_hdr *frag = data + sizeof(*iph);
+	struct udphdr *udph = (void *)(frag + 1);
+
+	if ((void *)(udph + 1) > data_end)
+		return false;
+	if (iph->nexthdr != NEXTHDR_FRAGMENT)
+		return parse(data, data_end, flow);
+	flow->protocol = frag->nexthdr;
+	flow->saddr = iph->saddr;
+	flow->daddr = iph->daddr;
+	flow->sport = udph->source;
+	flow->dport = udph->dest;
+	return true;
+#else
+	return parse(data, data_end, flow);
+#endif
+}
+
 SEC("netfilter")
 int nf_accept(struct bpf_nf_ctx *ctx)
 {
@@ -40,6 +66,16 @@ int nf_tuple(struct bpf_nf_ctx *ctx)
 	struct flow flow;
 
 	if (!parse(ctx->data, ctx->data_end, &flow))
+		return NF_DROP;
+	return is_listed(&flow) ? NF_DROP : NF_ACCEPT;
+}
+
+SEC("netfilter")
+int nf_tuple_track(struct bpf_nf_ctx *ctx)
+{
+	struct flow flow;
+
+	if (!parse_first_fragment(ctx->data, ctx->data_end, &flow))
 		return NF_DROP;
 	return is_listed(&flow) ? NF_DROP : NF_ACCEPT;
 }
