@@ -115,4 +115,19 @@ int udp_policy_netfilter(struct bpf_nf_ctx *ctx)
 	return accepted(result, &flow, FRAGMENTS_DROP_ALL) ? NF_ACCEPT : NF_DROP;
 }
 
+/*
+ * With "fragments track" the program also sees first fragments, and its verdict is that of the
+ * datagram. It never sees a later fragment.
+ */
+SEC("netfilter")
+int udp_policy_track(struct bpf_nf_ctx *ctx)
+{
+	struct bpf_nf_flow flow;
+	int result;
+
+	BPF_NF_PKT(pkt, ctx);
+	result = bpf_nf_pkt_parse(&pkt, &flow);
+	return accepted(result, &flow, FRAGMENTS_DROP_LATER) ? NF_ACCEPT : NF_DROP;
+}
+
 #endif /* SAMPLE_TC */

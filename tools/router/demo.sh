@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# Compare one policy on four routers, with real fragments: see usage().
+# Compare one policy on five routers, with real fragments: see usage().
 
 set -euo pipefail
 
@@ -102,6 +102,19 @@ tc_clear()
 	done
 }
 
+# Only this project's kernel knows the flag.
+can_track()
+{
+	grep -qa BPF_F_NETFILTER_FRAG_TRACK /sys/kernel/btf/vmlinux
+}
+
+track_policy()
+{
+	run bpftool net attach netfilter \
+		pinned "$PINS/track/udp_policy_track" inet hook forward \
+		fragments track netns "$NS_ROUTER" pin "$PINS/link-track"
+}
+
 netfilter_policy()
 {
 	run bpftool net attach netfilter pinned "$PINS/nf/udp_policy_netfilter" hook forward \
@@ -113,6 +126,8 @@ load()
 	mkdir -p "$PINS"
 	bpftool prog loadall "$SAMPLES/udp_policy_tc.bpf.o" "$PINS/tc" pinmaps "$PINS/tc"
 	bpftool prog loadall "$SAMPLES/udp_policy_netfilter.bpf.o" "$PINS/nf" pinmaps "$PINS/nf"
+	bpftool prog loadall "$SAMPLES/udp_policy_netfilter.bpf.o" \
+		"$PINS/track" pinmaps "$PINS/track"
 }
 
 check_links()
@@ -193,7 +208,14 @@ main()
 	measure tc-drop "$PINS/tc/verdicts"
 	tc_clear
 
-	say "4. netfilter BPF with defrag"
+	if can_track; then
+		say "4. netfilter BPF with track"
+		track_policy
+		measure track "$PINS/track/verdicts"
+		rm "$PINS/link-track"
+	fi
+
+	say "5. netfilter BPF with defrag"
 	netfilter_policy
 	measure netfilter "$PINS/nf/verdicts"
 
