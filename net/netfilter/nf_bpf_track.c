@@ -545,6 +545,16 @@ static bool bpf_nf_has_transport(const struct sk_buff *skb, u32 offset, u8 proto
 	return skb->len - offset >= bpf_nf_transport_len(skb, offset, protocol);
 }
 
+/* Programs and some receivers continue behind headers that the kernel takes for the last one:
+ * see bpf_nf_chain_goes_on().
+ */
+static bool bpf_nf_is_extension(u8 nexthdr)
+{
+	return (ipv6_ext_hdr(nexthdr) && nexthdr != NEXTHDR_NONE) ||
+	       nexthdr == NEXTHDR_MOBILITY || nexthdr == BPF_NF_NEXTHDR_HIP ||
+	       nexthdr == BPF_NF_NEXTHDR_SHIM6;
+}
+
 /* Read the header chain of a first fragment from the header behind its fragment header.
  *
  * Return: true if the chain is complete, ends with a transport header, and has no other
@@ -555,8 +565,8 @@ static bool bpf_nf_has_transport_v6(const struct sk_buff *skb, u32 offset, u8 ne
 	const struct ipv6_opt_hdr *hdr;
 	struct ipv6_opt_hdr _hdr;
 
-	while (ipv6_ext_hdr(nexthdr) && nexthdr != NEXTHDR_NONE) {
-		if (nexthdr == NEXTHDR_FRAGMENT)
+	while (bpf_nf_is_extension(nexthdr)) {
+		if (nexthdr == NEXTHDR_FRAGMENT || bpf_nf_chain_goes_on(skb, offset, nexthdr))
 			return false;
 		hdr = skb_header_pointer(skb, offset, sizeof(_hdr), &_hdr);
 		if (!hdr)
@@ -566,8 +576,7 @@ static bool bpf_nf_has_transport_v6(const struct sk_buff *skb, u32 offset, u8 ne
 			return false;
 		nexthdr = hdr->nexthdr;
 	}
-	return bpf_nf_has_transport(skb, offset, nexthdr) &&
-	       !bpf_nf_chain_goes_on(skb, offset, nexthdr);
+	return bpf_nf_has_transport(skb, offset, nexthdr);
 }
 
 static void bpf_nf_piece_set(struct bpf_nf_piece *piece, u32 start, u32 len, u32 max_end,
