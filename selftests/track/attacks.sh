@@ -291,11 +291,13 @@ for family in "${FAMILIES[@]}"; do
 	add_test "lone_later_ipv$family" check_lone_later "$family"
 done
 
-# 6 TCP, 17 UDP, 44 fragment, 60 destination options
+# 6 TCP, 17 UDP, 44 fragment, 60 destination options, 135 mobility
 add_test -r ipv6 first_without_its_tcp_header \
 	check_bad_first "44:$(fragment_header 6 0 1)$(zeros 8)" "44:16"
 add_test -r ipv6 first_that_ends_in_its_options \
 	check_bad_first "44:$(fragment_header 60 0 1)$(dstopts 17)" "44:16"
+add_test -r ipv6 first_that_ends_in_a_mobility_header \
+	check_bad_first "44:$(fragment_header 135 0 1)11$(zeros 7)" "44:16"
 add_test -r ipv6 fragment_in_a_fragment \
 	check_bad_first "44:$(fragment_header 44 0 1)$(fragment_header 17 0 1)$(udp 40 0035)" \
 	"44:56"
