@@ -394,22 +394,11 @@ static int bpf_nf_entry_insert(struct bpf_nf_track_entry *entry, u16 start, u16 
 	return 0;
 }
 
-/* Add a fragment to what has come of its datagram. The rules are those of ip_frag_queue(),
- * but data must not be cut off.
- *
- * Return: 0 if it fits; -EEXIST for a fragment of which all has come already; -EINVAL if
- * the datagram cannot have this part
- */
-static int bpf_nf_entry_add(struct bpf_nf_track_entry *entry,
-			    const struct bpf_nf_piece *piece)
+static int bpf_nf_entry_add_part(struct bpf_nf_track_entry *entry,
+				 const struct bpf_nf_piece *piece)
 {
 	struct bpf_nf_part *last = &entry->parts[entry->nr_parts - 1];
 
-	if (piece->bad || piece->end > entry->max_end)
-		return -EINVAL;
-	entry->ecn |= piece->ecn;
-	if (ip_frag_ecn_table[entry->ecn] == 0xff)
-		return -EINVAL;
 	if (piece->more) {
 		if (entry->end && piece->end > entry->end)
 			return -EINVAL;
@@ -422,6 +411,26 @@ static int bpf_nf_entry_add(struct bpf_nf_track_entry *entry,
 		return bpf_nf_entry_insert(entry, piece->start, piece->end);
 	last->end = piece->end;
 	return 0;
+}
+
+/* Add a fragment to what has come of its datagram. The rules are those of ip_frag_queue(),
+ * but data must not be cut off. The ECN bits of a fragment that is dropped do not matter.
+ *
+ * Return: 0 if it fits; -EEXIST for a fragment of which all has come already; -EINVAL if
+ * the datagram cannot have this part
+ */
+static int bpf_nf_entry_add(struct bpf_nf_track_entry *entry,
+			    const struct bpf_nf_piece *piece)
+{
+	int err;
+
+	if (piece->bad || piece->end > entry->max_end)
+		return -EINVAL;
+	err = bpf_nf_entry_add_part(entry, piece);
+	if (unlikely(err))
+		return err;
+	entry->ecn |= piece->ecn;
+	return unlikely(ip_frag_ecn_table[entry->ecn] == 0xff) ? -EINVAL : 0;
 }
 
 /* Every datagram's first part begins at 0: the entry starts with its first fragment. */
