@@ -36,6 +36,7 @@
 #include <linux/spinlock.h>
 #include <linux/sysctl.h>
 #include <linux/tcp.h>
+#include <linux/user_namespace.h>
 #include <linux/workqueue.h>
 #include <net/inet_ecn.h>
 #include <net/inet_frag.h>
@@ -1125,6 +1126,11 @@ static int bpf_nf_track_sysctl_register(struct bpf_nf_track_net *table, struct n
 	sysctls[2].data = &table->max_source;
 	sysctls[3].data = &table->timeout;
 	sysctls[4].data = &table->drop_full;
+	/* The entries are not charged to the user. */
+	if (net->user_ns != &init_user_ns) {
+		sysctls[1].mode = 0444;
+		sysctls[2].mode = 0444;
+	}
 
 	table->sysctls = nf_bpf_register_sysctl(net, "net/netfilter", sysctls,
 						ARRAY_SIZE(bpf_nf_track_sysctls) - 1);
