@@ -942,6 +942,9 @@ struct bpf_nf_track *bpf_nf_track_alloc(void)
 	static atomic_t last_id;
 	struct bpf_nf_track *track;
 
+	/* bpf_nf_track_init() has failed. */
+	if (!bpf_nf_track_cache)
+		return NULL;
 	track = kzalloc(sizeof(*track), GFP_KERNEL_ACCOUNT);
 	if (!track)
 		return NULL;
@@ -1203,8 +1206,10 @@ static int __init bpf_nf_track_init(void)
 	if (!bpf_nf_track_cache)
 		return -ENOMEM;
 	err = register_pernet_subsys(&bpf_nf_track_net_ops);
-	if (err)
+	if (err) {
 		kmem_cache_destroy(bpf_nf_track_cache);
+		bpf_nf_track_cache = NULL;
+	}
 	return err;
 }
 subsys_initcall(bpf_nf_track_init);
