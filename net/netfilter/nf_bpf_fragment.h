@@ -88,7 +88,7 @@ static inline bool bpf_nf_is_fragment(const struct sk_buff *skb, u8 pf)
 
 	if (likely(bpf_nf_is_whole(skb, pf)))
 		return false;
-	if (pf == NFPROTO_IPV4)
+	if (pf == NFPROTO_IPV4 || ipv6_hdr(skb)->nexthdr == NEXTHDR_FRAGMENT)
 		return true;
 
 	/* A truncated chain may have a fragment header in the part that is missing.
