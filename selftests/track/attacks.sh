@@ -4,6 +4,8 @@
 # Fragments that do not fit to those that have passed: a link that tracks fragments drops
 # and counts them and what follows of their datagram. Floods of incomplete datagrams fill
 # no more than the limits allow.
+#
+# Requires: nft
 
 source "$(dirname "$0")/../lib.sh"
 
@@ -76,6 +78,42 @@ check_duplicate()
 
 	check_parts "$family" 104 "$parts" "$wire" "$refused"
 	expect_eq "entries" 0 "$(entries)"
+}
+
+# mark_ecn FAMILY BYTES: until the test ends, the client sends IP packets of so many bytes of
+# data as if a router were congested (CE). Other packets say that the sender knows no ECN.
+mark_ecn()
+{
+	local match="ip length $(($2 + 20)) ip"
+
+	(($1 == 4)) || match="ip6 length $(($2 + 8)) ip6"
+	trap 'in_ns "$NS_CLIENT" nft delete table '"$NFT_INET"' marks' EXIT
+	in_ns "$NS_CLIENT" nft -f - <<-EOF
+	table $NFT_INET marks {
+		chain c {
+			type filter hook postrouting priority 0
+			$match ecn set ce
+		}
+	}
+	EOF
+}
+
+# Fragments of which some know ECN and some do not are no datagram.
+check_ecn()
+{
+	local family=$1
+
+	mark_ecn "$family" 24
+	check_parts "$family" 104 0+48m,48+24m,72+32 "0+48" 2
+}
+
+# The bits of a duplicate, which is dropped, do not matter.
+check_ecn_of_duplicate()
+{
+	local family=$1
+
+	mark_ecn "$family" 24
+	check_duplicate "$family" 0+48m,48+40m,56+24m,88+16 "0+48 48+40 88+16" 1
 }
 
 # The same as check_parts() with a refused port: nothing leaves.
@@ -287,6 +325,8 @@ for family in "${FAMILIES[@]}"; do
 	add_duplicate contained 0+48m,48+32m,40+24m,80+24 "0+48 48+32 80+24" 1
 	add_duplicate holes_that_are_filled 0+8m,32+8m,16+8m,64+40,40+24m,8+8m,24+8m \
 		"0+8 32+8 16+8 64+40 40+24 8+8 24+8" 0
+	add_test "ecn_ipv$family" check_ecn "$family"
+	add_test "ecn_of_a_duplicate_ipv$family" check_ecn_of_duplicate "$family"
 	add_test "denied_ipv$family" check_denied "$family"
 	add_test "lone_later_ipv$family" check_lone_later "$family"
 done
