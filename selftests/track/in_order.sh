@@ -5,7 +5,7 @@
 # comes first, the later fragments get its verdict, and what leaves is what came. If
 # another fragment comes first, the kernel reassembles the datagram.
 #
-# Requires: nft
+# Requires: CONFIG_NETFILTER_BPF_KFUNC nft
 
 source "$(dirname "$0")/../lib.sh"
 
@@ -220,7 +220,22 @@ check_refusals()
 	probe "$family" client-server -z "$SIZES"
 	expect_wire "$WIRE_IN_ORDER"
 	expect_delivered "$((TOTAL - 8)) intact"
-	expect_stats_of refusing packets=1 flags=10 pieces=2 result=0
+	expect_stats_of refusing packets=1 flags=12 pieces=2 result=0
+}
+
+# In a user namespace root cannot let the table grow, but can change the other limits.
+test_limits_in_a_user_namespace()
+{
+	local dir=/proc/sys/net/netfilter name
+
+	for name in timeout drop_full; do
+		unshare -r -n sh -c "echo 1 > $dir/nf_bpf_track_$name"
+	done
+	for name in max max_source; do
+		expect_fails "Permission denied" \
+			unshare -r -n sh -c "echo 1 > $dir/nf_bpf_track_$name"
+		unshare -n sh -c "echo 1 > $dir/nf_bpf_track_$name"
+	done
 }
 
 # The verdict on a datagram stands when the program is replaced between two fragments.

@@ -75,6 +75,18 @@ static __always_inline void change_v6(struct bpf_nf_ctx *ctx, struct policy_stat
 	change(ctx, stats, 47);
 }
 
+/* An answer needs the rest of the datagram, and NAT would not translate it. */
+static __always_inline void answer(struct bpf_nf_ctx *ctx, struct policy_stats *stats)
+{
+	union bpf_nf_addr addr = {};
+
+	note(stats, bpf_nf_reject___nf(ctx, BPF_NF_REJECT_ICMPX, BPF_NF_REJECT_PORT_UNREACH));
+	if (BPF_NF_HAS(bpf_nf_ct_set_nat))
+		note(stats, bpf_nf_ct_set_nat___nf(ctx, &addr, 0, BPF_NF_NAT_SRC));
+	else
+		note(stats, -EOPNOTSUPP);
+}
+
 SEC("netfilter")
 int refuse(struct bpf_nf_ctx *ctx)
 {
@@ -95,6 +107,7 @@ int refuse(struct bpf_nf_ctx *ctx)
 	change(ctx, stats, transport);
 	change(ctx, stats, transport + 3);
 	note(stats, bpf_nf_l4_csum_replace(ctx, transport + 2, 0, bpf_htons(1), 2));
+	answer(ctx, stats);
 	/* Without a change, and behind the ports */
 	keep(ctx, stats, transport);
 	keep(ctx, stats, transport + 4);
