@@ -151,6 +151,7 @@ struct bpf_nf_part {
  * @state: from enum bpf_nf_entry_state
  * @ecn: ECN bits of all fragments
  * @busy: the program runs, only the CPU that runs it may free the entry
+ * @joined: a part of @parts has fragments that did not come in order
  * @parts: what has come, in ascending order, with holes between
  * @key: the datagram
  *
@@ -169,6 +170,7 @@ struct bpf_nf_track_entry {
 	u8 state;
 	u8 ecn;
 	bool busy;
+	bool joined;
 	struct bpf_nf_part parts[BPF_NF_TRACK_PARTS];
 	struct bpf_nf_track_key key;
 };
@@ -358,8 +360,12 @@ bpf_nf_entry_find(struct bpf_nf_track_net *table, struct bpf_nf_track_bucket *bu
 
 /* Put a part that does not follow the last one between the others.
  *
- * Return: 0, -EEXIST if all of it has come already, or -EINVAL if some of it has, or if
- * there are too many holes
+ * Reassembly refuses a duplicate of which parts have come in different runs: see
+ * inet_frag_queue_insert(). A run ends where fragments did not come in order, which is
+ * forgotten here when they are joined. So refuse all duplicates from then on.
+ *
+ * Return: 0, -EEXIST if all of it has come already in one run, or -EINVAL if some of it has,
+ * or if there are too many holes
  */
 static int bpf_nf_entry_insert(struct bpf_nf_track_entry *entry, u16 start, u16 end)
 {
@@ -369,13 +375,14 @@ static int bpf_nf_entry_insert(struct bpf_nf_track_entry *entry, u16 start, u16 
 	while (part < last && part->end < start)
 		part++;
 	if (part < last && start >= part->start && end <= part->end)
-		return -EEXIST;
+		return entry->joined ? -EINVAL : -EEXIST;
 
 	/* The fragment may touch the part before it, the one after it, or both. */
 	next = part < last && part->end == start ? part + 1 : part;
 	if (next < last && next->start < end)
 		return -EINVAL;
 	if (next != part) {
+		entry->joined = true;
 		part->end = end;
 		if (next < last && next->start == end) {
 			part->end = next->end;
@@ -383,6 +390,7 @@ static int bpf_nf_entry_insert(struct bpf_nf_track_entry *entry, u16 start, u16 
 			entry->nr_parts--;
 		}
 	} else if (next < last && next->start == end) {
+		entry->joined = true;
 		next->start = start;
 	} else {
 		if (entry->nr_parts == BPF_NF_TRACK_PARTS)
@@ -473,6 +481,7 @@ static enum bpf_nf_track_step bpf_nf_track_new(struct bpf_nf_track *track,
 	entry->ecn = piece->ecn;
 	entry->max_end = piece->max_end;
 	entry->end = 0;
+	entry->joined = false;
 	entry->nr_parts = 1;
 	entry->parts[0].start = 0;
 	entry->parts[0].end = piece->end;
