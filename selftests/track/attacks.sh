@@ -319,6 +319,8 @@ for family in "${FAMILIES[@]}"; do
 	add_parts too_many_holes 400 \
 		"0+8m$(printf ',%d+8m' {16..240..16}),256+8m,8+8m" \
 		"0+8$(printf ' %d+8' {16..240..16})" 2
+	add_parts duplicate_across_runs 104 0+48m,64+16m,48+16m,56+16m,80+24 \
+		"0+48 64+16 48+16" 2
 	add_duplicate duplicate_of_the_first 0+48m,0+48m,48+56 "0+48 48+56" 1
 	add_duplicate second_first_is_shorter 0+48m,0+40m,48+56 "0+48 48+56" 1
 	add_duplicate duplicate 0+48m,48+16m,48+16m,64+40 "0+48 48+16 64+40" 1
