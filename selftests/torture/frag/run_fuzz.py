@@ -52,10 +52,24 @@ class Router:
         self.right = socket.if_nametoindex(env["ROUTER_RIGHT_DEV"])
         for prefix in ("ipv4/ipfrag_", "netfilter/nf_conntrack_frag6_"):
             write_sysctl(env["NS_ROUTER"], prefix + "high_thresh", LIMIT)
-        write_sysctl(env["NS_ROUTER"], "ipv4/ipfrag_time", EXPIRY)
-        write_sysctl(env["NS_ROUTER"], "netfilter/nf_conntrack_frag6_timeout", EXPIRY)
+        self.expire_after(EXPIRY)
         self.counters = Counters(env["NS_ROUTER"])
-        self.link, self.mode, self.base = None, None, 0
+        self.link, self.mode, self.base, self.began = None, None, 0, time.monotonic()
+
+    def expire_after(self, seconds):
+        """Reassembly gives up incomplete datagrams after this time."""
+        self.expiry = seconds
+        write_sysctl(self.env["NS_ROUTER"], "ipv4/ipfrag_time", seconds)
+        write_sysctl(self.env["NS_ROUTER"], "netfilter/nf_conntrack_frag6_timeout", seconds)
+
+    def next_base(self):
+        """The first identification of an exchange. If they begin again, what is incomplete of
+        them has to expire first."""
+        self.base += IDENTS
+        if self.base >= 0xFF00:
+            time.sleep(max(0, self.began + 2 * self.expiry - time.monotonic()))
+            self.base, self.began = 0, time.monotonic()
+        return self.base
 
     def attach(self, mode):
         if mode != self.mode:
@@ -66,12 +80,11 @@ class Router:
     def exchange(self, sent):
         """Sends (family, Fragment) pairs with new identifications. Returns an Observed, and the
         increase of the link's counters."""
-        self.base = (self.base + IDENTS) % 0xFF00
-        wires = self.wires
+        base, wires = self.next_base(), self.wires
         self.collect()
         unsent, before = self.unsent(), self.link.counters()
         for family, f in sent:
-            packet = f.pack(family, *self.hosts[family], self.base)
+            packet = f.pack(family, *self.hosts[family], base)
             if f.wire == "left":
                 wires.send(wires.client, [packet + bytes(f.padding)])
             else:

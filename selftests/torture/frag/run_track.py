@@ -29,6 +29,7 @@ from run_fuzz import BATCH, LIMIT, Results, Router
 from train import Train, mixed, random_batch
 from wire import WireError
 
+EXPIRY = 5          # seconds until incomplete datagrams expire
 TRACKED = 8         # BPF_NF_FRAG_TRACKED
 LAWS = ("judged_by_first_fragments", "host_gets_what_was_accepted", "refused_as_strict_does")
 
@@ -160,6 +161,9 @@ def main():
     write_sysctl(os.environ["NS_ROUTER"], "ipv4/ipfrag_max_dist", 0)
     for prefix in ("ipv4/ipfrag_", "netfilter/nf_conntrack_frag6_"):
         write_sysctl(os.environ["NS_ROUTER"], prefix + "high_thresh", 4 * LIMIT)
+    # Each batch takes the identifications of two exchanges, so they come again soon.
+    router.expire_after(EXPIRY)
+    write_sysctl(os.environ["NS_ROUTER"], "netfilter/nf_bpf_track_timeout", EXPIRY)
     broken, figures = fuzz(router, seconds, seed)
     for law in LAWS:
         results.add(f"track_{law}", broken[law])
