@@ -293,7 +293,7 @@ test_netns_exit()
 
 is_defunct()
 {
-	nf_prog info "$LINK" | grep -qx netns=0
+	[[ $'\n'$(nf_prog info "$LINK")$'\n' == *$'\nnetns=0\n'* ]]
 }
 
 for family in "${FAMILIES[@]}"; do
