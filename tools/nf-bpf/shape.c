@@ -193,6 +193,9 @@ static void find_ranges(struct shape *shape)
 
 	for (i = 0; i < shape->count; i++) {
 		member = &shape->members[i];
+		/* zone_from and zone_to are two names: only numbers and addresses have ranges. */
+		if (member->kind == KIND_TEXT || member->kind == KIND_BYTES)
+			continue;
 		for (e = 0; e < sizeof(ends) / sizeof(*ends); e++) {
 			if (!ends_with(member->name, ends[e][0]))
 				continue;
