@@ -360,7 +360,7 @@ static bool is_plain(const char *text, unsigned int size)
 			return false;
 	}
 
-	return len && strncmp(text, "0x", 2) &&
+	return len && *text != '[' && strncmp(text, "0x", 2) &&
 	       is_zero((const unsigned char *)text + len, size - len);
 }
 
