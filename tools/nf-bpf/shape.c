@@ -454,7 +454,7 @@ static bool is_left_out(const struct shape *shape, const struct member *member,
 /* Whether the length of an LPM key is that of its address, or ends before it: "any". */
 static bool has_network(const struct shape *shape, const unsigned char *data)
 {
-	__u64 bits, family;
+	__u64 bits, family, max;
 
 	if (shape->network < 0)
 		return false;
@@ -467,7 +467,10 @@ static bool has_network(const struct shape *shape, const unsigned char *data)
 			return false;
 	}
 
-	return bits >= bits_before_network(shape, false);
+	max = is_ip(shape, &shape->members[shape->network], data) ? 32 : 128;
+
+	return bits >= bits_before_network(shape, false) &&
+	       bits - bits_before_network(shape, false) <= max;
 }
 
 static bool is_of_network(const struct shape *shape, int i)
