@@ -399,7 +399,12 @@ static int list_keys(const struct table *table, struct list *keys)
 	unsigned char next[MAX_SIZE];
 
 	*keys = (struct list){ .size = table->info.key_size };
-	while (keys->count < max && !bpf_map_get_next_key(table->fd, key, next)) {
+	while (keys->count < max) {
+		if (bpf_map_get_next_key(table->fd, key, next)) {
+			if (errno == ENOENT)
+				break;
+			return fail("map %s: can't list its entries: %s", table->name, strerror(errno));
+		}
 		key = add_item(keys);
 		if (!key)
 			return fail("out of memory");
@@ -755,8 +760,10 @@ static int save_text(struct blob *text, const struct loaded *loaded, const struc
 	if (!out)
 		return fail("out of memory");
 	err = save_maps(out, loaded, &version->rules);
+	if (fclose(out) && !err)
+		err = fail("out of memory");
 
-	return fclose(out) || err ? fail("out of memory") : 0;
+	return err;
 }
 
 /* Refuse to write a file that has a section for which the current program has no map: the rules
