@@ -485,7 +485,8 @@ static int put_entries(const struct table *table)
 	unsigned char *entry;
 	size_t i;
 
-	for (i = 0; i < table->entries.count; i++) {
+	/* Long prefixes, and keys without members that are 0 (any), first: see list. */
+	for (i = table->entries.count; i-- > 0;) {
 		entry = item_of(&table->entries, i);
 		if (put_entry(table, entry))
 			return fail("map %s: entry %zu of %zu, line %d: %s", table->name, i + 1,
