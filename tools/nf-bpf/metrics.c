@@ -470,7 +470,8 @@ static void read_reasons(const struct look *look, const __u32 *ids)
 		len = sizeof(info);
 		fd = bpf_map_get_fd_by_id(ids[i]);
 		if (fd >= 0 && !bpf_map_get_info_by_fd(fd, &info, &len)) {
-			if (texts < 0 && !strcmp(info.name, BPF_NF_REASON_TEXTS)) {
+			if (texts < 0 && !strcmp(info.name, BPF_NF_REASON_TEXTS) &&
+			    info.type == BPF_MAP_TYPE_ARRAY) {
 				texts = fd;
 				size = info.value_size;
 				continue;
