@@ -733,6 +733,7 @@ int cmd_metrics(int argc, char **argv)
 	add_place_of(NULL);
 	find_policies(options.etc, ".conf");
 	find_policies(options.pins, "");
+	find_policies(options.state, "");
 	if (find_links())
 		return EXIT_FAILED;
 	read_places();
