@@ -301,7 +301,7 @@ static void add_policy(const char *name)
 			return;
 	}
 	/* If the state is damaged, the pins still say what is in force. */
-	if (policy_open(&policy, name, false))
+	if (policy_peek(&policy, name))
 		policy = (struct policy){ .name = name, .lock = -1 };
 	members = one_more(members, nr_members, sizeof(*members));
 	member = &members[nr_members++];
