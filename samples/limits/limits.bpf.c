@@ -78,7 +78,10 @@ static __always_inline bool take(__u64 *time, __u64 now, __u64 cost, __u64 ahead
 		old = *time;
 		/* Read it once: the sum below must be of the value that is compared. */
 		barrier_var(old);
-		from = old > now ? old : now;
+		/* A time that is further ahead is of an earlier boot, or of an earlier limit. The
+		 * clocks of two processors differ by less than a second.
+		 */
+		from = old > now && old < now + ahead + NS_PER_S ? old : now;
 		if (from + cost > now + ahead)
 			return false;
 		if (__sync_val_compare_and_swap(time, old, from + cost) == old)
