@@ -55,11 +55,17 @@ struct {
 
 static __always_inline struct limit *find_limit(struct service *service)
 {
+	__u8 protocol = service->protocol;
 	struct limit *limit;
 
 	limit = bpf_map_lookup_elem(&limits, service);
 	if (limit)
 		return limit;
+	service->protocol = 0;		/* a port of any protocol */
+	limit = bpf_map_lookup_elem(&limits, service);
+	if (limit)
+		return limit;
+	service->protocol = protocol;
 	service->dport = 0;
 	limit = bpf_map_lookup_elem(&limits, service);
 	if (limit)

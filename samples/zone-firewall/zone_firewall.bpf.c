@@ -64,11 +64,17 @@ find_zone(const struct net_device *dev, const union bpf_nf_addr *addr, __u8 fami
 
 static __always_inline struct rule *find_rule(struct service *service)
 {
+	__u8 protocol = service->protocol;
 	struct rule *rule;
 
 	rule = bpf_map_lookup_elem(&rules, service);
 	if (rule)
 		return rule;
+	service->protocol = 0;		/* a port or type of any protocol */
+	rule = bpf_map_lookup_elem(&rules, service);
+	if (rule)
+		return rule;
+	service->protocol = protocol;
 	service->dport = 0;
 	service->icmp_type = 0;
 	rule = bpf_map_lookup_elem(&rules, service);
