@@ -130,6 +130,12 @@ int zone_firewall(struct bpf_nf_ctx *ctx)
 	BPF_NF_PKT(pkt, ctx);
 	if (bpf_nf_pkt_parse(&pkt, &flow) || flow.fragment)
 		return BPF_NF_REASON(ctx, NF_DROP, 7, "no ports: malformed or a fragment");
+	/* Conntrack of IPv4 does not look behind AH, so one connection has all ports there. */
+	if (flow.tuple.family == NFPROTO_IPV4 && flow.ah_off) {
+		flow.tuple.protocol = IPPROTO_AH;
+		flow.tuple.dport = 0;
+		flow.icmp_type = 0;
+	}
 	/* If it fails, the state is 0. */
 	bpf_nf_ct_info___nf(ctx, &info, sizeof(info));
 	if (info.state & (BPF_NF_CT_ESTABLISHED | BPF_NF_CT_RELATED))
