@@ -38,13 +38,14 @@ struct sock_fprog {
 };
 
 static const char usage[] =
-	"Usage: fail_call [-c] FILE NUMBER ERRNO COMMAND [ARGUMENT]...\n"
+	"Usage: fail_call [-c|-m] FILE NUMBER ERRNO COMMAND [ARGUMENT]...\n"
 	"\n"
 	"Runs COMMAND, and lets its call NUMBER, from 1, fail with ERRNO. If ERRNO is 0, it\n"
 	"kills COMMAND there. It counts rename, symlink, mkdir, rmdir, unlink, and bpf commands\n"
 	"that make, change, detach, pin or open a link. It writes the call's name to FILE,\n"
 	"or nothing if there was no such call. With -c it does not count the commands that\n"
-	"open a link or ask about it.\n"
+	"open a link or ask about it. With -m it counts the commands that put an entry of a map\n"
+	"or ask for its next key, and nothing else.\n"
 	"\n"
 	"Exit status: that of COMMAND, 2 wrong arguments, 125 fail_call itself has failed.\n";
 
@@ -72,6 +73,7 @@ static const struct {
 #define NR_CALLS ARRAY_SIZE(calls)
 
 static bool only_changes;
+static bool only_maps;
 
 static int failed(const char *what)
 {
@@ -123,13 +125,18 @@ static const char *name_of(const struct seccomp_data *data)
 	for (i = 0; i < NR_CALLS - 1 && calls[i].nr != data->nr; i++)
 		;
 	if (calls[i].nr != SYS_bpf)
-		return calls[i].name;
+		return only_maps ? NULL : calls[i].name;
+	if (only_maps != (data->args[0] == BPF_MAP_UPDATE_ELEM ||
+			  data->args[0] == BPF_MAP_GET_NEXT_KEY))
+		return NULL;
 
 	switch (data->args[0]) {
 	case BPF_LINK_CREATE:
 	case BPF_LINK_UPDATE:
 	case BPF_LINK_DETACH:
 	case BPF_OBJ_PIN:
+	case BPF_MAP_UPDATE_ELEM:
+	case BPF_MAP_GET_NEXT_KEY:
 		break;
 	case BPF_LINK_GET_FD_BY_ID:
 	case BPF_OBJ_GET:
@@ -194,8 +201,9 @@ int main(int argc, char **argv)
 	pid_t pid, ended;
 	FILE *file;
 
-	if (argc > 1 && !strcmp(argv[1], "-c")) {
-		only_changes = true;
+	if (argc > 1 && (!strcmp(argv[1], "-c") || !strcmp(argv[1], "-m"))) {
+		only_changes = argv[1][1] == 'c';
+		only_maps = !only_changes;
 		argc--;
 		argv++;
 	}

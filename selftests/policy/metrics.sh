@@ -47,6 +47,31 @@ test_links()
 		".[0].netns == \"$NS_ROUTER\" and .[0].family == \"inet\""
 }
 
+# After a reboot only the state tells that there was a policy.
+test_file_is_gone()
+{
+	begin
+	apply accept
+	read_metrics
+	expect_figure policy_in_force 1 "$EDGE"
+	rm "$ETC/edge.conf"
+	reboot
+	read_metrics
+	expect_figure policy_in_force 0 "$EDGE"
+}
+
+# The command of another process may take long.
+test_lock_is_taken()
+{
+	begin
+	apply accept
+	exec {LOCK}< "$STATE/edge/lock"
+	flock "$LOCK"
+	read_metrics
+	exec {LOCK}<&-
+	expect_figure policy_in_force 1 "$EDGE"
+}
+
 # A kernel of mainline tells of the links of policies whether they are attached, if at all.
 test_links_of_mainline()
 {

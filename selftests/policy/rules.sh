@@ -9,6 +9,7 @@
 source "$(dirname "$0")/lib.sh"
 
 RULES=
+ENOMEM=12
 
 begin_rules()
 {
@@ -235,6 +236,84 @@ test_networks_of_names()
 	nf_bpf save edge "$WORK/names"
 	nf_bpf load edge "$WORK/names"
 	expect_saved "${rules[@]}"
+}
+
+# Only numbers and addresses have ranges.
+test_two_names()
+{
+	begin_rules "[zones]" "zone_from=dmz zone_to=wan -> 9"
+	nf_bpf apply edge
+	expect_saved "zone_from=dmz zone_to=wan -> 9"
+	nf_bpf save edge "$WORK/zones"
+	nf_bpf load edge "$WORK/zones"
+	expect_saved "zone_from=dmz zone_to=wan -> 9"
+}
+
+# Text that would be a section is saved as a number.
+test_name_like_a_section()
+{
+	begin_rules "[words]" "0x5b785d00000000000000000000000000 -> 9" "x -> 8"
+	nf_bpf apply edge
+	nf_bpf save edge "$WORK/words"
+	nf_bpf load edge "$WORK/words"
+	expect_saved "0x5b785d00000000000000000000000000 -> 9" "x -> 8"
+}
+
+# A program may have used the longest key for an address of IPv4.
+test_key_longer_than_its_address()
+{
+	local rule="prefixlen=288 device=eth0 addr=192.0.2.9 -> lan"
+
+	begin_rules "[names]" "$rule"
+	nf_bpf apply edge
+	expect_saved "$rule"
+	nf_bpf save edge "$WORK/names"
+	nf_bpf load edge "$WORK/names"
+	expect_saved "$rule"
+}
+
+# map_call_fails NUMBER COMMAND...: a call of nf-bpf about entries of a map
+map_call_fails()
+{
+	"$HELPERS/fail_call" -m "$WORK/failed" "$1" "$ENOMEM" "$NF_BPF" --etc "$ETC" \
+		--state "$STATE" --pins "$PINS/nf-bpf" "${@:2}" > "$WORK/said" 2>&1
+}
+
+# While rules are loaded, an exception is there before the rule that it is an exception of.
+test_exceptions_first()
+{
+	local number new
+
+	begin_rules "[blocked]" "10.0.0.0/8"
+	nf_bpf apply edge
+	printf '%s\n' "[blocked]" "0.0.0.0/0 -> mark=1" "192.0.2.1/32 -> mark=2" > "$WORK/new"
+	for ((number = 1; number < MAX_CALLS; number++)); do
+		nf_bpf load edge "$RULES"
+		! map_call_fails "$number" load edge "$WORK/new" || fail "$number calls"
+		new=$(saved | grep -c mark=) || :
+		[[ $new != 1 ]] || break
+	done
+	expect_match "rules" "*192.0.2.1/32 -> mark=2*" "$(saved)"
+}
+
+# An error while entries are listed is not the end of the map.
+test_listing_fails()
+{
+	local rules=("192.0.2.0/24 -> mark=1" "198.51.100.0/24 -> mark=2" "203.0.113.0/24 -> mark=3")
+	local number
+
+	begin_rules "[blocked]" "${rules[@]}"
+	nf_bpf apply edge
+	nf_bpf save edge "$WORK/listed"
+	for ((number = 1; number < MAX_CALLS; number++)); do
+		cp "$WORK/listed" "$WORK/half"
+		! map_call_fails "$number" save edge "$WORK/half" || break
+		expect_match "message" "*can't list its entries: Cannot allocate memory*" \
+			"$(< "$WORK/said")"
+		cmp "$WORK/listed" "$WORK/half"
+	done
+	((number > 3)) || fail "$number calls"
+	cmp "$WORK/listed" "$WORK/half"
 }
 
 add_test name_too_long check_wrong 4 "device=eth0123456789abcd: not a value" "[names]" \

@@ -12,6 +12,7 @@ SENT=20
 NEIGHBOUR4=192.0.2.9		# another source
 NEIGHBOUR6=2001:db8:9::9
 SAME_NETWORK6=2001:db8:1::9	# the /64 of the client
+RULES=				# without sources
 
 setup()
 {
@@ -20,6 +21,7 @@ setup()
 	setup_samples
 	modprobe -q nf_bpf_packet || :
 	begin_sample limits limits "s|rate=50 burst=100|rate=1 burst=$BURST|"
+	RULES=$(grep -v '^\[sources]' "$ETC/limits.rules")
 	for address in "$NEIGHBOUR4" "$NEIGHBOUR6" "$SAME_NETWORK6"; do
 		[[ $address != *:* ]] || has_ipv6 || continue
 		nf_prog exec "$NS_CLIENT" ip address replace "$address" dev lo
@@ -29,7 +31,7 @@ setup()
 # Forget the sources, and begin to count.
 begin_test()
 {
-	rules_are "[sources]" "$(grep -v '^\[sources]' "$ETC/limits.rules")"
+	rules_are "[sources]" "$RULES"
 }
 
 # count_limit RULE: set ACCEPTED and DROPPED to what the limit has counted.
@@ -67,6 +69,33 @@ check_source()
 	expect_outcome "delivered *"
 	passes "$family" "${!neighbour}" || fail "another source is limited"
 	wait_for passes "$family"
+}
+
+# A line with a port and no protocol is for each protocol.
+check_any_protocol()
+{
+	begin_test
+	rules_are "[limits]" "dport=domain -> rate=1 burst=1"
+	flow "$1" udp 53 send "flood=$SENT"
+	count_limit "dport=domain"
+	expect_eq "datagrams" $((SENT + 1)) $((ACCEPTED + DROPPED))
+	((ACCEPTED < SENT / 2)) || fail "$ACCEPTED datagrams of $SENT passed"
+}
+
+# "save" keeps the times of sources, which begin again with a boot.
+check_earlier_boot()
+{
+	local line
+
+	begin_test
+	passes "$1" || fail "the first datagram is lost"
+	line=$(nf_bpf save limits - | grep "saddr=")
+	rules_are "[sources]" "${line%-> *}-> 9000000000000000000" \
+		"$RULES"
+	passes "$1" || fail "a source of an earlier boot is cut off"
+	flow "$1" udp 53 send "flood=$SENT"
+	count_limit "dport=domain protocol=udp"
+	((DROPPED)) || fail "there is no limit"
 }
 
 # All addresses of a /64 are one source.
@@ -122,7 +151,7 @@ check_fragments()
 }
 
 for family in "${FAMILIES[@]}"; do
-	for check in source whole fragments; do
+	for check in source any_protocol earlier_boot whole fragments; do
 		add_test "${check}_ipv$family" "check_$check" "$family"
 	done
 done

@@ -141,6 +141,35 @@ test_longest_prefix()
 	nf_bpf load "$SAMPLE"
 }
 
+# A packet of TCP to port 443 behind an authentication header
+send_ah()
+{
+	nf_prog exec "$NS_CLIENT" python3 -c '
+import socket, struct, sys
+ah = struct.pack("!BBHII12x", socket.IPPROTO_TCP, 4, 0, 1, 1)
+tcp = struct.pack("!HHIIBBHHH", 40002, 443, 1, 0, 5 << 4, 2, 1024, 0, 0)
+raw = socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_AH)
+raw.sendto(ah + tcp, (sys.argv[1], 0))' "$SERVER_IP4"
+}
+
+# is_counted INDEX=NUMBER...
+is_counted()
+{
+	(expect_counted "$@") > /dev/null
+}
+
+# For conntrack of IPv4 all packets behind AH are one connection, which has no ports.
+test_authentication_header()
+{
+	begin_test
+	send_ah
+	wait_for is_counted ACCEPTED_RULE=0 REJECTED_RULE=1
+	rules_are "$(cat "$ETC/zones.rules")" "from=lan to=dmz protocol=ah"
+	begin_counting
+	send_ah
+	wait_for is_counted ACCEPTED_RULE=1
+}
+
 # Without conntrack nothing passes.
 test_fails_closed()
 {

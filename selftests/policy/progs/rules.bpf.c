@@ -131,6 +131,25 @@ struct {
 	__type(value, __u32);
 } ranges SEC(".maps");
 
+struct between {
+	char zone_from[8];
+	char zone_to[8];
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 64);
+	__type(key, struct between);
+	__type(value, __u32);
+} zones SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 64);
+	__type(key, char[16]);
+	__type(value, __u32);
+} words SEC(".maps");
+
 struct list {
 	__uint(type, BPF_MAP_TYPE_LPM_TRIE);
 	__uint(max_entries, 1);
