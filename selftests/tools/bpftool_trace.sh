@@ -120,6 +120,31 @@ test_fragments()
 	expect_line "udp $CLIENT_IP4 > $SERVER_IP4 fragment 800 length 820 accepted .* reasons"
 }
 
+# trace_ping [OPTION]: the line of a packet that the router sends
+trace_ping()
+{
+	start_trace "$@" pin "$LINK"
+	nf_prog exec "$NS_ROUTER" ping -q -c 1 -W 1 203.0.113.2 > /dev/null || :
+	wait_for has_lines 203.0.113.2 1
+	stop_trace
+}
+
+# The name of a device can have any byte. Neither a terminal nor a parser of JSON gets it.
+test_odd_device_name()
+{
+	local name=$'odd\e"\x01'
+
+	nf_prog exec "$NS_ROUTER" ip link add "$name" type dummy
+	nf_prog exec "$NS_ROUTER" ip link set "$name" up
+	nf_prog exec "$NS_ROUTER" ip address add 203.0.113.1/24 dev "$name"
+	attach reason/reasons ip output 7
+	trace_ping
+	grep -q ' out odd?"? icmp ' "$WORK/trace" || fail "$(< "$WORK/trace")"
+	trace_ping -j
+	expect_json "$(jq -s . "$WORK/trace")" '.[0].out == "odd?\"?"'
+	nf_prog exec "$NS_ROUTER" ip link del "$name"
+}
+
 # A burst of fragments is more than the rate.
 test_rate()
 {
