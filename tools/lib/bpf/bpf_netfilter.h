@@ -1203,6 +1203,7 @@ bpf_nf_pkt_parse_inner(const struct bpf_nf_pkt *pkt, const struct bpf_nf_flow *f
 #define BPF_NF_FRAG_REASSEMBLED	(1U << 0)
 #define BPF_NF_FRAG_DF		(1U << 1)
 #define BPF_NF_FRAG_IS_FRAGMENT	(1U << 2)
+#define BPF_NF_FRAG_TRACKED	(1U << 3)
 
 /* bpf_nf_ct_info.state, and .dir */
 #define BPF_NF_CT_INVALID	(1U << 0)
