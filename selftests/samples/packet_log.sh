@@ -59,13 +59,13 @@ expect_lines()
 }
 
 # ends FAMILY: set CLIENT and SERVER to the addresses as a line shows them, and set IP, and
-# HEADERS to the length of the IP and UDP headers.
+# HEADER_BYTES to the length of the IP and UDP headers.
 ends()
 {
 	if (($1 == 4)); then
-		CLIENT=$CLIENT_IP4 SERVER=$SERVER_IP4 IP=ip HEADERS=28
+		CLIENT=$CLIENT_IP4 SERVER=$SERVER_IP4 IP=ip HEADER_BYTES=28
 	else
-		CLIENT="\[$CLIENT_IP6]" SERVER="\[$SERVER_IP6]" IP=ip6 HEADERS=48
+		CLIENT="\[$CLIENT_IP6]" SERVER="\[$SERVER_IP6]" IP=ip6 HEADER_BYTES=48
 	fi
 }
 
@@ -78,8 +78,8 @@ check_lines()
 	expect_outcome "delivered *, delivered *"
 	stop
 	expect_lines \
-		"forward $IP udp $CLIENT:40000 > $SERVER:9999 length $((HEADERS + 10))" \
-		"forward $IP udp $SERVER:9999 > $CLIENT:40000 length $((HEADERS + 10))"
+		"forward $IP udp $CLIENT:40000 > $SERVER:9999 length $((HEADER_BYTES + 10))" \
+		"forward $IP udp $SERVER:9999 > $CLIENT:40000 length $((HEADER_BYTES + 10))"
 }
 
 # Log one of the two families at another hook, and a protocol without ports.
@@ -97,8 +97,8 @@ check_family()
 	grep -v -e ' fe80:' -e ' > ff02:' "$WORK/lines" > "$WORK/echoes" || :
 	mv "$WORK/echoes" "$WORK/lines"
 	expect_lines \
-		"postrouting $IP icmp* ${!client} > ${!server} length $((HEADERS + 100))" \
-		"postrouting $IP icmp* ${!server} > ${!client} length $((HEADERS + 100))"
+		"postrouting $IP icmp* ${!client} > ${!server} length $((HEADER_BYTES + 100))" \
+		"postrouting $IP icmp* ${!server} > ${!client} length $((HEADER_BYTES + 100))"
 }
 
 # Without -d, the sample logs fragments, and the router forwards them as they came.
@@ -126,8 +126,8 @@ check_drop()
 	expect_delivered "2792 intact"
 	stop
 	expect_lines \
-		"forward $IP udp $CLIENT:40000 > $SERVER:$DENIED length $((HEADERS + 10)) dropped" \
-		"forward $IP udp $CLIENT:* > $SERVER:$DENIED length $((HEADERS + 2792)) dropped"
+		"forward $IP udp $CLIENT:40000 > $SERVER:$DENIED length $((HEADER_BYTES + 10)) dropped" \
+		"forward $IP udp $CLIENT:* > $SERVER:$DENIED length $((HEADER_BYTES + 2792)) dropped"
 	flow "$1" udp "$DENIED" send
 	expect_outcome "delivered *"
 }
@@ -162,8 +162,8 @@ check_pcap()
 	stop
 	expect_lines
 	expect_eq "pcap" "link 101 snaplen 100
-$((HEADERS + 10)) of $((HEADERS + 10))
-100 of $((HEADERS + 500))" "$(read_pcap "$WORK/pcap")"
+$((HEADER_BYTES + 10)) of $((HEADER_BYTES + 10))
+100 of $((HEADER_BYTES + 500))" "$(read_pcap "$WORK/pcap")"
 	expect_match "tcpdump" "*link-type RAW*
 *${!client}.40000 > ${!server}.9999: *UDP, length 10
 *${!client}.40000 > ${!server}.9999: *UDP, length 500" \
