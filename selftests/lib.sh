@@ -37,8 +37,9 @@ TESTS=()		# names; TEST_<index> is the command of each,
 REQUIRES=()		# and this is the part that each requires
 declare -A STATS=()
 WORK=			# files of this run
-HELPERS=		# copies of the shared helpers, the folder's helpers, bpftool and
-			# nf-bpf, in a place from which they start fast
+HELPERS=		# copies of the shared helpers, the folder's helpers and bpftool, in
+			# a place from which they start fast. nf-bpf finds its headers from
+			# the place where it is.
 PINS=			# bpffs directory for programs and maps of this run; links/ is in it
 PIN_DIRS=()		# its directories that hold programs
 LINK=			# pin of the last link that attach() made
@@ -704,7 +705,7 @@ lib_setup()
 	WORK=$(mktemp -d)
 	HELPERS=$WORK/bin
 	mkdir "$HELPERS"
-	copy_helpers "$SELFTESTS"/{,"${FOLDER##*/}/"}helpers/* "$BUILD"/tools/bin/{bpftool,nf-bpf}
+	copy_helpers "$SELFTESTS"/{,"${FOLDER##*/}/"}helpers/* "$BUILD/tools/bin/bpftool"
 	PATH=$HELPERS:$PATH
 	[[ $(stat -f -c %T $BPFFS) == bpf_fs ]] || mount -t bpf bpf $BPFFS
 	PINS=$BPFFS/nf_selftests$NS_SUFFIX
