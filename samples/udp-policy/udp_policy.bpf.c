@@ -3,10 +3,10 @@
  * The policy accepts UDP port 53 and ICMP, and drops other UDP. It accepts packets
  * of other protocols, and drops packets that it cannot parse.
  *
- * The file is built twice: for a netfilter hook, and with -DSAMPLE_TC for tc. A tc
- * program sees the fragments as they arrive, and only the first fragment has the
- * port. So there are two programs for tc, and each is wrong about the later
- * fragments in its own way.
+ * The file is built three times: for a netfilter hook, with -DSAMPLE_TRACK for a hook
+ * with "fragments track", and with -DSAMPLE_TC for tc. A tc program sees the fragments
+ * as they arrive, and only the first fragment has the port. So there are two programs
+ * for tc, and each is wrong about the later fragments in its own way.
  */
 #include "vmlinux.h"
 #include <bpf/bpf_helpers.h>
@@ -98,7 +98,7 @@ int udp_policy_drop_later(struct __sk_buff *skb)
 	return tc_policy(skb, FRAGMENTS_DROP_LATER);
 }
 
-#else
+#elif !defined(SAMPLE_TRACK)
 
 /*
  * With the defrag flag the program sees whole packets. If a packet is still a
@@ -114,6 +114,8 @@ int udp_policy_netfilter(struct bpf_nf_ctx *ctx)
 	result = bpf_nf_pkt_parse(&pkt, &flow);
 	return accepted(result, &flow, FRAGMENTS_DROP_ALL) ? NF_ACCEPT : NF_DROP;
 }
+
+#else
 
 /*
  * With "fragments track" the program also sees first fragments, and its verdict is that of the

@@ -49,8 +49,8 @@ test_section_names()
 {
 	local sample sections
 
-	for sample in minimal firewall packet_log udp_policy_netfilter zone_firewall blocklist \
-		limits nft_classes; do
+	for sample in minimal firewall packet_log udp_policy_netfilter udp_policy_track \
+		zone_firewall blocklist limits nft_classes; do
 		sections=$(readelf -WS "$SAMPLES/$sample.bpf.o" | grep -o ' netfilter[^ ]*')
 		expect_eq "sections of $sample" " netfilter" "$sections"
 	done

@@ -126,8 +126,7 @@ load()
 	mkdir -p "$PINS"
 	bpftool prog loadall "$SAMPLES/udp_policy_tc.bpf.o" "$PINS/tc" pinmaps "$PINS/tc"
 	bpftool prog loadall "$SAMPLES/udp_policy_netfilter.bpf.o" "$PINS/nf" pinmaps "$PINS/nf"
-	bpftool prog loadall "$SAMPLES/udp_policy_netfilter.bpf.o" \
-		"$PINS/track" pinmaps "$PINS/track"
+	bpftool prog loadall "$SAMPLES/udp_policy_track.bpf.o" "$PINS/track" pinmaps "$PINS/track"
 }
 
 check_links()
