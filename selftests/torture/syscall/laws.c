@@ -200,7 +200,7 @@ static void reasons_of_place(struct reasons *why, struct nf_key *key, __u32 plac
 struct reasons why_not_create(const __u8 *page, __u32 size, const __u32 *attr,
 			      struct nf_key *key)
 {
-	const __u32 unknown = ~(__u32)(DEFRAG | STRICT);
+	const __u32 unknown = ~(__u32)(DEFRAG | STRICT | TRACK);
 	struct reasons why = {};
 
 	reasons_of_size(&why, page, size, LAST_FIELD);
@@ -214,6 +214,8 @@ struct reasons why_not_create(const __u8 *page, __u32 size, const __u32 *attr,
 	if (key->flags & unknown)
 		reason(&why, EOPNOTSUPP);
 	if ((key->flags & (DEFRAG | STRICT)) == STRICT)
+		reason(&why, EINVAL);
+	if (key->flags & TRACK && key->flags & (DEFRAG | STRICT))
 		reason(&why, EINVAL);
 	reasons_of_place(&why, key, attr[3] & PLACE, attr[8]);
 	return why;
