@@ -159,7 +159,7 @@ TEST_F(loaders, info)
 	close(fd);
 }
 
-/* What only this project has goes through the same fields. */
+/* The same fields carry the family and the flag that only this project has. */
 TEST_F(loaders, both_families_and_strict)
 {
 	int fd;

@@ -90,7 +90,7 @@ check_reject()
 	expect_delivered "2792 intact"
 }
 
-# What a connection causes passes: the ICMP error of a closed port.
+# The ICMP error of a closed port passes, because an accepted connection causes it.
 check_related()
 {
 	begin_test

@@ -168,7 +168,7 @@ service_is()
 
 # --- files ------------------------------------------------------------------
 
-# What packages could leave. A running system writes into the other folders, too.
+# List the files that packages could leave. A running system also writes into the other folders.
 snapshot()
 {
 	find / -xdev \( -path /check -o -path /tmp -o -path /run -o -path /var/log \
