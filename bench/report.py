@@ -412,7 +412,7 @@ def write_page(doc: str, bases: dict[str, Figures]) -> None:
             print(*lines, sep="\n", file=file)
 
         write(".. SPDX-License-Identifier: GPL-2.0", ".. Written by make bench-doc",
-              heading("What make bench measured", "="),
+              heading("Figures of make bench", "="),
               "`bench.rst <../bench.rst>`_ says how, and what it cannot show. It also",
               "describes the cases and the packets.", "",
               ".. contents::", "   :local:", "   :depth: 1", heading(compared.title, "="),

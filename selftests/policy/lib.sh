@@ -125,7 +125,7 @@ expect_in_force()
 	expect_json "$json" ".in_force" ".version == $1"
 }
 
-# Whether the kernel tells that a link is attached. This project's kernels tell it in the link
+# Tell whether the kernel tells that a link is attached. This project's kernels tell it in the link
 # information, other kernels with nfnetlink_hook.
 tells_attached()
 {

@@ -40,7 +40,7 @@ start_trace()
 	}
 }
 
-# Whether the program is attached, or the command has failed
+# Tell whether the program is attached, or the command has failed
 traces()
 {
 	! kill -0 "$TRACE" 2> /dev/null || grep -q "^tracing 1 " "$WORK/trace.said"

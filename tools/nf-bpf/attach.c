@@ -37,7 +37,7 @@ static void policy_pins(const struct policy *policy, char path[PATH_MAX])
 	snprintf(path, PATH_MAX, "%s/%s", options.pins, policy->name);
 }
 
-/* Whether process 1 sees the file system, too. If it does not, the file system is in a private
+/* Tell whether process 1 sees the file system, too. If it does not, the file system is in a private
  * mount namespace, such as that of "ip netns exec", and vanishes with the command. Pins in it
  * vanish, too.
  */

@@ -103,7 +103,7 @@ struct member {
 	int nr_links;
 };
 
-/* What was found. Each array has room for one more. */
+/* Lists of the places, the policies and the maps with counters that were found */
 static struct place_of *places;
 static int nr_places;
 static struct member *members;

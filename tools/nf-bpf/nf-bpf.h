@@ -77,8 +77,8 @@ int sync_dir(const char *path);
 int make_dirs(const char *path);
 /* Remove a directory with files in it, and directories one level deep. */
 void remove_dir(const char *path);
-/* Whether a policy may have this name. bpffs refuses names with dots, and the name is also a part
- * of a unit's name.
+/* Tell whether a policy may have this name. bpffs refuses names with dots, and the name is also a
+ * part of a unit's name.
  */
 bool is_name(const char *name);
 __u64 boot_seconds(void);
@@ -162,7 +162,7 @@ void version_clean(const char *name, unsigned int newest, const unsigned int *ke
 /* The version that was in force before, or 0. */
 unsigned int version_before(const char *name, unsigned int number);
 void version_forget(const char *name, unsigned int number);
-/* Whether both have the same configuration, program and rules. */
+/* Tell whether both have the same configuration, program and rules. */
 bool version_equal(const struct version *a, const struct version *b);
 /* The same, but do not compare the objects if the policy has a source: another compiler makes
  * another object of the same source.
@@ -239,12 +239,12 @@ int links_open(struct links *links, const char *dir);
 int links_pin(const struct links *links, const char *dir);
 void links_detach(const struct links *links);
 void links_close(struct links *links);
-/* Whether all links are attached in @ns and run the program with the id @prog_id. */
+/* Tell whether all links are attached in @ns and run the program with the id @prog_id. */
 enum attached links_run(const struct links *links, __u32 prog_id, const struct place *place,
 			__u64 recorded_ino);
-/* Whether the kernel can replace the program of these links for the given place. */
+/* Tell whether the kernel can replace the program of these links for the given place. */
 bool links_can_update(const struct links *links, const struct place *place);
-/* Whether they are at the hook and near the priority of the place. */
+/* Tell whether they are at the hook and near the priority of the place. */
 bool links_are_near(const struct links *links, const struct place *place);
 bool kernel_has(const char *feature);
 int closed_program(void);
@@ -252,7 +252,7 @@ __u32 prog_id_of(int fd);
 
 /* --- hooks.c --- */
 
-/* Whether the program of a link is at its place in this network namespace. */
+/* Tell whether the program of a link is at its place in this network namespace. */
 enum attached hook_has_program(const struct bpf_link_info *info);
 
 /* --- object.c --- */
@@ -300,7 +300,7 @@ int generation_remove_all(const struct policy *policy);
 int generation_repair(const struct policy *policy);
 /* If "current" is missing, make it name the generation that the state says is in force. */
 void generation_adopt(const struct policy *policy);
-/* Whether the generation in force is attached where @conf says. */
+/* Tell whether the generation in force is attached where @conf says. */
 enum attached generation_in_force(const struct policy *policy, const struct conf *conf);
 int check_bpffs(void);
 
@@ -330,11 +330,11 @@ void read_reassembly(struct reassembly *ip, struct reassembly *ip6);
 int policy_begin(struct policy *policy, const char *name, bool create);
 /* Remove what a killed command has left behind. Commands that change a policy call this. */
 void policy_clean(const struct policy *policy);
-/* Whether the version @number has the content of @version. */
+/* Tell whether the version @number has the content of @version. */
 bool policy_has_version(const struct policy *policy, unsigned int number,
 			const struct version *version);
-/* Whether somebody has left the content of @version. A stored version that is newer than the one
- * in force was left: it was rolled back, or its trial was not confirmed.
+/* Tell whether somebody has left the content of @version. A stored version that is newer than the
+ * one in force was left: it was rolled back, or its trial was not confirmed.
  */
 bool policy_has_left(const struct policy *policy, const struct version *version);
 /* Apply a version, with @seconds for a trial. Returns an exit code. */

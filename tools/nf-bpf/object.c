@@ -204,7 +204,7 @@ static void list_maps(struct loaded *loaded)
 	}
 }
 
-/* Whether the map is kept. A kept map has its entries already; the rules are for new maps. */
+/* Tell whether the map is kept. A kept map has its entries already; the rules are for new maps. */
 static bool is_filled(const struct conf *conf, const char *from, const char *map)
 {
 	char path[PATH_MAX];

@@ -235,7 +235,7 @@ bool policy_has_left(const struct policy *policy, const struct version *version)
 	return same;
 }
 
-/* Whether the version that should be in force is attached. */
+/* Tell whether the version that should be in force is attached. */
 enum attached policy_attached(const struct policy *policy)
 {
 	struct version current;
@@ -376,7 +376,7 @@ int policy_apply(struct policy *policy, struct version *version, const char *how
 	return EXIT_DONE;
 }
 
-/* Whether the files have changed since @version was read. */
+/* Tell whether the files have changed since @version was read. */
 static bool is_outdated(const struct version *version, const char *name)
 {
 	struct version now;

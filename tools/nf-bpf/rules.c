@@ -425,7 +425,7 @@ static int list_keys(const struct table *table, struct list *keys)
 	return 0;
 }
 
-/* Whether this is an unused element of an array. An array always has all its elements, so an
+/* Tell whether this is an unused element of an array. An array always has all its elements, so an
  * element that is 0 does not count as an entry.
  */
 static bool is_empty(const struct table *table, const unsigned char *key)
@@ -665,7 +665,7 @@ static int save_table(FILE *out, const struct table *table)
 	return ferror(out) ? -1 : 0;
 }
 
-/* Whether the text has this section. A comment that contains the head does not count. */
+/* Tell whether the text has this section. A comment that contains the head does not count. */
 static bool has_section(const char *text, const char *name)
 {
 	size_t len = strlen(name);

@@ -305,8 +305,8 @@ static bool is_zero(const unsigned char *data, unsigned int size)
 	return !size;
 }
 
-/* Whether an address of either family is IPv4. Only the member with the family tells: the first
- * four bytes of an IPv6 address can look like an IPv4 address.
+/* Tell whether an address of either family is IPv4. Only the member with the family tells: the
+ * first four bytes of an IPv6 address can look like an IPv4 address.
  */
 static bool is_ip(const struct shape *shape, const struct member *member, const unsigned char *data)
 {
@@ -317,7 +317,7 @@ static bool is_ip(const struct shape *shape, const struct member *member, const 
 	       number_of(&shape->members[shape->family], data) == NFPROTO_IPV4;
 }
 
-/* Whether the parser takes this name for a name, and not for a number or a range. */
+/* Tell whether the parser takes this name for a name, and not for a number or a range. */
 static bool is_word(const char *name)
 {
 	return (*name < '0' || *name > '9') && !strchr(name, '-');
@@ -349,7 +349,7 @@ static void print_protocol(FILE *out, unsigned int number)
 		fprintf(out, "%u", number);
 }
 
-/* Whether it is read again as this text: a word, and 0 behind it. */
+/* Tell whether it is read again as this text: a word, and 0 behind it. */
 static bool is_plain(const char *text, unsigned int size)
 {
 	unsigned int i, len = strnlen(text, size);
@@ -428,8 +428,8 @@ static bool has_address(const struct shape *shape, const unsigned char *data)
 	return false;
 }
 
-/* Whether to leave out a member: one that is 0, unless all members are 0, and a family that the
- * addresses imply.
+/* Tell whether to leave out a member: one that is 0, unless all members are 0, and a family that
+ * the addresses imply.
  */
 static bool is_left_out(const struct shape *shape, const struct member *member,
 			const unsigned char *data)
@@ -451,7 +451,7 @@ static bool is_left_out(const struct shape *shape, const struct member *member,
 	       (!last || is_zero(data + last->offset, last->size));
 }
 
-/* Whether the length of an LPM key is that of its address, or ends before it: "any". */
+/* Tell whether the length of an LPM key is that of its address, or ends before it: "any". */
 static bool has_network(const struct shape *shape, const unsigned char *data)
 {
 	__u64 bits, family, max;
@@ -627,13 +627,13 @@ static int set_addresses(const struct shape *shape, const struct member *member,
 	return span->count && span->count <= MAX_EXPANDED ? 0 : -1;
 }
 
-/* Whether the length of an LPM key counts from the beginning of this address. */
+/* Tell whether the length of an LPM key counts from the beginning of this address. */
 static bool is_network(const struct shape *shape, const struct member *member)
 {
 	return shape->network >= 0 && member == &shape->members[shape->network];
 }
 
-/* Of a range "any" is all of it, of a trie the prefix that ends before it. */
+/* For a range, "any" is the whole range. For a trie, "any" is the prefix that ends before it. */
 static int set_any(const struct shape *shape, const struct member *member, unsigned char *data,
 		   struct span *span)
 {

@@ -33,8 +33,8 @@ static int place_line(void *arg, const char *section, const char *name, const ch
 	return 1;
 }
 
-/* Whether a file with errors names the hook and network namespace of its program. If it does not,
- * nf-bpf must not fail closed: it would drop the packets of another hook or namespace.
+/* Tell whether a file with errors names the hook and network namespace of its program. If it does
+ * not, nf-bpf must not fail closed: it would drop the packets of another hook or namespace.
  */
 static bool knows_place(const struct version *version)
 {
@@ -70,7 +70,7 @@ static int start_without_pins(const struct version *version, const char *name)
 	return EXIT_FAILED;
 }
 
-/* Whether an earlier start has attached the fail-closed program. */
+/* Tell whether an earlier start has attached the fail-closed program. */
 static bool is_closed(const struct policy *policy)
 {
 	char path[PATH_MAX];

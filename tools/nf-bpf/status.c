@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* What is in force, and how it differs from the file. */
+/* Print the version in force, and how it differs from the file. */
 #define _GNU_SOURCE
 #include <dirent.h>
 #include <errno.h>
@@ -15,7 +15,7 @@
 #include "nf-bpf.h"
 #include "nf_util.h"
 
-/* What is printed of a policy, both as text and as JSON. */
+/* The report on a policy, which is printed as text or as JSON. */
 struct report {
 	struct policy policy;
 	struct version current;	/* the version that is attached */

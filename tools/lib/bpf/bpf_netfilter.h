@@ -1600,7 +1600,7 @@ static __always_inline __u64 bpf_nf_get_netns_cookie(struct bpf_nf_ctx *ctx)
 }
 
 /*
- * What a program does with a conntrack entry that it holds. Patched kernels let it call the
+ * Functions for a conntrack entry that the program holds. Patched kernels let it call the
  * functions of tc programs, bpf_ct_*(). An unmodified kernel does not, and the module
  * nf_bpf_entry has the same functions, bpf_nf_ct_*(). Those below call what is there.
  */
