@@ -98,24 +98,20 @@ int udp_policy_drop_later(struct __sk_buff *skb)
 	return tc_policy(skb, FRAGMENTS_DROP_LATER);
 }
 
-#elif !defined(SAMPLE_TRACK)
+#else
 
-/*
- * With the defrag flag the program sees whole packets. If a packet is still a
- * fragment, reassembly could not handle it, and the end host should not get it.
- */
-SEC("netfilter")
-int udp_policy_netfilter(struct bpf_nf_ctx *ctx)
+static __always_inline int
+netfilter_policy(struct bpf_nf_ctx *ctx, enum udp_policy_fragments fragments)
 {
 	struct bpf_nf_flow flow;
 	int result;
 
 	BPF_NF_PKT(pkt, ctx);
 	result = bpf_nf_pkt_parse(&pkt, &flow);
-	return accepted(result, &flow, FRAGMENTS_DROP_ALL) ? NF_ACCEPT : NF_DROP;
+	return accepted(result, &flow, fragments) ? NF_ACCEPT : NF_DROP;
 }
 
-#else
+#ifdef SAMPLE_TRACK
 
 /*
  * With "fragments track" the program also sees first fragments, and its verdict is that of the
@@ -124,12 +120,21 @@ int udp_policy_netfilter(struct bpf_nf_ctx *ctx)
 SEC("netfilter")
 int udp_policy_track(struct bpf_nf_ctx *ctx)
 {
-	struct bpf_nf_flow flow;
-	int result;
-
-	BPF_NF_PKT(pkt, ctx);
-	result = bpf_nf_pkt_parse(&pkt, &flow);
-	return accepted(result, &flow, FRAGMENTS_DROP_LATER) ? NF_ACCEPT : NF_DROP;
+	return netfilter_policy(ctx, FRAGMENTS_DROP_LATER);
 }
+
+#else
+
+/*
+ * With the defrag flag the program sees whole packets. If a packet is still a
+ * fragment, reassembly could not handle it, and the end host should not get it.
+ */
+SEC("netfilter")
+int udp_policy_netfilter(struct bpf_nf_ctx *ctx)
+{
+	return netfilter_policy(ctx, FRAGMENTS_DROP_ALL);
+}
+
+#endif /* SAMPLE_TRACK */
 
 #endif /* SAMPLE_TC */
