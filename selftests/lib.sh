@@ -284,6 +284,31 @@ link_layer_number()
 	echo $((16#${1//:/}))
 }
 
+# The functions below print parts of a packet in hexadecimal, for the option -x of probe().
+# fragment_header NEXTHDR OFFSET MORE
+fragment_header()
+{
+	printf '%02x00%04x12345678' "$1" $(($2 | $3))
+}
+
+# dstopts NEXTHDR
+dstopts()
+{
+	printf '%02x00010400000000' "$1"
+}
+
+# zeros LENGTH
+zeros()
+{
+	printf '%0*d' $(($1 * 2)) 0
+}
+
+# udp LENGTH [PORT]: a datagram of LENGTH bytes, including its header. PORT is in hexadecimal.
+udp()
+{
+	printf '9c40%s%04x1234%s' "${2:-270f}" "$1" "$(zeros $(($1 - 8)))"
+}
+
 # probe FAMILY PATH [OPTION...]: send a datagram from one namespace to another with
 # helpers/frag_probe.c. FAMILY is 4 or 6, PATH one of the directions below. The results:
 #   WIRE       OFFSET+LENGTH of each UDP packet at the receiver

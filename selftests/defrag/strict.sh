@@ -161,28 +161,6 @@ check_tracked_fragments()
 	fi
 }
 
-# fragment_header NEXTHDR OFFSET MORE, dstopts NEXTHDR: print a header in hexadecimal.
-fragment_header()
-{
-	printf '%02x00%04x12345678' "$1" $(($2 | $3))
-}
-
-dstopts()
-{
-	printf '%02x00010400000000' "$1"
-}
-
-zeros()
-{
-	printf '%0*d' $(($1 * 2)) 0
-}
-
-# udp LENGTH: print a datagram of LENGTH bytes, including its header, in hexadecimal.
-udp()
-{
-	printf '9c40270f%04x1234%s' "$1" "$(zeros $(($1 - 8)))"
-}
-
 tcp_header()
 {
 	printf '9c40270f%s5002ffff00000000' "$(zeros 8)"

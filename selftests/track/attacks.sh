@@ -159,28 +159,6 @@ check_atomic()
 	expect_tracking 6 3
 }
 
-# fragment_header NEXTHDR OFFSET MORE, dstopts NEXTHDR: in hexadecimal
-fragment_header()
-{
-	printf '%02x00%04x12345678' "$1" $(($2 | $3))
-}
-
-dstopts()
-{
-	printf '%02x00010400000000' "$1"
-}
-
-zeros()
-{
-	printf '%0*d' $(($1 * 2)) 0
-}
-
-# udp LENGTH PORT: a header with ports, and so many bytes in all
-udp()
-{
-	printf '9c40%s%04x1234%s' "$2" "$1" "$(zeros $(($1 - 8)))"
-}
-
 # Lone later fragments are held, and whatever comes of them is judged as a whole.
 check_lone_later()
 {
