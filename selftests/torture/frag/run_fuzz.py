@@ -302,19 +302,28 @@ def fuzz(router, seconds, seed):
     return broken, figures
 
 
-def main():
-    if len(sys.argv) != 3:
-        print(__doc__, file=sys.stderr)
-        return 2
+def run(main, usage, arguments):
+    """Ends the process with the status of main(seed, seconds, *arguments)."""
+    if len(sys.argv) != 1 + arguments:
+        print(usage, file=sys.stderr)
+        sys.exit(2)
     smoke = os.environ.get("NF_BPF_SMOKE") == "1"
     seconds = float(os.environ.get("NF_BPF_SECONDS") or (30 if smoke else 600))
     seed = os.environ.get("NF_BPF_SEED") or str(random.randrange(1 << 31))
+    try:
+        sys.exit(main(seed, seconds, *sys.argv[1:]))
+    except (OSError, RuntimeError, ValueError, WireError) as error:
+        print(f"Bail out! {error}")
+        sys.exit(1)
+
+
+def main(seed, seconds, pins, trains):
     corpus = [parse_train(path.stem, path.read_text(encoding="utf-8"))
-              for path in sorted(Path(sys.argv[2]).glob("*.train"))]
+              for path in sorted(Path(trains).glob("*.train"))]
     results = Results(1 + len(FALSIFIED) + sum(len(t.expect) for t in corpus) +
                       len(LAWS) + 1)
     print(f"# figure: seed {seed}", flush=True)
-    router = Router(os.environ, sys.argv[1])
+    router = Router(os.environ, pins)
     try_oracle(router, results)
     for mode in ("plain", "defrag", "strict"):
         for train in corpus:
@@ -337,8 +346,4 @@ def main():
 
 
 if __name__ == "__main__":
-    try:
-        sys.exit(main())
-    except (OSError, RuntimeError, ValueError, WireError) as error:
-        print(f"Bail out! {error}")
-        sys.exit(1)
+    run(main, __doc__, 2)

@@ -17,17 +17,14 @@ NF_BPF_SEED: of these; batch N of a seed is always the same
 """
 
 import os
-import random
-import sys
 import time
 from collections import Counter
 
 from ip import Overlap, Reassembler, Unreadable, describe, dissect
 from judge import write_sysctl
 from oracle import is_refused
-from run_fuzz import BATCH, LIMIT, Results, Router
+from run_fuzz import BATCH, LIMIT, Results, Router, run
 from train import Train, mixed, random_batch
-from wire import WireError
 
 EXPIRY = 5          # seconds until incomplete datagrams expire
 TRACKED = 8         # BPF_NF_FRAG_TRACKED
@@ -146,18 +143,12 @@ def fuzz(router, seconds, seed):
     return broken, figures
 
 
-def main():
-    if len(sys.argv) != 2:
-        print(__doc__, file=sys.stderr)
-        return 2
-    smoke = os.environ.get("NF_BPF_SMOKE") == "1"
-    seconds = float(os.environ.get("NF_BPF_SECONDS") or (30 if smoke else 600))
-    seed = os.environ.get("NF_BPF_SEED") or str(random.randrange(1 << 31))
+def main(seed, seconds, pins):
     results = Results(len(LAWS) + 1)
     print(f"# figure: seed {seed}", flush=True)
-    router = Router(os.environ, sys.argv[1])
-    # Strict would give up datagrams that are far apart, which track does not. Reassembly of
-    # both must find room for what stays incomplete.
+    router = Router(os.environ, pins)
+    # Strict gives up a datagram if many other fragments come in between. Track does not. Both
+    # kinds of reassembly need memory for incomplete datagrams.
     write_sysctl(os.environ["NS_ROUTER"], "ipv4/ipfrag_max_dist", 0)
     for prefix in ("ipv4/ipfrag_", "netfilter/nf_conntrack_frag6_"):
         write_sysctl(os.environ["NS_ROUTER"], prefix + "high_thresh", 4 * LIMIT)
@@ -176,8 +167,4 @@ def main():
 
 
 if __name__ == "__main__":
-    try:
-        sys.exit(main())
-    except (OSError, RuntimeError, ValueError, WireError) as error:
-        print(f"Bail out! {error}")
-        sys.exit(1)
+    run(main, __doc__, 1)
