@@ -46,36 +46,15 @@ USAGE
 
 # --- the Debian -------------------------------------------------------------
 
-# The machine has no network, so the root must contain the packages that ours depend on. A
-# kernel of bindeb-pkg depends on none.
-dependencies()
-{
-	local deb
-
-	for deb in "$CHECK"/debs/nf-bpf*.deb; do
-		dpkg-deb -f "$deb" Depends
-	done | tr ',' '\n' | sed 's/|.*//; s/(.*//; s/ //g' | grep -v -e '^nf-bpf' -e '^$' |
-		sort -u | paste -sd ,
-}
-
-# Made again when it has to have other packages, and once a month.
+# The machine has no network, so the root must contain the packages that this project's packages
+# need. A kernel of bindeb-pkg needs none.
 make_root()
 {
-	local wanted include=systemd-sysv,udev,dbus,iproute2,procps,kmod,python3-minimal
+	local include=systemd-sysv,udev,dbus,iproute2,procps,kmod,python3-minimal
 
-	include+=,linux-image-cloud-amd64,initramfs-tools,grub-pc,zstd,$(dependencies)
-	wanted="$include $(date +%Y-%m)"
-	[[ ! -e $ROOT.made || $(< "$ROOT.made") != "$wanted" ]] || return 0
-	need_space "$BUILD" 5000 "a Debian and its disk"
-	note "Making a Debian $SUITE in $(rel "$ROOT")"
-	rm -rf "$ROOT" "$ROOT.made"
-	mkdir -p "${ROOT%/*}"
-	mmdebstrap --mode=root --variant=apt --include="${include%,}" "$SUITE" "$ROOT" \
-		> "$CHECK/root.log" 2>&1 || {
-		tail -n 5 "$CHECK/root.log" >&2
-		die "mmdebstrap could not make $(rel "$ROOT") (log: $(rel "$CHECK")/root.log)"
-	}
-	printf '%s\n' "$wanted" > "$ROOT.made"
+	include+=,linux-image-cloud-amd64,initramfs-tools,grub-pc,zstd
+	include+=,$(dependencies "$CHECK"/debs/nf-bpf*.deb)
+	make_debian "$ROOT" 5000 "${include%,}"
 }
 
 # An initramfs of all drivers takes an emulated machine minutes: the one of our kernel has

@@ -48,38 +48,16 @@ package()
 }
 
 # The root has no network, so it must contain the packages that this project's packages need.
-dependencies()
-{
-	local deb
-
-	for deb in "$CHECK"/new/*.deb; do
-		dpkg-deb -f "$deb" Depends
-	done | tr ',' '\n' | sed 's/|.*//; s/(.*//; s/ //g' | grep -v -e '^nf-bpf' -e '^$' |
-		sort -u | paste -sd ,
-}
-
-# Make the root. Make it again if it needs other packages, and once a month.
 make_root()
 {
-	local wanted include
+	local include
 
-	include=$(dependencies)
-	wanted="$include $(date +%Y-%m)"
-	[[ ! -e $ROOT.made || $(< "$ROOT.made") != "$wanted" ]] || return 0
-	need_space "$BUILD" 1000 "a Debian to install in"
-	note "Making a Debian $SUITE in $(rel "$ROOT")"
-	rm -rf "$ROOT" "$ROOT.made"
-	mkdir -p "${ROOT%/*}"
+	include=$(dependencies "$CHECK"/new/*.deb)
 	# shellcheck disable=SC2016 # the shell of mmdebstrap expands it
-	mmdebstrap --mode=root --variant=apt --include="systemd${include:+,$include}" \
+	make_debian "$ROOT" 1000 "systemd${include:+,$include}" \
 		--customize-hook='chroot "$1" sh -c "apt-get clean && apt-get -q -y install \
 			--download-only --no-install-recommends bpftool && mkdir /debs && \
-			mv /var/cache/apt/archives/*.deb /debs"' \
-		"$SUITE" "$ROOT" > "$CHECK/root.log" 2>&1 || {
-		tail -n 5 "$CHECK/root.log" >&2
-		die "mmdebstrap could not make $(rel "$ROOT") (log: $(rel "$CHECK")/root.log)"
-	}
-	printf '%s\n' "$wanted" > "$ROOT.made"
+			mv /var/cache/apt/archives/*.deb /debs"'
 }
 
 # Make copies of the packages with a lower version, so that a check can upgrade from them.

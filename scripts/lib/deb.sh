@@ -19,3 +19,35 @@ package_version()
 	[[ -z $(git -C "$TOP" tag --points-at HEAD "v$version" 2> /dev/null) ]] || commit=
 	printf '%s%s' "$version" "$commit"
 }
+
+# dependencies DEB...: print the packages of Debian that these packages of this project need, with
+# commas between them.
+dependencies()
+{
+	local deb
+
+	for deb; do
+		dpkg-deb -f "$deb" Depends
+	done | tr ',' '\n' | sed 's/|.*//; s/(.*//; s/ //g' | grep -v -e '^nf-bpf' -e '^$' |
+		sort -u | paste -sd ,
+}
+
+# make_debian DIR MEGABYTES PACKAGES [OPTION...]: make a Debian of the release $SUITE with these
+# packages. mmdebstrap gets the options. If DIR has the same packages, keep it for a month.
+make_debian()
+{
+	local dir=$1 wanted
+
+	wanted="$3 $(date +%Y-%m)"
+	[[ ! -e $dir.made || $(< "$dir.made") != "$wanted" ]] || return 0
+	need_space "$BUILD" "$2" "a Debian to install in"
+	note "Making a Debian $SUITE in $(rel "$dir")"
+	rm -rf "$dir" "$dir.made"
+	mkdir -p "${dir%/*}"
+	mmdebstrap --mode=root --variant=apt --include="$3" "${@:4}" "$SUITE" "$dir" \
+		> "$dir.log" 2>&1 || {
+		tail -n 5 "$dir.log" >&2
+		die "mmdebstrap could not make $(rel "$dir") (log: $(rel "$dir.log"))"
+	}
+	printf '%s\n' "$wanted" > "$dir.made"
+}
