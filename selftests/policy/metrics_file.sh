@@ -76,7 +76,7 @@ test_labels_are_escaped()
 	read_metrics
 	umount "$WORK/$name"
 	# In a string of jq
-	name='a\"b\\cü?'
+	name='a\"b\\cü\\xff'
 	(($(figure reassembly_memory_limit_bytes ".netns == \"$WORK/$name\""))) ||
 		fail "no such label: $(grep -o 'netns="[^}]*' "$WORK/metrics.prom")"
 }

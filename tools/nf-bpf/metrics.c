@@ -195,7 +195,7 @@ static void add_label(struct labels *labels, const char *name, const char *value
 		if (len > 1)
 			at = mempcpy(at, value, len);
 		else if (!len)
-			*at++ = '?';
+			at += sprintf(at, "\\\\x%02x", (unsigned char)*value);
 		else
 			*at++ = *value == '\n' ? 'n' : *value;
 	}
@@ -315,7 +315,7 @@ static void add_policy(const char *name)
 	sample(POLICY_VERSION, &labels, member->version);
 }
 
-/* The policies that have a file, or a pin of what is in force. */
+/* Add the policies of a directory: of files, pins or states. */
 static void find_policies(const char *path, const char *suffix)
 {
 	struct dirent *entry;
