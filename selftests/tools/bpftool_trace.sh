@@ -163,14 +163,23 @@ test_replaced()
 	local id
 
 	needs_own BPF_NF_LINK_UPDATE
-	attach accept ip forward 7
-	id=$(nf_prog prog-id "$PINS/accept")
+	nf_prog load "$SELFTESTS/progs/policy.bpf.o" "$PINS/old"
+	attach old/accept ip forward 7
+	id=$(nf_prog prog-id "$PINS/old/accept")
 	start_trace pin "$LINK"
 	probe 4 client-server
 	wait_for has_lines "prog $id accept\$" 1
+	rm -r "$PINS/old"
+	bpftool prog show id "$id" > /dev/null || fail "the program is gone"
 	nf_prog update "$LINK" "$PINS/reason/reasons"
 	wait_for shows_reason
+	wait_for is_gone "$id"
 	stop_trace
+}
+
+is_gone()
+{
+	! bpftool prog show id "$1" > /dev/null 2>&1
 }
 
 shows_reason()
