@@ -389,6 +389,23 @@ test_place_next_to_another_policy()
 	nf_bpf remove first
 }
 
+# A first fragment leaves alone. Reassembly would hold it.
+test_tracked_fragments()
+{
+	begin
+	conf accept "fragments = track"
+	if ! grep -qsa BPF_F_NETFILTER_FRAG_TRACK /sys/kernel/btf/vmlinux; then
+		expect_fails -s 1 "this kernel has no 'track'" nf_bpf apply edge
+		lacks "BPF_F_NETFILTER_FRAG_TRACK"
+	fi
+	nf_bpf apply edge > /dev/null
+	probe 4 client-server -z 1400,480,8,912 -o 0
+	expect_wire "0+1400"
+	apply accept "fragments = strict"
+	probe 4 client-server -z 1400,480,8,912 -o 0
+	expect_wire ""
+}
+
 test_source()
 {
 	type -P clang > /dev/null || skip "clang"

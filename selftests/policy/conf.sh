@@ -39,7 +39,7 @@ wrong no_equals 5 "not a line of the form 'key = value'" "${GOOD[@]}" "netns rou
 wrong hook 2 "hook = middle: unknown value: take prerouting, input, forward, output or postrouting" \
 	"[policy]" "hook = middle" "object = $OBJECT"
 wrong family 5 "family = ipx: unknown value: take inet, ip or ip6" "${GOOD[@]}" "family = ipx"
-wrong fragments 5 "fragments = all: unknown value: take strict, reassemble or pass" \
+wrong fragments 5 "fragments = all: unknown value: take strict, reassemble, track or pass" \
 	"${GOOD[@]}" "fragments = all"
 wrong priority 5 "priority = high: not a priority: take a number" "${GOOD[@]}" "priority = high"
 wrong on_error 5 "on-error = panic: unknown value: take drop, stop or pass" \

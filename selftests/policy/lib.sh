@@ -52,14 +52,15 @@ begin()
 # conf PROGRAM [LINE...]: write the file of the policy "edge". It differs from each earlier file.
 conf()
 {
-	local program=$1 hook="hook = forward" object="object = $OBJECT"
+	local program=$1 hook="hook = forward" object="object = $OBJECT" mode="fragments = $MODE"
 
 	shift
 	[[ "$*" != *"hook = "* ]] || hook=
+	[[ "$*" != *"fragments = "* ]] || mode=
 	[[ "$*" != *"object = "* && "$*" != *"source = "* ]] || object=
 	CHANGES=$((CHANGES + 1))
 	printf '%s\n' "# change $CHANGES" "[policy]" "$object" "program = $program" "$hook" \
-		"priority = 7" "fragments = $MODE" "netns = $NS_ROUTER" "$@" > "$ETC/edge.conf"
+		"priority = 7" "$mode" "netns = $NS_ROUTER" "$@" > "$ETC/edge.conf"
 }
 
 # apply PROGRAM [LINE...]

@@ -17,6 +17,7 @@
 static const struct libbpf_nf_name fragment_names[] = {
 	{ "strict",	FRAGMENTS_STRICT },
 	{ "reassemble",	FRAGMENTS_REASSEMBLE },
+	{ "track",	FRAGMENTS_TRACK },
 	{ "pass",	FRAGMENTS_PASS },
 	{}
 };
@@ -340,6 +341,8 @@ __u32 conf_flags(const struct conf *conf)
 		return BPF_F_NETFILTER_IP_DEFRAG | BPF_F_NETFILTER_DEFRAG_STRICT;
 	case FRAGMENTS_REASSEMBLE:
 		return BPF_F_NETFILTER_IP_DEFRAG;
+	case FRAGMENTS_TRACK:
+		return BPF_F_NETFILTER_FRAG_TRACK;
 	default:
 		return 0;
 	}

@@ -205,6 +205,8 @@ static void explain(int err, const struct place *place, struct bpf_netfilter_opt
 
 	if (err == -EOPNOTSUPP && place->conf->fragments == FRAGMENTS_STRICT)
 		advice = "this kernel has no 'strict' (mainline's have not, nf-bpf's have): write 'fragments = reassemble'";
+	if (err == -EOPNOTSUPP && place->conf->fragments == FRAGMENTS_TRACK)
+		advice = "this kernel has no 'track' (mainline's have not, nf-bpf's have): write 'fragments = reassemble'";
 	fail("%s %s: can't attach: %s%s%s", libbpf_nf_name_of(libbpf_nf_families, place->conf->pf),
 	     libbpf_nf_name_of(libbpf_nf_hooks, place->conf->hook), strerror(-err),
 	     advice ? ": " : "", advice ?: "");

@@ -90,6 +90,7 @@ int parse_number(const char *text, __u64 *number);
 enum fragments {
 	FRAGMENTS_STRICT,
 	FRAGMENTS_REASSEMBLE,
+	FRAGMENTS_TRACK,
 	FRAGMENTS_PASS,
 };
 
