@@ -139,7 +139,7 @@ collect_debs()
 
 # --- the machine ------------------------------------------------------------
 
-# start_machine [QEMU's OPTION...]: boot, and wait for the agent. Without a display adapter,
+# start_machine [QEMU's OPTION...]: boot, and wait for run-steps. Without a display adapter,
 # GRUB does not get beyond its greeting.
 start_machine()
 {
@@ -169,7 +169,7 @@ machine_runs()
 	[[ -s $CHECK/pid ]] && kill -0 "$(< "$CHECK/pid")" 2> /dev/null
 }
 
-# answer WHAT: print what the agent writes, up to its line with the status
+# answer WHAT: print what run-steps writes, up to its line with the status
 answer()
 {
 	local what=$1 end=$((SECONDS + STEP_SECONDS)) line='' part
@@ -209,7 +209,7 @@ stop_machine()
 		((SECONDS < end)) || { echo "the machine does not shut down"; return 1; }
 		sleep 0.5
 	done
-	# The answer may have come, or the agent was ended first.
+	# The answer may have come, or run-steps was ended first.
 	while read -r -t 0.2 -u "$PORT_OUT" _; do
 		:
 	done
