@@ -259,6 +259,17 @@ group/c" "$(run_fake -l -p 2)"
 	expect_fails -s 2 "no test asks for so many" run_fake -p 3
 }
 
+# CI runs a test that does not depend on the kernel on the first base only.
+test_second_base()
+{
+	fake a <<< 'printf "%s\n" 1..1 "ok 1 a"'
+	sed "2i # Kernel: any" "$GROUP/a.sh" > "$GROUP/b.sh"
+	expect_eq "of the first base" "group/a
+group/b" "$(NF_BPF_SECOND_BASE='' run_fake -l)"
+	expect_eq "of the second base" group/a "$(NF_BPF_SECOND_BASE=1 run_fake -l)"
+	NF_BPF_SECOND_BASE=1 expect_fails -s 2 "do not depend on the kernel" run_fake group/b
+}
+
 test_requirements()
 {
 	fake needy <<-'EOF2'
