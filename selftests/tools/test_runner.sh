@@ -152,6 +152,20 @@ test_exit_status_without_a_failure()
 	expect_run 1 "1 passed, 1 failed, 0 skipped" "exit status 3"
 }
 
+# The kernel warns while a test runs. A file takes the place of the kernel's flags.
+test_kernel_warns()
+{
+	echo 512 > "$WORK/tainted"
+	fake warned <<< 'printf "%s\n" 1..1 "ok 1 a"'
+	# shellcheck disable=SC2016 # the inner shell expands it
+	BELOW=(unshare -m bash -ec 'mount --bind "$0" /proc/sys/kernel/tainted; exec "$@"'
+	       "$WORK/tainted")
+	expect_run 0 "1 passed, 0 failed, 0 skipped"
+	echo "echo 640 > $WORK/tainted" >> "$GROUP/warned.sh"
+	expect_run 1 "1 passed, 1 failed, 0 skipped" "the kernel is tainted"
+	expect_run 0 "1 passed, 0 failed, 0 skipped"
+}
+
 test_timeout()
 {
 	local limit=$((3 * ${NF_BPF_SLOW:-1}))
