@@ -81,6 +81,16 @@ test_labels_are_escaped()
 		fail "no such label: $(grep -o 'netns="[^}]*' "$WORK/metrics.prom")"
 }
 
+# The program chooses the text of a reason. Here it has two lines.
+test_text_of_a_reason_is_escaped()
+{
+	begin
+	apply reasons "object = $SELFTESTS/progs/reason.bpf.o"
+	read_metrics
+	expect_figure reason_packets_total 0 "$EDGE and .text == \"other port\""
+	expect_figure reason_packets_total 0 "$EDGE and .text == \"can't be\nread\""
+}
+
 # An alert must not fail to come because a file is damaged.
 test_damaged_state()
 {

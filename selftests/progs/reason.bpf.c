@@ -26,7 +26,7 @@ int reasons(struct bpf_nf_ctx *ctx)
 	if (result == BPF_NF_PARSE_LATER)
 		return NF_ACCEPT;
 	if (result)
-		return BPF_NF_REASON(ctx, NF_DROP, UNREADABLE, "can't be read");
+		return BPF_NF_REASON(ctx, NF_DROP, UNREADABLE, "can't be\nread");
 	if (flow.tuple.protocol != IPPROTO_UDP)
 		return NF_ACCEPT;
 	if (bpf_ntohs(flow.tuple.dport) == DENIED_PORT)
