@@ -27,6 +27,8 @@ setup()
 		[[ $address != *:* ]] || has_ipv6 || continue
 		nf_prog exec "$NS_CLIENT" ip address replace "$address" dev lo
 	done
+	# IPv6 does not answer for addresses of lo.
+	! has_ipv6 || ip -n "$NS_ROUTER" route replace "$DNS6" via "$CLIENT_IP6"
 }
 
 sets_marks()
@@ -69,6 +71,31 @@ check_verdicts()
 	send "$family" EVERYTHING 9999
 	expect_outcome "delivered *"
 	expect_counted 1=2 2=2
+	expect_nft_counter "$NFT_INET classes dns_only" 1
+}
+
+# send_back FAMILY CLASS PORT: from the server, whose address has no class, to that of the class
+send_back()
+{
+	local to=$2$1 server=SERVER_IP$1
+
+	local "CLIENT_IP$1=${!server}"
+	FLOW_FROM=$NS_SERVER FLOW_TO=$NS_CLIENT FLOW_TO_ADDRESS=${!to} flow "$1" udp "$3" send
+}
+
+# If the source has no class, that of the destination counts.
+check_destination()
+{
+	local family=$1
+
+	begin_test
+	send_back "$family" EVERYTHING 9999
+	expect_outcome "delivered *"
+	send_back "$family" DNS 9999
+	expect_outcome "lost"
+	send_back "$family" DNS 53
+	expect_outcome "delivered *"
+	expect_counted 1=1 2=2
 	expect_nft_counter "$NFT_INET classes dns_only" 1
 }
 
@@ -138,6 +165,7 @@ test_fails_closed()
 
 for family in "${FAMILIES[@]}"; do
 	add_test "verdicts_ipv$family" check_verdicts "$family"
+	add_test "destination_ipv$family" check_destination "$family"
 	add_test "fragments_ipv$family" check_fragments "$family"
 done
 
