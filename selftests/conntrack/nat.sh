@@ -173,6 +173,25 @@ check_set_nat_info()
 	expect_outcome "delivered ${!client} 40000"
 }
 
+# The same for the destination and the source of one connection.
+check_set_nat_info_twice()
+{
+	local family=$1 right=ROUTER_RIGHT_IP$1
+	local -n words=SERVER_WORDS$1 source=RIGHT_WORDS$1
+
+	nat_hooks
+	attach kfunc/alloc inet forward 0
+	tell proto="$UDP" port=9999 other_port=6666 other_proto="$UDP" timeout=60000 \
+		"${words[@]}" nat_port=8888 "${source[@]/addr/source}"
+	FLOW_LISTEN=8888 flow "$family" udp 6666 send
+	expect_outcome "icmp *"
+	nf_prog exec "$NS_ROUTER" conntrack -F
+	flow "$family" udp 9999 send
+	expect_told packets=1 found=1 ret=0 source_ret=0
+	FLOW_LISTEN=8888 flow "$family" udp 6666 send
+	expect_outcome "delivered ${!right} 40000"
+}
+
 for family in "${FAMILIES[@]}"; do
 	add_test "dnat_udp_ipv$family" check_dnat "$family" udp $UDP
 	add_test "dnat_tcp_ipv$family" check_dnat "$family" tcp $TCP
@@ -182,6 +201,7 @@ for family in "${FAMILIES[@]}"; do
 	add_test "snat_input_ipv$family" check_snat_input "$family"
 	add_test "refused_ipv$family" check_refused "$family"
 	add_test "set_nat_info_ipv$family" check_set_nat_info "$family"
+	add_test "set_nat_info_twice_ipv$family" check_set_nat_info_twice "$family"
 done
 
 run_tests

@@ -212,7 +212,18 @@ static __always_inline bool takes_null(void)
 	return !bpf_core_enum_value_exists(enum bpf_type_flag___later, PTR_TRUSTED___later);
 }
 
-/* Create an entry for the packet's tuple with another port; with NAT if addr0 is set. */
+static void set_source(struct nf_conn___init *init)
+{
+	union bpf_nf_addr addr;
+
+	addr.words[0] = told(KFUNC_source0);
+	addr.words[1] = told(KFUNC_source1);
+	tell(KFUNC_source_ret, bpf_nf_entry_set_nat(init, &addr, 0, BPF_NF_NAT_SRC));
+}
+
+/* Create an entry for the packet's tuple with another port; with NAT of the destination if addr0
+ * is set, and of the source if source0 is set.
+ */
 SEC("netfilter")
 int alloc(struct bpf_nf_ctx *ctx)
 {
@@ -243,6 +254,8 @@ int alloc(struct bpf_nf_ctx *ctx)
 						     BPF_NF_NAT_DST));
 		tell(KFUNC_status, bpf_nf_entry_set_nat(init, &addr, 0, BPF_NF_NAT_DST));
 	}
+	if (told(KFUNC_source0))
+		set_source(init);
 	ct = bpf_nf_entry_insert(init);
 	if (ct)
 		bpf_nf_entry_release(ct);

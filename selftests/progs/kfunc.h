@@ -25,6 +25,8 @@
 	X(addr0)	/* address for NAT, in network order */		\
 	X(addr1)							\
 	X(nat_port)							\
+	X(source0)	/* address for NAT of the source */		\
+	X(source1)							\
 	X(manip)							\
 	X(type)		/* arguments of bpf_nf_reject() */		\
 	X(code)								\
@@ -37,6 +39,7 @@
 	X(found)	/* number of entries that kfuncs returned */	\
 	X(refused)	/* number of failures of bpf_nf_reject() */	\
 	X(ret)		/* result of the last kfunc, or opts.error */	\
+	X(source_ret)	/* result of NAT of the source */		\
 	X(device)	/* ifindex of the packet after bpf_nf_reject(), or 0 */ \
 	X(state)							\
 	X(status)							\
