@@ -128,6 +128,28 @@ test_beside_an_nft_chain()
 	expect_hook ip forward 1 "$(bpf_hook accept)"
 }
 
+# The dump of so many hooks has several messages. With each length of the chain's name another
+# part of an entry is the last that fits into the first message.
+test_many_programs()
+{
+	local i name=c count=60 program
+
+	needs_hook_dump
+	type -P nft > /dev/null || lacks "nft"
+	program=$(bpf_hook accept)
+	for ((i = 1; i <= count; i++)); do
+		attach accept ip forward "$i"
+	done
+	for i in 1 2 3 4; do
+		nft_router "table ip t { chain $name { type filter hook forward priority 0; }; }"
+		expect_hook ip forward 0 "1 -"
+		expect_eq "hooks with the program" "$count" \
+			"$(hooks ip forward | grep -c " $program\$")"
+		nft_router delete table ip t
+		name+=$(printf 'c%.0s' {1..20})
+	done
+}
+
 test_nft_list_hooks()
 {
 	local listing
