@@ -30,6 +30,45 @@ test_failures()
 	check_kills another_file dropped apply apply edge
 }
 
+# killed_from_start NUMBER: an update is killed at this call, or the call fails. Each update starts
+# from the same state, and so makes the same calls.
+killed_from_start()
+{
+	begin
+	apply accept
+	conf drop
+	killed "$1" apply edge || fail "no call $1"
+}
+
+# The rename puts the new version in force. It fails, and then nf-bpf is killed there. The first
+# calls only store the version and pin the program.
+test_rename()
+{
+	local number before='' ERRNO=5
+
+	for ((number = 20; number < MAX_CALLS; number++)); do
+		killed_from_start "$number"
+		[[ $before != symlink || $(< "$WORK/killed") != rename ]] || break
+		before=$(< "$WORK/killed")
+	done
+	expect_match "what is said" "*current: can't be changed: *: nothing was changed*" \
+		"$(< "$WORK/said")"
+	expect_clean
+	expect_in_force 1
+	expect_verdict passes
+
+	ERRNO=0
+	killed_from_start "$number"
+	[[ -L $PINS/nf-bpf/edge/current~ ]] || fail "not killed at the rename"
+	nf_bpf status edge > /dev/null
+	expect_in_force 1
+	[[ ! -L $PINS/nf-bpf/edge/current~ ]] || fail "left behind"
+	nf_bpf apply edge > /dev/null
+	expect_in_force 2
+	expect_clean
+	expect_verdict dropped
+}
+
 # While the new program is attached and the old one not yet detached, both are attached.
 test_old_program_goes()
 {

@@ -276,14 +276,17 @@ void generation_clean(const struct policy *policy, unsigned int keep)
 static int set_current(const struct policy *policy, const char *name)
 {
 	char path[PATH_MAX], tmp[PATH_MAX];
+	int err;
 
 	snprintf(path, sizeof(path), "%s/%s/current", options.pins, policy->name);
 	snprintf(tmp, sizeof(tmp), "%s/%s/" NEXT, options.pins, policy->name);
 	unlink(tmp);
-	if (symlink(name, tmp) || rename(tmp, path))
-		return fail("%s: can't be changed: %s: " UNCHANGED, path, strerror(errno));
+	if (!symlink(name, tmp) && !rename(tmp, path))
+		return 0;
+	err = errno;
+	unlink(tmp);
 
-	return 0;
+	return fail("%s: can't be changed: %s: " UNCHANGED, path, strerror(err));
 }
 
 /* "current" is missing. Make it name a generation that has this version and all its links. */
