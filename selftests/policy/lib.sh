@@ -183,7 +183,8 @@ killed()
 # - PREPARE changes the policy.
 # - COMMAND is killed. Packets then have the verdict VERDICT, also after "status", which completes
 #   what was begun but attaches nothing.
-# - The command REPAIR leaves nothing behind of the killed command.
+# - The command REPAIR leaves nothing behind of the killed command. If a call of COMMAND failed, and
+#   COMMAND says that nothing was changed, nothing is left behind at once.
 # With "any:VERDICT", only the verdict after REPAIR is checked.
 check_kills()
 {
@@ -198,6 +199,7 @@ check_kills()
 		"$prepare"
 		killed "$number" "$@" || break
 		echo "call $number, $(< "$WORK/killed"): $(< "$WORK/said")"
+		! grep -q "nothing was changed" "$WORK/said" || expect_clean
 		[[ $verdict == any ]] || expect_verdict "$verdict"
 		nf_bpf status edge > /dev/null || :
 		[[ $verdict == any ]] || expect_verdict "$verdict"
