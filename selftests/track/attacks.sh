@@ -231,6 +231,23 @@ check_source_limit()
 	set_limit max_source 4096
 }
 
+# The room of a source is free again when its datagrams have ended.
+check_source_again()
+{
+	local family=$1
+
+	set_limit max_source 100
+	attach accept "$(pf_of "$family")" forward 0 track
+	flood "$family" 200
+	expect_eq "entries" 100 "$(entries)"
+	detach_all
+	expect_eq "entries" 0 "$(entries)"
+	attach accept "$(pf_of "$family")" forward 0 track
+	flood "$family" 200
+	expect_eq "entries" 100 "$(entries)"
+	set_limit max_source 4096
+}
+
 check_expiry()
 {
 	local family=$1
@@ -330,6 +347,7 @@ add_test -r ipv6 atomic check_atomic
 for family in "${FAMILIES[@]}"; do
 	add_test "expiry_ipv$family" check_expiry "$family"
 	add_test "limit_of_a_source_ipv$family" check_source_limit "$family"
+	add_test "limit_of_a_source_again_ipv$family" check_source_again "$family"
 	add_test "many_in_flight_ipv$family" check_many "$family"
 done
 
