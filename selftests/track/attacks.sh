@@ -248,6 +248,23 @@ check_source_again()
 	set_limit max_source 4096
 }
 
+# To the limit, all addresses of an IPv6 network (/64) are one source.
+check_network_limit()
+{
+	local neighbour=2001:db8:1::3
+
+	set_limit max_source 100
+	attach accept ip6 forward 0 track
+	flood 6 200
+	expect_eq "entries" 100 "$(entries)"
+	ip -n "$NS_CLIENT" address add "$neighbour/128" dev lo
+	CLIENT_IP6=$neighbour flood 6 200
+	ip -n "$NS_CLIENT" address delete "$neighbour/128" dev lo
+	expect_eq "entries of the network" 100 "$(entries)"
+	expect_passing 6
+	set_limit max_source 4096
+}
+
 check_expiry()
 {
 	local family=$1
@@ -350,5 +367,6 @@ for family in "${FAMILIES[@]}"; do
 	add_test "limit_of_a_source_again_ipv$family" check_source_again "$family"
 	add_test "many_in_flight_ipv$family" check_many "$family"
 done
+add_test -r ipv6 limit_of_a_network_ipv6 check_network_limit
 
 run_tests
