@@ -273,6 +273,27 @@ int nf_btf_offset(const char *type, const char *member)
 	return id > 0 ? member_offset(btf, id, member) : -ENOENT;
 }
 
+bool nf_has_pkt_pointers(void)
+{
+	static int offset;
+
+	if (!offset)
+		offset = nf_btf_offset("bpf_nf_ctx", "data");
+	return offset > 0;
+}
+
+bool nf_has_packet_access(void)
+{
+	static bool loaded;
+
+	if (nf_has_pkt_pointers() || loaded)
+		return true;
+	loaded = !system("modprobe -q nf_bpf_packet");
+	/* It is no error if the module is missing. */
+	errno = 0;
+	return loaded;
+}
+
 int nf_btf_module_fd(const char *module)
 {
 	struct bpf_btf_info info;

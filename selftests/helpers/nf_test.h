@@ -77,6 +77,9 @@ struct nf_hook {
 	__s64 prog_id;
 };
 
+/* For self->lacks, if nf_has_packet_access() is false. */
+#define NF_PACKET_ACCESS "helpers for packets, or the module nf_bpf_packet"
+
 enum { NF_HOOK_TYPE_NFTABLES = 1, NF_HOOK_TYPE_BPF };
 
 struct nf_load {
@@ -112,6 +115,10 @@ int nf_link_update(int link_fd, int prog_fd, int old_prog_fd);
 int nf_btf_size(const char *type);
 int nf_btf_offset(const char *type, const char *member);
 bool nf_btf_has_func(const char *name);
+/* Return: true if the context of a program has packet pointers, as on this project's kernel */
+bool nf_has_pkt_pointers(void);
+/* Return: true if the kernel has helpers for packets, or the module in their place. Load it. */
+bool nf_has_packet_access(void);
 /* Return: a fd of the BTF of a loaded module, for nf_load.fd_array */
 int nf_btf_module_fd(const char *module);
 int nf_set_caps(__u64 caps);

@@ -43,19 +43,10 @@ static int take_record(void *self, void *data, size_t size)
 	return 0;
 }
 
-static bool has_module(void)
-{
-	int fd = nf_btf_module_fd("nf_bpf_packet");
-
-	if (fd >= 0)
-		close(fd);
-	return fd >= 0;
-}
-
 FIXTURE_SETUP(samples)
 {
-	if (nf_btf_offset("bpf_nf_ctx", "data") < 0 && !has_module()) {
-		self->lacks = "bpf_perf_event_output(), or the module nf_bpf_packet";
+	if (!nf_has_packet_access()) {
+		self->lacks = NF_PACKET_ACCESS;
 		return;
 	}
 	ASSERT_EQ(0, nf_netns_new());
