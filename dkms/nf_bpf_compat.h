@@ -6,11 +6,13 @@
 #define _NF_BPF_COMPAT_H
 
 #include <linux/build_bug.h>
+#include <linux/netfilter.h>
+#include <linux/nsproxy.h>
+#include <linux/sched.h>
 #include <linux/types.h>
 #include <net/gso.h>
 
 struct net;
-struct nf_hook_state;
 struct sk_buff;
 
 /* Mainline's net/netfilter/nf_bpf_link.h has no include guard, so this header does not include
@@ -34,6 +36,16 @@ struct bpf_nf_ctx_kern {
 };
 
 static_assert(sizeof(struct bpf_nf_ctx_kern) == sizeof(struct bpf_nf_ctx));
+
+/* BPF_PROG_TEST_RUN of an unmodified kernel sets no network namespace. The program then runs
+ * in the context of the caller, so take that namespace, as a patched kernel does.
+ */
+static inline struct net *nf_bpf_net(const struct nf_hook_state *state)
+{
+	return state->net ?: current->nsproxy->net_ns;
+}
+
+#define nf_bpf_net nf_bpf_net
 
 int nf_bpf_keep_head(struct sk_buff *skb);
 int nf_bpf_keep_head_to_write(struct sk_buff *skb, u32 len);

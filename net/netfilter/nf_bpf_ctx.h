@@ -20,6 +20,13 @@ bpf_nf_ctx_kern(const struct bpf_nf_ctx *ctx)
 	return (const struct bpf_nf_ctx_kern *)ctx;
 }
 
+/* The network namespace of a packet. Where BPF_PROG_TEST_RUN sets none, nf_bpf_compat.h has
+ * another definition.
+ */
+#ifndef nf_bpf_net
+#define nf_bpf_net(state)	((state)->net)
+#endif
+
 /* Copy memory that a program passes. It may be in a map that others write to at the
  * same time, so check and use the copy only. barrier_data() keeps the compiler from
  * reading @from again.

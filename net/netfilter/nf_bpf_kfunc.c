@@ -164,11 +164,11 @@ static int bpf_nf_ct_read_key(struct bpf_nf_ct_key *key,
 	/* Packets can arrive during netns teardown, when get_net() is not allowed. The
 	 * netns outlives its hooks, so no reference is needed.
 	 */
-	key->net = ctx->state->net;
+	key->net = nf_bpf_net(ctx->state);
 	key->held = NULL;
 	if (opts.netns_id == BPF_F_CURRENT_NETNS)
 		return 0;
-	key->held = get_net_ns_by_id(ctx->state->net, opts.netns_id);
+	key->held = get_net_ns_by_id(nf_bpf_net(ctx->state), opts.netns_id);
 	key->net = key->held;
 	return key->net ? 0 : -ENONET;
 }

@@ -551,7 +551,7 @@ static int bpf_nf_fib_check_mtu(const struct bpf_nf_ctx_kern *ctx,
 	struct net_device *dev;
 	u32 mtu;
 
-	dev = dev_get_by_index_rcu(ctx->state->net, params->ifindex);
+	dev = dev_get_by_index_rcu(nf_bpf_net(ctx->state), params->ifindex);
 	if (unlikely(!dev || !(dev->flags & IFF_UP)))
 		return BPF_FIB_LKUP_RET_FRAG_NEEDED;
 	mtu = READ_ONCE(dev->mtu);
@@ -566,7 +566,7 @@ static int bpf_nf_fib_check_mtu(const struct bpf_nf_ctx_kern *ctx,
 static int bpf_nf_find_route(const struct bpf_nf_ctx_kern *ctx,
 			     struct bpf_fib_lookup *params, u32 plen, u32 flags)
 {
-	struct net *net = ctx->state->net;
+	struct net *net = nf_bpf_net(ctx->state);
 	bool check_mtu;
 	int ret;
 
@@ -595,7 +595,7 @@ static u32 bpf_nf_hash(const struct bpf_nf_ctx_kern *ctx)
 	/* A packet that the kernel itself sends may have neither device nor socket, so
 	 * skb_get_hash() would not find its network namespace.
 	 */
-	return skb_get_hash_net(ctx->state->net, ctx->skb);
+	return skb_get_hash_net(nf_bpf_net(ctx->state), ctx->skb);
 }
 
 static unsigned long bpf_nf_copy_packet(void *to, const void *skb,
