@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * The helpers for packets, called for one packet each: every offset, size and flag,
- * the error code, and the packet after the call.
+ * the error code, and the packet after the call. On an unmodified kernel, the functions of
+ * the module nf_bpf_packet.
  */
 #include <arpa/inet.h>
 #include <net/ethernet.h>
@@ -14,7 +15,7 @@
 
 #include "kselftest_harness.h"
 #include "helpers/nf_test.h"
-#include "packet/progs/bpf_helpers.skel.h"
+#include "packet/run_packet.h"
 
 #define IP	NFPROTO_IPV4
 #define IP6	NFPROTO_IPV6
@@ -30,6 +31,8 @@ enum { OPTIONS = 8, PAYLOAD = 48, STATE_MAX = 128, BUFFER = 512 };
 FIXTURE(packet)
 {
 	const char *lacks;
+	/* The header of the link layer. Without it, run_packet() finds one if it must. */
+	const struct ether_header *eth;
 	struct packet_bpf_helpers *skel;
 	unsigned char state[STATE_MAX];
 	int state_size;
@@ -139,7 +142,7 @@ static struct packet_bpf_helpers *loaded;
 
 static void __attribute__((constructor)) load(void)
 {
-	if (nf_btf_offset("bpf_nf_ctx", "data") >= 0)
+	if (nf_has_packet_access())
 		loaded = packet_bpf_helpers__open_and_load();
 }
 
@@ -152,8 +155,8 @@ FIXTURE_SETUP(packet)
 	};
 	__u32 i, key = 0;
 
-	if (nf_btf_offset("bpf_nf_ctx", "data") < 0) {
-		self->lacks = "packet pointers";
+	if (!nf_has_packet_access()) {
+		self->lacks = NF_PACKET_ACCESS;
 		return;
 	}
 	ASSERT_EQ(0, nf_netns_new());
@@ -200,7 +203,7 @@ static int run(FIXTURE_DATA(packet) *self, const struct bpf_program *prog)
 		.ctx_size_in = self->state_size,
 		.repeat = 1,
 	};
-	return bpf_prog_test_run_opts(bpf_program__fd(prog), &self->opts);
+	return run_packet(self->skel, prog, &self->opts, self->eth);
 }
 
 /* The program's result; it ran, and the packet has its size still. */
@@ -216,8 +219,14 @@ static int run(FIXTURE_DATA(packet) *self, const struct bpf_program *prog)
 #define EXPECT_UNCHANGED()						\
 	EXPECT_EQ(0, memcmp(self->out, self->packet, self->size))
 
+#define NEEDS_POINTERS(what) do {					\
+	if (!nf_has_pkt_pointers())					\
+		NF_LACKS(return, what);					\
+} while (0)
+
 NF_TEST_F(packet, read_in_place)
 {
+	NEEDS_POINTERS("packet pointers");
 	EXPECT_EQ(self->size, RUN(read));
 	EXPECT_EQ(self->size, self->skel->bss->linear);
 	EXPECT_EQ(0, memcmp(self->skel->bss->buffer, self->packet, self->size));
@@ -296,20 +305,23 @@ NF_TEST_F(packet, load_bytes_relative_to_the_link_layer_header)
 		.ether_type = htons(variant->pf == IP ? ETHERTYPE_IP : ETHERTYPE_IPV6),
 	};
 
-	memmove(self->packet + sizeof(eth), self->packet, self->size);
-	memcpy(self->packet, &eth, sizeof(eth));
-	self->size += sizeof(eth);
+	unsigned char frame[sizeof(eth) + sizeof(self->packet)];
+	const __u32 size = sizeof(eth) + self->size;
+
+	self->eth = &eth;
+	memcpy(frame, &eth, sizeof(eth));
+	memcpy(frame + sizeof(eth), self->packet, self->size);
 
 	self->skel->bss->start = 0;
 	EXPECT_LOADED(load_relative, 0, sizeof(eth), &eth);
-	EXPECT_LOADED(load_relative, 13, 1, self->packet + 13);
-	EXPECT_LOADED(load_relative, 0, self->size, self->packet);
-	EXPECT_LOADED(load_relative, self->size - 1, 1, self->packet + self->size - 1);
-	EXPECT_NOT_LOADED(load_relative, self->size, 1);
-	EXPECT_NOT_LOADED(load_relative, 0, self->size + 1);
+	EXPECT_LOADED(load_relative, 13, 1, frame + 13);
+	EXPECT_LOADED(load_relative, 0, size, frame);
+	EXPECT_LOADED(load_relative, size - 1, 1, frame + size - 1);
+	EXPECT_NOT_LOADED(load_relative, size, 1);
+	EXPECT_NOT_LOADED(load_relative, 0, size + 1);
 	EXPECT_NOT_LOADED(load_relative, 0xffffffff, 1);
 	self->skel->bss->start = 1;
-	EXPECT_LOADED(load_relative, 0, 1, self->packet + sizeof(eth));
+	EXPECT_LOADED(load_relative, 0, 1, self->packet);
 }
 
 NF_TEST_F(packet, load_bytes_relative_to_nothing)
@@ -764,6 +776,7 @@ NF_TEST_F(packet, csum_diff_of_nothing)
 
 NF_TEST_F(packet, csum_diff_of_null)
 {
+	NEEDS_POINTERS("bpf_csum_diff()");
 	EXPECT_EQ(-EINVAL, RUN(csum_push_null));
 	EXPECT_EQ(-EINVAL, RUN(csum_pull_null));
 	EXPECT_EQ(0x12345678, (self->skel->bss->seed = 0x12345678, RUN(csum_nothing)));
@@ -771,6 +784,7 @@ NF_TEST_F(packet, csum_diff_of_null)
 
 NF_TEST_F(packet, csum_diff_of_the_packet)
 {
+	NEEDS_POINTERS("packet pointers");
 	self->skel->bss->seed = 0;
 	EXPECT_EQ(sum_of(self->packet, 20) % 0xffff, nf_sum_fold(RUN(csum_packet)) % 0xffff);
 }
@@ -803,20 +817,42 @@ NF_TEST_F(packet, fib_lookup_errors)
 	EXPECT_EQ(-EAFNOSUPPORT, RUN(fib));
 }
 
+static __u64 own_cookie(void)
+{
+	int fd = socket(AF_INET, SOCK_DGRAM, 0);
+	socklen_t len = sizeof(__u64);
+	__u64 cookie = 0;
+
+	if (fd < 0 || getsockopt(fd, SOL_SOCKET, SO_NETNS_COOKIE, &cookie, &len))
+		cookie = 0;
+	close(fd);
+	return cookie;
+}
+
+/* A packet of a socket: BPF_PROG_TEST_RUN of an unmodified kernel sets no namespace. */
 NF_TEST_F(packet, netns_cookie)
 {
-	__u64 cookie, of_init;
-	socklen_t len = sizeof(cookie);
-	int fd = socket(AF_INET, SOCK_DGRAM, 0);
+	const struct nf_key key = { .pf = IP, .hooknum = NF_INET_LOCAL_OUT };
+	const __u64 cookie = own_cookie();
+	int link = nf_link(bpf_program__fd(self->skel->progs.cookie), &key);
 
-	ASSERT_LE(0, fd);
-	ASSERT_EQ(0, getsockopt(fd, SOL_SOCKET, SO_NETNS_COOKIE, &cookie, &len));
-	close(fd);
-	EXPECT_NE(0, cookie);
-	EXPECT_EQ(cookie, RUN(cookie));
+	ASSERT_NE(0, cookie);
+	ASSERT_LE(0, link);
+	ASSERT_EQ(0, nf_send_loopback(1));
+	EXPECT_EQ(1, self->skel->bss->runs);
+	EXPECT_EQ(cookie, self->skel->bss->ret);
+	close(link);
+}
+
+NF_TEST_F(packet, netns_cookie_of_init)
+{
+	__u64 of_init;
+
+	NEEDS_POINTERS("bpf_get_netns_cookie(NULL)");
+	EXPECT_EQ(own_cookie(), RUN(cookie));
 	of_init = RUN(cookie_of_init);
 	EXPECT_NE(0, of_init);
-	EXPECT_NE(cookie, of_init);
+	EXPECT_NE(own_cookie(), of_init);
 }
 
 NF_TEST_F(packet, mark_and_priority)

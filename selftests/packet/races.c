@@ -9,11 +9,9 @@
 #include <stdatomic.h>
 #include <time.h>
 
-#include <bpf/bpf.h>
-
 #include "kselftest_harness.h"
 #include "helpers/nf_test.h"
-#include "packet/progs/bpf_helpers.skel.h"
+#include "packet/run_packet.h"
 
 enum { SECONDS = 3, VERSION_IHL = 0x45, OTHER_IHL = 0x4f };
 
@@ -56,8 +54,8 @@ TEST(store_bytes)
 	pthread_t thread;
 	time_t end;
 
-	if (nf_btf_offset("bpf_nf_ctx", "data") < 0)
-		NF_LACKS(return, "packet pointers");
+	if (!nf_has_packet_access())
+		NF_LACKS(return, NF_PACKET_ACCESS);
 	skel = packet_bpf_helpers__open_and_load();
 	ASSERT_NE(NULL, skel);
 	memcpy(packet, &iph, sizeof(iph));
@@ -77,8 +75,7 @@ TEST(store_bytes)
 			.repeat = 1,
 		};
 
-		ASSERT_EQ(0, bpf_prog_test_run_opts(bpf_program__fd(skel->progs.store),
-						    &opts));
+		ASSERT_EQ(0, run_packet(skel, skel->progs.store, &opts, NULL));
 		stored += skel->bss->ret == 0;
 		refused += skel->bss->ret == -EPERM;
 		changed += out[0] != VERSION_IHL;
