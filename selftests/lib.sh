@@ -161,12 +161,18 @@ load_policy()
 	[[ -n $INET ]] || find_families
 }
 
+# Programs need helpers for packets, or the module that has functions in their place.
+need_packet_access()
+{
+	grep -qa BPF_NF_FRAG_REASSEMBLED /sys/kernel/btf/vmlinux || modprobe -q nf_bpf_packet ||
+		lacks "helpers for packets, or the module nf_bpf_packet"
+}
+
 # Load progs/packet.bpf.c into $PINS/packet, for tests of programs that change packets.
 load_packet()
 {
 	load_policy
-	grep -qa BPF_NF_FRAG_REASSEMBLED /sys/kernel/btf/vmlinux || modprobe -q nf_bpf_packet ||
-		lacks "packet pointers"
+	need_packet_access
 	nf_prog load "$SELFTESTS/progs/packet.bpf.o" "$PINS/packet"
 	PIN_DIRS+=("$PINS/packet")
 }

@@ -15,7 +15,8 @@ LOGGER=			# process id
 setup()
 {
 	router_up
-	load_packet
+	# Do not load programs that would keep nf_bpf_packet in use: see test_no_samples().
+	need_packet_access
 }
 
 # start OPTION...: start the sample on the router. It writes to $WORK/lines or $WORK/pcap.
@@ -206,7 +207,9 @@ test_no_samples()
 	local output
 
 	! grep -qa BPF_NF_LINK_INET /sys/kernel/btf/vmlinux || skip "a patched kernel"
-	modprobe -q -r nf_bpf_kfunc nf_bpf_entry nf_bpf_packet || skip "nf_bpf_packet is in use"
+	# The kernel frees the programs of the tests before this one a moment after they end.
+	wait_for modprobe -q -r nf_bpf_kfunc nf_bpf_entry nf_bpf_packet ||
+		skip "other programs use nf_bpf_packet"
 	output=$(nf_prog exec "$NS_ROUTER" "$SAMPLE" 2>&1) && fail "it runs"
 	modprobe -q nf_bpf_packet || :
 	expect_match "message" "packet_log: load: *modprobe nf_bpf_packet" "$output"
