@@ -51,6 +51,46 @@ test_man_page()
 	done
 }
 
+# exit_statuses: read lines of "STATUS TEXT". Print each exit status, and with it the commands that
+# TEXT names.
+exit_statuses()
+{
+	local status text word names
+
+	names=" $(commands | tr '\n' ' ')"
+	while read -r status text; do
+		for word in $(tr -c 'a-z-' ' ' <<< "$text"); do
+			[[ $names != *" $word "* ]] || echo "$status $word"
+		done
+		echo "$status"
+	done | sort -u
+}
+
+statuses_of_help()
+{
+	"$NF_BPF" --help | sed -n 's/^  \([0-9]  .*\)/\1/p' | exit_statuses
+}
+
+# In the man page, the commands are bold.
+statuses_of_man_page()
+{
+	sed -n '/^EXIT STATUS/,/^RULES/p' "$TOOL/nf-bpf.8.rst" |
+		awk '/^\*\*[0-9]\*\*$/ { status = substr($0, 3, 1); print status }
+		     /^ / { n = split($0, part, /\*\*/)
+			    for (i = 2; i <= n; i += 2) print status, part[i] }' | exit_statuses
+}
+
+test_exit_statuses()
+{
+	local statuses
+
+	statuses=$(statuses_of_help)
+	expect_eq "help" "$(sed -n 's/^\tEXIT_[A-Z_]*\t*= \([0-9]\),.*/\1/p' "$TOOL/nf-bpf.h")" \
+		"$(grep -v ' ' <<< "$statuses")"
+	[[ $statuses == *"3 load"* ]] || fail "no commands: $statuses"
+	expect_eq "man page" "$statuses" "$(statuses_of_man_page)"
+}
+
 test_man_page_of_the_file()
 {
 	local key keys

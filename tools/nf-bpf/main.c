@@ -42,10 +42,14 @@ static const char usage[] =
 	"  -V, --version       version of libbpf\n"
 	"  -h, --help          this text\n"
 	"\n"
-	"Exit status: 0 done; 1 failed, and nothing has changed; 2 wrong command line or file;\n"
-	"3 status: the policy is not in force; 4 start: failed, and all packets are dropped;\n"
-	"5 try: in force and unchanged, no trial; 6 start: the version before is in force, and not\n"
-	"the file.\n";
+	"Exit status:\n"
+	"  0  done; start: also if packets pass without a policy, as on-error = pass says\n"
+	"  1  failed: what was in force stays, unless the message says what has changed\n"
+	"  2  the command line, or the file of the policy, is wrong\n"
+	"  3  status, save, load: the policy is not in force\n"
+	"  4  start: failed, and all packets of the hook are dropped\n"
+	"  5  try: the file is in force and unchanged, so there is no trial\n"
+	"  6  start: the version before is in force, and not the file\n";
 
 static const struct command {
 	const char *name;
