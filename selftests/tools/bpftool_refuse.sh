@@ -223,6 +223,30 @@ test_taken_by_an_nft_chain_cannot_be_overwritten()
 	expect_taken "taken by" overwrite
 }
 
+# A hook takes 1024 functions. The server has none of its own.
+test_full_hook()
+{
+	local i in_server=(nsenter --net="/run/netns/$NS_SERVER" --)
+
+	type -P nft >/dev/null || lacks "nft"
+	# shellcheck disable=SC2064 # the variable is known only here
+	trap "${in_server[*]} nft delete table ip full" EXIT
+	{
+		echo "table ip full {"
+		for ((i = 0; i < 1024; i++)); do
+			echo "chain c$i { type filter hook output priority $((i + 100)); }"
+		done
+		echo "}"
+	} > "$WORK/full"
+	"${in_server[@]}" nft -f "$WORK/full"
+	check_refused "Argument list too long: the hook has 1024 functions" \
+		ip hook output priority 7 netns "$NS_SERVER"
+	"${in_server[@]}" nft delete chain ip full c1023
+	bpftool net attach netfilter pinned "$PINS/drop" ip hook output priority 7 \
+		netns "$NS_SERVER" pin "$PINS/full"
+	rm "$PINS/full"
+}
+
 # follow PATTERN MESSAGE: find the advice in the message. Its words are in BASH_REMATCH.
 follow()
 {
