@@ -112,6 +112,13 @@ test_section_without_a_place()
 	refused "it names no place" load "$SELFTESTS/progs/policy.bpf.o" "$PINS/links/one"
 }
 
+# The error of a program that is too large is the same, but takes the verifier long.
+test_too_large()
+{
+	refused "failed to load object file: it exceeds a limit of the kernel: " \
+		load "$SELFTESTS/tools/progs/too_large.bpf.o" "$PINS/links/one"
+}
+
 test_pin_exists()
 {
 	attach_here pin "$PINS/links/other"

@@ -212,6 +212,12 @@ test_map_pin_not_on_bpffs()
 	[[ ! -e $WORK/map ]] || fail "a file was left behind"
 }
 
+test_too_large()
+{
+	OBJECT=$SELFTESTS/tools/progs/too_large.bpf.o
+	refused "can't load program 'find': it exceeds a limit of the kernel: "
+}
+
 # check_words TEXT ARG...: bpftool refuses these arguments with TEXT
 check_words()
 {
