@@ -254,6 +254,15 @@ bpf_nf_func_proto(enum bpf_func_id func_id, const struct bpf_prog *prog)
 		return &bpf_nf_get_hash_recalc_proto;
 	case BPF_FUNC_get_netns_cookie:
 		return &bpf_nf_get_netns_cookie_proto;
+	case BPF_FUNC_dynptr_from_mem:
+	case BPF_FUNC_ringbuf_reserve_dynptr:
+		/* The verifier of 6.1 takes other bytes of the stack for a dynptr: it ignores
+		 * variable offsets, and does not compare dynptrs when it prunes. A program could
+		 * then read and write any memory, so it must not make a dynptr.
+		 */
+		if (!NF_BPF_TRACKS_DYNPTRS)
+			return NULL;
+		fallthrough;
 	default:
 		return nf_bpf_base_func_proto(func_id, prog);
 	}

@@ -487,7 +487,7 @@ static long make_dynptr(__u32 i, struct bpf_dynptr *dynptr)
 	return bpf_dynptr_from_mem(values, sizeof(values), 0, dynptr) != 0;
 }
 
-__failure("callback makes a dynptr on the stack of frame 0|Expected an initialized dynptr")
+__failure("unknown func bpf_dynptr_from_mem|Expected an initialized dynptr")
 SEC("?netfilter")
 int callback_makes_a_dynptr(struct bpf_nf_ctx *ctx)
 {
@@ -497,6 +497,73 @@ int callback_makes_a_dynptr(struct bpf_nf_ctx *ctx)
 	bpf_loop(ctx->mark, make_dynptr, &dynptr, 0);
 	bpf_dynptr_read(&value, sizeof(value), &dynptr, 0, 0);
 	sum += value;
+	return 1;
+}
+
+/* Without a dynptr, bpf_dynptr_read() would read at an address that the program chooses. The path
+ * with a dynptr is verified first.
+ */
+#define READ_DYNPTR(name, make)						\
+	SEC("?netfilter")						\
+	int name(struct bpf_nf_ctx *ctx)				\
+	{								\
+		__u64 stack[4] = { ctx->mark, 64, ctx->mark, 64 };	\
+		struct bpf_dynptr *dynptr = (void *)stack;		\
+		__u64 value = 0;					\
+									\
+		asm volatile("" :: "r"(stack) : "memory");		\
+		make;							\
+		bpf_get_prandom_u32();					\
+		bpf_get_prandom_u32();					\
+		bpf_get_prandom_u32();					\
+		bpf_dynptr_read(&value, sizeof(value), dynptr, 0, 0);	\
+		sum += value;						\
+		return 1;						\
+	}
+
+__failure("unknown func bpf_dynptr_from_mem|Expected an initialized dynptr") __test_state_freq
+READ_DYNPTR(dynptr_of_one_path, {
+	if (ctx->priority)
+		bpf_dynptr_from_mem(values, sizeof(values), 0, dynptr);
+})
+__failure("unknown func bpf_dynptr_from_mem|dynptr has to be at a constant offset")
+READ_DYNPTR(dynptr_at_a_variable_offset, {
+	bpf_dynptr_from_mem(values, sizeof(values), 0, dynptr);
+	dynptr += ctx->mark & 1;
+	barrier_var(dynptr);
+})
+__failure("unknown func bpf_dynptr_from_mem|Expected an initialized dynptr")
+READ_DYNPTR(dynptr_overwritten, {
+	bpf_dynptr_from_mem(values, sizeof(values), 0, dynptr);
+	stack[0] = ctx->mark;
+})
+
+/* The verifier of 6.12 can keep track of dynptrs. */
+__success __needs("bpf_dynptr_slice")
+SEC("?netfilter")
+int dynptr_of_memory(struct bpf_nf_ctx *ctx)
+{
+	struct bpf_dynptr dynptr;
+	__u64 value = 0;
+
+	bpf_dynptr_from_mem(values, sizeof(values), 0, &dynptr);
+	bpf_dynptr_read(&value, sizeof(value), &dynptr, 0, 0);
+	sum += value;
+	return 1;
+}
+
+struct {
+	__uint(type, BPF_MAP_TYPE_RINGBUF);
+	__uint(max_entries, 4096);
+} records SEC(".maps");
+
+__failure("unknown func bpf_ringbuf_reserve_dynptr|Unreleased reference")
+SEC("?netfilter")
+int dynptr_of_a_record(struct bpf_nf_ctx *ctx)
+{
+	struct bpf_dynptr dynptr;
+
+	bpf_ringbuf_reserve_dynptr(&records, 8, 0, &dynptr);
 	return 1;
 }
 

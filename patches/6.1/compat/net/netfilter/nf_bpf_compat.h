@@ -14,6 +14,7 @@
 
 /* 6.1 has no PTR_TRUSTED, and its checks expect a BTF pointer without flags. */
 #define NF_BPF_PTR_FLAGS	0
+#define NF_BPF_TRACKS_DYNPTRS	0
 
 #define NF_BPF_FIB_LOOKUP_FLAGS						\
 	(BPF_FIB_LOOKUP_DIRECT | BPF_FIB_LOOKUP_OUTPUT |		\

@@ -14,6 +14,7 @@
 #include <net/net_namespace.h>
 
 #define NF_BPF_PTR_FLAGS	PTR_TRUSTED
+#define NF_BPF_TRACKS_DYNPTRS	1
 
 #define NF_BPF_FIB_LOOKUP_FLAGS						\
 	(BPF_FIB_LOOKUP_DIRECT | BPF_FIB_LOOKUP_OUTPUT |		\
