@@ -22,13 +22,16 @@ enum { MAINLINE_DATA_LEN = 64 };
 
 static const char *missing_packets(void)
 {
-	return nf_btf_offset("bpf_nf_ctx", "data") > 0 ? NULL : "packet pointers";
+	return nf_has_pkt_pointers() ? NULL : "packet pointers";
 }
 
 static const char *missing_conntrack(void)
 {
 	if (nf_without("conntrack"))
 		return "conntrack";
+	/* The module nf_bpf_entry has functions of other names for unmodified kernels. */
+	if (!nf_has_pkt_pointers())
+		return "bpf_ct_release() for netfilter programs";
 	return system("modprobe -q nf_bpf_kfunc") ? "the module nf_bpf_kfunc" : NULL;
 }
 
