@@ -25,7 +25,7 @@ usage()
 	cat <<USAGE
 Usage: bench/guest.sh [-l] PART [PATTERN...]
        bench/guest.sh -t
-       bench/guest.sh -T CASE
+       bench/guest.sh -T PART CASE
 
 Measures one part: udp4, udp6, last4, last6, frames4, frames6, tcp4, frag4, frag6 (cases
 of cases.sh), cache4, cache6 or scaling. A PATTERN is the name of a case, or is contained
@@ -36,7 +36,8 @@ Parts "mainline-*" are the cases of mainline's kernel. Their baseline is
   -l   list the cases of the part that would be measured
   -t   print a line for each case: "case", its name, a text
   -T   for bench/trace, which watches from outside: print the addresses of programs and
-       their code, print "ready", and send packets with long gaps until the guest ends
+       their code, print "ready", and send packets or datagrams with long gaps until the
+       guest ends
 
 Prints one line for each figure: unit, case, family, traffic, bytes, number of packets or
 datagrams, and the total in this unit. cache.sh and scaling.sh describe their own lines.
@@ -276,6 +277,22 @@ run_case()
 	router_down
 }
 
+# Send datagrams of 4,096 bytes in fragments, with gaps.
+send_traced_fragments()
+{
+	while :; do
+		frames 1000 -s 4096 -g 20000 > /dev/null
+	done
+}
+
+send_traced_packets()
+{
+	pktgen_up "$BYTES"
+	pktgen_flow "$CLIENT" "$SERVER" 1000 0 2000
+	pktgen_set gen "delay 20000000"
+	send_pktgen 0
+}
+
 trace_case()
 {
 	local CASE=$1 CONTROL=listed_is_dropped SEND=send_udp OBJECT=policy
@@ -287,11 +304,13 @@ trace_case()
 	grep -F ' bpf_prog_' /proc/kallsyms | sed 's/^/symbol /' || :
 	bpftool -j link show | jq -r '.[] | select(.type == "netfilter").prog_id' | sort -nu |
 		xargs -r -n 1 bpftool prog dump jited id | sed 's/^/jited /'
+	first_neighbour
 	echo ready
-	pktgen_up "$BYTES"
-	pktgen_flow "$CLIENT" "$SERVER" 1000 0 2000
-	pktgen_set gen "delay 20000000"
-	send_pktgen 0
+	if [[ $TRAFFIC = fragments ]]; then
+		send_traced_fragments
+	else
+		send_traced_packets
+	fi
 }
 
 # Set the traffic and the family of a part.
@@ -346,9 +365,9 @@ main()
 		done
 		return ;;
 	-T)
-		(($# == 2)) || { usage >&2; exit 2; }
-		set_part udp4
-		trace_case "$2"
+		(($# == 3)) || { usage >&2; exit 2; }
+		set_part "$2"
+		trace_case "$3"
 		return ;;
 	-l)
 		list=1

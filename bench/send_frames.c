@@ -46,10 +46,13 @@ struct plan {
 	bool incomplete;	/* leave out the fragment that would be sent last */
 };
 
+/* Send batch messages with one call, and wait for gap microseconds after each call. */
 struct frames {
 	struct mmsghdr *msgs;
 	struct iovec *iovs;
 	unsigned int num;
+	unsigned int batch;
+	unsigned int gap;
 };
 
 static unsigned int ip_header_len(const struct flow *flow, bool fragmented)
@@ -184,6 +187,7 @@ static int make_frames(struct frames *frames, const struct flow *flow,
 	frames->iovs = calloc(total, sizeof(*frames->iovs));
 	if (!frame || !frames->msgs || !frames->iovs)
 		return -ENOMEM;
+	frames->batch = frames->gap ? steps * plan->interleave : BATCH;
 	for (group = 0; group < plan->count; group += plan->interleave) {
 		for (step = 0; step < steps; step++) {
 			index = plan->reverse ? num - 1 - step : step;
@@ -236,9 +240,13 @@ static int send_frames(const struct frames *frames, const char *device)
 	for (done = 0; done < frames->num; done += sent) {
 		unsigned int left = frames->num - done;
 
-		sent = sendmmsg(fd, frames->msgs + done, left < BATCH ? left : BATCH, 0);
+		if (left > frames->batch)
+			left = frames->batch;
+		sent = sendmmsg(fd, frames->msgs + done, left, 0);
 		if (sent <= 0)
 			return -errno;
+		if (frames->gap)
+			usleep(frames->gap);
 	}
 	printf("%llu %llu\n", (unsigned long long)(now_ns() - start),
 	       (unsigned long long)start);
@@ -254,7 +262,8 @@ static int usage(void)
 		"  -s BYTES   size of a datagram without its IP header (1000)\n"
 		"  -i NUM     interleave the fragments of NUM datagrams (1)\n"
 		"  -r         send the last fragment first\n"
-		"  -x         leave out the last fragment of each datagram\n");
+		"  -x         leave out the last fragment of each datagram\n"
+		"  -g USEC    wait for so many microseconds after each datagram\n");
 	return 2;
 }
 
@@ -278,7 +287,7 @@ int main(int argc, char **argv)
 	struct frames frames = {};
 	int opt, err;
 
-	while ((opt = getopt(argc, argv, "tn:s:i:rx")) != -1) {
+	while ((opt = getopt(argc, argv, "tn:s:i:rxg:")) != -1) {
 		switch (opt) {
 		case 't':
 			flow.protocol = IPPROTO_TCP;
@@ -297,6 +306,9 @@ int main(int argc, char **argv)
 			break;
 		case 'x':
 			plan.incomplete = true;
+			break;
+		case 'g':
+			frames.gap = atoi(optarg);
 			break;
 		default:
 			return usage();
