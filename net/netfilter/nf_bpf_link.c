@@ -2,8 +2,8 @@
 /* BPF links that run a program at a netfilter hook.
  *
  * A link registers a netfilter hook whose private data is the link itself, so the
- * program can be replaced without touching the hook. nf_bpf_track.c has what links with
- * BPF_F_NETFILTER_FRAG_TRACK do with fragments.
+ * program can be replaced without touching the hook. nf_bpf_track.c handles the fragments
+ * of links with BPF_F_NETFILTER_FRAG_TRACK.
  */
 #include <linux/bpf.h>
 #include <linux/bpf_nf.h>
@@ -51,11 +51,11 @@ enum {
 
 /**
  * struct bpf_nf_stats - packet counters of a link on one CPU
- * @accepted: packets for which the program returned NF_ACCEPT, and tracked fragments of
- *	their datagrams
- * @dropped: packets for which the program returned another value, and tracked fragments of
- *	their datagrams
- * @dropped_fragments: fragments that the link dropped without running the program
+ * @accepted: packets for which the program returned NF_ACCEPT. With
+ *	BPF_F_NETFILTER_FRAG_TRACK also the later fragments of a datagram for whose first
+ *	fragment it did so. A packet that reassembly holds counts when it is complete.
+ * @dropped: the same for all other return values
+ * @dropped_fragments: fragments that the link dropped for another reason
  * @syncp: lets readers on 32-bit kernels detect a half-written counter
  *
  * On 64-bit kernels a counter is one word, and @syncp is empty.
@@ -71,13 +71,14 @@ struct bpf_nf_stats {
  * struct bpf_nf_link - link between a BPF program and a netfilter hook
  * @link: the generic part. User space holds it by fd or pin, and finds it by id.
  * @hook_ops: the netfilter hook; hook_ops.priv points to this link
- * @prog: the program that judges packets. It is set last, when the hook is registered
- *	for all of its families and reassembly is enabled, so that no packet is judged
- *	if the attach fails half-way. While it is NULL, the hook accepts packets and does
- *	not count them.
+ * @prog: link.prog for the hook. It is set last, when the hook is registered for all of
+ *	its families and reassembly is enabled, so that no packet is judged if the attach
+ *	fails half-way. While it is NULL, the hook accepts packets and does not count
+ *	them. Later it never becomes NULL again, not even after the detach.
  * @stats: counters, one per CPU; they continue when the program is replaced
- * @defrag: the modules that reassemble packets for this link, one per family. The link
- *	holds a reference on each.
+ * @defrag: hooks of the modules that reassemble packets for this link, one per family;
+ *	NULL if the link does not need the module. The link holds references on the
+ *	modules.
  * @track: state of BPF_F_NETFILTER_FRAG_TRACK; NULL without this flag
  * @net: the network namespace of the hook; NULL before the attach and after the
  *	detach. The link holds no reference on the namespace, so a pinned link does
@@ -149,9 +150,9 @@ static unsigned int nf_hook_run_bpf(void *priv, struct sk_buff *skb,
 	if (unlikely(!prog))
 		return NF_ACCEPT;
 
-	/* A program must stay on its CPU. In a softirq it does. LOCAL_OUT, POST_ROUTING,
-	 * and any hook of a packet that user space has reinjected can run in process
-	 * context: pin the program to its CPU.
+	/* A program must stay on its CPU. In a softirq it does. LOCAL_OUT and POST_ROUTING
+	 * can run in process context, and so can every hook if user space has reinjected
+	 * the packet: pin the program to its CPU there.
 	 */
 	verdict = bpf_prog_run_pin_unless_softirq(prog, &ctx);
 	/* The verifier allows NF_ACCEPT and NF_DROP only. Drop on any other value:
@@ -194,6 +195,7 @@ static unsigned int nf_hook_run_bpf_strict(void *priv, struct sk_buff *skb,
 	return nf_hook_run_bpf_unless_fragment(priv, skb, state);
 }
 
+/* The caller has seen a program, and nf_link->prog never becomes NULL again. */
 static enum bpf_nf_track_step
 bpf_nf_judge_first_fragment(const struct bpf_nf_link *nf_link,
 			    struct bpf_nf_track_entry *entry, struct sk_buff *skb,
@@ -206,6 +208,9 @@ bpf_nf_judge_first_fragment(const struct bpf_nf_link *nf_link,
 	};
 	u32 verdict;
 
+	/* Tell the helpers that the verdict stands for the whole datagram. The flag is valid
+	 * only while the program runs: the IP stack owns the control block.
+	 */
 	*bpf_nf_cb_flags(skb, state->pf) |= BPF_NF_CB_TRACKED;
 	verdict = bpf_prog_run_pin_unless_softirq(prog, &ctx);
 	*bpf_nf_cb_flags(skb, state->pf) &= ~BPF_NF_CB_TRACKED;
@@ -261,8 +266,8 @@ static unsigned int nf_hook_run_bpf_track(void *priv, struct sk_buff *skb,
  *
  * Call it in the RCU read-side critical section in which @ops was found.
  *
- * Return: the id of the program; 0 if the attach is not complete yet, or if the
- * program is being removed
+ * Return: the id of the program; 0 if the attach is not complete yet, or if the last
+ * reference on the program is gone
  */
 u32 bpf_nf_hook_prog_id(const struct nf_hook_ops *ops)
 {
@@ -351,8 +356,8 @@ static void bpf_nf_defrag_put_modules(struct bpf_nf_link *nf_link)
 
 /* Load the modules that the link needs, and take a reference on each. If the attach fails
  * later, the modules stay loaded. This does no harm: they queue no fragment until
- * reassembly is enabled. A link that tracks fragments calls reassembly itself; that of
- * IPv4 is built in.
+ * reassembly is enabled. A link that tracks fragments calls the functions of reassembly
+ * itself. It needs no module for IPv4, because ip_defrag() is built in.
  */
 static int bpf_nf_defrag_get_modules(struct bpf_nf_link *nf_link)
 {
@@ -452,6 +457,9 @@ static void bpf_nf_link_net_detach(struct bpf_nf_link *nf_link)
 	bpf_nf_defrag_disable(nf_link, nf_link->net);
 	if (nf_link->track)
 		bpf_nf_track_detach(nf_link->track);
+	/* Packets may still be in the hook, and in reassembly. A module that is unloaded waits
+	 * for a grace period, and so for these packets.
+	 */
 	bpf_nf_defrag_put_modules(nf_link);
 	list_del(&nf_link->node);
 	nf_link->net = NULL;
@@ -541,7 +549,9 @@ static void bpf_nf_stats_add(struct bpf_nf_stats *sum,
 	sum->dropped_fragments += now.dropped_fragments;
 }
 
-/* Each counter is exact, but the counters are read one after the other. */
+/* Each counter is exact. The counters are read one after the other, so one of them may
+ * include a packet that came after another one was read.
+ */
 static struct bpf_nf_stats bpf_nf_link_stats(const struct bpf_nf_link *nf_link)
 {
 	struct bpf_nf_stats sum = {};
@@ -611,8 +621,8 @@ static int bpf_nf_check_place(const union bpf_attr *attr)
 		return attr->link_create.netfilter.relative_fd ? -EINVAL : 0;
 	if (!(flags & BPF_F_BEFORE) == !(flags & BPF_F_AFTER))
 		return -EINVAL;
-	/* Without another program or link, tcx attaches first or last. There is no
-	 * priority for that.
+	/* With tcx, BPF_F_BEFORE or BPF_F_AFTER alone means first or last. No priority of a
+	 * hook means first or last.
 	 */
 	if (!(flags & (BPF_F_ID | BPF_F_LINK)) &&
 	    !attr->link_create.netfilter.relative_fd)
@@ -655,8 +665,9 @@ static int bpf_nf_check_attr(const union bpf_attr *attr)
 
 static int bpf_nf_check_priority(s32 priority, u32 flags)
 {
-	/* Conntrack confirms entries after all other hooks, mostly at NF_IP_PRI_LAST.
-	 * Hooks at NF_IP_PRI_FIRST expect that no other hook runs before them.
+	/* Conntrack confirms entries at NF_IP_PRI_LAST (IPv6's LOCAL_IN: one before), after
+	 * all other hooks. ip_sabotage_in() of br_netfilter, at NF_IP_PRI_FIRST, has to run
+	 * before all other hooks.
 	 */
 	if (priority == NF_IP_PRI_FIRST || priority == NF_IP_PRI_LAST)
 		return -ERANGE;
@@ -743,8 +754,8 @@ static int bpf_nf_priority_of_prog(struct net *net, const union bpf_attr *attr,
 	return err;
 }
 
-/* No lock is held from here to the registration. If the other link is detached in
- * between, the new link keeps the priority, as it does after a later detach.
+/* No lock is held from here to the registration. If the other link is detached in between,
+ * the new link keeps the priority, as if the other link were detached later.
  */
 static int bpf_nf_choose_priority(struct net *net, const union bpf_attr *attr,
 				  s32 *priority)

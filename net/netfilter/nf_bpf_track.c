@@ -2,20 +2,20 @@
 /* Verdicts on fragments without reassembly.
  *
  * The program of a link with BPF_F_NETFILTER_FRAG_TRACK runs on the first fragment of a
- * datagram. An entry keeps the verdict, and the parts of the datagram that have passed.
- * Later fragments get the verdict and leave as they came. A later fragment that comes
- * before the first one cannot be judged: the kernel reassembles its datagram, and the
- * program judges the whole packet.
+ * datagram. An entry records the verdict, and which ranges of the datagram have come. It
+ * holds no data. Later fragments get the verdict and leave as they came. A later fragment
+ * that comes before the first one cannot be judged: the kernel reassembles its datagram,
+ * and the program judges the whole packet.
  *
- * No fragment passes that reassembly would refuse together with those that have passed:
- * see bpf_nf_entry_add(). A fragment that does not fit ends its datagram, and the other
- * fragments are dropped until the entry expires.
+ * A fragment passes only if reassembly would accept it after the fragments that have
+ * passed: see bpf_nf_entry_add(). A fragment that does not fit ends its datagram, and the
+ * other fragments are dropped until the entry expires.
  *
  * Each network namespace has one table. The lock of a bucket protects its entries, and
  * no entry is used outside of the lock, with one exception: the CPU that runs the program
  * on a first fragment keeps a pointer to the entry, which is busy then. Only this CPU
- * ends a busy entry. The lock is not held while the program runs, because a program can
- * send packets, which may pass the same hook.
+ * ends a busy entry. The lock is not held while the program runs, because the program may
+ * take long, and fragments of other datagrams would wait for it.
  */
 #include <linux/bpf_nf.h>
 #include <linux/cache.h>
@@ -55,19 +55,19 @@
 enum {
 	BPF_NF_TRACK_BUCKETS	= 4096,
 	BPF_NF_TRACK_SOURCES	= 1024,
-	/* Parts with holes between them. A datagram of 64 KB in random order rarely has
-	 * more than 12, and in order it has one.
-	 */
-	BPF_NF_TRACK_PARTS	= 16,
+	/* A datagram in order has one range. */
+	BPF_NF_TRACK_RANGES	= 16,
 };
 
 /**
  * struct bpf_nf_track_key - the datagram of a fragment
- * @link: number of the link
- * @dev: index of the VRF; for link-local and multicast IPv6 that of the interface
- * @copy: index of the interface that a copy of the packet leaves by; 0 if there is one
- *	packet
- * @kind: family, protocol (IPv4), and whether the packet passes the hook as that of a VRF
+ * @link: bpf_nf_track.id of the link
+ * @dev: index of the VRF, or 0. For link-local and multicast IPv6 destinations: index of the
+ *	interface.
+ * @copy: index of the output interface, if the stack may send copies of the packet to
+ *	several interfaces (multicast, bridge); otherwise 0
+ * @kind: bits 0 to 7: the family; 8 to 15: the protocol (IPv4); 16: the device of the packet
+ *	is the VRF, see bpf_nf_piece_key()
  * @id: identification
  * @v4: addresses of IPv4
  * @v6: addresses of IPv6
@@ -101,8 +101,9 @@ struct bpf_nf_track_key {
  * @end: offset behind its data
  * @max_end: the largest end with which the datagram fits into an IP packet
  * @ecn: 1 << its ECN bits
- * @more: it is not the last part
- * @bad: no datagram has such a part
+ * @more: its More Fragments bit is set
+ * @bad: the link refuses it: it is malformed, or a first fragment without all of its
+ *	headers
  */
 struct bpf_nf_piece {
 	struct bpf_nf_track_key key;
@@ -122,7 +123,8 @@ struct bpf_nf_piece {
  * @BPF_NF_ENTRY_ACCEPT: the program has accepted the datagram
  * @BPF_NF_ENTRY_DROP: the program has dropped the datagram
  * @BPF_NF_ENTRY_REASSEMBLE: reassembly gets all fragments
- * @BPF_NF_ENTRY_REFUSED: a fragment did not fit, all others are dropped
+ * @BPF_NF_ENTRY_REFUSED: all fragments are dropped, because one did not fit, or because the
+ *	program dropped a datagram that is partly in reassembly
  */
 enum bpf_nf_entry_state {
 	BPF_NF_ENTRY_PENDING,
@@ -132,30 +134,32 @@ enum bpf_nf_entry_state {
 	BPF_NF_ENTRY_REFUSED,
 };
 
-struct bpf_nf_part {
+/* Data of a datagram without a hole, from one fragment or more */
+struct bpf_nf_range {
 	u16 start;
 	u16 end;
 };
 
 /**
  * struct bpf_nf_track_entry - a datagram of which fragments have come
- * @node: entry of the bucket
+ * @node: in the list of the bucket
  * @expires: the entry does not exist after this time, unless it is busy
  * @hash: hash of the key
  * @mark: mark of the first fragment after the program ran
- * @priority: its priority
- * @source: index of the counter of its source
+ * @priority: skb->priority of the first fragment after the program ran
+ * @source: index in bpf_nf_track_net.sources
  * @max_end: the largest end with which the datagram fits into an IP packet
  * @end: length of the datagram's data, 0 while it is unknown
- * @nr_parts: used entries of @parts
+ * @nr_ranges: used entries of @ranges
  * @state: from enum bpf_nf_entry_state
  * @ecn: ECN bits of all fragments
  * @busy: the program runs, only the CPU that runs it may free the entry
- * @joined: a part of @parts has fragments that did not come in order
- * @parts: what has come, in ascending order, with holes between
+ * @joined: fragments of one of @ranges did not come in order, see bpf_nf_entry_insert()
+ * @ranges: the data that has come, in ascending order, with holes between
  * @key: the datagram
  *
- * Only the timeout and the key matter if the state is REASSEMBLE or REFUSED.
+ * If the state is REASSEMBLE or REFUSED, @mark, @priority, @max_end, @end, @ecn, @joined and
+ * the ranges are not used.
  */
 struct bpf_nf_track_entry {
 	struct hlist_node node;
@@ -166,12 +170,12 @@ struct bpf_nf_track_entry {
 	u16 source;
 	u16 max_end;
 	u16 end;
-	u8 nr_parts;
+	u8 nr_ranges;
 	u8 state;
 	u8 ecn;
 	bool busy;
 	bool joined;
-	struct bpf_nf_part parts[BPF_NF_TRACK_PARTS];
+	struct bpf_nf_range ranges[BPF_NF_TRACK_RANGES];
 	struct bpf_nf_track_key key;
 };
 
@@ -223,8 +227,9 @@ struct bpf_nf_track_stats {
 
 /**
  * struct bpf_nf_track - what a link needs to track fragments
- * @table: the entries of the link's network namespace. They outlive the hook.
- * @gather_v6: IPv6's reassembly, NULL if the link has no IPv6 packets. The link has a
+ * @table: the table of the link's network namespace. It outlives the hook, as packets may
+ *	still be in the hook.
+ * @gather_v6: nf_ct_frag6_gather(), NULL if the link has no IPv6 packets. The link has a
  *	reference on the module.
  * @id: distinguishes this link's datagrams from those of other links
  * @stats: counters, one per CPU
@@ -268,7 +273,10 @@ bpf_nf_track_bucket(const struct bpf_nf_track_net *table, u32 hash)
 	return &table->buckets[hash % BPF_NF_TRACK_BUCKETS];
 }
 
-/* Return: the counter of the fragment's source. An IPv6 host has a whole /64. */
+/* An IPv6 host can use all addresses of its /64, so count the /64 as one source.
+ *
+ * Return: index of the counter of the fragment's source
+ */
 static u32 bpf_nf_track_source(const struct bpf_nf_track_net *table,
 			       const struct bpf_nf_piece *piece)
 {
@@ -358,55 +366,56 @@ bpf_nf_entry_find(struct bpf_nf_track_net *table, struct bpf_nf_track_bucket *bu
 	return NULL;
 }
 
-/* Put a part that does not follow the last one between the others.
+/* Add data that does not continue the last range.
  *
- * Reassembly refuses a duplicate of which parts have come in different runs: see
- * inet_frag_queue_insert(). A run ends where fragments did not come in order, which is
- * forgotten here when they are joined. So refuse all duplicates from then on.
+ * Reassembly calls fragments that came in order, without a hole, a run. It drops a fragment
+ * whose data is in one run already, and ends the datagram if the data is in several runs:
+ * see inet_frag_queue_insert(). When ranges are joined here, the ends of the runs are lost.
+ * From then on, end the datagram at every duplicate.
  *
- * Return: 0, -EEXIST if all of it has come already in one run, or -EINVAL if some of it has,
- * or if there are too many holes
+ * Return: 0; -EEXIST if all of the data has come, in one run; -EINVAL if the datagram has to
+ * end: some of the data has come, a duplicate may cross runs, or there are too many holes
  */
 static int bpf_nf_entry_insert(struct bpf_nf_track_entry *entry, u16 start, u16 end)
 {
-	struct bpf_nf_part *part = entry->parts, *last = part + entry->nr_parts;
-	struct bpf_nf_part *next;
+	struct bpf_nf_range *range = entry->ranges, *last = range + entry->nr_ranges;
+	struct bpf_nf_range *next;
 
-	while (part < last && part->end < start)
-		part++;
-	if (part < last && start >= part->start && end <= part->end)
+	while (range < last && range->end < start)
+		range++;
+	if (range < last && start >= range->start && end <= range->end)
 		return entry->joined ? -EINVAL : -EEXIST;
 
-	/* The fragment may touch the part before it, the one after it, or both. */
-	next = part < last && part->end == start ? part + 1 : part;
+	/* The data may touch the range before it, the one after it, or both. */
+	next = range < last && range->end == start ? range + 1 : range;
 	if (next < last && next->start < end)
 		return -EINVAL;
-	if (next != part) {
+	if (next != range) {
 		entry->joined = true;
-		part->end = end;
+		range->end = end;
 		if (next < last && next->start == end) {
-			part->end = next->end;
+			range->end = next->end;
 			memmove(next, next + 1, (void *)last - (void *)(next + 1));
-			entry->nr_parts--;
+			entry->nr_ranges--;
 		}
 	} else if (next < last && next->start == end) {
 		entry->joined = true;
 		next->start = start;
 	} else {
-		if (entry->nr_parts == BPF_NF_TRACK_PARTS)
+		if (entry->nr_ranges == BPF_NF_TRACK_RANGES)
 			return -EINVAL;
-		memmove(part + 1, part, (void *)last - (void *)part);
-		part->start = start;
-		part->end = end;
-		entry->nr_parts++;
+		memmove(range + 1, range, (void *)last - (void *)range);
+		range->start = start;
+		range->end = end;
+		entry->nr_ranges++;
 	}
 	return 0;
 }
 
-static int bpf_nf_entry_add_part(struct bpf_nf_track_entry *entry,
+static int bpf_nf_entry_add_data(struct bpf_nf_track_entry *entry,
 				 const struct bpf_nf_piece *piece)
 {
-	struct bpf_nf_part *last = &entry->parts[entry->nr_parts - 1];
+	struct bpf_nf_range *last = &entry->ranges[entry->nr_ranges - 1];
 
 	if (piece->more) {
 		if (entry->end && piece->end > entry->end)
@@ -423,10 +432,12 @@ static int bpf_nf_entry_add_part(struct bpf_nf_track_entry *entry,
 }
 
 /* Add a fragment to what has come of its datagram. The rules are those of ip_frag_queue(),
- * but data must not be cut off. The ECN bits of a fragment that is dropped do not matter.
+ * with one exception: ip_frag_queue() cuts a fragment whose length is not a multiple of 8,
+ * and here it is refused (piece->bad). Add the ECN bits last, so that those of a duplicate,
+ * which is dropped, do not count.
  *
- * Return: 0 if it fits; -EEXIST for a fragment of which all has come already; -EINVAL if
- * the datagram cannot have this part
+ * Return: 0 if it fits; -EEXIST for a fragment of which all has come already; -EINVAL if it
+ * ends its datagram
  */
 static int bpf_nf_entry_add(struct bpf_nf_track_entry *entry,
 			    const struct bpf_nf_piece *piece)
@@ -435,17 +446,17 @@ static int bpf_nf_entry_add(struct bpf_nf_track_entry *entry,
 
 	if (piece->bad || piece->end > entry->max_end)
 		return -EINVAL;
-	err = bpf_nf_entry_add_part(entry, piece);
+	err = bpf_nf_entry_add_data(entry, piece);
 	if (unlikely(err))
 		return err;
 	entry->ecn |= piece->ecn;
 	return unlikely(ip_frag_ecn_table[entry->ecn] == 0xff) ? -EINVAL : 0;
 }
 
-/* Every datagram's first part begins at 0: the entry starts with its first fragment. */
+/* The first fragment has created each entry that gets here, so the first range begins at 0. */
 static bool bpf_nf_entry_is_complete(const struct bpf_nf_track_entry *entry)
 {
-	return entry->nr_parts == 1 && entry->parts[0].end == entry->end;
+	return entry->nr_ranges == 1 && entry->ranges[0].end == entry->end;
 }
 
 static enum bpf_nf_track_step bpf_nf_track_new(struct bpf_nf_track *track,
@@ -456,7 +467,7 @@ static enum bpf_nf_track_step bpf_nf_track_new(struct bpf_nf_track *track,
 	struct bpf_nf_track_entry *entry;
 
 	*result = NULL;
-	/* An IPv6 datagram in one fragment (RFC 6946) */
+	/* An atomic fragment (RFC 6946) is the whole datagram, so it needs no entry. */
 	if (!piece->start && !piece->more && !piece->bad)
 		return BPF_NF_TRACK_JUDGE;
 
@@ -482,9 +493,9 @@ static enum bpf_nf_track_step bpf_nf_track_new(struct bpf_nf_track *track,
 	entry->max_end = piece->max_end;
 	entry->end = 0;
 	entry->joined = false;
-	entry->nr_parts = 1;
-	entry->parts[0].start = 0;
-	entry->parts[0].end = piece->end;
+	entry->nr_ranges = 1;
+	entry->ranges[0].start = 0;
+	entry->ranges[0].end = piece->end;
 	*result = entry;
 	return BPF_NF_TRACK_JUDGE;
 }
@@ -526,8 +537,8 @@ static enum bpf_nf_track_step bpf_nf_track_known(struct bpf_nf_track *track,
 	return step;
 }
 
-/* The bytes that a transport header has at least. For other protocols one byte shows that
- * the fragment has more than IP headers.
+/* Return: the bytes that the transport header needs; U32_MAX if it is cut off. For a protocol
+ * that is not listed, one byte shows that no header before it is cut off.
  */
 static u32 bpf_nf_transport_len(const struct sk_buff *skb, u32 offset, u8 protocol)
 {
@@ -564,8 +575,9 @@ static bool bpf_nf_has_transport(const struct sk_buff *skb, u32 offset, u8 proto
 	return skb->len - offset >= bpf_nf_transport_len(skb, offset, protocol);
 }
 
-/* Programs and some receivers continue behind headers that the kernel takes for the last one:
- * see bpf_nf_chain_goes_on().
+/* The kernel takes a mobility, HIP or shim6 header for the last one. Programs and some
+ * receivers go on behind it, so treat these three as extension headers: see
+ * bpf_nf_chain_goes_on().
  */
 static bool bpf_nf_is_extension(u8 nexthdr)
 {
@@ -676,7 +688,7 @@ static bool bpf_nf_piece_v6(struct bpf_nf_piece *piece, const struct sk_buff *sk
 }
 
 /* The stack copies a multicast packet and a packet that a bridge floods, and each copy
- * passes FORWARD and POST_ROUTING. To one device goes one copy.
+ * passes FORWARD and POST_ROUTING. The copies differ in the device that they leave by.
  */
 static u32 bpf_nf_copy_dev(const struct sk_buff *skb, const struct nf_hook_state *state,
 			   bool multicast)
@@ -703,8 +715,11 @@ static u32 bpf_nf_key_hash(const struct bpf_nf_track_key *key, u32 seed)
 		      seed);
 }
 
-/* Complete the key. A packet of a VRF passes some hooks twice, first as a packet of the
- * interface and then as a packet of the VRF, or the other way round.
+/* Complete the key.
+ *
+ * A packet that comes in by a device of a VRF passes PRE_ROUTING twice: first with this
+ * device, then with the VRF as its device. On output the order is reversed. Without bit 16 of
+ * @kind the second pass would be a duplicate.
  */
 static void bpf_nf_piece_key(struct bpf_nf_piece *piece, const struct sk_buff *skb,
 			     const struct nf_hook_state *state,
@@ -755,7 +770,7 @@ static enum bpf_nf_track_step bpf_nf_reassemble_v4(struct sk_buff *skb, struct n
 	return BPF_NF_TRACK_WHOLE;
 }
 
-/* Reassembly accepts some malformed fragments as they are. */
+/* nf_ct_frag6_gather() returns 0 for some malformed fragments, and leaves them as they are. */
 static enum bpf_nf_track_step bpf_nf_reassemble_v6(struct bpf_nf_track *track,
 						   struct sk_buff *skb, struct net *net,
 						   u32 user)
@@ -772,7 +787,9 @@ static enum bpf_nf_track_step bpf_nf_reassemble_v6(struct bpf_nf_track *track,
 	return BPF_NF_TRACK_WHOLE;
 }
 
-/* The datagram is complete. A busy entry is left to the CPU that runs the program. */
+/* End the entry of a datagram that reassembly has completed. The CPU that runs the program
+ * has a pointer to a busy entry.
+ */
 static void bpf_nf_track_end_reassembly(struct bpf_nf_track_net *table,
 					const struct bpf_nf_piece *piece)
 {
@@ -787,7 +804,7 @@ static void bpf_nf_track_end_reassembly(struct bpf_nf_track_net *table,
 	bpf_nf_bucket_unlock(bucket, process);
 }
 
-/* Each link has queues of its own. A link may see fragments that another one has judged. */
+/* If links shared queues, their fragments would meet there as duplicates. */
 static enum bpf_nf_track_step bpf_nf_track_hand_over(struct bpf_nf_track *track,
 						     const struct bpf_nf_piece *piece,
 						     struct sk_buff *skb,
@@ -808,7 +825,7 @@ static enum bpf_nf_track_step bpf_nf_track_hand_over(struct bpf_nf_track *track,
 
 /**
  * bpf_nf_track - find out what to do with a fragment
- * @track: the link's
+ * @track: tracking state of the link
  * @skb: the packet, its data at the network header. It is a fragment, or an IPv6 packet
  *	that may be one.
  * @state: the state of the hook
@@ -846,14 +863,14 @@ enum bpf_nf_track_step bpf_nf_track(struct bpf_nf_track *track, struct sk_buff *
 
 /**
  * bpf_nf_track_judged - keep the verdict on a first fragment
- * @track: the link's
- * @entry: what bpf_nf_track() returned
+ * @track: tracking state of the link
+ * @entry: what bpf_nf_track() has stored. NULL if the datagram has no entry.
  * @skb: the packet
  * @state: the state of the hook
  * @accept: whether the program accepts the datagram
  *
- * Another CPU may have received another fragment of the datagram meanwhile. If it has
- * given that to reassembly, reassembly gets this one too.
+ * Another CPU may have given another fragment of the datagram to reassembly meanwhile. If
+ * the program accepts the first fragment, reassembly gets it, too.
  *
  * Return: the next step, which is not BPF_NF_TRACK_JUDGE
  */
@@ -881,6 +898,9 @@ enum bpf_nf_track_step bpf_nf_track_judged(struct bpf_nf_track *track,
 		step = entry->state == BPF_NF_ENTRY_REASSEMBLE ? BPF_NF_TRACK_HAND_OVER :
 								 BPF_NF_TRACK_REFUSE;
 	} else {
+		/* The ranges lack what reassembly holds, so later fragments cannot be
+		 * compared with them.
+		 */
 		entry->state = BPF_NF_ENTRY_REFUSED;
 	}
 	bpf_nf_bucket_unlock(bucket, process);
@@ -998,8 +1018,8 @@ static int bpf_nf_track_table_alloc(struct bpf_nf_track_net *table)
 	return 0;
 }
 
-/* Built-in code cannot name a function of a module. The caller's reference keeps the module,
- * so that of the symbol is not needed.
+/* Built-in code cannot link to a function of a module, so look it up. The caller has a
+ * reference on the module already: drop the one that symbol_get() takes.
  */
 static int (*bpf_nf_track_gather_v6(void))(struct net *, struct sk_buff *, u32)
 {
@@ -1015,14 +1035,14 @@ static int (*bpf_nf_track_gather_v6(void))(struct net *, struct sk_buff *, u32)
 
 /**
  * bpf_nf_track_attach - prepare to track fragments in a network namespace
- * @track: the link's
+ * @track: tracking state of the link
  * @net: the network namespace
  * @has_v6: the link has IPv6 packets. The caller has a reference on the module
  *	nf_defrag_ipv6, and keeps it until the hook is unregistered.
  *
  * Call it before the hook is registered.
  *
- * Return: 0, -ENOENT if the module has no reassembly, or -ENOMEM
+ * Return: 0, -ENOENT if nf_ct_frag6_gather() is not found, or -ENOMEM
  */
 int bpf_nf_track_attach(struct bpf_nf_track *track, struct net *net, bool has_v6)
 {
@@ -1044,7 +1064,7 @@ int bpf_nf_track_attach(struct bpf_nf_track *track, struct net *net, bool has_v6
 
 /**
  * bpf_nf_track_detach - end the entries of a link
- * @track: the link's
+ * @track: tracking state of the link
  *
  * Call it after the hook was unregistered. Packets that still pass the hook may leave
  * entries, which expire.
@@ -1056,7 +1076,7 @@ void bpf_nf_track_detach(struct bpf_nf_track *track)
 
 /**
  * bpf_nf_track_fdinfo - print the counters of a link
- * @track: the link's
+ * @track: tracking state of the link
  * @seq: the file
  */
 void bpf_nf_track_fdinfo(const struct bpf_nf_track *track, struct seq_file *seq)
@@ -1138,7 +1158,9 @@ static int bpf_nf_track_sysctl_register(struct bpf_nf_track_net *table, struct n
 	sysctls[2].data = &table->max_source;
 	sysctls[3].data = &table->timeout;
 	sysctls[4].data = &table->drop_full;
-	/* The entries are not charged to the user. */
+	/* Entries are not charged to a memory cgroup, so root of another user namespace
+	 * must not raise their number.
+	 */
 	if (net->user_ns != &init_user_ns) {
 		sysctls[1].mode = 0444;
 		sysctls[2].mode = 0444;
