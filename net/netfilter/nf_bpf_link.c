@@ -196,7 +196,7 @@ static unsigned int nf_hook_run_bpf_strict(void *priv, struct sk_buff *skb,
 }
 
 /* The caller has seen a program, and nf_link->prog never becomes NULL again. */
-static enum bpf_nf_track_step
+static noinline enum bpf_nf_track_step
 bpf_nf_judge_first_fragment(const struct bpf_nf_link *nf_link,
 			    struct bpf_nf_track_entry *entry, struct sk_buff *skb,
 			    const struct nf_hook_state *state)
@@ -214,8 +214,7 @@ bpf_nf_judge_first_fragment(const struct bpf_nf_link *nf_link,
 	*bpf_nf_cb_flags(skb, state->pf) |= BPF_NF_CB_TRACKED;
 	verdict = bpf_prog_run_pin_unless_softirq(prog, &ctx);
 	*bpf_nf_cb_flags(skb, state->pf) &= ~BPF_NF_CB_TRACKED;
-	return bpf_nf_track_judged(nf_link->track, entry, skb, state,
-				   verdict == NF_ACCEPT);
+	return bpf_nf_track_judged(nf_link->track, entry, skb, verdict == NF_ACCEPT);
 }
 
 static noinline unsigned int
@@ -223,10 +222,10 @@ nf_hook_run_bpf_on_fragment(void *priv, struct sk_buff *skb,
 			    const struct nf_hook_state *state)
 {
 	const struct bpf_nf_link *nf_link = priv;
-	struct bpf_nf_track_entry *entry;
+	struct bpf_nf_track_entry *entry = NULL;
 	enum bpf_nf_track_step step;
 
-	if (!bpf_nf_is_fragment(skb, state->pf))
+	if (state->pf == NFPROTO_IPV6 && !bpf_nf_is_fragment(skb, NFPROTO_IPV6))
 		return nf_hook_run_bpf(priv, skb, state);
 	if (!rcu_access_pointer(nf_link->prog))
 		return NF_ACCEPT;
@@ -234,6 +233,8 @@ nf_hook_run_bpf_on_fragment(void *priv, struct sk_buff *skb,
 	step = bpf_nf_track(nf_link->track, skb, state, &entry);
 	if (step == BPF_NF_TRACK_JUDGE)
 		step = bpf_nf_judge_first_fragment(nf_link, entry, skb, state);
+	if (unlikely(step == BPF_NF_TRACK_HAND_OVER))
+		step = bpf_nf_track_hand_over(nf_link->track, skb, state);
 	switch (step) {
 	case BPF_NF_TRACK_ACCEPT:
 		bpf_nf_count(nf_link->stats, &nf_link->stats->accepted);

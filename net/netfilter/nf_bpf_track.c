@@ -19,11 +19,13 @@
  */
 #include <linux/bpf_nf.h>
 #include <linux/cache.h>
+#include <linux/hash.h>
 #include <linux/if_ether.h>
 #include <linux/init.h>
 #include <linux/jhash.h>
 #include <linux/jiffies.h>
 #include <linux/list.h>
+#include <linux/log2.h>
 #include <linux/module.h>
 #include <linux/mutex.h>
 #include <linux/netdevice.h>
@@ -273,22 +275,22 @@ bpf_nf_track_bucket(const struct bpf_nf_track_net *table, u32 hash)
 	return &table->buckets[hash % BPF_NF_TRACK_BUCKETS];
 }
 
-/* An IPv6 host can use all addresses of its /64, so count the /64 as one source.
+/* An IPv6 host can use all addresses of its /64, so count the /64 as one source. A simple hash
+ * is enough: who can choose among many sources reaches all counters anyway.
  *
  * Return: index of the counter of the fragment's source
  */
-static u32 bpf_nf_track_source(const struct bpf_nf_track_net *table,
-			       const struct bpf_nf_piece *piece)
+static __always_inline u32 bpf_nf_track_source(const struct bpf_nf_track_net *table,
+					       const struct bpf_nf_piece *piece, u8 pf)
 {
-	u32 hash;
+	u64 prefix;
 
-	if ((u8)piece->key.kind == NFPROTO_IPV4)
-		hash = jhash_1word((__force u32)piece->key.v4.saddr, table->seed);
-	else
-		hash = jhash_2words((__force u32)piece->key.v6.saddr.s6_addr32[0],
-				    (__force u32)piece->key.v6.saddr.s6_addr32[1],
-				    table->seed);
-	return hash % BPF_NF_TRACK_SOURCES;
+	if (pf == NFPROTO_IPV4)
+		return hash_32((__force u32)piece->key.v4.saddr ^ table->seed,
+			       ilog2(BPF_NF_TRACK_SOURCES));
+	prefix = (u64)(__force u32)piece->key.v6.saddr.s6_addr32[0] << 32 |
+		 (__force u32)piece->key.v6.saddr.s6_addr32[1];
+	return hash_64(prefix ^ table->seed, ilog2(BPF_NF_TRACK_SOURCES));
 }
 
 static void bpf_nf_entry_free(struct bpf_nf_track_net *table,
@@ -300,11 +302,28 @@ static void bpf_nf_entry_free(struct bpf_nf_track_net *table,
 	kmem_cache_free(bpf_nf_track_cache, entry);
 }
 
-static struct bpf_nf_track_entry *
-bpf_nf_entry_alloc(struct bpf_nf_track_net *table, struct bpf_nf_track_bucket *bucket,
-		   const struct bpf_nf_piece *piece)
+/* To copy the whole union for IPv4, the compiler would keep the key on the stack. */
+static __always_inline void bpf_nf_key_copy(struct bpf_nf_track_key *to,
+					    const struct bpf_nf_track_key *from, u8 pf)
 {
-	u32 source = bpf_nf_track_source(table, piece);
+	if (pf == NFPROTO_IPV6) {
+		*to = *from;
+		return;
+	}
+	to->link = from->link;
+	to->dev = from->dev;
+	to->copy = from->copy;
+	to->kind = from->kind;
+	to->id = from->id;
+	to->v4.saddr = from->v4.saddr;
+	to->v4.daddr = from->v4.daddr;
+}
+
+static __always_inline struct bpf_nf_track_entry *
+bpf_nf_entry_alloc(struct bpf_nf_track_net *table, struct bpf_nf_track_bucket *bucket,
+		   const struct bpf_nf_piece *piece, u8 pf)
+{
+	u32 source = bpf_nf_track_source(table, piece, pf);
 	struct bpf_nf_track_entry *entry;
 
 	if (atomic_inc_return(&table->count) > READ_ONCE(table->max))
@@ -319,7 +338,7 @@ bpf_nf_entry_alloc(struct bpf_nf_track_net *table, struct bpf_nf_track_bucket *b
 	entry->hash = piece->hash;
 	entry->source = source;
 	entry->busy = false;
-	entry->key = piece->key;
+	bpf_nf_key_copy(&entry->key, &piece->key, pf);
 	hlist_add_head(&entry->node, &bucket->entries);
 	if (!delayed_work_pending(&table->work))
 		schedule_delayed_work(&table->work, HZ);
@@ -336,27 +355,27 @@ static bool bpf_nf_entry_is_expired(const struct bpf_nf_track_entry *entry)
 	return time_after(jiffies, entry->expires) && !entry->busy;
 }
 
-static bool bpf_nf_key_equal(const struct bpf_nf_track_key *a,
-			     const struct bpf_nf_track_key *b)
+static __always_inline bool bpf_nf_key_equal(const struct bpf_nf_track_key *a,
+					     const struct bpf_nf_track_key *b, u8 pf)
 {
 	if (a->id != b->id || a->kind != b->kind || a->link != b->link ||
 	    a->dev != b->dev || a->copy != b->copy)
 		return false;
-	if ((u8)a->kind == NFPROTO_IPV4)
+	if (pf == NFPROTO_IPV4)
 		return a->v4.saddr == b->v4.saddr && a->v4.daddr == b->v4.daddr;
 	return ipv6_addr_equal(&a->v6.saddr, &b->v6.saddr) &&
 	       ipv6_addr_equal(&a->v6.daddr, &b->v6.daddr);
 }
 
-static struct bpf_nf_track_entry *
+static __always_inline struct bpf_nf_track_entry *
 bpf_nf_entry_find(struct bpf_nf_track_net *table, struct bpf_nf_track_bucket *bucket,
-		  const struct bpf_nf_piece *piece)
+		  const struct bpf_nf_piece *piece, u8 pf)
 {
 	struct bpf_nf_track_entry *entry;
 
 	hlist_for_each_entry(entry, &bucket->entries, node) {
 		if (entry->hash != piece->hash ||
-		    !bpf_nf_key_equal(&entry->key, &piece->key))
+		    !bpf_nf_key_equal(&entry->key, &piece->key, pf))
 			continue;
 		if (likely(!bpf_nf_entry_is_expired(entry)))
 			return entry;
@@ -376,7 +395,7 @@ bpf_nf_entry_find(struct bpf_nf_track_net *table, struct bpf_nf_track_bucket *bu
  * Return: 0; -EEXIST if all of the data has come, in one run; -EINVAL if the datagram has to
  * end: some of the data has come, a duplicate may cross runs, or there are too many holes
  */
-static int bpf_nf_entry_insert(struct bpf_nf_track_entry *entry, u16 start, u16 end)
+static noinline int bpf_nf_entry_insert(struct bpf_nf_track_entry *entry, u16 start, u16 end)
 {
 	struct bpf_nf_range *range = entry->ranges, *last = range + entry->nr_ranges;
 	struct bpf_nf_range *next;
@@ -412,8 +431,8 @@ static int bpf_nf_entry_insert(struct bpf_nf_track_entry *entry, u16 start, u16 
 	return 0;
 }
 
-static int bpf_nf_entry_add_data(struct bpf_nf_track_entry *entry,
-				 const struct bpf_nf_piece *piece)
+static __always_inline int bpf_nf_entry_add_data(struct bpf_nf_track_entry *entry,
+						 const struct bpf_nf_piece *piece)
 {
 	struct bpf_nf_range *last = &entry->ranges[entry->nr_ranges - 1];
 
@@ -439,8 +458,8 @@ static int bpf_nf_entry_add_data(struct bpf_nf_track_entry *entry,
  * Return: 0 if it fits; -EEXIST for a fragment of which all has come already; -EINVAL if it
  * ends its datagram
  */
-static int bpf_nf_entry_add(struct bpf_nf_track_entry *entry,
-			    const struct bpf_nf_piece *piece)
+static __always_inline int bpf_nf_entry_add(struct bpf_nf_track_entry *entry,
+					    const struct bpf_nf_piece *piece)
 {
 	int err;
 
@@ -459,19 +478,18 @@ static bool bpf_nf_entry_is_complete(const struct bpf_nf_track_entry *entry)
 	return entry->nr_ranges == 1 && entry->ranges[0].end == entry->end;
 }
 
-static enum bpf_nf_track_step bpf_nf_track_new(struct bpf_nf_track *track,
-					       struct bpf_nf_track_bucket *bucket,
-					       const struct bpf_nf_piece *piece,
-					       struct bpf_nf_track_entry **result)
+static __always_inline enum bpf_nf_track_step
+bpf_nf_track_new(struct bpf_nf_track *track, struct bpf_nf_track_bucket *bucket,
+		 const struct bpf_nf_piece *piece, u8 pf,
+		 struct bpf_nf_track_entry **result)
 {
 	struct bpf_nf_track_entry *entry;
 
-	*result = NULL;
 	/* An atomic fragment (RFC 6946) is the whole datagram, so it needs no entry. */
 	if (!piece->start && !piece->more && !piece->bad)
 		return BPF_NF_TRACK_JUDGE;
 
-	entry = bpf_nf_entry_alloc(track->table, bucket, piece);
+	entry = bpf_nf_entry_alloc(track->table, bucket, piece, pf);
 	if (unlikely(!entry)) {
 		this_cpu_inc(track->stats->full);
 		return piece->bad || READ_ONCE(track->table->drop_full) ?
@@ -500,10 +518,9 @@ static enum bpf_nf_track_step bpf_nf_track_new(struct bpf_nf_track *track,
 	return BPF_NF_TRACK_JUDGE;
 }
 
-static enum bpf_nf_track_step bpf_nf_track_known(struct bpf_nf_track *track,
-						 struct bpf_nf_track_entry *entry,
-						 const struct bpf_nf_piece *piece,
-						 struct sk_buff *skb)
+static __always_inline enum bpf_nf_track_step
+bpf_nf_track_known(struct bpf_nf_track *track, struct bpf_nf_track_entry *entry,
+		   const struct bpf_nf_piece *piece, struct sk_buff *skb)
 {
 	enum bpf_nf_track_step step = BPF_NF_TRACK_DROP;
 	int err;
@@ -610,8 +627,8 @@ static bool bpf_nf_has_transport_v6(const struct sk_buff *skb, u32 offset, u8 ne
 	return bpf_nf_has_transport(skb, offset, nexthdr);
 }
 
-static void bpf_nf_piece_set(struct bpf_nf_piece *piece, u32 start, u32 len, u32 max_end,
-			     bool more)
+static __always_inline void bpf_nf_piece_set(struct bpf_nf_piece *piece, u32 start, u32 len,
+					     u32 max_end, bool more)
 {
 	piece->start = start;
 	piece->end = start + len;
@@ -620,7 +637,8 @@ static void bpf_nf_piece_set(struct bpf_nf_piece *piece, u32 start, u32 len, u32
 	piece->bad = !len || piece->end > max_end || (more && piece->end % 8);
 }
 
-static void bpf_nf_piece_v4(struct bpf_nf_piece *piece, const struct sk_buff *skb)
+static __always_inline void bpf_nf_piece_v4(struct bpf_nf_piece *piece,
+					    const struct sk_buff *skb)
 {
 	const struct iphdr *iph = ip_hdr(skb);
 	u32 frag_off = ntohs(iph->frag_off);
@@ -660,7 +678,8 @@ static int bpf_nf_fragment_header(const struct sk_buff *skb)
 	return offset;
 }
 
-static bool bpf_nf_piece_v6(struct bpf_nf_piece *piece, const struct sk_buff *skb)
+static __always_inline bool bpf_nf_piece_v6(struct bpf_nf_piece *piece,
+					    const struct sk_buff *skb)
 {
 	const struct ipv6hdr *ip6h = ipv6_hdr(skb);
 	const struct frag_hdr *fh;
@@ -690,8 +709,9 @@ static bool bpf_nf_piece_v6(struct bpf_nf_piece *piece, const struct sk_buff *sk
 /* The stack copies a multicast packet and a packet that a bridge floods, and each copy
  * passes FORWARD and POST_ROUTING. The copies differ in the device that they leave by.
  */
-static u32 bpf_nf_copy_dev(const struct sk_buff *skb, const struct nf_hook_state *state,
-			   bool multicast)
+static __always_inline u32 bpf_nf_copy_dev(const struct sk_buff *skb,
+					   const struct nf_hook_state *state,
+					   bool multicast)
 {
 	if (state->hook != NF_INET_FORWARD && state->hook != NF_INET_POST_ROUTING)
 		return 0;
@@ -704,15 +724,29 @@ static u32 bpf_nf_copy_dev(const struct sk_buff *skb, const struct nf_hook_state
 #endif
 }
 
-static u32 bpf_nf_key_hash(const struct bpf_nf_track_key *key, u32 seed)
+static __always_inline u32 bpf_nf_key_hash(const struct bpf_nf_track_key *key, u32 seed,
+					   u8 pf)
 {
 	seed += key->link + rol32(key->dev, 8) + rol32(key->copy, 16);
-	if ((u8)key->kind == NFPROTO_IPV4)
+	if (pf == NFPROTO_IPV4)
 		return jhash_3words((__force u32)key->v4.saddr, (__force u32)key->v4.daddr,
 				    (__force u32)key->id ^ rol32(key->kind, 16), seed);
 	return jhash2((__force const u32 *)&key->id,
 		      (sizeof(*key) - offsetof(struct bpf_nf_track_key, id)) / sizeof(u32),
 		      seed);
+}
+
+/* Such an address needs an interface, as in nf_ct_frag6_gather(). */
+static __always_inline bool bpf_nf_is_linklocal(const struct in6_addr *addr)
+{
+	return (addr->s6_addr32[0] & htonl(0xffc00000)) == htonl(0xfe800000);
+}
+
+static __always_inline u32 bpf_nf_vrf(const struct net_device *dev)
+{
+	if (likely(!dev || !(netif_is_l3_master(dev) || netif_is_l3_slave(dev))))
+		return 0;
+	return l3mdev_master_ifindex_rcu(dev);
 }
 
 /* Complete the key.
@@ -721,38 +755,40 @@ static u32 bpf_nf_key_hash(const struct bpf_nf_track_key *key, u32 seed)
  * device, then with the VRF as its device. On output the order is reversed. Without bit 16 of
  * @kind the second pass would be a duplicate.
  */
-static void bpf_nf_piece_key(struct bpf_nf_piece *piece, const struct sk_buff *skb,
-			     const struct nf_hook_state *state,
-			     const struct bpf_nf_track *track)
+static __always_inline void bpf_nf_piece_key(struct bpf_nf_piece *piece,
+					     const struct sk_buff *skb,
+					     const struct nf_hook_state *state,
+					     const struct bpf_nf_track *track, u8 pf)
 {
 	const struct net_device *dev = skb->dev ?: state->out;
 	struct bpf_nf_track_key *key = &piece->key;
 	bool multicast;
 
 	key->link = track->id;
-	key->dev = l3mdev_master_ifindex_rcu(dev);
+	key->dev = bpf_nf_vrf(dev);
 	if (key->dev && netif_is_l3_master(state->in ?: state->out))
 		key->kind |= 1 << 16;
-	if (state->pf == NFPROTO_IPV4) {
+	if (pf == NFPROTO_IPV4) {
 		multicast = ipv4_is_multicast(key->v4.daddr);
 	} else {
 		multicast = ipv6_addr_is_multicast(&key->v6.daddr);
-		if (multicast || ipv6_addr_type(&key->v6.daddr) & IPV6_ADDR_LINKLOCAL)
+		if (multicast || bpf_nf_is_linklocal(&key->v6.daddr))
 			key->dev = dev ? dev->ifindex : 0;
 	}
 	key->copy = bpf_nf_copy_dev(skb, state, multicast);
-	piece->hash = bpf_nf_key_hash(key, track->table->seed);
+	piece->hash = bpf_nf_key_hash(key, track->table->seed, pf);
 }
 
-static bool bpf_nf_piece_read(struct bpf_nf_piece *piece, const struct sk_buff *skb,
-			      const struct nf_hook_state *state,
-			      const struct bpf_nf_track *track)
+static __always_inline bool bpf_nf_piece_read(struct bpf_nf_piece *piece,
+					      const struct sk_buff *skb,
+					      const struct nf_hook_state *state,
+					      const struct bpf_nf_track *track, u8 pf)
 {
-	if (state->pf == NFPROTO_IPV4)
+	if (pf == NFPROTO_IPV4)
 		bpf_nf_piece_v4(piece, skb);
 	else if (!bpf_nf_piece_v6(piece, skb))
 		return false;
-	bpf_nf_piece_key(piece, skb, state, track);
+	bpf_nf_piece_key(piece, skb, state, track, pf);
 	return true;
 }
 
@@ -791,36 +827,87 @@ static enum bpf_nf_track_step bpf_nf_reassemble_v6(struct bpf_nf_track *track,
  * has a pointer to a busy entry.
  */
 static void bpf_nf_track_end_reassembly(struct bpf_nf_track_net *table,
-					const struct bpf_nf_piece *piece)
+					const struct bpf_nf_piece *piece, u8 pf)
 {
 	struct bpf_nf_track_bucket *bucket = bpf_nf_track_bucket(table, piece->hash);
 	struct bpf_nf_track_entry *entry;
 	bool process;
 
 	process = bpf_nf_bucket_lock(bucket);
-	entry = bpf_nf_entry_find(table, bucket, piece);
+	entry = bpf_nf_entry_find(table, bucket, piece, pf);
 	if (entry && entry->state == BPF_NF_ENTRY_REASSEMBLE && !entry->busy)
 		bpf_nf_entry_free(table, entry);
 	bpf_nf_bucket_unlock(bucket, process);
 }
 
-/* If links shared queues, their fragments would meet there as duplicates. */
-static enum bpf_nf_track_step bpf_nf_track_hand_over(struct bpf_nf_track *track,
-						     const struct bpf_nf_piece *piece,
-						     struct sk_buff *skb,
-						     const struct nf_hook_state *state)
+/**
+ * bpf_nf_track_hand_over - give a fragment to reassembly
+ * @track: tracking state of the link
+ * @skb: the packet
+ * @state: the state of the hook
+ *
+ * Return: BPF_NF_TRACK_WHOLE, BPF_NF_TRACK_STOLEN or BPF_NF_TRACK_REFUSE
+ */
+enum bpf_nf_track_step bpf_nf_track_hand_over(struct bpf_nf_track *track,
+					      struct sk_buff *skb,
+					      const struct nf_hook_state *state)
 {
+	/* If links shared queues, their fragments would meet there as duplicates. */
 	u32 user = IP_DEFRAG_BPF_LINK + track->id % IP_DEFRAG_BPF_LINK;
 	enum bpf_nf_track_step step;
+	struct bpf_nf_piece piece;
 
+	if (!bpf_nf_piece_read(&piece, skb, state, track, state->pf))
+		return BPF_NF_TRACK_REFUSE;
 	this_cpu_inc(track->stats->reassembled);
 	if (state->pf == NFPROTO_IPV4)
 		step = bpf_nf_reassemble_v4(skb, state->net, user);
 	else
 		step = bpf_nf_reassemble_v6(track, skb, state->net, user);
 	if (step == BPF_NF_TRACK_WHOLE)
-		bpf_nf_track_end_reassembly(track->table, piece);
+		bpf_nf_track_end_reassembly(track->table, &piece, state->pf);
 	return step;
+}
+
+static __always_inline enum bpf_nf_track_step
+bpf_nf_track_family(struct bpf_nf_track *track, struct sk_buff *skb,
+		    const struct nf_hook_state *state,
+		    struct bpf_nf_track_entry **entry, u8 pf)
+{
+	struct bpf_nf_track_bucket *bucket;
+	struct bpf_nf_track_entry *known;
+	/* Zeroing it costs as much as reading the header. */
+	struct bpf_nf_piece __uninitialized piece;
+	enum bpf_nf_track_step step;
+	bool process;
+
+	if (unlikely(!bpf_nf_piece_read(&piece, skb, state, track, pf)))
+		return BPF_NF_TRACK_REFUSE;
+
+	bucket = bpf_nf_track_bucket(track->table, piece.hash);
+	process = bpf_nf_bucket_lock(bucket);
+	known = bpf_nf_entry_find(track->table, bucket, &piece, pf);
+	if (known)
+		step = bpf_nf_track_known(track, known, &piece, skb);
+	else
+		step = bpf_nf_track_new(track, bucket, &piece, pf, entry);
+	bpf_nf_bucket_unlock(bucket, process);
+	return step;
+}
+
+/* One function for each family, so that each has only its own branches. */
+static noinline enum bpf_nf_track_step
+bpf_nf_track_v4(struct bpf_nf_track *track, struct sk_buff *skb,
+		const struct nf_hook_state *state, struct bpf_nf_track_entry **entry)
+{
+	return bpf_nf_track_family(track, skb, state, entry, NFPROTO_IPV4);
+}
+
+static noinline enum bpf_nf_track_step
+bpf_nf_track_v6(struct bpf_nf_track *track, struct sk_buff *skb,
+		const struct nf_hook_state *state, struct bpf_nf_track_entry **entry)
+{
+	return bpf_nf_track_family(track, skb, state, entry, NFPROTO_IPV6);
 }
 
 /**
@@ -829,8 +916,9 @@ static enum bpf_nf_track_step bpf_nf_track_hand_over(struct bpf_nf_track *track,
  * @skb: the packet, its data at the network header. It is a fragment, or an IPv6 packet
  *	that may be one.
  * @state: the state of the hook
- * @entry: out: if BPF_NF_TRACK_JUDGE is returned, the argument of bpf_nf_track_judged(),
- *	which has to be called in the same RCU read-side critical section
+ * @entry: in: points to NULL; out: if BPF_NF_TRACK_JUDGE is returned, the argument of
+ *	bpf_nf_track_judged(), which has to be called in the same RCU read-side critical
+ *	section
  *
  * Return: the next step
  */
@@ -838,27 +926,9 @@ enum bpf_nf_track_step bpf_nf_track(struct bpf_nf_track *track, struct sk_buff *
 				    const struct nf_hook_state *state,
 				    struct bpf_nf_track_entry **entry)
 {
-	struct bpf_nf_track_bucket *bucket;
-	struct bpf_nf_track_entry *known;
-	enum bpf_nf_track_step step;
-	struct bpf_nf_piece piece;
-	bool process;
-
-	if (unlikely(!bpf_nf_piece_read(&piece, skb, state, track)))
-		return BPF_NF_TRACK_REFUSE;
-
-	bucket = bpf_nf_track_bucket(track->table, piece.hash);
-	process = bpf_nf_bucket_lock(bucket);
-	known = bpf_nf_entry_find(track->table, bucket, &piece);
-	if (known)
-		step = bpf_nf_track_known(track, known, &piece, skb);
-	else
-		step = bpf_nf_track_new(track, bucket, &piece, entry);
-	bpf_nf_bucket_unlock(bucket, process);
-
-	if (step == BPF_NF_TRACK_HAND_OVER)
-		step = bpf_nf_track_hand_over(track, &piece, skb, state);
-	return step;
+	if (state->pf == NFPROTO_IPV4)
+		return bpf_nf_track_v4(track, skb, state, entry);
+	return bpf_nf_track_v6(track, skb, state, entry);
 }
 
 /**
@@ -866,7 +936,6 @@ enum bpf_nf_track_step bpf_nf_track(struct bpf_nf_track *track, struct sk_buff *
  * @track: tracking state of the link
  * @entry: what bpf_nf_track() has stored. NULL if the datagram has no entry.
  * @skb: the packet
- * @state: the state of the hook
  * @accept: whether the program accepts the datagram
  *
  * Another CPU may have given another fragment of the datagram to reassembly meanwhile. If
@@ -876,13 +945,10 @@ enum bpf_nf_track_step bpf_nf_track(struct bpf_nf_track *track, struct sk_buff *
  */
 enum bpf_nf_track_step bpf_nf_track_judged(struct bpf_nf_track *track,
 					   struct bpf_nf_track_entry *entry,
-					   struct sk_buff *skb,
-					   const struct nf_hook_state *state,
-					   bool accept)
+					   const struct sk_buff *skb, bool accept)
 {
 	enum bpf_nf_track_step step = accept ? BPF_NF_TRACK_ACCEPT : BPF_NF_TRACK_DROP;
 	struct bpf_nf_track_bucket *bucket;
-	struct bpf_nf_piece piece;
 	bool process;
 
 	if (!entry)
@@ -904,12 +970,7 @@ enum bpf_nf_track_step bpf_nf_track_judged(struct bpf_nf_track *track,
 		entry->state = BPF_NF_ENTRY_REFUSED;
 	}
 	bpf_nf_bucket_unlock(bucket, process);
-
-	if (likely(step != BPF_NF_TRACK_HAND_OVER))
-		return step;
-	if (!bpf_nf_piece_read(&piece, skb, state, track))
-		return BPF_NF_TRACK_REFUSE;
-	return bpf_nf_track_hand_over(track, &piece, skb, state);
+	return step;
 }
 
 /* End the entries that @ends() chooses. A busy entry has to stay. */

@@ -21,7 +21,7 @@ struct sk_buff;
  * @BPF_NF_TRACK_STOLEN: leave it alone, reassembly holds it or has freed it
  * @BPF_NF_TRACK_WHOLE: run the program, the packet is a reassembled datagram now
  * @BPF_NF_TRACK_JUDGE: run the program, then call bpf_nf_track_judged()
- * @BPF_NF_TRACK_HAND_OVER: inside of nf_bpf_track.c: give the packet to reassembly
+ * @BPF_NF_TRACK_HAND_OVER: call bpf_nf_track_hand_over()
  */
 enum bpf_nf_track_step {
 	BPF_NF_TRACK_ACCEPT,
@@ -42,9 +42,10 @@ enum bpf_nf_track_step bpf_nf_track(struct bpf_nf_track *track, struct sk_buff *
 				    struct bpf_nf_track_entry **entry);
 enum bpf_nf_track_step bpf_nf_track_judged(struct bpf_nf_track *track,
 					   struct bpf_nf_track_entry *entry,
-					   struct sk_buff *skb,
-					   const struct nf_hook_state *state,
-					   bool accept);
+					   const struct sk_buff *skb, bool accept);
+enum bpf_nf_track_step bpf_nf_track_hand_over(struct bpf_nf_track *track,
+					      struct sk_buff *skb,
+					      const struct nf_hook_state *state);
 void bpf_nf_track_fdinfo(const struct bpf_nf_track *track, struct seq_file *seq);
 
 #endif /* _NF_BPF_TRACK_H */
