@@ -68,8 +68,11 @@ enum {
  *	interface.
  * @copy: index of the output interface, if the stack may send copies of the packet to
  *	several interfaces (multicast, bridge); otherwise 0
+ * @next: at POST_ROUTING, the function that gets the packet after the hook, which is another
+ *	one for the copy that the stack makes for the sockets of this host; on a bridge, the
+ *	station that gets the packet
  * @kind: bits 0 to 7: the family; 8 to 15: the protocol (IPv4); 16: the device of the packet
- *	is the VRF, see bpf_nf_piece_key()
+ *	is the VRF, see bpf_nf_piece_key(); 17: a rule has made this copy (dup, TEE)
  * @id: identification
  * @v4: addresses of IPv4
  * @v6: addresses of IPv6
@@ -81,6 +84,7 @@ struct bpf_nf_track_key {
 	u32 link;
 	u32 dev;
 	u32 copy;
+	u32 next;
 	u32 kind;
 	__be32 id;
 	union {
@@ -313,6 +317,7 @@ static __always_inline void bpf_nf_key_copy(struct bpf_nf_track_key *to,
 	to->link = from->link;
 	to->dev = from->dev;
 	to->copy = from->copy;
+	to->next = from->next;
 	to->kind = from->kind;
 	to->id = from->id;
 	to->v4.saddr = from->v4.saddr;
@@ -359,7 +364,7 @@ static __always_inline bool bpf_nf_key_equal(const struct bpf_nf_track_key *a,
 					     const struct bpf_nf_track_key *b, u8 pf)
 {
 	if (a->id != b->id || a->kind != b->kind || a->link != b->link ||
-	    a->dev != b->dev || a->copy != b->copy)
+	    a->dev != b->dev || a->copy != b->copy || a->next != b->next)
 		return false;
 	if (pf == NFPROTO_IPV4)
 		return a->v4.saddr == b->v4.saddr && a->v4.daddr == b->v4.daddr;
@@ -706,22 +711,40 @@ static __always_inline bool bpf_nf_piece_v6(struct bpf_nf_piece *piece,
 	return true;
 }
 
-/* The stack copies a multicast packet and a packet that a bridge floods, and each copy
- * passes FORWARD and POST_ROUTING. The copies differ in the device that they leave by.
- */
-static __always_inline u32 bpf_nf_copy_dev(const struct sk_buff *skb,
-					   const struct nf_hook_state *state,
-					   bool multicast)
+/* Return: what tells the stations behind one port of a bridge apart */
+static u32 bpf_nf_station(const struct sk_buff *skb)
 {
+	u32 station;
+
+	memcpy(&station, eth_hdr(skb)->h_dest + ETH_ALEN - sizeof(station), sizeof(station));
+	return station;
+}
+
+/* The stack copies packets: multicast routing for each device, a bridge that floods for each
+ * port or station, output for the sockets of this host, and rules of nft and iptables. All but
+ * the last pass FORWARD or POST_ROUTING. They differ in the device that they leave by, in the
+ * station, or in the function that gets them.
+ */
+static __always_inline void bpf_nf_piece_copy(struct bpf_nf_track_key *key,
+					      const struct sk_buff *skb,
+					      const struct nf_hook_state *state,
+					      bool multicast)
+{
+	key->copy = 0;
+	key->next = 0;
+	if (unlikely(this_cpu_read(nf_skb_duplicated)))
+		key->kind |= 1 << 17;
 	if (state->hook != NF_INET_FORWARD && state->hook != NF_INET_POST_ROUTING)
-		return 0;
-	if (multicast)
-		return state->out->ifindex;
+		return;
+	if (state->hook == NF_INET_POST_ROUTING)
+		key->next = (unsigned long)state->okfn;
 #if IS_ENABLED(CONFIG_BRIDGE_NETFILTER)
-	return nf_bridge_get_physoutif(skb);
-#else
-	return 0;
+	key->copy = nf_bridge_get_physoutif(skb);
+	if (unlikely(key->copy))
+		key->next += bpf_nf_station(skb);
 #endif
+	if (multicast && !key->copy)
+		key->copy = state->out->ifindex;
 }
 
 static __always_inline u32 bpf_nf_key_hash(const struct bpf_nf_track_key *key, u32 seed,
@@ -775,7 +798,7 @@ static __always_inline void bpf_nf_piece_key(struct bpf_nf_piece *piece,
 		if (multicast || bpf_nf_is_linklocal(&key->v6.daddr))
 			key->dev = dev ? dev->ifindex : 0;
 	}
-	key->copy = bpf_nf_copy_dev(skb, state, multicast);
+	bpf_nf_piece_copy(key, skb, state, multicast);
 	piece->hash = bpf_nf_key_hash(key, track->table->seed, pf);
 }
 
@@ -840,6 +863,16 @@ static void bpf_nf_track_end_reassembly(struct bpf_nf_track_net *table,
 	bpf_nf_bucket_unlock(bucket, process);
 }
 
+/* Copies of a packet, and links, must not share queues: the fragments would meet there as
+ * duplicates. Nor must VRFs, for which nf_ct_frag6_gather() has the same queue.
+ */
+static u32 bpf_nf_track_user(const struct bpf_nf_track_key *key)
+{
+	u32 hash = jhash_3words(key->copy, key->next, key->dev, key->kind >> 16);
+
+	return IP_DEFRAG_BPF_LINK + (key->link + hash) % IP_DEFRAG_BPF_LINK;
+}
+
 /**
  * bpf_nf_track_hand_over - give a fragment to reassembly
  * @track: tracking state of the link
@@ -852,14 +885,14 @@ enum bpf_nf_track_step bpf_nf_track_hand_over(struct bpf_nf_track *track,
 					      struct sk_buff *skb,
 					      const struct nf_hook_state *state)
 {
-	/* If links shared queues, their fragments would meet there as duplicates. */
-	u32 user = IP_DEFRAG_BPF_LINK + track->id % IP_DEFRAG_BPF_LINK;
 	enum bpf_nf_track_step step;
 	struct bpf_nf_piece piece;
+	u32 user;
 
 	if (!bpf_nf_piece_read(&piece, skb, state, track, state->pf))
 		return BPF_NF_TRACK_REFUSE;
 	this_cpu_inc(track->stats->reassembled);
+	user = bpf_nf_track_user(&piece.key);
 	if (state->pf == NFPROTO_IPV4)
 		step = bpf_nf_reassemble_v4(skb, state->net, user);
 	else

@@ -79,6 +79,57 @@ check_netfilter()
 		"postrouting:>br0:udp:$length"
 }
 
+# Fragments in order leave as they came. A datagram whose first fragment comes last is
+# reassembled.
+check_track()
+{
+	local family=$1 pf
+
+	needs_own BPF_F_NETFILTER_FRAG_TRACK
+	pf=$(pf_of "$family")
+	bridge_calls 1
+	attach accept "$pf" forward 0 track
+	probe "$family" client-server -z "$SIZES"
+	expect_wire "$PIECES"
+	expect_delivered "$((TOTAL - 8)) intact"
+	expect_stats packets=1 fragments=1
+	expect_link "$LINK" dropped=0 dropped_fragments=0
+	expect_link "$LINK" tracked_datagrams=1 later_fragments=3 reassembled_fragments=0
+	probe "$family" client-server -z "$SIZES" -o 3,2,1,0
+	expect_whole
+	expect_stats packets=2 fragments=1
+	expect_link "$LINK" tracked_datagrams=1 reassembled_fragments=4
+	detach_all
+	attach drop "$pf" forward 0 track
+	probe "$family" client-server -z "$SIZES"
+	expect_wire ""
+	expect_stats packets=3 fragments=2 dropped=1
+	expect_link "$LINK" tracked_datagrams=1 later_fragments=3
+}
+
+# The bridge floods a datagram to two ports. Each copy is judged on its own.
+check_track_flooded()
+{
+	local family=$1 group=239.1.2.3 server=SERVER_IP$1
+
+	((family == 4)) || group=ff0e::1:2:3
+	needs_own BPF_F_NETFILTER_FRAG_TRACK
+	bridge_calls 1
+	trap 'router_ip link del port3' EXIT
+	router_ip link add port3 type dummy
+	router_ip link set port3 master br0 up
+	in_ns "$NS_CLIENT" ip "-$family" route replace "$group" dev eth0
+	attach accept "$(pf_of "$family")" forward 0 track
+	tap "port3=$NS_ROUTER:port3"
+	probe "$family" client-server -d "$group" -S "${!server}" -z "$SIZES"
+	tap_end
+	expect_wire "$PIECES"
+	# shellcheck disable=SC2086 # a word for each fragment
+	expect_tap port3 out $PIECES
+	expect_link "$LINK" tracked_datagrams=2 later_fragments=6 reassembled_fragments=0
+	expect_link "$LINK" dropped=0 dropped_fragments=0
+}
+
 # Pieces with DF keep their sizes.
 test_df_ipv4()
 {
@@ -214,6 +265,8 @@ check_destination()
 for family in "${FAMILIES[@]}"; do
 	add_test "plain_ipv$family" check_plain "$family"
 	add_test "netfilter_ipv$family" check_netfilter "$family"
+	add_test "track_ipv$family" check_track "$family"
+	add_test "track_flooded_ipv$family" check_track_flooded "$family"
 	add_test "tagged_ipv$family" check_tagged "$family"
 	add_test "destination_ipv$family" check_destination "$family"
 done

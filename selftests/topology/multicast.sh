@@ -27,13 +27,14 @@ setup()
 	add_dummy d2 12
 }
 
-# route_group FAMILY: route the group from the client to the server, d1 and d2.
+# route_group FAMILY [-j]: route the group from the client to the server, d1 and d2. With -j the
+# router is a member of the group on the server's side.
 route_group()
 {
 	local group=GROUP$1 client=CLIENT_IP$1
 
 	: > "$WORK/mroute"
-	"$HELPERS/mroute" "$NS_ROUTER" "${!client}" "${!group}" "$ROUTER_LEFT_DEV" \
+	"$HELPERS/mroute" "${@:2}" "$NS_ROUTER" "${!client}" "${!group}" "$ROUTER_LEFT_DEV" \
 		"$ROUTER_RIGHT_DEV" d1 d2 > "$WORK/mroute" &
 	wait_for grep -q ready "$WORK/mroute"
 }
@@ -133,6 +134,44 @@ check_denied()
 	expect_tap d2 out "${PIECES_OF_COPY[@]}"
 }
 
+# Each copy of a tracked datagram is judged on its own, in order and reassembled.
+check_track()
+{
+	local family=$1
+
+	needs_own BPF_F_NETFILTER_FRAG_TRACK
+	route_group "$family"
+	attach accept "$(pf_of "$family")" forward 0 track
+	tap_ways
+	to_group "$family" -z "$SIZES"
+	expect_wire "${PIECES[*]}"
+	expect_stats packets=3 fragments=3
+	to_group "$family" -z "$SIZES" -o 3,2,1,0
+	expect_wire "${PIECES[*]}"
+	expect_stats packets=6 fragments=3
+	tap_end
+	expect_tap d1 out "${PIECES[@]}" "${PIECES[@]}"
+	expect_tap d2 out "${PIECES[@]}" "${PIECES[@]}"
+	expect_link "$LINK" tracked_datagrams=3 later_fragments=9 reassembled_fragments=12
+	expect_link "$LINK" dropped=0 dropped_fragments=0
+}
+
+# The router is a member of the group on an output device. There each fragment passes
+# POST_ROUTING twice: on its way out, and as a copy for the router's own sockets.
+check_track_own_copy()
+{
+	local family=$1
+
+	needs_own BPF_F_NETFILTER_FRAG_TRACK
+	route_group "$family" -j
+	attach accept "$(pf_of "$family")" postrouting 0 track
+	to_group "$family" -z "$SIZES"
+	expect_wire "${PIECES[*]}"
+	expect_stats packets=4 fragments=4
+	expect_link "$LINK" tracked_datagrams=4 later_fragments=12
+	expect_link "$LINK" dropped=0 dropped_fragments=0
+}
+
 # limit_fragments FAMILY BYTES: limit the router's fragment cache.
 limit_fragments()
 {
@@ -201,6 +240,8 @@ for family in "${FAMILIES[@]}"; do
 	add_test "whole_ipv$family" check_whole "$family"
 	add_test "two_devices_ipv$family" check_two_devices "$family"
 	add_test "denied_ipv$family" check_denied "$family"
+	add_test "track_ipv$family" check_track "$family"
+	add_test "track_own_copy_ipv$family" check_track_own_copy "$family"
 	add_test "cache_ipv$family" check_cache "$family"
 done
 add_test df_ipv4 check_df

@@ -209,6 +209,36 @@ check_info()
 	expect_delivered "$((TOTAL - 8)) intact"
 }
 
+# A rule sends a copy of each packet to another device. It passes POST_ROUTING before the packet.
+check_copy_of_a_rule()
+{
+	local family=$1 pf server=SERVER_IP$1 to=10.13.0.2 address=10.13.0.1/24
+
+	((family == 4)) || to=2001:db8:13::2 address=2001:db8:13::1/64
+	pf=$(pf_of "$family")
+	# shellcheck disable=SC2064 # $pf is known only here
+	trap "ip -n $NS_ROUTER link del mirror; in_ns $NS_ROUTER nft delete table $pf dups" EXIT
+	ip -n "$NS_ROUTER" link add mirror type dummy
+	ip -n "$NS_ROUTER" link set mirror up
+	ip -n "$NS_ROUTER" address add "$address" dev mirror
+	ip -n "$NS_ROUTER" neighbour add "$to" lladdr 02:00:00:00:ff:02 dev mirror
+	in_ns "$NS_ROUTER" nft -f - <<-EOF
+	table $pf dups {
+		chain c {
+			type filter hook prerouting priority 0
+			$pf daddr ${!server} dup to $to device mirror
+		}
+	}
+	EOF
+	attach accept "$pf" postrouting 0 track
+	probe "$family" client-server -z "$SIZES"
+	expect_wire "$WIRE_IN_ORDER"
+	expect_delivered "$((TOTAL - 8)) intact"
+	expect_stats fragments=2
+	expect_link "$LINK" tracked_datagrams=2 later_fragments=6 reassembled_fragments=0
+	expect_link "$LINK" dropped=0 dropped_fragments=0
+}
+
 # A program cannot change what binds the fragments of a datagram.
 check_refusals()
 {
@@ -374,6 +404,7 @@ for family in "${FAMILIES[@]}"; do
 	add_test "mark_ipv$family" check_mark "$family"
 	add_test "frag_info_ipv$family" check_info "$family"
 	add_test "refusals_ipv$family" check_refusals "$family"
+	add_test "copy_of_a_rule_ipv$family" check_copy_of_a_rule "$family"
 	add_test "replacement_ipv$family" check_replacement "$family"
 	add_test "detach_ipv$family" check_detach "$family"
 	add_test "identification_used_again_ipv$family" check_reuse "$family"

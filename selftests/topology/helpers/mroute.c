@@ -7,6 +7,7 @@
 #include <net/if.h>
 #include <netinet/icmp6.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,9 +18,10 @@
 #include "helpers/nf_test.h"
 
 static const char usage[] =
-	"Usage: mroute NETNS SOURCE GROUP FROM_DEVICE TO_DEVICE...\n"
+	"Usage: mroute [-j] NETNS SOURCE GROUP FROM_DEVICE TO_DEVICE...\n"
 	"\n"
-	"Prints \"ready\" when the route is there. The route ends with the process.\n"
+	"Prints \"ready\" when the route is there. The route ends with the process. With -j the\n"
+	"process also joins the group on the first TO_DEVICE.\n"
 	"\n"
 	"Exit status: 1 failed, 2 wrong arguments.\n";
 
@@ -97,8 +99,30 @@ static void route_ipv6(const char *source, const char *group, char **devices, in
 	set(fd, IPPROTO_IPV6, MRT6_ADD_MFC, &route, sizeof(route), group);
 }
 
+static void join(const char *group, const char *device)
+{
+	struct group_req request = { .gr_interface = index_of(device) };
+	int family = strchr(group, ':') ? AF_INET6 : AF_INET;
+	struct sockaddr_in6 *v6 = (void *)&request.gr_group;
+	struct sockaddr_in *v4 = (void *)&request.gr_group;
+	int fd = socket(family, SOCK_DGRAM, 0);
+
+	request.gr_group.ss_family = family;
+	if (fd < 0 || inet_pton(family, group, family == AF_INET ? (void *)&v4->sin_addr :
+				(void *)&v6->sin6_addr) != 1)
+		die("socket", group);
+	set(fd, family == AF_INET ? IPPROTO_IP : IPPROTO_IPV6, MCAST_JOIN_GROUP, &request,
+	    sizeof(request), group);
+}
+
 int main(int argc, char **argv)
 {
+	bool joins = argc > 1 && !strcmp(argv[1], "-j");
+
+	if (joins) {
+		argv++;
+		argc--;
+	}
 	if (argc < 6) {
 		fputs(usage, stderr);
 		return 2;
@@ -111,6 +135,8 @@ int main(int argc, char **argv)
 		route_ipv6(argv[2], argv[3], argv + 4, argc - 4);
 	else
 		route_ipv4(argv[2], argv[3], argv + 4, argc - 4);
+	if (joins)
+		join(argv[3], argv[5]);
 	puts("ready");
 	fflush(stdout);
 	pause();
