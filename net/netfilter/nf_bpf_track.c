@@ -490,10 +490,6 @@ bpf_nf_track_new(struct bpf_nf_track *track, struct bpf_nf_track_bucket *bucket,
 {
 	struct bpf_nf_track_entry *entry;
 
-	/* An atomic fragment (RFC 6946) is the whole datagram, so it needs no entry. */
-	if (!piece->start && !piece->more && !piece->bad)
-		return BPF_NF_TRACK_JUDGE;
-
 	entry = bpf_nf_entry_alloc(track->table, bucket, piece, pf);
 	if (unlikely(!entry)) {
 		this_cpu_inc(track->stats->full);
@@ -902,6 +898,14 @@ enum bpf_nf_track_step bpf_nf_track_hand_over(struct bpf_nf_track *track,
 	return step;
 }
 
+/* An atomic fragment (RFC 6946) is a whole IPv6 datagram, whatever other fragments have its
+ * identification.
+ */
+static bool bpf_nf_is_atomic(const struct bpf_nf_piece *piece)
+{
+	return !piece->start && !piece->more && !piece->bad;
+}
+
 static __always_inline enum bpf_nf_track_step
 bpf_nf_track_family(struct bpf_nf_track *track, struct sk_buff *skb,
 		    const struct nf_hook_state *state,
@@ -916,6 +920,8 @@ bpf_nf_track_family(struct bpf_nf_track *track, struct sk_buff *skb,
 
 	if (unlikely(!bpf_nf_piece_read(&piece, skb, state, track, pf)))
 		return BPF_NF_TRACK_REFUSE;
+	if (pf == NFPROTO_IPV6 && unlikely(bpf_nf_is_atomic(&piece)))
+		return BPF_NF_TRACK_JUDGE;
 
 	bucket = bpf_nf_track_bucket(track->table, piece.hash);
 	process = bpf_nf_bucket_lock(bucket);

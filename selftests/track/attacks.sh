@@ -159,6 +159,21 @@ check_atomic()
 	expect_tracking 6 3
 }
 
+# RFC 6946: an atomic fragment has nothing to do with other fragments of its identification.
+check_atomic_and_others()
+{
+	local atomic
+
+	atomic="44:$(fragment_header 17 0 0)$(udp 40 0035)"
+	attach deny_port ip6 forward 0 track
+	# A later fragment with the same identification, zero
+	probe 6 client-server -x "44:$(fragment_header 17 48 0)$(udp 40 0035)" -x "$atomic"
+	expect_wire "0+40"
+	expect_stats packets=1 ports=1 dropped=0
+	expect_link "$LINK" dropped_fragments=0 reassembled_fragments=1
+	expect_tracking 6 2
+}
+
 # Lone later fragments are held, and whatever comes of them is judged as a whole.
 check_lone_later()
 {
@@ -358,6 +373,7 @@ add_test -r ipv6 fragment_in_a_fragment \
 add_test -r ipv6 first_of_an_odd_length \
 	check_bad_first "44:$(fragment_header 17 0 1)$(udp 13 0035)" "0+13"
 add_test -r ipv6 atomic check_atomic
+add_test -r ipv6 atomic_and_others check_atomic_and_others
 
 # The floods come last: fragments that wait fill the router's reassembly, and first fragments
 # that of the server.
