@@ -244,6 +244,9 @@ nf_hook_run_bpf_on_fragment(void *priv, struct sk_buff *skb,
 		return NF_DROP;
 	case BPF_NF_TRACK_STOLEN:
 		return NF_STOLEN;
+	case BPF_NF_TRACK_FREED:
+		bpf_nf_count(nf_link->stats, &nf_link->stats->dropped_fragments);
+		return NF_STOLEN;
 	case BPF_NF_TRACK_WHOLE:
 		return nf_hook_run_bpf(priv, skb, state);
 	default:

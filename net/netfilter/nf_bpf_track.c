@@ -820,7 +820,7 @@ static enum bpf_nf_track_step bpf_nf_reassemble_v4(struct sk_buff *skb, struct n
 	err = ip_defrag(net, skb, user);
 	local_bh_enable();
 	if (err)
-		return BPF_NF_TRACK_STOLEN;
+		return err == -EINPROGRESS ? BPF_NF_TRACK_STOLEN : BPF_NF_TRACK_FREED;
 	skb->ignore_df = 1;
 	return BPF_NF_TRACK_WHOLE;
 }
@@ -875,7 +875,8 @@ static u32 bpf_nf_track_user(const struct bpf_nf_track_key *key)
  * @skb: the packet
  * @state: the state of the hook
  *
- * Return: BPF_NF_TRACK_WHOLE, BPF_NF_TRACK_STOLEN or BPF_NF_TRACK_REFUSE
+ * Return: BPF_NF_TRACK_WHOLE, BPF_NF_TRACK_STOLEN, BPF_NF_TRACK_FREED or
+ * BPF_NF_TRACK_REFUSE
  */
 enum bpf_nf_track_step bpf_nf_track_hand_over(struct bpf_nf_track *track,
 					      struct sk_buff *skb,

@@ -18,7 +18,8 @@ struct sk_buff;
  * @BPF_NF_TRACK_ACCEPT: accept it, the program has accepted its datagram
  * @BPF_NF_TRACK_DROP: drop it, the program has dropped its datagram
  * @BPF_NF_TRACK_REFUSE: drop it, whatever the program says of its datagram
- * @BPF_NF_TRACK_STOLEN: leave it alone, reassembly holds it or has freed it
+ * @BPF_NF_TRACK_STOLEN: leave it alone, reassembly holds it, or has freed an IPv6 duplicate
+ * @BPF_NF_TRACK_FREED: leave it alone, reassembly has refused and freed it
  * @BPF_NF_TRACK_WHOLE: run the program, the packet is a reassembled datagram now
  * @BPF_NF_TRACK_JUDGE: run the program, then call bpf_nf_track_judged()
  * @BPF_NF_TRACK_HAND_OVER: call bpf_nf_track_hand_over()
@@ -28,6 +29,7 @@ enum bpf_nf_track_step {
 	BPF_NF_TRACK_DROP,
 	BPF_NF_TRACK_REFUSE,
 	BPF_NF_TRACK_STOLEN,
+	BPF_NF_TRACK_FREED,
 	BPF_NF_TRACK_WHOLE,
 	BPF_NF_TRACK_JUDGE,
 	BPF_NF_TRACK_HAND_OVER,

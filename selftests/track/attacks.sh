@@ -174,6 +174,20 @@ check_atomic_and_others()
 	expect_tracking 6 2
 }
 
+# Fragments that reassembly refuses are counted.
+check_refused_in_reassembly()
+{
+	local family=$1
+
+	attach accept "$(pf_of "$family")" forward 0 track
+	expect_tracking "$family" 1
+	# The later fragment first, and then one that overlaps with it
+	probe "$family" client-server -p 53 -z 104 -F 48+56,40+16m
+	expect_wire ""
+	expect_link "$LINK" dropped_fragments=1
+	expect_tracking "$family" 2
+}
+
 # Lone later fragments are held, and whatever comes of them is judged as a whole.
 check_lone_later()
 {
@@ -358,6 +372,7 @@ for family in "${FAMILIES[@]}"; do
 	add_test "ecn_of_a_duplicate_ipv$family" check_ecn_of_duplicate "$family"
 	add_test "denied_ipv$family" check_denied "$family"
 	add_test "lone_later_ipv$family" check_lone_later "$family"
+	add_test "refused_in_reassembly_ipv$family" check_refused_in_reassembly "$family"
 done
 
 # 6 TCP, 17 UDP, 44 fragment, 60 destination options, 135 mobility
