@@ -23,6 +23,7 @@
 #include <linux/netfilter.h>
 #include <linux/skbuff.h>
 #include <net/checksum.h>
+#include <net/inet_ecn.h>
 #include <net/ip.h>
 #include <net/ipv6.h>
 #include <net/net_namespace.h>
@@ -277,6 +278,17 @@ static u32 bpf_nf_flow_len(u8 protocol)
 	return protocol == IPPROTO_ICMP || protocol == IPPROTO_ICMPV6 ? 2 : 4;
 }
 
+/* A receiver drops a datagram some of whose fragments have ECN and others have not. */
+static bool bpf_nf_changes_ecn(const struct bpf_nf_ctx_kern *ctx, u32 offset, const u8 *from,
+			       u32 known)
+{
+	u8 mask = ctx->state->pf == NFPROTO_IPV6 ? INET_ECN_MASK << 4 : INET_ECN_MASK;
+
+	/* In both families the bits are in the second byte. */
+	return offset <= 1 && offset + known > 1 &&
+	       !(from[1 - offset] & mask) != !(ctx->skb->data[1] & mask);
+}
+
 /* Later fragments of a tracked datagram are not changed, so they must still belong to the
  * first fragment when the program has changed that.
  *
@@ -404,7 +416,8 @@ static int bpf_nf_store(const struct bpf_nf_ctx_kern *ctx, u32 offset, const voi
 			return -EPERM;
 	}
 	if (bpf_nf_is_tracked(skb, ctx->state->pf) &&
-	    bpf_nf_changes(ctx, offset, len, head, head_len, bpf_nf_binds_fragments))
+	    (bpf_nf_changes_ecn(ctx, offset, head, head_len) ||
+	     bpf_nf_changes(ctx, offset, len, head, head_len, bpf_nf_binds_fragments)))
 		return -EOPNOTSUPP;
 	if (unlikely(bpf_nf_before_change(ctx, offset, len, head, head_len)))
 		return -EFAULT;

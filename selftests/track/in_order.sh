@@ -250,7 +250,7 @@ check_refusals()
 	probe "$family" client-server -z "$SIZES"
 	expect_wire "$WIRE_IN_ORDER"
 	expect_delivered "$((TOTAL - 8)) intact"
-	expect_stats_of refusing packets=1 flags=12 pieces=2 result=0
+	expect_stats_of refusing packets=1 flags=13 pieces=4 result=0
 }
 
 # In a user namespace root cannot let the table grow, but can change the other limits.

@@ -28,16 +28,22 @@ static __always_inline void note(struct policy_stats *stats, long err)
 		stats->result = -err;
 }
 
-/* Store another byte. */
-static __always_inline void change(struct bpf_nf_ctx *ctx, struct policy_stats *stats,
-				   __u32 offset)
+/* Store a byte in which other bits are set. */
+static __always_inline void flip(struct bpf_nf_ctx *ctx, struct policy_stats *stats,
+				 __u32 offset, __u8 bits)
 {
 	__u8 byte;
 
 	if (bpf_nf_skb_load_bytes(ctx, offset, &byte, 1))
 		return;
-	byte ^= 1;
+	byte ^= bits;
 	note(stats, bpf_nf_skb_store_bytes(ctx, offset, &byte, 1, 0));
+}
+
+static __always_inline void change(struct bpf_nf_ctx *ctx, struct policy_stats *stats,
+				   __u32 offset)
+{
+	flip(ctx, stats, offset, 1);
 }
 
 /* Store the byte that is there. */
@@ -51,9 +57,19 @@ static __always_inline void keep(struct bpf_nf_ctx *ctx, struct policy_stats *st
 	note(stats, bpf_nf_skb_store_bytes(ctx, offset, &byte, 1, 0));
 }
 
-/* Identification, offset, protocol, addresses: seven refusals */
+/* Change the DSCP, and set it back: two successes */
+static __always_inline void change_dscp(struct bpf_nf_ctx *ctx, struct policy_stats *stats,
+					__u8 bits)
+{
+	flip(ctx, stats, 1, bits);
+	flip(ctx, stats, 1, bits);
+}
+
+/* ECN, identification, offset, protocol, addresses: eight refusals */
 static __always_inline void change_v4(struct bpf_nf_ctx *ctx, struct policy_stats *stats)
 {
+	change_dscp(ctx, stats, 0x20);
+	flip(ctx, stats, 1, 0x02);
 	change(ctx, stats, 4);
 	change(ctx, stats, 7);
 	change(ctx, stats, 9);
@@ -63,9 +79,11 @@ static __always_inline void change_v4(struct bpf_nf_ctx *ctx, struct policy_stat
 	change(ctx, stats, 19);
 }
 
-/* The next header, addresses, and three fields of the fragment header: seven refusals */
+/* ECN, the next header, addresses, and three fields of the fragment header: eight refusals */
 static __always_inline void change_v6(struct bpf_nf_ctx *ctx, struct policy_stats *stats)
 {
+	change_dscp(ctx, stats, 0x40);
+	flip(ctx, stats, 1, 0x20);
 	change(ctx, stats, 6);
 	change(ctx, stats, 8);
 	change(ctx, stats, 23);
