@@ -57,8 +57,10 @@
 enum {
 	BPF_NF_TRACK_BUCKETS	= 4096,
 	BPF_NF_TRACK_SOURCES	= 1024,
-	/* A datagram in order has one range. */
-	BPF_NF_TRACK_RANGES	= 16,
+	/* A datagram in order has one range. No order of the 54 fragments of 64 KB and an
+	 * MTU of 1,280 bytes makes more than 27.
+	 */
+	BPF_NF_TRACK_RANGES	= 32,
 };
 
 /**

@@ -357,9 +357,9 @@ for family in "${FAMILIES[@]}"; do
 	add_parts end_before_what_has_passed 104 0+48m,96+8m,80+8,48+32m "0+48 96+8" 2
 	add_parts odd_length_and_more 104 0+48m,48+13m,48+56 "0+48" 2
 	add_parts too_long 1400 0+1400m,65528+200,1400+8 "0+1400" 2
-	add_parts too_many_holes 400 \
-		"0+8m$(printf ',%d+8m' {16..240..16}),256+8m,8+8m" \
-		"0+8$(printf ' %d+8' {16..240..16})" 2
+	add_parts too_many_holes 600 \
+		"0+8m$(printf ',%d+8m' {16..496..16}),512+8m,8+8m" \
+		"0+8$(printf ' %d+8' {16..496..16})" 2
 	add_parts duplicate_across_runs 104 0+48m,64+16m,48+16m,56+16m,80+24 \
 		"0+48 64+16 48+16" 2
 	add_duplicate duplicate_of_the_first 0+48m,0+48m,48+56 "0+48 48+56" 1
