@@ -85,12 +85,18 @@ race_accepted()
 	expect_probe "$family"
 }
 
-# Either fragment comes first.
+# Either fragment comes first. On a busy machine it can be the same one in many rounds.
 check_accepted()
 {
-	race_accepted "$1" deny_port
-	(($(link_value later_fragments) > 2 && $(link_value reassembled_fragments) > 0)) ||
-		fail "no race: $(nf_prog info "$LINK" | tr '\n' ' ')"
+	local round
+
+	for round in {1..5}; do
+		race_accepted "$1" deny_port
+		(($(link_value later_fragments) <= 2 ||
+		  $(link_value reassembled_fragments) == 0)) || return 0
+		detach_all
+	done
+	fail "no race in $round rounds of $COUNT datagrams"
 }
 
 # The last fragment comes while the program runs: it runs for the whole datagram again.
