@@ -99,6 +99,27 @@ test_fragments_of_strict()
 	expect_figure link_dropped_fragments_total 1 "$EDGE"
 }
 
+# An entry stays until the last fragment has come.
+test_tracked_fragments()
+{
+	needs_own BPF_F_NETFILTER_FRAG_TRACK
+	begin
+	apply accept "fragments = track"
+	read_metrics
+	expect_figure track_entries 0 "$(in_router)"
+	probe 4 client-server -z 800,800 -o 0 -I 4711
+	read_metrics
+	expect_figure track_entries 1 "$(in_router)"
+	expect_figure track_entries_limit 16384 "$(in_router)"
+	expect_match "status" "*1 of 16384 entries of this network namespace*" \
+		"$(nf_bpf status edge)"
+	expect_json "$(nf_bpf --json status edge)" '.tracked_entries == 1' \
+		'.tracked_entries_limit == 16384'
+	probe 4 client-server -z 800,800 -o 1 -I 4711
+	read_metrics
+	expect_figure track_entries 0 "$(in_router)"
+}
+
 test_reasons()
 {
 	begin

@@ -38,6 +38,8 @@ enum metric_id {
 	REASSEMBLY_MEMORY,
 	REASSEMBLY_LIMIT,
 	REASSEMBLY_TIMEOUT,
+	TRACK_ENTRIES,
+	TRACK_LIMIT,
 	NR_METRICS
 };
 
@@ -59,7 +61,7 @@ static const struct {
 	[LINK_PACKETS] = { "nf_bpf_link_packets_total", "counter",
 		"Packets that the program of the link has judged" },
 	[LINK_FRAGMENTS] = { "nf_bpf_link_dropped_fragments_total", "counter",
-		"Fragments that strict has dropped before the program ran" },
+		"Fragments that strict or track has dropped, whatever the program says" },
 	[REASON_PACKETS] = { "nf_bpf_reason_packets_total", "counter",
 		"Packets for whose verdict the program has given this reason" },
 	[REASSEMBLY_FRAGMENTS] = { "nf_bpf_reassembly_fragments_total", "counter",
@@ -78,6 +80,10 @@ static const struct {
 		"Memory from which on new fragments are refused" },
 	[REASSEMBLY_TIMEOUT] = { "nf_bpf_reassembly_timeout_seconds", "gauge",
 		"Time that fragments wait for the rest of their datagram" },
+	[TRACK_ENTRIES] = { "nf_bpf_track_entries", "gauge",
+		"Datagrams whose fragments get the verdict on the first one" },
+	[TRACK_LIMIT] = { "nf_bpf_track_entries_limit", "gauge",
+		"Number of these datagrams from which on others are reassembled or dropped" },
 };
 
 static struct {
@@ -621,6 +627,7 @@ static void read_place(const char *name)
 {
 	struct labels netns = {}, ip_cache, ip6_cache, nf_ip6_cache;
 	struct reassembly ip, ip6;
+	struct tracking tracking;
 
 	add_label(&netns, "netns", name);
 	ip_cache = netns;
@@ -642,6 +649,9 @@ static void read_place(const char *name)
 	sample_sysctl(REASSEMBLY_TIMEOUT, &ip_cache, "ipv4/ipfrag_time");
 	sample_sysctl(REASSEMBLY_TIMEOUT, &ip6_cache, "ipv6/ip6frag_time");
 	sample_sysctl(REASSEMBLY_TIMEOUT, &nf_ip6_cache, "netfilter/nf_conntrack_frag6_timeout");
+	read_tracking(&tracking);
+	sample_counter(TRACK_ENTRIES, &netns, &tracking.entries);
+	sample_counter(TRACK_LIMIT, &netns, &tracking.limit);
 }
 
 static void read_places(void)

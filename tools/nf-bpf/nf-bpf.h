@@ -320,8 +320,15 @@ struct reassembly {
 	struct reassembly_counter timeouts;
 };
 
+/* Datagrams whose fragments links with "fragments = track" judge, of a network namespace */
+struct tracking {
+	struct reassembly_counter entries;
+	struct reassembly_counter limit;
+};
+
 /* Read those of the network namespace of this thread. */
 void read_reassembly(struct reassembly *ip, struct reassembly *ip6);
+void read_tracking(struct tracking *tracking);
 
 /* --- policy.c, start.c, try.c, status.c, rules.c, watch.c, metrics.c --- */
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* The kernel's counters of reassembly. */
+/* The kernel's counters of reassembly, and of fragments that are judged without it. */
 #define _GNU_SOURCE
 #include <stdlib.h>
 #include <string.h>
@@ -50,6 +50,24 @@ static void parse_ip6(struct reassembly *ip6, char *text)
 		if (line && !strncmp(name, "Ip6", 3))
 			set_counter(ip6, name + 3, line);
 	}
+}
+
+static void read_sysctl(const char *path, struct reassembly_counter *counter)
+{
+	struct blob blob;
+
+	*counter = (struct reassembly_counter){};
+	if (blob_read(path, &blob))
+		return;
+	counter->value = strtoull(blob.data, NULL, 10);
+	counter->known = true;
+	blob_free(&blob);
+}
+
+void read_tracking(struct tracking *tracking)
+{
+	read_sysctl("/proc/sys/net/netfilter/nf_bpf_track_count", &tracking->entries);
+	read_sysctl("/proc/sys/net/netfilter/nf_bpf_track_max", &tracking->limit);
 }
 
 void read_reassembly(struct reassembly *ip, struct reassembly *ip6)

@@ -28,6 +28,7 @@ struct report {
 	struct bpf_prog_info prog;
 	struct reassembly ip;
 	struct reassembly ip6;
+	struct tracking tracking;
 };
 
 static json_writer_t *json;
@@ -62,6 +63,7 @@ static void read_counters(struct report *report)
 		return;
 	if (!netns_enter(&ns)) {
 		read_reassembly(&report->ip, &report->ip6);
+		read_tracking(&report->tracking);
 		netns_leave(&ns);
 	}
 	netns_close(&ns);
@@ -188,6 +190,19 @@ static void print_program(const struct report *report)
 	}
 }
 
+static void print_tracking(const struct tracking *tracking)
+{
+	if (!tracking->entries.known)
+		return;
+	if (json) {
+		number("tracked_entries", tracking->entries.value);
+		number("tracked_entries_limit", tracking->limit.value);
+		return;
+	}
+	field("tracking", "%llu of %llu entries of this network namespace are in use",
+	      tracking->entries.value, tracking->limit.value);
+}
+
 static void print_place(const struct report *report)
 {
 	const struct conf *conf = &report->current.conf;
@@ -197,6 +212,8 @@ static void print_place(const struct report *report)
 	if (conf->netns)
 		field("netns", "%s", conf->netns);
 	field("fragments", "%s", conf_fragments(conf));
+	if (conf->fragments == FRAGMENTS_TRACK)
+		print_tracking(&report->tracking);
 	if (json) {
 		number("reassembled", report->ip.datagrams.value);
 		number("reassembly_failed", report->ip.failures.value);
