@@ -299,13 +299,14 @@ test_commands_elsewhere()
 
 	begin
 	apply accept
-	try drop
+	try drop 1000
 	for command in status confirm rollback remove; do
 		expect_fails -s 1 "not on a bpffs" elsewhere "$command" edge
 		! is_over || fail "$command ended the trial"
 		is_version 2 || fail "$command changed the policy"
 	done
 	expect_verdict dropped
+	nf_bpf rollback edge
 	expect_went_back
 }
 
