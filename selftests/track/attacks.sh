@@ -239,15 +239,21 @@ check_many()
 	set_limit max_source 4096
 }
 
+# A link whose table has room for 100 datagrams of a source, which sends more
+attach_and_fill()
+{
+	attach accept "$(pf_of "$1")" forward 0 track
+	flood "$1" 200
+	expect_eq "entries" 100 "$(entries)"
+}
+
 # A flood of one source ends at the limit, and leaves room for another source.
 check_source_limit()
 {
 	local family=$1 before
 
 	set_limit max_source 100
-	attach accept "$(pf_of "$family")" forward 0 track
-	flood "$family" 200
-	expect_eq "entries" 100 "$(entries)"
+	attach_and_fill "$family"
 	read_stats
 	before=${STATS[packets]}
 	probe "$family" server-client -p 53 -z 48,56
@@ -263,17 +269,11 @@ check_source_limit()
 # The room of a source is free again when its datagrams have ended.
 check_source_again()
 {
-	local family=$1
-
 	set_limit max_source 100
-	attach accept "$(pf_of "$family")" forward 0 track
-	flood "$family" 200
-	expect_eq "entries" 100 "$(entries)"
+	attach_and_fill "$1"
 	detach_all
 	expect_eq "entries" 0 "$(entries)"
-	attach accept "$(pf_of "$family")" forward 0 track
-	flood "$family" 200
-	expect_eq "entries" 100 "$(entries)"
+	attach_and_fill "$1"
 	set_limit max_source 4096
 }
 
@@ -283,9 +283,7 @@ check_network_limit()
 	local neighbour=2001:db8:1::3
 
 	set_limit max_source 100
-	attach accept ip6 forward 0 track
-	flood 6 200
-	expect_eq "entries" 100 "$(entries)"
+	attach_and_fill 6
 	ip -n "$NS_CLIENT" address add "$neighbour/128" dev lo
 	CLIENT_IP6=$neighbour flood 6 200
 	ip -n "$NS_CLIENT" address delete "$neighbour/128" dev lo
