@@ -219,14 +219,10 @@ static int run(FIXTURE_DATA(packet) *self, const struct bpf_program *prog)
 #define EXPECT_UNCHANGED()						\
 	EXPECT_EQ(0, memcmp(self->out, self->packet, self->size))
 
-#define NEEDS_POINTERS(what) do {					\
-	if (!nf_has_pkt_pointers())					\
-		NF_LACKS(return, what);					\
-} while (0)
-
 NF_TEST_F(packet, read_in_place)
 {
-	NEEDS_POINTERS("packet pointers");
+	if (!nf_has_pkt_pointers())
+		NF_LACKS(return, "packet pointers");
 	EXPECT_EQ(self->size, RUN(read));
 	EXPECT_EQ(self->size, self->skel->bss->linear);
 	EXPECT_EQ(0, memcmp(self->skel->bss->buffer, self->packet, self->size));
@@ -776,7 +772,8 @@ NF_TEST_F(packet, csum_diff_of_nothing)
 
 NF_TEST_F(packet, csum_diff_of_null)
 {
-	NEEDS_POINTERS("bpf_csum_diff()");
+	if (!nf_has_pkt_pointers())
+		NF_LACKS(return, "bpf_csum_diff()");
 	EXPECT_EQ(-EINVAL, RUN(csum_push_null));
 	EXPECT_EQ(-EINVAL, RUN(csum_pull_null));
 	EXPECT_EQ(0x12345678, (self->skel->bss->seed = 0x12345678, RUN(csum_nothing)));
@@ -784,7 +781,8 @@ NF_TEST_F(packet, csum_diff_of_null)
 
 NF_TEST_F(packet, csum_diff_of_the_packet)
 {
-	NEEDS_POINTERS("packet pointers");
+	if (!nf_has_pkt_pointers())
+		NF_LACKS(return, "packet pointers");
 	self->skel->bss->seed = 0;
 	EXPECT_EQ(sum_of(self->packet, 20) % 0xffff, nf_sum_fold(RUN(csum_packet)) % 0xffff);
 }
@@ -848,7 +846,8 @@ NF_TEST_F(packet, netns_cookie_of_init)
 {
 	__u64 of_init;
 
-	NEEDS_POINTERS("bpf_get_netns_cookie(NULL)");
+	if (!nf_has_pkt_pointers())
+		NF_LACKS(return, "bpf_get_netns_cookie(NULL)");
 	EXPECT_EQ(own_cookie(), RUN(cookie));
 	of_init = RUN(cookie_of_init);
 	EXPECT_NE(0, of_init);
