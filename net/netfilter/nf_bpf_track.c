@@ -282,7 +282,7 @@ bpf_nf_track_bucket(const struct bpf_nf_track_net *table, u32 hash)
 }
 
 /* An IPv6 host can use all addresses of its /64, so count the /64 as one source. A simple hash
- * is enough: who can choose among many sources reaches all counters anyway.
+ * is enough: a sender that can choose among many sources reaches all counters anyway.
  *
  * Return: index of the counter of the fragment's source
  */
@@ -916,7 +916,9 @@ bpf_nf_track_family(struct bpf_nf_track *track, struct sk_buff *skb,
 {
 	struct bpf_nf_track_bucket *bucket;
 	struct bpf_nf_track_entry *known;
-	/* Zeroing it costs as much as reading the header. */
+	/* bpf_nf_piece_read() sets all that is read. The compiler's zeroing would cost as
+	 * much as reading the header.
+	 */
 	struct bpf_nf_piece __uninitialized piece;
 	enum bpf_nf_track_step step;
 	bool process;
