@@ -709,13 +709,19 @@ static __always_inline bool bpf_nf_piece_v6(struct bpf_nf_piece *piece,
 	return true;
 }
 
-/* Return: what tells the stations behind one port of a bridge apart */
-static u32 bpf_nf_station(const struct sk_buff *skb)
+/* A bridge that floods makes a copy for each port, or for each station behind a port. */
+static __always_inline void bpf_nf_piece_bridge(struct bpf_nf_track_key *key,
+						const struct sk_buff *skb)
 {
+#if IS_ENABLED(CONFIG_BRIDGE_NETFILTER)
 	u32 station;
 
+	key->copy = nf_bridge_get_physoutif(skb);
+	if (likely(!key->copy))
+		return;
 	memcpy(&station, eth_hdr(skb)->h_dest + ETH_ALEN - sizeof(station), sizeof(station));
-	return station;
+	key->next += station;
+#endif
 }
 
 /* The stack copies packets: multicast routing for each device, a bridge that floods for each
@@ -736,11 +742,7 @@ static __always_inline void bpf_nf_piece_copy(struct bpf_nf_track_key *key,
 		return;
 	if (state->hook == NF_INET_POST_ROUTING)
 		key->next = (unsigned long)state->okfn;
-#if IS_ENABLED(CONFIG_BRIDGE_NETFILTER)
-	key->copy = nf_bridge_get_physoutif(skb);
-	if (unlikely(key->copy))
-		key->next += bpf_nf_station(skb);
-#endif
+	bpf_nf_piece_bridge(key, skb);
 	if (multicast && !key->copy)
 		key->copy = state->out->ifindex;
 }
