@@ -9,9 +9,9 @@ usage()
 	Usage: selftests/run.sh [-l] [-v] [-d DIR] [-k DIR] [-p N] [-s K/N] [PATTERN]
 
 	Runs the tests whose name matches PATTERN, or all tests. PATTERN is a shell
-	pattern for a part of the name: "topology", "link/update", "frag*4". The name
-	of a test is FOLDER/FILE. Each file has several results. FOLDER/FILE/RESULT
-	runs one of them.
+	pattern for a part of the name: "topology", "frag*4"; with a slash, for the
+	beginning of the name: "track/", "link/up". The name of a test is FOLDER/FILE.
+	Each file has several results. FOLDER/FILE/RESULT runs one of them.
 
 	  -l  list the tests, or the results of FOLDER/FILE/
 	  -v  print every result, with its time, not only failures
@@ -88,6 +88,8 @@ matching_tests()
 {
 	local name pattern="*$1*"
 
+	# "track/" must not run "conntrack/".
+	[[ $1 != */* ]] || pattern="$1*"
 	((!EXACT)) || pattern=$1
 	while read -r name; do
 		# shellcheck disable=SC2053 # a pattern must not be quoted

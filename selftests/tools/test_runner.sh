@@ -95,6 +95,35 @@ test_skip_without_a_name()
 	expect_run 0 "0 passed, 0 failed, 1 skipped" "no such thing"
 }
 
+# fake_names NAME...: only lists the names of tests.
+fake_names()
+{
+	local name
+
+	fake any < /dev/null
+	for name; do
+		mkdir -p "$FAKE/${name%/*}"
+		touch "$FAKE/$name.sh"
+	done
+	rm "$GROUP/any.sh"
+}
+
+# expect_names PATTERN NAME...
+expect_names()
+{
+	expect_eq "$1" "${*:2}" "$(run_fake -l "$1" | paste -sd ' ')"
+}
+
+test_pattern_with_a_slash_begins_the_name()
+{
+	fake_names track/races conntrack/nat link/races
+	expect_names races link/races track/races
+	expect_names track conntrack/nat track/races
+	expect_names track/ track/races
+	expect_names "@(link|track)/r" link/races track/races
+	expect_names conntrack/nat conntrack/nat
+}
+
 test_whole_file_skipped()
 {
 	fake none <<-'EOF2'
