@@ -52,10 +52,12 @@ enum {
 /**
  * struct bpf_nf_stats - packet counters of a link on one CPU
  * @accepted: packets for which the program returned NF_ACCEPT. With
- *	BPF_F_NETFILTER_FRAG_TRACK also the later fragments of a datagram for whose first
- *	fragment it did so. A packet that reassembly holds counts when it is complete.
+ *	BPF_F_NETFILTER_FRAG_TRACK also the later fragments of a datagram whose first
+ *	fragment the program accepted. Fragments that reassembly holds do not count;
+ *	the reassembled datagram counts as one packet.
  * @dropped: the same for all other return values
- * @dropped_fragments: fragments that the link dropped for another reason
+ * @dropped_fragments: fragments that the link dropped for a reason other than the
+ *	program's verdict
  * @syncp: lets readers on 32-bit kernels detect a half-written counter
  *
  * On 64-bit kernels a counter is one word, and @syncp is empty.
@@ -71,10 +73,11 @@ struct bpf_nf_stats {
  * struct bpf_nf_link - link between a BPF program and a netfilter hook
  * @link: the generic part. User space holds it by fd or pin, and finds it by id.
  * @hook_ops: the netfilter hook; hook_ops.priv points to this link
- * @prog: link.prog for the hook. It is set last, when the hook is registered for all of
- *	its families and reassembly is enabled, so that no packet is judged if the attach
- *	fails half-way. While it is NULL, the hook accepts packets and does not count
- *	them. Later it never becomes NULL again, not even after the detach.
+ * @prog: the program that the hook runs. The attach sets @prog to link.prog last, when
+ *	the hook is registered for all of its families and reassembly is enabled, so
+ *	that no packet is judged if the attach fails half-way. While @prog is NULL, the
+ *	hook accepts packets and does not count them. Once set, @prog never becomes
+ *	NULL again, not even after the detach.
  * @stats: counters, one per CPU; they continue when the program is replaced
  * @defrag: hooks of the modules that reassemble packets for this link, one per family;
  *	NULL if the link does not need the module. The link holds references on the
@@ -195,7 +198,9 @@ static unsigned int nf_hook_run_bpf_strict(void *priv, struct sk_buff *skb,
 	return nf_hook_run_bpf_unless_fragment(priv, skb, state);
 }
 
-/* The caller has seen a program, and nf_link->prog never becomes NULL again. */
+/* The caller has seen that nf_link->prog is set. It never becomes NULL again, so do not
+ * test it here.
+ */
 static noinline enum bpf_nf_track_step
 bpf_nf_judge_first_fragment(const struct bpf_nf_link *nf_link,
 			    struct bpf_nf_track_entry *entry, struct sk_buff *skb,
@@ -625,8 +630,9 @@ static int bpf_nf_check_place(const union bpf_attr *attr)
 		return attr->link_create.netfilter.relative_fd ? -EINVAL : 0;
 	if (!(flags & BPF_F_BEFORE) == !(flags & BPF_F_AFTER))
 		return -EINVAL;
-	/* With tcx, BPF_F_BEFORE or BPF_F_AFTER alone means first or last. No priority of a
-	 * hook means first or last.
+	/* With tcx, BPF_F_BEFORE or BPF_F_AFTER alone means first or last. A netfilter hook
+	 * has no priority that means first or last, so the caller must name the other
+	 * link or program.
 	 */
 	if (!(flags & (BPF_F_ID | BPF_F_LINK)) &&
 	    !attr->link_create.netfilter.relative_fd)
