@@ -158,6 +158,17 @@ test_refused_by_the_verifier()
 	expect_clean
 }
 
+test_too_large()
+{
+	begin
+	apply drop
+	conf find "object = $SELFTESTS/tools/progs/too_large.bpf.o"
+	expect_fails -s 1 "program find can't be loaded: it exceeds a limit of the kernel: " \
+		nf_bpf apply edge
+	expect_in_force 1
+	expect_clean
+}
+
 test_place_is_taken()
 {
 	begin

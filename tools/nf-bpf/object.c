@@ -232,6 +232,15 @@ static int fill_maps(struct loaded *loaded, const struct version *version, const
 	return rules_fill(&version->rules, version->conf.rules ?: "rules", loaded, false);
 }
 
+static int fail_to_load(const char *object, const char *program, int err)
+{
+	if (err == -E2BIG)
+		return fail("%s: program %s can't be loaded: it exceeds a limit of the kernel: if the program is too large, put loops into bpf_loop(), or into global functions, which the verifier checks once; if a map is too large, give it fewer entries in [limits], or smaller values",
+			    object, program);
+	return fail("%s: program %s can't be loaded: %s: the messages above have the reason",
+		    object, program, reason_of(err));
+}
+
 int object_load(struct loaded *loaded, const struct version *version, const char *from)
 {
 	const struct conf *conf = &version->conf;
@@ -250,8 +259,7 @@ int object_load(struct loaded *loaded, const struct version *version, const char
 		goto err;
 	err = bpf_object__load(loaded->object);
 	if (err) {
-		fail("%s: program %s can't be loaded: %s: the messages above have the reason", name,
-		     bpf_program__name(prog), reason_of(err));
+		fail_to_load(name, bpf_program__name(prog), err);
 		goto err;
 	}
 	loaded->prog_fd = bpf_program__fd(prog);
