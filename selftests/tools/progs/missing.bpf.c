@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
 /* Programs that do not load: no kernel has the functions that they call, or in this form. */
-/* vmlinux.h must not declare tcp_slow_start(), which is declared differently below. */
-#define BPF_NO_KFUNC_PROTOTYPES
 #include "vmlinux.h"
 #include <bpf/bpf_helpers.h>
 
