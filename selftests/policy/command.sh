@@ -135,7 +135,12 @@ test_names_of_files()
 # No unit may require another one: a missing disk must not prevent the start of a policy.
 test_units_without_var()
 {
-	! grep -H "^Requires" "$TOOL"/*.service.in || fail "a unit needs another one"
+	local unit
+
+	for unit in "$TOOL"/*.service.in; do
+		grep -q "^ExecStart=" "$unit" || fail "$unit: not the unit of a service"
+		! grep -H "^Requires" "$unit" || fail "a unit needs another one"
+	done
 }
 
 test_units()
