@@ -446,9 +446,11 @@ test_json_without_cap_sys_admin()
 test_link_detach()
 {
 	attach_unique forward 30017
+	probe 4 client-server
+	expect_stats packets=1
 	bpftool link detach pinned "$(here_pin "$FAMILY" 30017)"
 	probe 4 client-server
-	expect_stats packets=0
+	expect_stats packets=1
 }
 
 test_unknown_netns()
