@@ -52,7 +52,7 @@ needs_hook_dump()
 {
 	local error
 
-		error=$(hooks ip forward 2>&1 >/dev/null) || {
+	error=$(hooks ip forward 2>&1 >/dev/null) || {
 		expect_match "error of the dump" "*Invalid argument" "$error"
 		lacks "CONFIG_NETFILTER_NETLINK_HOOK"
 	}
