@@ -6,7 +6,6 @@
  */
 #include <arpa/inet.h>
 #include <netinet/in.h>
-#include <netinet/ip.h>
 #include <sched.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
@@ -18,6 +17,7 @@
 #include <bpf/bpf.h>
 
 #include "kselftest_harness.h"
+#include "helpers/nf_fragment.h"
 #include "helpers/nf_test.h"
 #include "progs/count.skel.h"
 
@@ -360,31 +360,19 @@ static void wait_for_more(const __u64 *packets, __u64 nr)
 /* Send first fragments that pass reassembly. Count those that are dropped in @refused. */
 static void flood_fragments(__u64 *refused)
 {
-	const struct sockaddr_in to = {
-		.sin_family = AF_INET,
-		.sin_addr.s_addr = htonl(INADDR_LOOPBACK),
-	};
-	const struct {
-		struct iphdr iph;
-		char data[8];
-	} fragment = {
-		.iph.version = 4,
-		.iph.ihl = 5,
-		.iph.ttl = 64,
-		.iph.protocol = IPPROTO_UDP,
-		.iph.id = htons(1),
-		.iph.frag_off = htons(IP_MF),
-		.iph.tot_len = htons(sizeof(fragment)),
-		.iph.saddr = htonl(INADDR_LOOPBACK),
-		.iph.daddr = htonl(INADDR_LOOPBACK),
-	};
+	struct sockaddr_storage lo = {};
+	const struct nf_fragment first = { .src = &lo, .dst = &lo, .length = 8, .more = true };
 	const int fd = socket(AF_INET, SOCK_RAW, IPPROTO_RAW), on = 1;
+	char packet[NF_HEADERS_MAX + 8] = {};
+	int size;
 
-	if (setsockopt(fd, IPPROTO_IP, IP_NODEFRAG, &on, sizeof(on)))
+	if (setsockopt(fd, IPPROTO_IP, IP_NODEFRAG, &on, sizeof(on)) ||
+	    nf_parse_address("127.0.0.1", &lo))
 		return;
+	size = nf_put_header(packet, &first) + first.length;
 	for (;;)
-		if (sendto(fd, &fragment, sizeof(fragment), 0, (void *)&to,
-			   sizeof(to)) < 0 && errno == EPERM)
+		if (sendto(fd, packet, size, 0, (void *)&lo, nf_address_length(&lo)) < 0 &&
+		    errno == EPERM)
 			__atomic_fetch_add(refused, 1, __ATOMIC_RELAXED);
 }
 

@@ -10,8 +10,6 @@
 #include <linux/if_ether.h>
 #include <linux/if_packet.h>
 #include <net/if.h>
-#include <netinet/ip.h>
-#include <netinet/ip6.h>
 #include <sys/stat.h>
 #include <time.h>
 
@@ -21,6 +19,7 @@
 #include "helpers/nf_test.h"
 #include "helpers/nf_count.h"
 #include "helpers/nf_fault.h"
+#include "helpers/nf_fragment.h"
 
 #define DEFRAG	BPF_F_NETFILTER_IP_DEFRAG
 #define STRICT	BPF_F_NETFILTER_DEFRAG_STRICT
@@ -87,17 +86,6 @@ static int take_state(struct state *state)
 
 /* --- does reassembly hold a fragment on its way out? --- */
 
-struct fragment4 {
-	struct iphdr iph;
-	char data[8];
-};
-
-struct fragment6 {
-	struct ip6_hdr ip6h;
-	struct ip6_frag frag;
-	char data[8];
-};
-
 /* Only a socket for all protocols sees outgoing packets. These arrive at once, while
  * incoming packets may wait for ksoftirqd.
  */
@@ -135,26 +123,16 @@ static bool went_out(int wire, int protocol, ssize_t size)
 }
 
 /* When send() returns, the fragment is on the wire or in the queue of reassembly. */
-static int send_first_fragment(int family, const void *packet, size_t size)
+static int send_first_fragment(const struct sockaddr_storage *to, const void *packet,
+			       ssize_t size)
 {
-	const struct sockaddr_in6 to6 = {
-		.sin6_family = AF_INET6,
-		.sin6_addr = IN6ADDR_LOOPBACK_INIT,
-	};
-	const struct sockaddr_in to4 = {
-		.sin_family = AF_INET,
-		.sin_addr.s_addr = htonl(INADDR_LOOPBACK),
-	};
-	int protocol = family == AF_INET ? ETH_P_IP : ETH_P_IPV6;
-	int fd = socket(family, SOCK_RAW, IPPROTO_RAW);
+	int protocol = to->ss_family == AF_INET ? ETH_P_IP : ETH_P_IPV6;
+	int fd = socket(to->ss_family, SOCK_RAW, IPPROTO_RAW);
 	int wire = packet_socket();
 	ssize_t sent;
 	int ret = -1;
 
-	if (family == AF_INET)
-		sent = sendto(fd, packet, size, 0, (const void *)&to4, sizeof(to4));
-	else
-		sent = sendto(fd, packet, size, 0, (const void *)&to6, sizeof(to6));
+	sent = sendto(fd, packet, size, 0, (const void *)to, nf_address_length(to));
 	if (wire >= 0 && sent == size)
 		ret = went_out(wire, protocol, size);
 	close(fd);
@@ -165,33 +143,22 @@ static int send_first_fragment(int family, const void *packet, size_t size)
 /* Return: 1 if a fragment leaves, 0 if not, -1 if it could not be sent */
 static int fragment_leaves(int pf)
 {
-	static __u16 id;
-	const struct fragment4 packet4 = {
-		.iph.version = 4,
-		.iph.ihl = 5,
-		.iph.ttl = 64,
-		.iph.protocol = IPPROTO_UDP,
-		.iph.id = htons(++id),
-		.iph.frag_off = htons(IP_MF),
-		.iph.tot_len = htons(sizeof(packet4)),
-		.iph.saddr = htonl(INADDR_LOOPBACK),
-		.iph.daddr = htonl(INADDR_LOOPBACK),
+	static __u32 id;
+	struct sockaddr_storage lo = {};
+	const struct nf_fragment first = {
+		.src = &lo,
+		.dst = &lo,
+		.id = ++id,
+		.length = 8,
+		.more = true,
 	};
-	const struct fragment6 packet6 = {
-		.ip6h.ip6_flow = htonl(6 << 28),
-		.ip6h.ip6_plen = htons(sizeof(packet6) - sizeof(packet6.ip6h)),
-		.ip6h.ip6_nxt = IPPROTO_FRAGMENT,
-		.ip6h.ip6_hlim = 64,
-		.ip6h.ip6_src = IN6ADDR_LOOPBACK_INIT,
-		.ip6h.ip6_dst = IN6ADDR_LOOPBACK_INIT,
-		.frag.ip6f_nxt = IPPROTO_UDP,
-		.frag.ip6f_offlg = IP6F_MORE_FRAG,
-		.frag.ip6f_ident = htonl(id),
-	};
+	char packet[NF_HEADERS_MAX + 8] = {};
+	int size;
 
-	if (pf == NFPROTO_IPV4)
-		return send_first_fragment(AF_INET, &packet4, sizeof(packet4));
-	return send_first_fragment(AF_INET6, &packet6, sizeof(packet6));
+	if (nf_parse_address(pf == NFPROTO_IPV4 ? "127.0.0.1" : "::1", &lo))
+		return -1;
+	size = nf_put_header(packet, &first) + first.length;
+	return send_first_fragment(&lo, packet, size);
 }
 
 /* --- attach --- */
@@ -487,26 +454,24 @@ TEST_F_TIMEOUT(faults_alone, attach_that_loads_modules, TIMEOUT)
 
 TEST_F_TIMEOUT(faults_alone, test_run, TIMEOUT)
 {
-	const struct fragment4 packet = {
-		.iph.version = 4,
-		.iph.ihl = 5,
-		.iph.ttl = 64,
-		.iph.protocol = IPPROTO_UDP,
-		.iph.tot_len = htons(sizeof(packet)),
+	const struct sockaddr_storage no_address = { .ss_family = AF_INET };
+	const struct nf_fragment whole = {
+		.src = &no_address,
+		.dst = &no_address,
+		.length = 8,
 	};
-	char data[sizeof(struct ethhdr) + sizeof(packet)] = { [12] = ETH_P_IP >> 8 };
+	char data[ETH_HLEN + NF_HEADERS_MAX + 8] = { [12] = ETH_P_IP >> 8 };
 	char out[256];
 	struct bpf_test_run_opts opts = {
 		.sz = sizeof(opts),
 		.data_in = data,
-		.data_size_in = sizeof(data),
 		.data_out = out,
 		.data_size_out = sizeof(out),
 		.repeat = 1,
 	};
 	struct state before;
 
-	memcpy(data + sizeof(struct ethhdr), &packet, sizeof(packet));
+	opts.data_size_in = ETH_HLEN + nf_put_header(data + ETH_HLEN, &whole) + whole.length;
 	ASSERT_EQ(0, take_state(&before));
 	FAULT_LOOP(self->common.fault_fd, (opts.data_size_out = sizeof(out),
 					   bpf_prog_test_run_opts(self->common.count.first, &opts)),

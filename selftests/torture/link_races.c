@@ -30,6 +30,7 @@
 #include <bpf/btf.h>
 #include <bpf/libbpf.h>
 
+#include "helpers/nf_fragment.h"
 #include "helpers/nf_test.h"
 #include "progs/count.skel.h"
 
@@ -540,83 +541,46 @@ struct train {
 	bool cut;
 };
 
-static void address(const struct train *train, struct sockaddr_storage *to)
+static const char *source(const struct train *train)
 {
-	struct sockaddr_in6 *sin6 = (void *)to;
-	struct sockaddr_in *sin = (void *)to;
-
-	memset(to, 0, sizeof(*to));
-	to->ss_family = train->family;
 	if (train->family == AF_INET)
-		inet_pton(AF_INET, train->local ? "127.0.0.1" : "198.51.100.2",
-			  &sin->sin_addr);
-	else
-		inet_pton(AF_INET6, train->local ? "::1" : "2001:db8:2::2",
-			  &sin6->sin6_addr);
+		return train->local ? "127.0.0.1" : "192.0.2.2";
+	return train->local ? "::1" : "2001:db8:1::2";
 }
 
-static int header4(const struct train *train, const struct sockaddr_storage *to,
-		   int offset, bool more, struct iphdr *iph)
+static const char *destination(const struct train *train)
 {
-	*iph = (struct iphdr) {
-		.version = 4,
-		.ihl = 5,
-		.ttl = 64,
-		.protocol = IPPROTO_UDP,
-		.id = htons(train->id),
-		.frag_off = htons(offset / 8 | (more ? IP_MF : 0)),
-		.tot_len = htons(sizeof(*iph) + train->size),
-		.daddr = ((const struct sockaddr_in *)to)->sin_addr.s_addr,
-	};
-	inet_pton(AF_INET, train->local ? "127.0.0.1" : "192.0.2.2", &iph->saddr);
-	return sizeof(*iph);
-}
-
-static int header6(const struct train *train, const struct sockaddr_storage *to,
-		   int offset, bool more, struct ip6_hdr *ip6h)
-{
-	struct ip6_frag *fragment = (void *)(ip6h + 1);
-	const int extra = offset || more ? sizeof(*fragment) : 0;
-
-	*ip6h = (struct ip6_hdr) {
-		.ip6_flow = htonl(6 << 28),
-		.ip6_plen = htons(train->size + extra),
-		.ip6_nxt = extra ? IPPROTO_FRAGMENT :
-			   train->cut ? IPPROTO_DSTOPTS : IPPROTO_UDP,
-		.ip6_hlim = 64,
-		.ip6_dst = ((const struct sockaddr_in6 *)to)->sin6_addr,
-	};
-	inet_pton(AF_INET6, train->local ? "::1" : "2001:db8:1::2", &ip6h->ip6_src);
-	if (extra)
-		*fragment = (struct ip6_frag) {
-			.ip6f_nxt = IPPROTO_UDP,
-			.ip6f_offlg = htons(offset) | (more ? IP6F_MORE_FRAG : 0),
-			.ip6f_ident = htonl(train->id),
-		};
-	else if (train->cut)
-		*(struct ip6_ext *)fragment = (struct ip6_ext) {
-			.ip6e_nxt = IPPROTO_DSTOPTS,
-			.ip6e_len = 255,
-		};
-	return sizeof(*ip6h) + extra;
+	if (train->family == AF_INET)
+		return train->local ? "127.0.0.1" : "198.51.100.2";
+	return train->local ? "::1" : "2001:db8:2::2";
 }
 
 static int send_fragment(const struct train *train, int offset, bool more)
 {
+	static const struct ip6_ext cut = { .ip6e_nxt = IPPROTO_DSTOPTS, .ip6e_len = 255 };
+	struct sockaddr_storage from = {}, to = {};
+	struct nf_fragment part = {
+		.src = &from,
+		.dst = &to,
+		.id = train->id,
+		.offset = offset,
+		.length = train->size,
+		.more = more,
+	};
 	__u64 packet[1500 / sizeof(__u64)] = {};
-	struct sockaddr_storage to;
+	const bool is_cut = train->cut && train->family == AF_INET6 && !offset && !more;
 	int header;
 
-	address(train, &to);
-	if (train->family == AF_INET)
-		header = header4(train, &to, offset, more, (void *)packet);
-	else
-		header = header6(train, &to, offset, more, (void *)packet);
+	if (nf_parse_address(source(train), &from) || nf_parse_address(destination(train), &to))
+		return -EINVAL;
+	if (is_cut)
+		part.nexthdr = IPPROTO_DSTOPTS;
+	header = nf_put_header(packet, &part);
+	if (is_cut)
+		memcpy((char *)packet + header, &cut, sizeof(cut));
 	/* Errors of a device that goes down or of a full queue are no flaws. */
 	if (sendto(train->raw, packet, header + train->size, 0, (void *)&to,
-		   train->family == AF_INET ? sizeof(struct sockaddr_in) :
-					      sizeof(struct sockaddr_in6)) < 0 &&
-	    errno != ENOBUFS)
+		   nf_address_length(&to)) < 0 && errno != ENOBUFS)
 		return -errno;
 	return 0;
 }
