@@ -50,14 +50,6 @@ static const char usage[] =
 	"\n"
 	"Exit status: 0 done, 1 refused, 2 wrong arguments.\n";
 
-static const char * const hooks[] = {
-	[NF_INET_PRE_ROUTING]	= "prerouting",
-	[NF_INET_LOCAL_IN]	= "input",
-	[NF_INET_FORWARD]	= "forward",
-	[NF_INET_LOCAL_OUT]	= "output",
-	[NF_INET_POST_ROUTING]	= "postrouting",
-};
-
 static int refused(const char *what, const char *object, int err)
 {
 	fprintf(stderr, "nf_prog: %s: %s: %s\n", what, object, strerror(-err));
@@ -161,7 +153,7 @@ static int parse_pf(const char *text, struct nf_key *key)
 static int parse_hook(const char *text, struct nf_key *key)
 {
 	for (key->hooknum = 0; key->hooknum < NF_INET_NUMHOOKS; key->hooknum++)
-		if (!strcmp(text, hooks[key->hooknum]))
+		if (!strcmp(text, nf_hook_names[key->hooknum]))
 			return 0;
 	return -EINVAL;
 }

@@ -26,6 +26,14 @@
 
 #include "helpers/nf_test.h"
 
+const char * const nf_hook_names[NF_INET_NUMHOOKS] = {
+	[NF_INET_PRE_ROUTING]	= "prerouting",
+	[NF_INET_LOCAL_IN]	= "input",
+	[NF_INET_FORWARD]	= "forward",
+	[NF_INET_LOCAL_OUT]	= "output",
+	[NF_INET_POST_ROUTING]	= "postrouting",
+};
+
 int nf_write_file(const char *path, const char *text)
 {
 	ssize_t len = strlen(text);

@@ -37,6 +37,8 @@ enum {
 	NF_INET_NUMHOOKS,
 };
 
+extern const char * const nf_hook_names[NF_INET_NUMHOOKS];
+
 enum { NF_DROP = 0, NF_ACCEPT = 1 };
 
 enum { NF_IP_PRI_CONNTRACK_DEFRAG = -400 };

@@ -20,14 +20,6 @@ static const char usage[] =
 	"\n"
 	"Exit status: 0 done, 1 failed or records are missing, 2 wrong arguments.\n";
 
-static const char * const hooks[] = {
-	[NF_INET_PRE_ROUTING]	= "prerouting",
-	[NF_INET_LOCAL_IN]	= "input",
-	[NF_INET_FORWARD]	= "forward",
-	[NF_INET_LOCAL_OUT]	= "output",
-	[NF_INET_POST_ROUTING]	= "postrouting",
-};
-
 static int failed(const char *what, const char *object)
 {
 	fprintf(stderr, "trace: %s: %s: %s\n", what, object, strerror(errno));
@@ -65,7 +57,7 @@ static void print_protocol(__u32 protocol)
 
 static void print_packet(const struct trace_packet *packet)
 {
-	printf("%s:%.*s>%.*s:", hooks[packet->hook % ARRAY_SIZE(hooks)], TRACE_NAME,
+	printf("%s:%.*s>%.*s:", nf_hook_names[packet->hook % NF_INET_NUMHOOKS], TRACE_NAME,
 	       packet->in, TRACE_NAME, packet->out);
 	print_protocol(packet->protocol);
 	printf(":%u", packet->length);
