@@ -20,8 +20,8 @@ IGNORE=(
 	BIT_MACRO
 )
 IGNORE_COMPAT=(
-	# lists of parameters, and macros from <linux/btf.h> of later kernels
-	COMPLEX_MACRO MULTISTATEMENT_MACRO_USE_DO_WHILE
+	# __bpf_kfunc, as later kernels have it
+	COMPLEX_MACRO
 )
 IGNORE_TOOLS=(
 	# a message to the user stays on one line, so that grep finds it
