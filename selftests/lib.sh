@@ -177,6 +177,17 @@ load_packet()
 	PIN_DIRS+=("$PINS/packet")
 }
 
+# alias_of FAMILY: the address to which programs of progs/packet.bpf.c and progs/transport.bpf.c
+# translate that of the server. It differs in the last byte.
+alias_of()
+{
+	if (($1 == 4)); then
+		echo 198.51.100.153
+	else
+		echo 2001:db8:2::99
+	fi
+}
+
 # Load progs/transport.bpf.c into $PINS/transport. Call load_packet() first.
 load_transport()
 {
@@ -354,6 +365,16 @@ probe()
 	output=$("$HELPERS/frag_probe" -f "$from" -t "$to" -i "$device" \
 		-s "$src" -d "$dst" "$@") || fail "probe IPv$family $path $*: failed"
 	read_probe <<< "$output"
+}
+
+# path_through HOOK: a path of probe() on which packets pass this hook of the router.
+path_through()
+{
+	case $1 in
+	input) echo client-router ;;
+	output) echo router-server ;;
+	*) echo client-server ;;
+	esac
 }
 
 read_probe()

@@ -110,12 +110,10 @@ test_joined_ipv4()
 # At the hook where packets are reassembled, and at the hooks after it.
 check_hook()
 {
-	local family=$1 hook=$2 path=client-server
+	local family=$1 hook=$2
 
-	[[ $hook != input ]] || path="client-router"
-	[[ $hook != output ]] || path="router-server"
 	attach packet/frag_info "$(pf_of "$family")" "$hook" 0 defrag
-	probe "$family" "$path" -z 1400,480,8,912
+	probe "$family" "$(path_through "$hook")" -z 1400,480,8,912
 	expect_stats_of packet packets=1 flags="$REASSEMBLED" pieces=4
 }
 

@@ -122,14 +122,10 @@ check_unfragmented()
 # At each hook the program sees a whole datagram.
 check_hook()
 {
-	local pf=$1 family=$2 hook=$3 priority=$4 path=client-server
+	local pf=$1 family=$2 hook=$3 priority=$4
 
-	case $hook in
-	input) path="client-router" ;;
-	output) path="router-server" ;;
-	esac
 	attach accept "$pf" "$hook" "$priority" defrag
-	probe "$family" "$path" -z "$SIZES" -o 3,2,1,0
+	probe "$family" "$(path_through "$hook")" -z "$SIZES" -o 3,2,1,0
 	expect_stats packets=1 fragments=0 ports=1 length="$(whole_length "$family")"
 	expect_delivered "$((TOTAL - 8)) intact"
 }

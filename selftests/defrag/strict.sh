@@ -70,11 +70,10 @@ check_whole()
 
 check_whole_at()
 {
-	local mode=$1 pf=$2 family=$3 hook=$4 priority=$5 path=client-server
+	local mode=$1 pf=$2 family=$3 hook=$4 priority=$5
 
-	[[ $hook != output ]] || path="router-server"
 	watch "$mode" "$pf" "$hook" "$priority"
-	probe "$family" "$path" -z "$SIZES"
+	probe "$family" "$(path_through "$hook")" -z "$SIZES"
 	expect_delivered "$((TOTAL - 8)) intact"
 	expect_seen 1 0 0
 }

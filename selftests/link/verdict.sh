@@ -22,15 +22,6 @@ ifindex()
 	echo "${line%%:*}"
 }
 
-path_through()
-{
-	case $1 in
-	input) echo client-router ;;
-	output) echo router-server ;;
-	*) echo client-server ;;
-	esac
-}
-
 check_drop()
 {
 	local pf=$1 hook=$2 family=$3

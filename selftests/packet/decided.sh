@@ -128,15 +128,6 @@ check_udp_to_tcp()
 	expect_eq "after it" "udp 100" "$(two_sockets "$family" udp)"
 }
 
-alias_of()
-{
-	if (($1 == 4)); then
-		echo 198.51.100.153
-	else
-		echo 2001:db8:2::99
-	fi
-}
-
 # The route to the alias uses a device that does not lead to the server. If the program
 # changes the address after routing, the packet keeps this route.
 check_route()

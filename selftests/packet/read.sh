@@ -28,15 +28,6 @@ header_length()
 	echo $(($1 == 4 ? 20 : 40))
 }
 
-path_through()
-{
-	case $1 in
-	input) echo client-router ;;
-	output) echo router-server ;;
-	*) echo client-server ;;
-	esac
-}
-
 # Read a byte at the beginning, in the middle and at the end, and fail beyond the end.
 check_whole()
 {
@@ -84,11 +75,10 @@ check_pulled()
 # A packet that the router received keeps its link layer header at each hook.
 check_link_layer()
 {
-	local family=$1 hook=$2 path=client-server
+	local family=$1 hook=$2
 
-	[[ $hook != input ]] || path="client-router"
 	attach packet/link_layer "$(pf_of "$family")" "$hook" 0
-	probe "$family" "$path" -z 1000
+	probe "$family" "$(path_through "$hook")" -z 1000
 	expect_stats_of packet packets=1 result=0 \
 		smac="$(link_layer_number "$CLIENT_MAC")" \
 		dmac="$(link_layer_number "$ROUTER_LEFT_MAC")"

@@ -72,15 +72,6 @@ check_ttl()
 	expect_captured "$new"
 }
 
-alias_of()
-{
-	if (($1 == 4)); then
-		echo 198.51.100.153
-	else
-		echo 2001:db8:2::99
-	fi
-}
-
 # The program rewrites an unused destination address before routing. The datagram has
 # its checksum; a device is to complete the checksum of the sentinel.
 check_dnat()

@@ -160,20 +160,18 @@ check_sizes()
 
 check_hook()
 {
-	local pf=$1 family=$2 hook=$3 path=client-server
+	local pf=$1 family=$2 hook=$3 path fragments=1
 
-	case $hook in
-	input) path="client-router" ;;
-	output) path="router-server" ;;
-	esac
+	path=$(path_through "$hook")
+	# IPv4 has reassembled what it delivers before this hook.
+	[[ $family$hook != 4input ]] || fragments=0
 	attach deny_port "$pf" "$hook" 0 track
 	probe "$family" "$path" -z "$SIZES" -p 53
 	expect_delivered "$((TOTAL - 8)) intact"
-	# IPv4 has reassembled what it delivers before this hook.
-	expect_stats packets=1 fragments=$((family == 6 || ${#hook} != 5)) ports=1
+	expect_stats packets=1 fragments="$fragments" ports=1
 	probe "$family" "$path" -z "$SIZES" -p 53 -o 3,1,0,2
 	expect_delivered "$((TOTAL - 8)) intact"
-	expect_stats packets=2 fragments=$((family == 6 || ${#hook} != 5)) later=0 ports=2
+	expect_stats packets=2 fragments="$fragments" later=0 ports=2
 	probe "$family" "$path" -z "$SIZES"
 	expect_delivered ""
 	expect_stats packets=3 dropped=1
