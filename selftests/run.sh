@@ -501,7 +501,7 @@ choose_ktap()
 
 main()
 {
-	local list=0 pattern='' share='' processors='' name mounted=0
+	local list=0 pattern='' share='' processors='' name
 	local tests=()
 
 	parse_arguments "$@"
@@ -519,10 +519,8 @@ main()
 		return 0
 	fi
 	((!EUID)) || die "needs root"
-	if [[ $(stat -f -c %T /sys/fs/bpf) != bpf_fs ]]; then
-		mount -t bpf bpf /sys/fs/bpf
-		mounted=1
-	fi
+	# Do not unmount it at the end: another run may use it by then.
+	[[ $(stat -f -c %T /sys/fs/bpf) == bpf_fs ]] || mount -t bpf bpf /sys/fs/bpf
 	choose_ktap
 	NF_BPF_COPIES=$(mktemp -d)
 	export NF_BPF_COPIES
@@ -531,7 +529,6 @@ main()
 	for name in "${tests[@]}"; do
 		run_file "$name"
 	done
-	((!mounted)) || umount /sys/fs/bpf || :
 
 	print_summary
 	((!failed))
