@@ -431,6 +431,13 @@ needs_own()
 	grep -qa "$1" /sys/kernel/btf/vmlinux || lacks "$1"
 }
 
+# needs_listed_hooks: skip if the kernel does not list its hooks.
+needs_listed_hooks()
+{
+	nf_prog exec "$NS_ROUTER" "$HELPERS/nf_hooks" ip 2 > /dev/null 2>&1 ||
+		lacks "CONFIG_NETFILTER_NETLINK_HOOK"
+}
+
 # vmlinux_dir: where vmlinux.h is for programs that a test compiles: that of this project's
 # kernel, or of the kernel of KERNEL= or check-host, as scripts/vmlinux-h.sh has it.
 vmlinux_dir()

@@ -217,8 +217,7 @@ test_netns()
 test_netns_of_a_link_without_default_pin()
 {
 	attach_unique forward 30007 pin "$PINS/links/here"
-	nf_prog exec "$NS_ROUTER" "$HELPERS/nf_hooks" ip 2 > /dev/null 2>&1 ||
-		lacks "CONFIG_NETFILTER_NETLINK_HOOK"
+	needs_listed_hooks
 	expect_json "$(shown 30007 netns "$NS_ROUTER")" '.link_id > 0'
 	expect_eq "shown of the server" "" "$(shown 30007 netns "$NS_SERVER")"
 }

@@ -138,12 +138,6 @@ chain()
 	EOF
 }
 
-needs_listed_hooks()
-{
-	nf_prog exec "$NS_ROUTER" "$HELPERS/nf_hooks" ip 2 > /dev/null 2>&1 ||
-		lacks "CONFIG_NETFILTER_NETLINK_HOOK"
-}
-
 # bpftool says that the chain runs first. So the program does not see what the chain drops.
 test_chain_at_the_same_priority()
 {
