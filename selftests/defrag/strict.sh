@@ -32,12 +32,6 @@ watch()
 	lacks "BPF_F_NETFILTER_DEFRAG_STRICT"
 }
 
-# Mainline's links have no counters. On our kernel, expect_link fails if they are missing.
-has_counters()
-{
-	[[ ${NF_BPF_PATCHED:-0} == 1 || $'\n'$(nf_prog info "$LINK") == *$'\n'dropped=* ]]
-}
-
 # expect_seen PACKETS FRAGMENTS DROPPED: the program has seen PACKETS and FRAGMENTS, and
 # the link has dropped DROPPED before the program.
 expect_seen()

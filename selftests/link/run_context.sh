@@ -76,7 +76,7 @@ check_verdict_of_user_space()
 {
 	local pf=$1 hook=$2 family=$3
 
-	nft_router -f - <<-EOF
+	nft_router -f - <<-EOF || lacks "NFQUEUE"
 	table $pf t {
 		chain c {
 			type filter hook $hook priority -10;
@@ -121,7 +121,7 @@ check_queued_at_detach()
 {
 	local pf=$1 family=$2
 
-	nft_router -f - <<-EOF
+	nft_router -f - <<-EOF || lacks "NFQUEUE"
 	table $pf t {
 		chain forward {
 			type filter hook forward priority -10;

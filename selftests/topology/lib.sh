@@ -82,7 +82,8 @@ add_dummy()
 {
 	local device=$1 number=$2 lladdr=02:00:00:00:ff:02
 
-	in_ns "$NS_ROUTER" ip link add "$device" address 02:00:00:00:ff:01 type dummy
+	in_ns "$NS_ROUTER" ip link add "$device" address 02:00:00:00:ff:01 type dummy ||
+		lacks "dummy devices"
 	{
 		router_end "$device" "10.$number.0.1" "2001:db8:$number::1" \
 			"10.$number.0.2" "2001:db8:$number::2" "$lladdr"
