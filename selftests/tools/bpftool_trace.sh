@@ -1,9 +1,10 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# "bpftool net trace netfilter" prints the packets that programs judge, with the reason.
+# "bpftool net trace netfilter" prints the packets that programs judge, with the reason, or writes
+# them into a pcapng file.
 #
-# Requires: bpftool jq
+# Requires: bpftool jq python3 tcpdump expect
 
 source "$(dirname "$0")/../lib.sh"
 
@@ -19,6 +20,7 @@ setup()
 cleanup()
 {
 	[[ ! -e $WORK/trace.pid ]] || kill "$(< "$WORK/trace.pid")" 2> /dev/null || :
+	! mountpoint -q "$WORK/small" || umount "$WORK/small"
 	rm -rf "$PINS/reason"
 }
 
@@ -202,6 +204,151 @@ passes()
 {
 	probe 4 client-server
 	[[ $DELIVERED == "92 intact" ]]
+}
+
+# read_file [FILE]: the file as JSON
+read_file()
+{
+	"$FOLDER/helpers/pcapng.py" "${1:-$WORK/file}"
+}
+
+# has_packets NUMBER [FILE]
+has_packets()
+{
+	read_file "${2:-$WORK/file}" | jq -e ".packets | length >= $1"
+}
+
+# The bytes of a datagram that the kernel has reassembled are not all in the linear part.
+test_file()
+{
+	local link source where="netns $NS_ROUTER forward in $ROUTER_LEFT_DEV out $ROUTER_RIGHT_DEV"
+	local valid
+
+	attach reason/reasons ip forward 7 defrag
+	link=$(link_id "$LINK")
+	source="link $link prog $(nf_prog prog-id "$PINS/reason/reasons") reasons"
+	start_trace link "$link" pcapng "$WORK/file"
+	probe 4 client-server
+	expect_delivered ""
+	probe 4 client-server -p 9997 -z 800,800
+	expect_delivered "1592 intact"
+	wait_for has_packets 4
+	stop_trace
+	expect_json "$(read_file)" \
+		".interfaces == [{link: 101, snaplen: 65280, name: \"$ROUTER_LEFT_DEV\",
+			description: \"netns $NS_ROUTER\", tsresol: 9}]" \
+		".packets[] | select(.length == 120) | .comment ==
+			\"$where dropped $source reason 7: port is \\\"denied\\\"\"" \
+		'.packets[] | select(.length == 120) | .captured == 120 and .flags == 1' \
+		'.packets[0].time / 1e9 - now | fabs < 600' \
+		'[.packets[] | select(.captured == 1620 and .length == 1620)] | length == 1' \
+		".packets[] | select(.length == 1620) | .comment ==
+			\"$where reassembled 820 accepted $source reason 8: other port\"" \
+		'.statistics == [{interface: 0, lost: 0, written: 4}]'
+	valid=$(tcpdump -n -vv -r "$WORK/file" | grep -c -E '\.(9999|9997): \[udp sum ok\]')
+	expect_eq "datagrams with a valid checksum" 2 "$valid"
+	expect_eq "mode of the file" 600 "$(stat -c %a "$WORK/file")"
+}
+
+# Standard output is a file here.
+test_file_of_dropped()
+{
+	local family=${FAMILIES[-1]}
+
+	attach reason/reasons "$(pf_of "$family")" forward 7
+	start_trace pin "$LINK" dropped pcapng -
+	probe "$family" client-server -p 9997
+	probe "$family" client-server
+	wait_for has_packets 1 "$WORK/trace"
+	stop_trace
+	expect_json "$(read_file "$WORK/trace")" '.packets | length == 1' \
+		'.comment == "bpftool net trace netfilter pin '"$LINK"' dropped pcapng -"' \
+		".packets[0].data[:1] == \"$family\"" \
+		'.packets[0].comment | test(" dropped .* reason 7: ")'
+	tcpdump -n -r "$WORK/trace" > "$WORK/packets"
+	grep -q '\.9999: UDP' "$WORK/packets" || fail "tcpdump: $(< "$WORK/packets")"
+}
+
+test_snaplen()
+{
+	attach reason/reasons ip forward 7
+	start_trace pin "$LINK" dropped pcapng "$WORK/file" snaplen 61
+	probe 4 client-server
+	wait_for has_packets 1
+	stop_trace
+	expect_json "$(read_file)" '.interfaces[0].snaplen == 61' \
+		'.packets[0] | .captured == 61 and .length == 120 and (.data | length) == 122'
+}
+
+# While the command is stopped, nobody reads the buffer of 2 MiB that each CPU has.
+test_lost_packets()
+{
+	local i sizes lost
+
+	sizes=$(printf '1400,%.0s' {1..45})
+	attach reason/reasons ip forward 7 defrag
+	start_trace pin "$LINK" pcapng "$WORK/file"
+	kill -STOP "$TRACE"
+	taskset -c -p 0 "$BASHPID"
+	for ((i = 0; i < 40; i++)); do
+		probe 4 client-server -p 9997 -z "${sizes%,}"
+	done
+	kill -CONT "$TRACE"
+	stop_trace
+	lost=$(read_file | jq '.statistics[0].lost')
+	((lost)) || fail "nothing was lost"
+	expect_json "$(read_file)" '.statistics[0] | .lost + .written == 80' \
+		'.statistics[0].written == (.packets | length)' \
+		'.packets[0] | .captured == 63020 and .length == 63020'
+	expect_match "what is said" "*not in the file: 0 packets above the rate, $lost because*" \
+		"$(< "$WORK/trace.said")"
+}
+
+trace_ended()
+{
+	! kill -0 "$TRACE"
+}
+
+# The datagram is larger than the file system.
+test_full_file_system()
+{
+	local sizes status=0
+
+	sizes=$(printf '1400,%.0s' {1..45})
+	mkdir -p "$WORK/small"
+	mount -t tmpfs -o size=16k tmpfs "$WORK/small"
+	attach reason/reasons ip forward 7 defrag
+	start_trace pin "$LINK" pcapng "$WORK/small/file"
+	probe 4 client-server -p 9997 -z "${sizes%,}"
+	wait_for trace_ended
+	wait "$TRACE" || status=$?
+	rm "$WORK/trace.pid"
+	umount "$WORK/small"
+	((status)) || fail "exit status 0: $(< "$WORK/trace.said")"
+	expect_match "what is said" "*pcapng $WORK/small/file: No space left on device*" \
+		"$(< "$WORK/trace.said")"
+}
+
+# If the command does not refuse the file, it runs until it is ended.
+test_wrong_file()
+{
+	local file=$WORK/nothing/file limit=$((10 * ${NF_BPF_SLOW:-1}))
+
+	expect_fails "pcapng /dev/full: No space left on device" \
+		timeout "$limit" bpftool net trace netfilter pcapng /dev/full
+	expect_fails "pcapng $file: can't write it: No such file" \
+		bpftool net trace netfilter pcapng "$file"
+	expect_fails "this is a terminal" \
+		expect -c "set timeout $limit; spawn bpftool net trace netfilter pcapng -
+			   expect timeout { exit 1 } eof; exit [lindex [wait] 3]"
+	expect_json "$(bpftool -j net trace netfilter pcapng "$WORK/file" || :)" \
+		'.error | startswith("\u0027pcapng\u0027: not together with JSON")'
+	expect_fails "add 'pcapng FILE'" bpftool net trace netfilter snaplen 100
+	expect_fails "at most 65280 bytes" \
+		bpftool net trace netfilter pcapng "$WORK/file" snaplen 65281
+	expect_fails "above 0" bpftool net trace netfilter pcapng "$WORK/file" snaplen 0
+	expect_fails "it was given before" \
+		bpftool net trace netfilter pcapng "$WORK/file" pcapng "$WORK/file"
 }
 
 test_wrong_arguments()
