@@ -130,6 +130,65 @@ check_track_flooded()
 	expect_link "$LINK" dropped=0 dropped_fragments=0
 }
 
+# join GROUP MAC ADDRESS: let a station behind the server's port join the group.
+join()
+{
+	in_ns "$NS_SERVER" python3 - "$@" <<-'EOF'
+	import sys
+	from scapy.all import (Ether, ICMPv6MLReport, IP, IPOption_Router_Alert, IPv6,
+	                       IPv6ExtHdrHopByHop, RouterAlert, sendp)
+	from scapy.contrib.igmp import IGMP
+
+	group, mac, address = sys.argv[1:]
+	if ":" in group:
+	    report = (IPv6(src=address, dst=group, hlim=1) /
+	              IPv6ExtHdrHopByHop(options=[RouterAlert()]) /
+	              ICMPv6MLReport(mladdr=group))
+	else:
+	    report = (IP(src=address, dst=group, ttl=1, options=[IPOption_Router_Alert()]) /
+	              IGMP(type=0x16, gaddr=group))
+	sendp(Ether(src=mac, dst="01:00:5e:01:02:03") / report, iface="eth0", verbose=False)
+	EOF
+}
+
+stations()
+{
+	bridge -n "$NS_ROUTER" mdb show dev br0 | grep -c "port right grp $1"
+}
+
+no_stations()
+{
+	router_ip link set br0 type bridge mcast_querier 0
+	router_ip link set right type bridge_slave mcast_to_unicast off
+}
+
+# The bridge sends a copy to each station that has joined, with the station's own address.
+# All copies leave by the same port, and each is judged on its own.
+check_track_stations()
+{
+	local family=$1 group=239.1.2.3 server=SERVER_IP$1 of_host=192.0.2.
+
+	((family == 4)) || { group=ff0e::1:2:3; of_host=fe80::; }
+	needs_own BPF_F_NETFILTER_FRAG_TRACK
+	bridge_calls 1
+	trap no_stations EXIT
+	router_ip link set right type bridge_slave mcast_to_unicast on
+	# A bridge without a querier floods.
+	! has_ipv6 || router_ip address replace fe80::1/64 dev br0 nodad
+	router_ip link set br0 type bridge mcast_query_response_interval 1 mcast_querier 1
+	in_ns "$NS_CLIENT" ip "-$family" route replace "$group" dev eth0
+	join "$group" 02:00:00:00:03:01 "${of_host}31"
+	join "$group" 02:00:00:00:03:02 "${of_host}32"
+	expect_eq "stations" 2 "$(stations "$group")"
+	attach accept "$(pf_of "$family")" forward 0 track
+	tap "server=$NS_SERVER:$SERVER_DEV"
+	probe "$family" client-server -d "$group" -S "${!server}" -z "$SIZES"
+	tap_end
+	expect_wire "0+1400 0+1400 1400+480 1400+480 1880+8 1880+8 1888+912 1888+912"
+	expect_link "$LINK" tracked_datagrams=2 later_fragments=6 reassembled_fragments=0
+	expect_link "$LINK" dropped=0 dropped_fragments=0
+}
+
 # Pieces with DF keep their sizes.
 test_df_ipv4()
 {
@@ -267,6 +326,7 @@ for family in "${FAMILIES[@]}"; do
 	add_test "netfilter_ipv$family" check_netfilter "$family"
 	add_test "track_ipv$family" check_track "$family"
 	add_test "track_flooded_ipv$family" check_track_flooded "$family"
+	add_test "track_stations_ipv$family" check_track_stations "$family"
 	add_test "tagged_ipv$family" check_tagged "$family"
 	add_test "destination_ipv$family" check_destination "$family"
 done
