@@ -36,6 +36,7 @@
 
 #define DEFRAG	BPF_F_NETFILTER_IP_DEFRAG
 #define STRICT	BPF_F_NETFILTER_DEFRAG_STRICT
+#define TRACK	BPF_F_NETFILTER_FRAG_TRACK
 #define BEFORE	BPF_F_BEFORE
 #define AFTER	BPF_F_AFTER
 #define LINK	BPF_F_LINK
@@ -166,7 +167,8 @@ static void print_ops(void)
 
 /*
  * Links of a kind run programs of the same kind. A COUNTED link is detached before it is
- * closed, so that its final counters can be read. A CLOSED link is only closed.
+ * closed, so that its final counters can be read. A CLOSED link is only closed. Only such
+ * links track fragments: they count later fragments, which their programs do not see.
  */
 enum kind { COUNTED, CLOSED, NR_KINDS };
 
@@ -188,6 +190,7 @@ static struct {
 	atomic_bool stop;
 	/* Set while few links use the modules, because only then they can be unloaded. */
 	atomic_bool quiet;
+	atomic_bool tracked;
 
 	pthread_mutex_t retired_lock;
 	int retired[RETIRED];
@@ -321,7 +324,16 @@ static int any_prog(struct thread *thread, enum kind kind)
 			       below(thread, PROGRAMS - 1)];
 }
 
-static struct nf_key any_key(struct thread *thread)
+static __u32 any_flags(struct thread *thread, enum kind kind)
+{
+	static const __u32 flags[] = { DEFRAG, DEFRAG | STRICT, TRACK };
+
+	if (!one_in(thread, atomic_load(&run.quiet) ? 32 : 2))
+		return 0;
+	return flags[below(thread, ARRAY_SIZE(flags) - (kind == COUNTED))];
+}
+
+static struct nf_key any_key(struct thread *thread, enum kind kind)
 {
 	static const __u32 families[] = { NFPROTO_IPV4, NFPROTO_IPV6, NFPROTO_INET };
 	struct nf_key key = {
@@ -330,8 +342,7 @@ static struct nf_key any_key(struct thread *thread)
 		.priority = (int)below(thread, 7) - 3,
 	};
 
-	if (one_in(thread, atomic_load(&run.quiet) ? 32 : 2))
-		key.flags |= one_in(thread, 2) ? DEFRAG | STRICT : DEFRAG;
+	key.flags = any_flags(thread, kind);
 	if (nf_without_defrag(&key))
 		key.flags = 0;
 	return key;
@@ -348,7 +359,7 @@ static void remember_id(int fd)
 static void do_attach(struct thread *thread)
 {
 	const enum kind kind = any_kind(thread);
-	const struct nf_key key = any_key(thread);
+	const struct nf_key key = any_key(thread, kind);
 	int fd = note(ATTACH, nf_link_at(any_prog(thread, kind), &key, 0, 0));
 
 	if (fd < 0)
@@ -366,7 +377,7 @@ static void do_attach_next_to(struct thread *thread)
 {
 	const enum kind kind = any_kind(thread);
 	const __u32 place = LINK | (one_in(thread, 2) ? BEFORE : AFTER);
-	struct nf_key key = any_key(thread);
+	struct nf_key key = any_key(thread, kind);
 	int anchor, fd;
 
 	key.priority = 0;
@@ -425,11 +436,11 @@ static void check_info(int fd)
 	if (note(INFO, nf_link_stats(fd, &info)))
 		return;
 	if (info.type != BPF_LINK_TYPE_NETFILTER || !is_ours(info.prog_id) ||
-	    info.hooknum >= NF_INET_NUMHOOKS || info.flags & ~(DEFRAG | STRICT))
+	    info.hooknum >= NF_INET_NUMHOOKS || info.flags & ~(DEFRAG | STRICT | TRACK))
 		flaw("info: type %u program %u hook %u flags %#x", info.type,
 		     info.prog_id, info.hooknum, info.flags);
-	if (info.dropped_fragments && !(info.flags & STRICT))
-		flaw("info: a link that is not strict dropped fragments");
+	if (info.dropped_fragments && !(info.flags & (STRICT | TRACK)))
+		flaw("info: a link that is not strict and does not track dropped fragments");
 }
 
 static void do_info(struct thread *thread)
@@ -450,6 +461,8 @@ static void do_fdinfo(struct thread *thread)
 	if (fd < 0)
 		return;
 	note(FDINFO, nf_fdinfo(fd, "dropped_fragments:", value, sizeof(value)));
+	if (!nf_fdinfo(fd, "later_fragments:", value, sizeof(value)) && strcmp(value, "0"))
+		atomic_store(&run.tracked, true);
 	close(fd);
 }
 
@@ -654,7 +667,7 @@ static void fill_namespace(struct thread *thread, int *own)
 
 	for (i = below(thread, 4); i >= 0; i--) {
 		const enum kind kind = any_kind(thread);
-		const struct nf_key key = any_key(thread);
+		const struct nf_key key = any_key(thread, kind);
 
 		fd = note(NAMESPACE_ATTACH, nf_link_at(any_prog(thread, kind), &key, 0, 0));
 		if (fd < 0)
@@ -816,7 +829,7 @@ static int load_caller(void)
 /* Run the program in a link of its own, or in an existing link until that changes. */
 static void run_caller(struct thread *thread, int prog)
 {
-	const struct nf_key key = any_key(thread);
+	const struct nf_key key = any_key(thread, CLOSED);
 	const bool own = !one_in(thread, 8);
 	struct nf_link_info info;
 	int link;
@@ -1037,6 +1050,8 @@ static void check_coverage(int seconds)
 		flaw("no packet was accepted, or none dropped");
 	if (seconds < 60 * number("NF_BPF_SLOW", 1))
 		return;
+	if (!atomic_load(&run.tracked))
+		flaw("no link judged a later fragment by its first one");
 	/* Calls into a module can only succeed if the module was loaded several times. */
 	for (op = 0; op < NR_OPS; op++)
 		if (!atomic_load(&done[op][0]) &&
