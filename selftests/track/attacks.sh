@@ -7,7 +7,7 @@
 #
 # Requires: nft
 
-source "$(dirname "$0")/../lib.sh"
+source "$(dirname "$0")/lib.sh"
 
 FLOOD=$SELFTESTS/torture/helpers/frag_flood
 
@@ -16,18 +16,6 @@ setup()
 	router_up
 	load_policy
 	needs_own BPF_F_NETFILTER_FRAG_TRACK
-}
-
-entries()
-{
-	in_ns "$NS_ROUTER" cat /proc/sys/net/netfilter/nf_bpf_track_count
-}
-
-# set_limit NAME VALUE: a sysctl of the router
-set_limit()
-{
-	# shellcheck disable=SC2016 # the inner shell expands it
-	in_ns "$NS_ROUTER" sh -c 'echo "$2" > "/proc/sys/net/netfilter/nf_bpf_track_$1"' -- "$@"
 }
 
 # A datagram in order passes, and is judged once.
@@ -77,7 +65,7 @@ check_duplicate()
 	local family=$1 parts=$2 wire=$3 refused=$4
 
 	check_parts "$family" 104 "$parts" "$wire" "$refused"
-	expect_eq "entries" 0 "$(entries)"
+	expect_entries 0
 }
 
 # mark_ecn FAMILY BYTES: until the test ends, the client sends IP packets of so many bytes of
@@ -155,7 +143,7 @@ check_atomic()
 	probe 6 client-server -x "44:$(fragment_header 17 0 0)$(udp 40 270f)"
 	expect_wire ""
 	expect_stats packets=2 ports=2 dropped=1
-	expect_eq "entries" 0 "$(entries)"
+	expect_entries 0
 	expect_tracking 6 3
 }
 
@@ -198,11 +186,11 @@ check_lone_later()
 	probe "$family" client-server -p 53 -z 48,56 -o 1 -I 321
 	expect_wire ""
 	expect_stats packets=1
-	expect_eq "entries" 1 "$(entries)"
+	expect_entries 1
 	probe "$family" client-server -p 53 -z 48,56 -o 0 -I 321
 	expect_wire "0+48 48+56"
 	expect_stats packets=2 fragments=1
-	expect_eq "entries" 0 "$(entries)"
+	expect_entries 0
 	expect_tracking "$family" 3
 }
 
@@ -215,28 +203,20 @@ flood()
 	nf_prog exec "$NS_CLIENT" "$FLOOD" flood "${!from}" "${!to}" 53 "$2"
 }
 
-no_entries()
-{
-	(($(entries) == 0))
-}
-
 # Many datagrams in flight: each has an entry, and expires.
 check_many()
 {
 	local family=$1
 
-	set_limit max_source 100000
-	set_limit max 100000
+	limit max=100000 max_source=100000
 	attach accept "$(pf_of "$family")" forward 0 track
 	flood "$family" 10000
-	expect_eq "entries" 7500 "$(entries)"
+	expect_entries 7500
 	expect_link "$LINK" tracked_datagrams=5000 later_fragments=2500 \
 		reassembled_fragments=5000 table_full=0
 	expect_passing "$family"
 	detach_all
-	expect_eq "entries" 0 "$(entries)"
-	set_limit max 16384
-	set_limit max_source 4096
+	expect_entries 0
 }
 
 # A link whose table has room for 100 datagrams of a source, which sends more
@@ -244,7 +224,7 @@ attach_and_fill()
 {
 	attach accept "$(pf_of "$1")" forward 0 track
 	flood "$1" 200
-	expect_eq "entries" 100 "$(entries)"
+	expect_entries 100
 }
 
 # A flood of one source ends at the limit, and leaves room for another source.
@@ -252,7 +232,7 @@ check_source_limit()
 {
 	local family=$1 before
 
-	set_limit max_source 100
+	limit max_source=100
 	attach_and_fill "$family"
 	read_stats
 	before=${STATS[packets]}
@@ -263,18 +243,16 @@ check_source_limit()
 	probe "$family" client-server -p 53 -z 48,56
 	expect_wire "0+48 48+56"
 	expect_stats packets=$((before + 2)) length=$((104 + (family == 4 ? 20 : 40)))
-	set_limit max_source 4096
 }
 
 # The room of a source is free again when its datagrams have ended.
 check_source_again()
 {
-	set_limit max_source 100
+	limit max_source=100
 	attach_and_fill "$1"
 	detach_all
-	expect_eq "entries" 0 "$(entries)"
+	expect_entries 0
 	attach_and_fill "$1"
-	set_limit max_source 4096
 }
 
 # To the limit, all addresses of an IPv6 network (/64) are one source.
@@ -282,26 +260,24 @@ check_network_limit()
 {
 	local neighbour=2001:db8:1::3
 
-	set_limit max_source 100
+	limit max_source=100
 	attach_and_fill 6
 	ip -n "$NS_CLIENT" address add "$neighbour/128" dev lo
 	CLIENT_IP6=$neighbour flood 6 200
 	ip -n "$NS_CLIENT" address delete "$neighbour/128" dev lo
 	expect_eq "entries of the network" 100 "$(entries)"
 	expect_passing 6
-	set_limit max_source 4096
 }
 
 check_expiry()
 {
 	local family=$1
 
-	set_limit timeout 1
+	limit_time
 	attach accept "$(pf_of "$family")" forward 0 track
 	flood "$family" 40
-	expect_eq "entries" 30 "$(entries)"
+	expect_entries 30
 	wait_for no_entries
-	set_limit timeout 30
 	expect_passing "$family"
 }
 

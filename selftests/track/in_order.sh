@@ -7,7 +7,7 @@
 #
 # Requires: CONFIG_NETFILTER_BPF_KFUNC nft
 
-source "$(dirname "$0")/../lib.sh"
+source "$(dirname "$0")/lib.sh"
 
 SIZES=1400,480,8,912
 WIRE_IN_ORDER="0+1400 1400+480 1880+8 1888+912"
@@ -27,24 +27,6 @@ setup()
 headers_of()
 {
 	echo "$1:$2 $1:$2 $1:$2 $1:$2"
-}
-
-# entries: in the router, of all links.
-entries()
-{
-	in_ns "$NS_ROUTER" cat /proc/sys/net/netfilter/nf_bpf_track_count
-}
-
-# set_limit NAME VALUE: a sysctl of the router
-set_limit()
-{
-	# shellcheck disable=SC2016 # the inner shell expands it
-	in_ns "$NS_ROUTER" sh -c 'echo "$2" > "/proc/sys/net/netfilter/nf_bpf_track_$1"' -- "$@"
-}
-
-expect_entries()
-{
-	expect_eq "entries" "$1" "$(entries)"
 }
 
 # length FAMILY BYTES: of a fragment with its headers
@@ -317,7 +299,7 @@ check_reuse()
 {
 	local family=$1
 
-	set_limit timeout 1
+	limit_time
 	attach deny_port "$(pf_of "$family")" forward 0 track
 	probe "$family" client-server -z "$SIZES" -I 5 -p 53
 	expect_wire "$WIRE_IN_ORDER"
@@ -329,24 +311,18 @@ check_reuse()
 	probe "$family" client-server -z 800,800 -I 5 -p 53 -o 0
 	expect_wire "0+800"
 	expect_entries 1
-	wait_for expect_no_entry
+	wait_for no_entries
 	probe "$family" client-server -z "$SIZES" -I 5 -p 53
 	expect_wire "$WIRE_IN_ORDER"
 	expect_stats packets=5 dropped=1
-	set_limit timeout 30
-}
-
-expect_no_entry()
-{
-	(($(entries) == 0))
 }
 
 # A table without room: reassembly gets the datagrams, or they are dropped.
 check_full()
 {
-	local family=$1 limit=$2
+	local family=$1 name=$2
 
-	set_limit "$limit" 1
+	limit "$name=1"
 	attach deny_port "$(pf_of "$family")" forward 0 track
 	probe "$family" client-server -z "$SIZES" -o 0 -p 53
 	expect_wire "0+1400"
@@ -358,13 +334,12 @@ check_full()
 	expect_wire ""
 	expect_stats packets=3 fragments=1 dropped=1
 	expect_link "$LINK" tracked_datagrams=1 reassembled_fragments=8 table_full=8
-	set_limit drop_full 1
+	set_limits drop_full=1
 	probe "$family" client-server -z "$SIZES" -p 53
 	expect_wire ""
 	expect_stats packets=3
 	expect_link "$LINK" dropped_fragments=4
-	set_limit drop_full 0
-	set_limit "$limit" 4096
+	set_limits drop_full=0 "$name=4096"
 	probe "$family" client-server -z "$SIZES" -p 53
 	expect_wire "$WIRE_IN_ORDER"
 	expect_stats packets=4 fragments=2

@@ -6,7 +6,7 @@
 #
 # Processors: 2
 
-source "$(dirname "$0")/../lib.sh"
+source "$(dirname "$0")/lib.sh"
 
 readonly COUNT=400
 
@@ -17,16 +17,6 @@ setup()
 	nf_prog load "$SELFTESTS/track/progs/slow.bpf.o" "$PINS/slow"
 	PIN_DIRS+=("$PINS/slow")
 	needs_own BPF_F_NETFILTER_FRAG_TRACK
-}
-
-entries()
-{
-	in_ns "$NS_ROUTER" cat /proc/sys/net/netfilter/nf_bpf_track_count
-}
-
-no_entries()
-{
-	(($(entries) == 0))
 }
 
 # snmp FAMILY NAME: a counter of the server
