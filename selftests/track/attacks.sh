@@ -208,7 +208,7 @@ check_many()
 {
 	local family=$1
 
-	limit max=100000 max_source=100000
+	limit max=100000 max_source=100000 timeout=120
 	attach accept "$(pf_of "$family")" forward 0 track
 	flood "$family" 10000
 	expect_entries 7500
