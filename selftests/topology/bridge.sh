@@ -181,9 +181,7 @@ check_track_stations()
 	join "$group" 02:00:00:00:03:02 "${of_host}32"
 	expect_eq "stations" 2 "$(stations "$group")"
 	attach accept "$(pf_of "$family")" forward 0 track
-	tap "server=$NS_SERVER:$SERVER_DEV"
 	probe "$family" client-server -d "$group" -S "${!server}" -z "$SIZES"
-	tap_end
 	expect_wire "0+1400 0+1400 1400+480 1400+480 1880+8 1880+8 1888+912 1888+912"
 	expect_link "$LINK" tracked_datagrams=2 later_fragments=6 reassembled_fragments=0
 	expect_link "$LINK" dropped=0 dropped_fragments=0
