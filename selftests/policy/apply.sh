@@ -166,6 +166,7 @@ test_too_large()
 	expect_fails -s 1 "program find can't be loaded: it exceeds a limit of the kernel: " \
 		nf_bpf apply edge
 	expect_in_force 1
+	expect_verdict dropped
 	expect_clean
 }
 
