@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# Fragments that do not fit to those that have passed: a link that tracks fragments drops
+# Fragments that do not fit those that have passed: a link that tracks fragments drops
 # and counts them and what follows of their datagram. Floods of incomplete datagrams fill
 # no more than the limits allow.
 #
