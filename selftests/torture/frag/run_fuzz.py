@@ -223,19 +223,25 @@ def breaks(router, sent, kinds):
     return bool(set(judge(observed).kinds) & set(kinds))
 
 
-def shrink(router, sent, kinds, seconds=60):
-    """Fewer and simpler packets that still break the law."""
-    end = time.monotonic() + seconds
+def fewer_packets(sent, still_breaks, end):
+    """Fewer packets that still break a law, found until the time end."""
     size = len(sent) // 2
     while size and time.monotonic() < end:
         at = 0
         while at < len(sent) and time.monotonic() < end:
             fewer = sent[:at] + sent[at + size:]
-            if fewer and breaks(router, fewer, kinds):
+            if fewer and still_breaks(fewer):
                 sent = fewer
             else:
                 at += size
         size //= 2
+    return sent
+
+
+def shrink(router, sent, kinds, seconds=60):
+    """Fewer and simpler packets that still break the law."""
+    end = time.monotonic() + seconds
+    sent = fewer_packets(sent, lambda fewer: breaks(router, fewer, kinds), end)
     for at in range(len(sent)):
         sent = plainer(router, sent, at, kinds, end)
     return sent

@@ -23,10 +23,11 @@ from collections import Counter
 from ip import Overlap, Reassembler, Unreadable, describe, dissect
 from judge import write_sysctl
 from oracle import is_refused
-from run_fuzz import BATCH, LIMIT, Results, Router, run
+from run_fuzz import BATCH, LIMIT, Results, Router, fewer_packets, run
 from train import Train, mixed, random_batch
 
 EXPIRY = 5          # seconds until incomplete datagrams expire
+SHRINKING = 120     # seconds to look for fewer fragments that break a law
 TRACKED = 8         # BPF_NF_FRAG_TRACKED
 LAWS = ("judged_by_first_fragments", "host_gets_what_was_accepted", "refused_as_strict_does")
 
@@ -106,26 +107,13 @@ def breaks(router, sent, laws):
     return bool({law for law, _ in compare(strict, track)[0]} & laws)
 
 
-def shrink(router, sent, laws, seconds=120):
-    end, size = time.monotonic() + seconds, len(sent) // 2
-    while size and time.monotonic() < end:
-        at = 0
-        while at < len(sent) and time.monotonic() < end:
-            fewer = sent[:at] + sent[at + size:]
-            if fewer and breaks(router, fewer, laws):
-                sent = fewer
-            else:
-                at += size
-        size //= 2
-    return sent
-
-
 def report(router, seed, number, sent, broken):
     found = [f"{law}: {text}" for law, text in broken]
     laws = {law for law, _ in broken}
     if not breaks(router, sent, laws):
         return found + [f"seed {seed}, batch {number}: not again, when sent a second time"]
-    small = shrink(router, sent, laws)
+    small = fewer_packets(sent, lambda fewer: breaks(router, fewer, laws),
+                          time.monotonic() + SHRINKING)
     for family in (4, 6):
         fragments = [f for fam, f in small if fam == family]
         if fragments:
