@@ -22,9 +22,9 @@ count_tests()
 	"$TOP/selftests/run.sh" -l -p "$1" "$PATTERN" 2> /dev/null | wc -l || :
 }
 
-# Most tests need one processor. On a machine with two, run each half of them in a guest of
-# its own. Two guests with two processors each would wait for one another: this took three
-# times as long.
+# Most tests need one processor. On a machine with two, run two guests that take these tests
+# from one queue. Two guests with two processors each would wait for one another: this took
+# three times as long.
 run_selftests()
 {
 	local of_one=$1 of_two=$2
@@ -34,26 +34,43 @@ run_selftests()
 		run_part selftests "${GUEST[@]}"
 		return
 	fi
-	run_halves
+	run_side_by_side "$of_one"
 	((of_two)) || return 0
 	guest_command kernel-smp 2 "$GUEST_TIMEOUT" -p 2 ${PATTERN:+"$PATTERN"}
 	run_part selftests-smp "${GUEST[@]}"
 }
 
-run_halves()
+run_side_by_side()
 {
-	local output=$BUILD/selftests-2.output rc=0
+	local output=$BUILD/selftests-2.output rc=0 SHARE
 
-	guest_command kernel-2 1 "$GUEST_TIMEOUT" -p 1 -s 2/2 ${PATTERN:+"$PATTERN"}
+	SHARE=$(mktemp -d "$BUILD/queue.XXXXXX")
+	guest_command kernel-2 1 "$GUEST_TIMEOUT" -p 1 -q /run/share ${PATTERN:+"$PATTERN"}
 	"${GUEST[@]}" > "$output" 2>&1 &
 	SECOND=$!
-	trap 'kill "$SECOND" 2> /dev/null || :' EXIT
-	guest_command kernel 1 "$GUEST_TIMEOUT" -p 1 -s 1/2 ${PATTERN:+"$PATTERN"}
+	# shellcheck disable=SC2064 # expand $SHARE now: it is local
+	trap "kill $SECOND 2> /dev/null || :; rm -rf '$SHARE'" EXIT
+	guest_command kernel 1 "$GUEST_TIMEOUT" -p 1 -q /run/share ${PATTERN:+"$PATTERN"}
 	run_part selftests "${GUEST[@]}"
-	# Print the second half after the first, so that their lines do not mix.
+	# Print the output of the second guest after that of the first, so that their lines do
+	# not mix.
 	wait "$SECOND" || rc=$?
 	trap - EXIT
 	run_part selftests-2 print_output "$output" "$rc"
+	run_part queue check_queue "$1" "$(find "$SHARE" -mindepth 1 | wc -l)"
+	rm -r "$SHARE"
+}
+
+# check_queue WANTED TAKEN: a test that no guest has taken is a failure.
+check_queue()
+{
+	if (($1 == $2)); then
+		echo "0 passed, 0 failed, 0 skipped"
+	else
+		note "$2 of $1 tests were taken by a guest"
+		echo "0 passed, $(($1 - $2)) failed, 0 skipped"
+		return 1
+	fi
 }
 
 print_output()

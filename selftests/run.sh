@@ -6,7 +6,7 @@ set -euo pipefail
 usage()
 {
 	cat <<-EOF
-	Usage: selftests/run.sh [-l] [-v] [-d DIR] [-k DIR] [-p N] [-s K/N] [PATTERN]
+	Usage: selftests/run.sh [-l] [-v] [-d DIR] [-k DIR] [-p N] [-q DIR] [PATTERN]
 
 	Runs the tests whose name matches PATTERN, or all tests. PATTERN is a shell
 	pattern for a part of the name: "topology", "frag*4"; with a slash, for the
@@ -21,7 +21,8 @@ usage()
 	      ktap/ beside the programs; with "-" print it, marked, for scripts/lib/run-tests.sh
 	  -p  run only the tests that ask for N processors ("Processors: N" at the
 	      beginning of the file; 1 if this line is missing)
-	  -s  run only the K-th of N shares: every N-th test, from the K-th on
+	  -q  share the tests with other runs that have the same DIR: a run takes a test by
+	      making its folder in DIR
 
 	"Requires: ..." at the beginning of a test file names options of the kernel
 	(CONFIG_NF_CONNTRACK) and programs (nft) that the test needs. If one of them
@@ -133,19 +134,15 @@ keep_processors()
 	tests=("${kept[@]}")
 }
 
-# keep_share K/N: keep only the K-th of N shares of the tests
-keep_share()
+# take NAME: take the test from the queue. Fails if another run has it.
+take()
 {
-	local k=${1%/*} n=${1#*/} kept=()
+	local place=$queue/${1//\//.}
 
-	if [[ ! $1 =~ ^[1-9][0-9]*/[1-9][0-9]*$ ]] || ((k > n)); then
-		die "-s $1: not K/N with K from 1 to N"
-	fi
-	for ((; k <= ${#tests[@]}; k += n)); do
-		kept+=("${tests[k - 1]}")
-	done
-	((${#kept[@]})) || die "-s $1: there are only ${#tests[@]} tests"
-	tests=("${kept[@]}")
+	[[ -n $queue ]] || return 0
+	mkdir "$place" 2> /dev/null && return
+	[[ -d $place ]] || die "-q $queue: cannot write to it"
+	return 1
 }
 
 program_of()
@@ -457,7 +454,7 @@ parse_arguments()
 			;;
 		-l) list=1 ;;
 		-v) VERBOSE=1 ;;
-		-d | -k | -p | -s)
+		-d | -k | -p | -q)
 			(($# > 1)) || die "$1: an argument is missing (see --help)"
 			set_option "$1" "$2"
 			shift
@@ -487,7 +484,7 @@ set_option()
 		;;
 	-k) KTAP=$2 ;;
 	-p) processors=$2 ;;
-	-s) share=$2 ;;
+	-q) queue=$2 ;;
 	esac
 }
 
@@ -501,7 +498,7 @@ choose_ktap()
 
 main()
 {
-	local list=0 pattern='' share='' processors='' name
+	local list=0 pattern='' queue='' processors='' name
 	local tests=()
 
 	parse_arguments "$@"
@@ -509,7 +506,6 @@ main()
 	((${#tests[@]})) || die "$pattern: no test has such a name (see -l)"
 	[[ -z ${NF_BPF_SECOND_BASE:-} ]] || leave_out_any_kernel
 	[[ -z $processors ]] || keep_processors "$processors"
-	[[ -z $share ]] || keep_share "$share"
 	if ((list)); then
 		if ((EXACT)) && [[ -z $RESULT ]]; then
 			list_results
@@ -527,7 +523,7 @@ main()
 	trap 'rm -rf "$NF_BPF_COPIES"' EXIT
 
 	for name in "${tests[@]}"; do
-		run_file "$name"
+		! take "$name" || run_file "$name"
 	done
 
 	print_summary

@@ -65,13 +65,14 @@ print_counts()
 
 # guest_command NAME CPUS TIMEOUT [ARGUMENT...]: set GUEST to a command that runs
 # selftests/run.sh in a guest with these arguments, and with the user's variables for tests.
+# SHARE can be a directory that the guest can write to.
 guest_command()
 {
 	local name=$1 cpus=$2 timeout=$3 variable
 	shift 3
 
 	GUEST=("$TOP/tools/guest/boot" --cpus "$cpus" --timeout "$timeout"
-	       --log "$BUILD/guest/$name.log")
+	       --log "$BUILD/guest/$name.log" ${SHARE:+--share "$SHARE"})
 	for variable in "${!NF_BPF_@}" TEST_TIMEOUT; do
 		[[ -z ${!variable:-} ]] || GUEST+=(--env "$variable=${!variable}")
 	done

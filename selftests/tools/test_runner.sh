@@ -278,17 +278,36 @@ torture/built" "$(run_fake -l -d torture)"
 	expect_fails -s 2 "no such folder" run_fake -d nonsense
 }
 
-test_shares()
+# One run takes "slow". Meanwhile the other one runs the rest.
+test_queue()
+{
+	local first
+
+	fake a_slow <<-'EOF2'
+	until [[ -e ${0%/*}/done ]]; do sleep 0.1; done
+	printf "%s\n" 1..1 "ok 1 a"
+	EOF2
+	printf '#!/bin/bash\nprintf "%%s\\n" 1..1 "ok 1 a"\n' > "$GROUP/b.sh"
+	# shellcheck disable=SC2016 # the test expands $0
+	printf '#!/bin/bash\ntouch "${0%%/*}/done"; printf "%%s\\n" 1..1 "ok 1 a"\n' > "$GROUP/c.sh"
+	chmod +x "$GROUP"/*.sh
+	mkdir "$WORK/queue"
+	run_fake -q "$WORK/queue" > "$WORK/first" &
+	first=$!
+	wait_for [ -d "$WORK/queue/group.a_slow" ]
+	run_fake -q "$WORK/queue" > "$WORK/second"
+	wait "$first"
+	expect_match "first run" "*1 passed, 0 failed, 0 skipped" "$(< "$WORK/first")"
+	expect_match "second run" "*2 passed, 0 failed, 0 skipped" "$(< "$WORK/second")"
+	expect_match "nothing is left" "0 passed, 0 failed, 0 skipped" "$(run_fake -q "$WORK/queue")"
+}
+
+test_queue_that_is_missing()
 {
 	fake a <<< 'printf "%s\n" 1..1 "ok 1 a"'
-	cp "$GROUP/a.sh" "$GROUP/b.sh"
-	cp "$GROUP/a.sh" "$GROUP/c.sh"
-	expect_eq "first of two" "group/a
-group/c" "$(run_fake -l -s 1/2)"
-	expect_eq "second of two" group/b "$(run_fake -l -s 2/2)"
-	expect_fails -s 2 "there are only 3 tests" run_fake -s 4/4
-	expect_fails -s 2 "not K/N" run_fake -s 3/2
-	expect_fails -s 2 "not K/N" run_fake -s two
+	expect_fails -s 2 "cannot write to it" run_fake -q "$WORK/nothing"
+	mkdir "$WORK/nothing"
+	expect_match "with it" "*1 passed, 0 failed, 0 skipped" "$(run_fake -q "$WORK/nothing")"
 }
 
 test_processors()
@@ -410,7 +429,7 @@ test_wrong_arguments()
 	local option
 
 	expect_fails -s 2 "unknown option" "$SELFTESTS_SRC/run.sh" --nonsense
-	for option in -d -k -p -s; do
+	for option in -d -k -p -q; do
 		expect_fails -s 2 "an argument is missing" "$SELFTESTS_SRC/run.sh" "$option"
 	done
 	expect_fails -s 2 "one pattern only" "$SELFTESTS_SRC/run.sh" a b
