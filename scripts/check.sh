@@ -30,7 +30,7 @@ run_selftests()
 	local of_one=$1 of_two=$2
 
 	if ((JOBS < 2 || of_one < 4)); then
-		guest_command kernel 2 "$GUEST_TIMEOUT" ${PATTERN:+"$PATTERN"}
+		guest_command kernel 2 "$GUEST_TIMEOUT" -p 1,2 ${PATTERN:+"$PATTERN"}
 		run_part selftests "${GUEST[@]}"
 		return
 	fi
@@ -79,6 +79,18 @@ print_output()
 	return "$2"
 }
 
+# Tests that need no kernel of ours run here, where the processor is not emulated. They need
+# root, as in the guest.
+run_here()
+{
+	if ((EUID)); then
+		guest_command kernel-any 2 "$GUEST_TIMEOUT" -p 0 ${PATTERN:+"$PATTERN"}
+		run_part selftests-here "${GUEST[@]}"
+	else
+		run_part selftests-here env NF_BPF_PATCHED=1 "$TOP/selftests/run.sh" -k - -p 0 ${PATTERN:+"$PATTERN"}
+	fi
+}
+
 main()
 {
 	local of_one of_two ran=0
@@ -89,6 +101,12 @@ main()
 	# If there are no tests, the list could not be made.
 	[[ -n $PATTERN ]] || ((of_one && of_two)) ||
 		die "selftests/run.sh -l: lists $of_one and $of_two tests"
+	if (($(count_tests 0))); then
+		begin_stage "selftests, here"
+		run_here
+		end_stage
+		ran=1
+	fi
 	if ((of_one + of_two)); then
 		begin_stage "selftests, in the guest"
 		run_selftests "$of_one" "$of_two"

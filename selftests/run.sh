@@ -20,7 +20,8 @@ usage()
 	  -k  keep the output of each test (KTAP) as DIR/FOLDER/FILE.ktap, by default in
 	      ktap/ beside the programs; with "-" print it, marked, for scripts/lib/run-tests.sh
 	  -p  run only the tests that ask for N processors ("Processors: N" at the
-	      beginning of the file; 1 if this line is missing)
+	      beginning of the file; 1 if this line is missing), or with "N,M" for N or M.
+	      0 are the tests that need no kernel of ours ("Kernel: none")
 	  -q  share the tests with other runs that have the same DIR: a run takes a test by
 	      making its folder in DIR
 
@@ -39,6 +40,7 @@ usage()
 	  BUILD, BASE       where the programs were built (build, 6.1)
 	  SELFTESTS         the directory of the programs, in place of BUILD and BASE
 	  NF_BPF_SLOW       the factor by which the kernel may be slower (1)
+	  NF_BPF_SMOKE=1    the short form of tests that repeat something many times
 	  TEST_TIMEOUT      seconds for one file (300 * NF_BPF_SLOW)
 
 	The last line is "N passed, N failed, N skipped". Exit status: 0 nothing
@@ -115,20 +117,21 @@ leave_out_any_kernel()
 	local name kept=()
 
 	for name in "${tests[@]}"; do
-		[[ $(header_of "$name" Kernel) == any ]] || kept+=("$name")
+		[[ $(header_of "$name" Kernel) == @(any|none) ]] || kept+=("$name")
 	done
 	((${#kept[@]})) || die "NF_BPF_SECOND_BASE: the tests do not depend on the kernel"
 	tests=("${kept[@]}")
 }
 
-# keep_processors N: keep only the tests that ask for N processors
+# keep_processors N[,M]: keep only the tests that ask for N or M processors
 keep_processors()
 {
 	local name kept=() wanted
 
 	for name in "${tests[@]}"; do
 		wanted=$(header_of "$name" Processors)
-		[[ ${wanted:-1} != "$1" ]] || kept+=("$name")
+		[[ $(header_of "$name" Kernel) != none ]] || wanted=0
+		[[ ,$1, != *,${wanted:-1},* ]] || kept+=("$name")
 	done
 	((${#kept[@]})) || die "-p $1: no test asks for so many processors"
 	tests=("${kept[@]}")

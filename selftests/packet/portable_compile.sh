@@ -4,7 +4,7 @@
 # <bpf/bpf_netfilter.h>: misuse that must not compile, next to the use that must.
 #
 # Requires: clang
-# Kernel: any
+# Kernel: none
 
 source "$(dirname "$0")/../lib.sh"
 

@@ -6,7 +6,7 @@
 # of this project. Other tests run some of these programs.
 #
 # Requires: clang
-# Kernel: any
+# Kernel: none
 
 source "$(dirname "$0")/../lib.sh"
 

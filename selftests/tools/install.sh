@@ -5,7 +5,7 @@
 # directory of its own. "make uninstall" in tools/ removes all of it.
 #
 # Requires: clang bpftool
-# Kernel: any
+# Kernel: none
 
 source "$(dirname "$0")/../lib.sh"
 

@@ -3,7 +3,7 @@
 #
 # Tests of run.sh: it counts right, and a broken test does not pass for a good one.
 #
-# Kernel: any
+# Kernel: none
 
 source "$(dirname "$0")/../lib.sh"
 
@@ -316,6 +316,10 @@ test_processors()
 	sed "2i # Processors: 2" "$GROUP/a.sh" > "$GROUP/b.sh"
 	printf '/*\n * Processors: 2\n */\n' > "$GROUP/c.c"
 	expect_eq "of one processor" group/a "$(run_fake -l -p 1)"
+	sed "2i # Kernel: none" "$GROUP/a.sh" > "$GROUP/d.sh"
+	expect_eq "of no kernel" group/d "$(run_fake -l -p 0)"
+	expect_eq "of one or none" "group/a
+group/d" "$(run_fake -l -p 0,1)"
 	expect_eq "of two processors" "group/b
 group/c" "$(run_fake -l -p 2)"
 	expect_fails -s 2 "no test asks for so many" run_fake -p 3
