@@ -11,6 +11,7 @@
 #include <linux/capability.h>
 #include <linux/filter.h>
 #include <linux/kmod.h>
+#include <linux/log2.h>
 #include <linux/module.h>
 #include <linux/mutex.h>
 #include <linux/netfilter.h>
@@ -50,22 +51,50 @@ enum {
 	(BPF_F_BEFORE | BPF_F_AFTER | BPF_F_ID | BPF_F_LINK)
 
 /**
- * struct bpf_nf_stats - packet counters of a link on one CPU
- * @accepted: packets for which the program returned NF_ACCEPT. With
+ * enum bpf_nf_verdict - what a link counts
+ * @BPF_NF_ACCEPTED: packets for which the program returned NF_ACCEPT. With
  *	BPF_F_NETFILTER_FRAG_TRACK also the later fragments of a datagram whose first
  *	fragment the program accepted. Fragments that reassembly holds do not count;
  *	the reassembled datagram counts as one packet.
- * @dropped: the same for all other return values
- * @dropped_fragments: fragments that the link dropped for a reason other than the
+ * @BPF_NF_DROPPED: the same for all other return values
+ * @BPF_NF_DROPPED_FRAGMENT: fragments that the link dropped for a reason other than the
  *	program's verdict
+ * @BPF_NF_VERDICT_MAX: the number of the above
+ */
+enum bpf_nf_verdict {
+	BPF_NF_ACCEPTED,
+	BPF_NF_DROPPED,
+	BPF_NF_DROPPED_FRAGMENT,
+	BPF_NF_VERDICT_MAX,
+};
+
+enum {
+	BPF_NF_COUNT_V4,
+	BPF_NF_COUNT_V6,
+	BPF_NF_COUNT_MAX,
+};
+
+struct bpf_nf_counter {
+	u64 packets;
+	u64 bytes;
+};
+
+/* The counters of one address family, by enum bpf_nf_verdict. They share a cache line. */
+struct bpf_nf_counters {
+	struct bpf_nf_counter of[BPF_NF_VERDICT_MAX];
+} __aligned(64);
+
+/**
+ * struct bpf_nf_stats - counters of a link on one CPU
+ * @family: the counters of each address family. A packet counts with its length at the
+ *	hook, from the IP header on.
  * @syncp: lets readers on 32-bit kernels detect a half-written counter
  *
- * On 64-bit kernels a counter is one word, and @syncp is empty.
+ * On 64-bit kernels each member of a counter is one word, and @syncp is empty. A reader may
+ * see a packet without its bytes.
  */
 struct bpf_nf_stats {
-	u64 accepted;
-	u64 dropped;
-	u64 dropped_fragments;
+	struct bpf_nf_counters family[BPF_NF_COUNT_MAX];
 	struct u64_stats_sync syncp;
 };
 
@@ -123,18 +152,35 @@ static struct bpf_nf_link *to_nf_link(const struct bpf_link *link)
 	return container_of(link, struct bpf_nf_link, link);
 }
 
-static __always_inline void bpf_nf_count(struct bpf_nf_stats __percpu *stats,
-					 u64 __percpu *counter)
+/* The two families differ in one bit, so no comparison is needed. */
+static __always_inline int bpf_nf_family(u8 pf)
 {
+	BUILD_BUG_ON(!is_power_of_2(NFPROTO_IPV4 ^ NFPROTO_IPV6));
+	BUILD_BUG_ON(NFPROTO_IPV4 > NFPROTO_IPV6);
+	return (pf & (NFPROTO_IPV4 ^ NFPROTO_IPV6)) / (NFPROTO_IPV4 ^ NFPROTO_IPV6);
+}
+
+/* Count one packet. The parameter is its length and not the packet, which may be gone. A
+ * program cannot change the length.
+ */
+static __always_inline void
+bpf_nf_count(const struct bpf_nf_link *nf_link, const struct nf_hook_state *state,
+	     u32 len, enum bpf_nf_verdict verdict)
+{
+	struct bpf_nf_counter __percpu *counter =
+		&nf_link->stats->family[bpf_nf_family(state->pf)].of[verdict];
+
 	if (BITS_PER_LONG == 64) {
-		this_cpu_inc(*counter);
+		this_cpu_inc(counter->packets);
+		this_cpu_add(counter->bytes, len);
 		return;
 	}
 	/* A softirq can interrupt a hook in process context, and count on the same CPU. */
 	local_bh_disable();
-	u64_stats_update_begin(&this_cpu_ptr(stats)->syncp);
-	(*this_cpu_ptr(counter))++;
-	u64_stats_update_end(&this_cpu_ptr(stats)->syncp);
+	u64_stats_update_begin(&this_cpu_ptr(nf_link->stats)->syncp);
+	this_cpu_ptr(counter)->packets++;
+	this_cpu_ptr(counter)->bytes += len;
+	u64_stats_update_end(&this_cpu_ptr(nf_link->stats)->syncp);
 	local_bh_enable();
 }
 
@@ -159,13 +205,14 @@ static unsigned int nf_hook_run_bpf(void *priv, struct sk_buff *skb,
 	 */
 	verdict = bpf_prog_run_pin_unless_softirq(prog, &ctx);
 	/* The verifier allows NF_ACCEPT and NF_DROP only. Drop on any other value:
-	 * nf_hook_slow() would queue or leak the packet, or warn.
+	 * nf_hook_slow() would queue or leak the packet, or warn. Read the members of ctx:
+	 * to keep the parameters, the compiler would save a register for each of them.
 	 */
 	if (unlikely(verdict != NF_ACCEPT)) {
-		bpf_nf_count(nf_link->stats, &nf_link->stats->dropped);
+		bpf_nf_count(nf_link, ctx.state, ctx.skb->len, BPF_NF_DROPPED);
 		return NF_DROP;
 	}
-	bpf_nf_count(nf_link->stats, &nf_link->stats->accepted);
+	bpf_nf_count(nf_link, ctx.state, ctx.skb->len, BPF_NF_ACCEPTED);
 	return NF_ACCEPT;
 }
 
@@ -183,7 +230,7 @@ nf_hook_run_bpf_unless_fragment(void *priv, struct sk_buff *skb,
 	 */
 	if (!rcu_access_pointer(nf_link->prog))
 		return NF_ACCEPT;
-	bpf_nf_count(nf_link->stats, &nf_link->stats->dropped_fragments);
+	bpf_nf_count(nf_link, state, skb->len, BPF_NF_DROPPED_FRAGMENT);
 	return NF_DROP;
 }
 
@@ -229,6 +276,7 @@ nf_hook_run_bpf_on_fragment(void *priv, struct sk_buff *skb,
 	const struct bpf_nf_link *nf_link = priv;
 	struct bpf_nf_track_entry *entry = NULL;
 	enum bpf_nf_track_step step;
+	u32 len = skb->len;
 
 	if (state->pf == NFPROTO_IPV6 && !bpf_nf_is_fragment(skb, NFPROTO_IPV6))
 		return nf_hook_run_bpf(priv, skb, state);
@@ -242,20 +290,20 @@ nf_hook_run_bpf_on_fragment(void *priv, struct sk_buff *skb,
 		step = bpf_nf_track_hand_over(nf_link->track, skb, state);
 	switch (step) {
 	case BPF_NF_TRACK_ACCEPT:
-		bpf_nf_count(nf_link->stats, &nf_link->stats->accepted);
+		bpf_nf_count(nf_link, state, len, BPF_NF_ACCEPTED);
 		return NF_ACCEPT;
 	case BPF_NF_TRACK_DROP:
-		bpf_nf_count(nf_link->stats, &nf_link->stats->dropped);
+		bpf_nf_count(nf_link, state, len, BPF_NF_DROPPED);
 		return NF_DROP;
 	case BPF_NF_TRACK_STOLEN:
 		return NF_STOLEN;
 	case BPF_NF_TRACK_FREED:
-		bpf_nf_count(nf_link->stats, &nf_link->stats->dropped_fragments);
+		bpf_nf_count(nf_link, state, len, BPF_NF_DROPPED_FRAGMENT);
 		return NF_STOLEN;
 	case BPF_NF_TRACK_WHOLE:
 		return nf_hook_run_bpf(priv, skb, state);
 	default:
-		bpf_nf_count(nf_link->stats, &nf_link->stats->dropped_fragments);
+		bpf_nf_count(nf_link, state, len, BPF_NF_DROPPED_FRAGMENT);
 		return NF_DROP;
 	}
 }
@@ -540,22 +588,36 @@ static u32 bpf_nf_link_netns_ino(const struct bpf_nf_link *nf_link)
 	return ino;
 }
 
-static void bpf_nf_stats_add(struct bpf_nf_stats *sum,
-			     const struct bpf_nf_stats *stats)
+static struct bpf_nf_counter bpf_nf_read_counter(const struct bpf_nf_stats *stats,
+						 int family,
+						 enum bpf_nf_verdict verdict)
 {
-	struct bpf_nf_stats now;
+	const struct bpf_nf_counter *counter = &stats->family[family].of[verdict];
+	struct bpf_nf_counter now;
 	unsigned int start;
 
 	do {
 		start = u64_stats_fetch_begin(&stats->syncp);
-		now.accepted = READ_ONCE(stats->accepted);
-		now.dropped = READ_ONCE(stats->dropped);
-		now.dropped_fragments = READ_ONCE(stats->dropped_fragments);
+		now.packets = READ_ONCE(counter->packets);
+		now.bytes = READ_ONCE(counter->bytes);
 	} while (u64_stats_fetch_retry(&stats->syncp, start));
+	return now;
+}
 
-	sum->accepted += now.accepted;
-	sum->dropped += now.dropped;
-	sum->dropped_fragments += now.dropped_fragments;
+static void bpf_nf_stats_add(struct bpf_nf_stats *sum,
+			     const struct bpf_nf_stats *stats)
+{
+	enum bpf_nf_verdict verdict;
+	struct bpf_nf_counter now;
+	int family;
+
+	for (family = 0; family < BPF_NF_COUNT_MAX; family++) {
+		for (verdict = 0; verdict < BPF_NF_VERDICT_MAX; verdict++) {
+			now = bpf_nf_read_counter(stats, family, verdict);
+			sum->family[family].of[verdict].packets += now.packets;
+			sum->family[family].of[verdict].bytes += now.bytes;
+		}
+	}
 }
 
 /* Each counter is exact. The counters are read one after the other, so one of them may
@@ -571,6 +633,39 @@ static struct bpf_nf_stats bpf_nf_link_stats(const struct bpf_nf_link *nf_link)
 	return sum;
 }
 
+/* Add up both families. The caller has read the counters once, so the sum minus the counter of
+ * IPv6 is exactly that of IPv4.
+ */
+static struct bpf_nf_counter bpf_nf_total(const struct bpf_nf_stats *stats,
+					  enum bpf_nf_verdict verdict)
+{
+	struct bpf_nf_counter total = stats->family[BPF_NF_COUNT_V4].of[verdict];
+
+	total.packets += stats->family[BPF_NF_COUNT_V6].of[verdict].packets;
+	total.bytes += stats->family[BPF_NF_COUNT_V6].of[verdict].bytes;
+	return total;
+}
+
+static void bpf_nf_stats_fdinfo(const struct bpf_nf_stats *stats, struct seq_file *seq)
+{
+	static const char * const names[BPF_NF_VERDICT_MAX] = {
+		[BPF_NF_ACCEPTED]		= "accepted",
+		[BPF_NF_DROPPED]		= "dropped",
+		[BPF_NF_DROPPED_FRAGMENT]	= "dropped_fragments",
+	};
+	const struct bpf_nf_counter *v6 = stats->family[BPF_NF_COUNT_V6].of;
+	struct bpf_nf_counter total;
+	int i;
+
+	for (i = 0; i < BPF_NF_VERDICT_MAX; i++) {
+		total = bpf_nf_total(stats, i);
+		seq_printf(seq, "%s:\t%llu\n", names[i], total.packets);
+		seq_printf(seq, "%s_bytes:\t%llu\n", names[i], total.bytes);
+		seq_printf(seq, "ipv6_%s:\t%llu\n", names[i], v6[i].packets);
+		seq_printf(seq, "ipv6_%s_bytes:\t%llu\n", names[i], v6[i].bytes);
+	}
+}
+
 static void bpf_nf_link_fdinfo(const struct bpf_link *link, struct seq_file *seq)
 {
 	const struct bpf_nf_link *nf_link = to_nf_link(link);
@@ -582,11 +677,33 @@ static void bpf_nf_link_fdinfo(const struct bpf_link *link, struct seq_file *seq
 		   nf_link->hook_ops.priority);
 	seq_printf(seq, "flags:\t%#x\n", nf_link->flags);
 	seq_printf(seq, "netns_ino:\t%u\n", bpf_nf_link_netns_ino(nf_link));
-	seq_printf(seq, "accepted:\t%llu\n", stats.accepted);
-	seq_printf(seq, "dropped:\t%llu\n", stats.dropped);
-	seq_printf(seq, "dropped_fragments:\t%llu\n", stats.dropped_fragments);
+	bpf_nf_stats_fdinfo(&stats, seq);
 	if (nf_link->track)
 		bpf_nf_track_fdinfo(nf_link->track, seq);
+}
+
+static void bpf_nf_stats_info(const struct bpf_nf_stats *stats,
+			      struct bpf_link_info *info)
+{
+	const struct bpf_nf_counter *v6 = stats->family[BPF_NF_COUNT_V6].of;
+	struct bpf_nf_counter total;
+
+	total = bpf_nf_total(stats, BPF_NF_ACCEPTED);
+	info->netfilter.accepted = total.packets;
+	info->netfilter.accepted_bytes = total.bytes;
+	total = bpf_nf_total(stats, BPF_NF_DROPPED);
+	info->netfilter.dropped = total.packets;
+	info->netfilter.dropped_bytes = total.bytes;
+	total = bpf_nf_total(stats, BPF_NF_DROPPED_FRAGMENT);
+	info->netfilter.dropped_fragments = total.packets;
+	info->netfilter.dropped_fragments_bytes = total.bytes;
+
+	info->netfilter.ipv6.accepted = v6[BPF_NF_ACCEPTED].packets;
+	info->netfilter.ipv6.accepted_bytes = v6[BPF_NF_ACCEPTED].bytes;
+	info->netfilter.ipv6.dropped = v6[BPF_NF_DROPPED].packets;
+	info->netfilter.ipv6.dropped_bytes = v6[BPF_NF_DROPPED].bytes;
+	info->netfilter.ipv6.dropped_fragments = v6[BPF_NF_DROPPED_FRAGMENT].packets;
+	info->netfilter.ipv6.dropped_fragments_bytes = v6[BPF_NF_DROPPED_FRAGMENT].bytes;
 }
 
 static int bpf_nf_link_fill_info(const struct bpf_link *link,
@@ -601,9 +718,7 @@ static int bpf_nf_link_fill_info(const struct bpf_link *link,
 	info->netfilter.flags = nf_link->flags;
 	info->netfilter.netns_ino = bpf_nf_link_netns_ino(nf_link);
 	info->netfilter.reserved = 0;
-	info->netfilter.accepted = stats.accepted;
-	info->netfilter.dropped = stats.dropped;
-	info->netfilter.dropped_fragments = stats.dropped_fragments;
+	bpf_nf_stats_info(&stats, info);
 	return 0;
 }
 

@@ -100,6 +100,9 @@ check_untracked()
 		expect_wire ""
 		expect_delivered ""
 		expect_seen 0 0 4
+		# The headers of fragments count, too.
+		expect_link "$LINK" dropped_bytes=0 \
+			dropped_fragments_bytes=$((TOTAL + 4 * (family == 4 ? 20 : 48)))
 	else
 		expect_wire "$WIRE"
 		expect_delivered "$((TOTAL - 8)) intact"

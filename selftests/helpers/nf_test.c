@@ -341,26 +341,21 @@ int nf_set_caps(__u64 caps)
 	return syscall(SYS_capset, &header, data) ? -errno : 0;
 }
 
-static int send_loopback(int count, bool wait)
+/* @to: a loopback address; gets the port */
+static int send_to(struct sockaddr *to, socklen_t len, int count, bool wait)
 {
 	const struct timeval moment = { .tv_usec = 200 * 1000 };
-	struct sockaddr_in to = {
-		.sin_family = AF_INET,
-		.sin_addr.s_addr = htonl(INADDR_LOOPBACK),
-	};
-	socklen_t len = sizeof(to);
 	int from, fd, err = 0;
 	char byte;
 
-	fd = socket(AF_INET, SOCK_DGRAM, 0);
-	from = socket(AF_INET, SOCK_DGRAM, 0);
+	fd = socket(to->sa_family, SOCK_DGRAM, 0);
+	from = socket(to->sa_family, SOCK_DGRAM, 0);
 	/* Without a receiver there would be ICMP errors, which would be counted, too. */
-	if (fd < 0 || from < 0 || bind(fd, (void *)&to, sizeof(to)) ||
-	    getsockname(fd, (void *)&to, &len) ||
+	if (fd < 0 || from < 0 || bind(fd, to, len) || getsockname(fd, to, &len) ||
 	    setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &moment, sizeof(moment)))
 		err = -errno;
 	while (!err && count--) {
-		if (sendto(from, "x", 1, 0, (void *)&to, sizeof(to)) != 1)
+		if (sendto(from, "x", 1, 0, to, len) != 1)
 			err = -errno;
 		else if (wait)
 			recv(fd, &byte, sizeof(byte), 0);
@@ -368,6 +363,16 @@ static int send_loopback(int count, bool wait)
 	close(from);
 	close(fd);
 	return err;
+}
+
+static int send_loopback(int count, bool wait)
+{
+	struct sockaddr_in to = {
+		.sin_family = AF_INET,
+		.sin_addr.s_addr = htonl(INADDR_LOOPBACK),
+	};
+
+	return send_to((void *)&to, sizeof(to), count, wait);
 }
 
 /*
@@ -378,6 +383,16 @@ static int send_loopback(int count, bool wait)
 int nf_send_loopback(int count)
 {
 	return send_loopback(count, true);
+}
+
+int nf_send_loopback_ipv6(int count)
+{
+	struct sockaddr_in6 to = {
+		.sin6_family = AF_INET6,
+		.sin6_addr = IN6ADDR_LOOPBACK_INIT,
+	};
+
+	return send_to((void *)&to, sizeof(to), count, true);
 }
 
 /* The same without waiting for the datagrams. */
@@ -767,6 +782,13 @@ bool nf_has_stats(int link_fd)
 	char value[32];
 
 	return !nf_fdinfo(link_fd, "accepted:", value, sizeof(value));
+}
+
+bool nf_has_bytes(int link_fd)
+{
+	char value[32];
+
+	return !nf_fdinfo(link_fd, "accepted_bytes:", value, sizeof(value));
 }
 
 static void count_hook(const struct nf_hook *hook, void *arg)

@@ -68,6 +68,17 @@ struct nf_link_info {
 	__u64 accepted;
 	__u64 dropped;
 	__u64 dropped_fragments;
+	__u64 accepted_bytes;
+	__u64 dropped_bytes;
+	__u64 dropped_fragments_bytes;
+	struct {
+		__u64 accepted;
+		__u64 dropped;
+		__u64 dropped_fragments;
+		__u64 accepted_bytes;
+		__u64 dropped_bytes;
+		__u64 dropped_fragments_bytes;
+	} ipv6;
 };
 
 /* A hook as nfnetlink_hook reports it. Without a type or program, the member is -1. */
@@ -125,6 +136,9 @@ bool nf_has_packet_access(void);
 int nf_btf_module_fd(const char *module);
 int nf_set_caps(__u64 caps);
 int nf_send_loopback(int count);
+int nf_send_loopback_ipv6(int count);
+/* Both send datagrams of NF_LOOPBACK_LEN bytes behind the IP header. */
+enum { NF_LOOPBACK_LEN = 8 + 1 };
 int nf_flood_loopback(int count);
 int nf_dump_hooks(int pf, int hooknum, void (*take)(const struct nf_hook *, void *),
 		  void *arg);
@@ -160,6 +174,7 @@ bool nf_without_defrag(const struct nf_key *key);
 bool nf_has_inet(int prog_fd);
 bool nf_has_update(int prog_fd);
 bool nf_has_stats(int link_fd);
+bool nf_has_bytes(int link_fd);
 
 /*
  * Skip a test of a feature that this kernel lacks. On this project's kernel the test fails,

@@ -110,6 +110,57 @@ NF_TEST_F(stats, dropped)
 	EXPECT_EQ(3, self->count.skel->bss->dropping_packets);
 }
 
+#define IPV4_LEN (20 + NF_LOOPBACK_LEN)
+#define IPV6_LEN (40 + NF_LOOPBACK_LEN)
+
+NF_TEST_F(stats, bytes)
+{
+	struct nf_link_info info;
+
+	if (!nf_has_bytes(self->link_fd))
+		NF_LACKS(return, "counters of bytes");
+	ASSERT_EQ(0, nf_send_loopback(5));
+	ASSERT_EQ(0, nf_link_update(self->link_fd, self->count.dropping, -1));
+	SEND_REFUSED(3);
+	ASSERT_EQ(0, nf_link_stats(self->link_fd, &info));
+	EXPECT_EQ(5 * IPV4_LEN, info.accepted_bytes);
+	EXPECT_EQ(3 * IPV4_LEN, info.dropped_bytes);
+	EXPECT_EQ(0, info.dropped_fragments_bytes);
+	EXPECT_EQ(0, info.ipv6.accepted);
+	EXPECT_EQ(0, info.ipv6.accepted_bytes);
+	EXPECT_EQ(0, info.ipv6.dropped);
+	EXPECT_EQ(0, info.ipv6.dropped_bytes);
+	EXPECT_EQ(5 * IPV4_LEN, fdinfo_number(self->link_fd, "accepted_bytes:"));
+	EXPECT_EQ(0, fdinfo_number(self->link_fd, "ipv6_accepted:"));
+}
+
+/* The counters are those of both families, and tell the part of IPv6. */
+NF_TEST_F(stats, of_each_family)
+{
+	const bool both = variant->pf == NFPROTO_INET;
+	struct nf_link_info info;
+
+	if (nf_without("ipv6"))
+		SKIP(return, "kernel without ipv6");
+	if (!nf_has_bytes(self->link_fd))
+		NF_LACKS(return, "counters of bytes");
+	ASSERT_EQ(0, nf_send_loopback(1));
+	ASSERT_EQ(0, nf_send_loopback_ipv6(2));
+	ASSERT_EQ(0, nf_link_update(self->link_fd, self->count.dropping, -1));
+	SEND_REFUSED(4);
+	EXPECT_EQ(both ? -EPERM : 0, nf_send_loopback_ipv6(1));
+	ASSERT_EQ(0, nf_link_stats(self->link_fd, &info));
+	EXPECT_EQ(both ? 3 : 1, info.accepted);
+	EXPECT_EQ(IPV4_LEN + (both ? 2 * IPV6_LEN : 0), info.accepted_bytes);
+	EXPECT_EQ(both ? 2 : 0, info.ipv6.accepted);
+	EXPECT_EQ(both ? 2 * IPV6_LEN : 0, info.ipv6.accepted_bytes);
+	EXPECT_EQ(both ? 5 : 4, info.dropped);
+	EXPECT_EQ(both ? 1 : 0, info.ipv6.dropped);
+	EXPECT_EQ(both ? IPV6_LEN : 0, info.ipv6.dropped_bytes);
+	EXPECT_EQ(both ? 2 : 0, fdinfo_number(self->link_fd, "ipv6_accepted:"));
+	EXPECT_EQ(both ? IPV6_LEN : 0, fdinfo_number(self->link_fd, "ipv6_dropped_bytes:"));
+}
+
 NF_TEST_F(stats, kept_over_update)
 {
 	ASSERT_EQ(0, nf_send_loopback(2));

@@ -172,7 +172,8 @@ check_refused_in_reassembly()
 	# The later fragment first, and then one that overlaps with it
 	probe "$family" client-server -p 53 -z 104 -F 48+56,40+16m
 	expect_wire ""
-	expect_link "$LINK" dropped_fragments=1
+	expect_link "$LINK" dropped_fragments=1 \
+		dropped_fragments_bytes=$((16 + (family == 4 ? 20 : 48)))
 	expect_tracking "$family" 2
 }
 

@@ -35,6 +35,12 @@ length()
 	echo $(($2 + ($1 == 4 ? 20 : 48)))
 }
 
+# sentinel_length FAMILY: of the packet that a probe sends last
+sentinel_length()
+{
+	echo $(($1 == 4 ? 31 : 51))
+}
+
 check_in_order()
 {
 	local pf=$1 family=$2 path=$3
@@ -54,7 +60,9 @@ check_in_order()
 	expect_wire ""
 	expect_delivered ""
 	expect_stats packets=2 ports=2 dropped=1
-	expect_link "$LINK" dropped=4 dropped_fragments=0
+	expect_link "$LINK" dropped=4 dropped_fragments=0 \
+		dropped_bytes=$((TOTAL + 4 * $(length "$family" 0)))
+	expect_link "$LINK" ipv6_dropped=$((family == 4 ? 0 : 4))
 	expect_entries 0
 
 	probe "$family" "$path" -z "$SIZES" -p 53
@@ -83,6 +91,8 @@ check_any_order()
 	expect_wire "$wire"
 	expect_delivered "$((TOTAL - 8)) intact"
 	expect_stats packets=1 fragments=1 later=0 ports=1
+	expect_link "$LINK" accepted_bytes=$((TOTAL + 4 * $(length "$family" 0) +
+					      $(sentinel_length "$family")))
 	expect_link "$LINK" tracked_datagrams=1 later_fragments=3 reassembled_fragments=0
 	expect_entries 0
 	probe "$family" client-server -z "$SIZES" -o "$order"
@@ -102,6 +112,8 @@ check_reassembled()
 	expect_delivered "$((TOTAL - 8)) intact"
 	expect_stats packets=1 fragments=0 later=0 ports=1 \
 		length=$((TOTAL + (family == 4 ? 20 : 40)))
+	expect_link "$LINK" accepted_bytes=$((TOTAL + (family == 4 ? 20 : 40) +
+					      $(sentinel_length "$family")))
 	expect_link "$LINK" tracked_datagrams=0 later_fragments=0 reassembled_fragments=4
 	expect_entries 0
 	probe "$family" client-server -z "$SIZES" -o "$order"

@@ -109,6 +109,8 @@ enum bpf_nf_link_flags {
  *	attached; it is 0 after the detach.
  * @BPF_NF_LINK_STATS: bpf_link_info.netfilter has packet counters
  * @BPF_NF_LINK_PLACE: link_create.flags can place a link before or after another
+ * @BPF_NF_LINK_BYTES: bpf_link_info.netfilter also counts bytes, from the IP header on,
+ *	and tells the part of IPv6 in each counter
  */
 enum bpf_nf_link_feature {
 	BPF_NF_LINK_INET	= 1,
@@ -116,6 +118,7 @@ enum bpf_nf_link_feature {
 	BPF_NF_LINK_NETNS	= 3,
 	BPF_NF_LINK_STATS	= 4,
 	BPF_NF_LINK_PLACE	= 5,
+	BPF_NF_LINK_BYTES	= 6,
 };
 
 /**
