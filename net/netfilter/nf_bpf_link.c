@@ -117,6 +117,7 @@ struct bpf_nf_stats {
  *	not keep it alive: bpf_nf_net_pre_exit() detaches the link when the namespace
  *	is dismantled.
  * @node: entry in the namespace's list of links
+ * @cookie: link_create.netfilter.cookie
  * @flags: link_create.netfilter.flags
  *
  * The hook functions and bpf_nf_hook_prog_id() reach the link under RCU. The link is
@@ -132,6 +133,7 @@ struct bpf_nf_link {
 	struct bpf_nf_track *track;
 	struct net *net;
 	struct list_head node;
+	u64 cookie;
 	u32 flags;
 };
 
@@ -191,6 +193,7 @@ static unsigned int nf_hook_run_bpf(void *priv, struct sk_buff *skb,
 	struct bpf_nf_ctx_kern ctx = {
 		.state = state,
 		.skb = skb,
+		.link = nf_link,
 	};
 	const struct bpf_prog *prog;
 	u32 verdict;
@@ -209,10 +212,10 @@ static unsigned int nf_hook_run_bpf(void *priv, struct sk_buff *skb,
 	 * to keep the parameters, the compiler would save a register for each of them.
 	 */
 	if (unlikely(verdict != NF_ACCEPT)) {
-		bpf_nf_count(nf_link, ctx.state, ctx.skb->len, BPF_NF_DROPPED);
+		bpf_nf_count(ctx.link, ctx.state, ctx.skb->len, BPF_NF_DROPPED);
 		return NF_DROP;
 	}
-	bpf_nf_count(nf_link, ctx.state, ctx.skb->len, BPF_NF_ACCEPTED);
+	bpf_nf_count(ctx.link, ctx.state, ctx.skb->len, BPF_NF_ACCEPTED);
 	return NF_ACCEPT;
 }
 
@@ -257,6 +260,7 @@ bpf_nf_judge_first_fragment(const struct bpf_nf_link *nf_link,
 	struct bpf_nf_ctx_kern ctx = {
 		.state = state,
 		.skb = skb,
+		.link = nf_link,
 	};
 	u32 verdict;
 
@@ -334,6 +338,17 @@ u32 bpf_nf_hook_prog_id(const struct nf_hook_ops *ops)
 	return prog ? prog->aux->id : 0;
 }
 EXPORT_SYMBOL_GPL(bpf_nf_hook_prog_id);
+
+/**
+ * bpf_nf_link_cookie - get the cookie of a link
+ * @nf_link: the link whose hook runs the program; NULL in a test run
+ *
+ * Return: link_create.netfilter.cookie; 0 if the caller has set none
+ */
+u64 bpf_nf_link_cookie(const struct bpf_nf_link *nf_link)
+{
+	return nf_link ? nf_link->cookie : 0;
+}
 
 static const struct nf_defrag_hook *
 bpf_nf_defrag_try_get(const struct nf_defrag_hook __rcu **slot)
@@ -677,6 +692,7 @@ static void bpf_nf_link_fdinfo(const struct bpf_link *link, struct seq_file *seq
 		   nf_link->hook_ops.priority);
 	seq_printf(seq, "flags:\t%#x\n", nf_link->flags);
 	seq_printf(seq, "netns_ino:\t%u\n", bpf_nf_link_netns_ino(nf_link));
+	seq_printf(seq, "cookie:\t%llu\n", nf_link->cookie);
 	bpf_nf_stats_fdinfo(&stats, seq);
 	if (nf_link->track)
 		bpf_nf_track_fdinfo(nf_link->track, seq);
@@ -718,6 +734,7 @@ static int bpf_nf_link_fill_info(const struct bpf_link *link,
 	info->netfilter.flags = nf_link->flags;
 	info->netfilter.netns_ino = bpf_nf_link_netns_ino(nf_link);
 	info->netfilter.reserved = 0;
+	info->netfilter.cookie = nf_link->cookie;
 	bpf_nf_stats_info(&stats, info);
 	return 0;
 }
@@ -761,6 +778,8 @@ static int bpf_nf_check_attr(const union bpf_attr *attr)
 	u32 flags = attr->link_create.netfilter.flags;
 
 	if (attr->link_create.flags & ~BPF_NF_LINK_PLACE_FLAGS)
+		return -EINVAL;
+	if (attr->link_create.netfilter.reserved)
 		return -EINVAL;
 	/* The bytes behind netfilter belong to parameters of other link types. A caller
 	 * that sets them expects something that this kernel does not know.
@@ -956,6 +975,7 @@ static int bpf_nf_link_init(struct bpf_nf_link *nf_link,
 	nf_link->hook_ops.pf = attr->link_create.netfilter.pf;
 	nf_link->hook_ops.hooknum = attr->link_create.netfilter.hooknum;
 	nf_link->hook_ops.priority = priority;
+	nf_link->cookie = attr->link_create.netfilter.cookie;
 	return bpf_link_prime(&nf_link->link, link_primer);
 }
 

@@ -214,6 +214,17 @@ static const struct bpf_func_proto bpf_nf_get_netns_cookie_proto = {
 	.arg1_type	= ARG_PTR_TO_CTX_OR_NULL,
 };
 
+BPF_CALL_1(bpf_nf_get_attach_cookie, const struct bpf_nf_ctx_kern *, ctx)
+{
+	return bpf_nf_link_cookie(ctx->link);
+}
+
+static const struct bpf_func_proto bpf_nf_get_attach_cookie_proto = {
+	.func		= bpf_nf_get_attach_cookie,
+	.ret_type	= RET_INTEGER,
+	.arg1_type	= ARG_PTR_TO_CTX,
+};
+
 /**
  * bpf_nf_changes_pkt_data - tell whether a helper can move the packet's data
  * @func: the function of the helper
@@ -254,6 +265,8 @@ bpf_nf_func_proto(enum bpf_func_id func_id, const struct bpf_prog *prog)
 		return &bpf_nf_get_hash_recalc_proto;
 	case BPF_FUNC_get_netns_cookie:
 		return &bpf_nf_get_netns_cookie_proto;
+	case BPF_FUNC_get_attach_cookie:
+		return &bpf_nf_get_attach_cookie_proto;
 	case BPF_FUNC_dynptr_from_mem:
 	case BPF_FUNC_ringbuf_reserve_dynptr:
 		/* The verifier of 6.1 takes other bytes of the stack for a dynptr: it ignores

@@ -400,6 +400,7 @@ static int do_info(char **argv)
 		"accepted_bytes", "dropped_bytes", "dropped_fragments_bytes",
 		"ipv6_accepted", "ipv6_dropped", "ipv6_dropped_fragments",
 		"ipv6_accepted_bytes", "ipv6_dropped_bytes", "ipv6_dropped_fragments_bytes",
+		"cookie",
 		/* of links that track fragments */
 		"tracked_datagrams", "later_fragments", "reassembled_fragments",
 		"table_full",

@@ -791,6 +791,13 @@ bool nf_has_bytes(int link_fd)
 	return !nf_fdinfo(link_fd, "accepted_bytes:", value, sizeof(value));
 }
 
+bool nf_has_cookie(int link_fd)
+{
+	char value[32];
+
+	return !nf_fdinfo(link_fd, "cookie:", value, sizeof(value));
+}
+
 static void count_hook(const struct nf_hook *hook, void *arg)
 {
 	*(int *)arg += hook->type == NF_HOOK_TYPE_BPF;

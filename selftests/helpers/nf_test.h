@@ -79,6 +79,7 @@ struct nf_link_info {
 		__u64 dropped_bytes;
 		__u64 dropped_fragments_bytes;
 	} ipv6;
+	__u64 cookie;
 };
 
 /* A hook as nfnetlink_hook reports it. Without a type or program, the member is -1. */
@@ -175,6 +176,7 @@ bool nf_has_inet(int prog_fd);
 bool nf_has_update(int prog_fd);
 bool nf_has_stats(int link_fd);
 bool nf_has_bytes(int link_fd);
+bool nf_has_cookie(int link_fd);
 
 /*
  * Skip a test of a feature that this kernel lacks. On this project's kernel the test fails,

@@ -626,6 +626,7 @@ NF_TEST_F(packet, other_helpers_keep)
 {
 	EXPECT_KEEPS(ARGUMENTS_CONTEXT, BPF_FUNC_get_hash_recalc);
 	EXPECT_KEEPS(ARGUMENTS_CONTEXT, BPF_FUNC_get_netns_cookie);
+	EXPECT_KEEPS(ARGUMENTS_CONTEXT, BPF_FUNC_get_attach_cookie);
 	EXPECT_KEEPS(LOOK_UP, BPF_FUNC_fib_lookup);
 	EXPECT_KEEPS(SAMPLE, BPF_FUNC_perf_event_output);
 }
@@ -656,6 +657,7 @@ NF_TEST_F(packet, wrong_context)
 	EXPECT_NEEDS_CONTEXT(BPF_FUNC_perf_event_output);
 	EXPECT_NEEDS_CONTEXT(BPF_FUNC_get_hash_recalc);
 	EXPECT_NEEDS_CONTEXT(BPF_FUNC_get_netns_cookie);
+	EXPECT_NEEDS_CONTEXT(BPF_FUNC_get_attach_cookie);
 }
 
 NF_TEST_F(packet, no_context)
@@ -854,6 +856,7 @@ NF_TEST_F(packet, license)
 	EXPECT_ANY_LICENSE(ARGUMENTS_CSUM_DIFF, BPF_FUNC_csum_diff);
 	EXPECT_ANY_LICENSE(ARGUMENTS_CONTEXT, BPF_FUNC_get_hash_recalc);
 	EXPECT_ANY_LICENSE(ARGUMENTS_CONTEXT, BPF_FUNC_get_netns_cookie);
+	EXPECT_ANY_LICENSE(ARGUMENTS_CONTEXT, BPF_FUNC_get_attach_cookie);
 }
 
 NF_TEST_F(packet, helpers_without_cap_perfmon)

@@ -8,6 +8,7 @@
 #include <linux/types.h>
 
 struct bpf_nf_frag_info;
+struct bpf_nf_link;
 struct bpf_prog;
 struct nf_hook_ops;
 struct nf_hook_state;
@@ -51,23 +52,31 @@ struct bpf_nf_ctx {
 };
 
 /**
- * struct bpf_nf_ctx_kern - the part of struct bpf_nf_ctx that exists at run time
+ * struct bpf_nf_ctx_kern - the context as it is at run time
  * @state: see struct bpf_nf_ctx
  * @skb: see struct bpf_nf_ctx
+ * @link: the link whose hook runs the program; NULL in a test run. A netfilter program cannot
+ *	load it through its context: at its offset, struct bpf_nf_ctx has @data, and the
+ *	verifier replaces loads of @data. Tracing programs and bpf_cast_to_kern_ctx() can read
+ *	the link.
  */
 struct bpf_nf_ctx_kern {
 	const struct nf_hook_state *state;
 	struct sk_buff *skb;
+	const struct bpf_nf_link *link;
 };
 
 static_assert(offsetof(struct bpf_nf_ctx_kern, state) ==
 	      offsetof(struct bpf_nf_ctx, state));
 static_assert(offsetof(struct bpf_nf_ctx_kern, skb) ==
 	      offsetof(struct bpf_nf_ctx, skb));
+static_assert(offsetof(struct bpf_nf_ctx_kern, link) ==
+	      offsetof(struct bpf_nf_ctx, data));
 
 #if IS_ENABLED(CONFIG_NETFILTER_BPF_LINK)
 int bpf_nf_link_attach(const union bpf_attr *attr, struct bpf_prog *prog);
 u32 bpf_nf_hook_prog_id(const struct nf_hook_ops *ops);
+u64 bpf_nf_link_cookie(const struct bpf_nf_link *nf_link);
 bool bpf_nf_changes_pkt_data(const void *func);
 int bpf_nf_prog_test_run(struct bpf_prog *prog, const union bpf_attr *kattr,
 			 union bpf_attr __user *uattr);

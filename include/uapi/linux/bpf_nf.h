@@ -26,6 +26,10 @@
  * and bpf_link_info.netfilter contains it. If the other program is attached several
  * times, "before" means its first position and "after" its last.
  *
+ * link_create.netfilter.cookie is any number of the caller. bpf_link_info contains it,
+ * and the program gets it from bpf_get_attach_cookie(): so a program that is attached
+ * several times can tell the links apart.
+ *
  * BPF_LINK_CREATE with a program of BPF_PROG_TYPE_NETFILTER fails with
  *
  * -EPERM		the caller lacks CAP_NET_ADMIN in its network namespace, or
@@ -33,6 +37,7 @@
  * -EINVAL		one of
  *
  *			- link_create.flags has an unknown bit
+ *			- link_create.netfilter.reserved is not 0
  *			- a byte after link_create.netfilter is not 0
  *			- attach_type is not BPF_NETFILTER
  *			- prog_fd is not the fd of a program
@@ -111,6 +116,7 @@ enum bpf_nf_link_flags {
  * @BPF_NF_LINK_PLACE: link_create.flags can place a link before or after another
  * @BPF_NF_LINK_BYTES: bpf_link_info.netfilter also counts bytes, from the IP header on,
  *	and tells the part of IPv6 in each counter
+ * @BPF_NF_LINK_COOKIE: link_create.netfilter.cookie and bpf_get_attach_cookie()
  */
 enum bpf_nf_link_feature {
 	BPF_NF_LINK_INET	= 1,
@@ -119,6 +125,7 @@ enum bpf_nf_link_feature {
 	BPF_NF_LINK_STATS	= 4,
 	BPF_NF_LINK_PLACE	= 5,
 	BPF_NF_LINK_BYTES	= 6,
+	BPF_NF_LINK_COOKIE	= 7,
 };
 
 /**

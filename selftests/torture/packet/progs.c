@@ -147,7 +147,8 @@ static void emit_hash(struct prog *prog, const long *arg)
 
 static void emit_cookie(struct prog *prog, const long *arg)
 {
-	EMIT(prog, CTX_TO_R1, CALL(BPF_FUNC_get_netns_cookie));
+	EMIT(prog, CTX_TO_R1, CALL(BPF_FUNC_get_netns_cookie),
+	     CTX_TO_R1, CALL(BPF_FUNC_get_attach_cookie));
 }
 
 /* Look up the route to the packet's destination, if the family fits. */

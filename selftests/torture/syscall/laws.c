@@ -13,7 +13,9 @@
 
 enum {
 	PLACE		= BEFORE | AFTER | RELATIVE_LINK | RELATIVE_ID,
-	LAST_FIELD	= 36,	/* the end of link_create.netfilter */
+	RESERVED	= 36,	/* link_create.netfilter.reserved */
+	COOKIE		= 40,
+	LAST_FIELD	= 48,	/* the end of link_create.netfilter */
 };
 
 void reason(struct reasons *why, int errnum)
@@ -202,6 +204,7 @@ struct reasons why_not_create(const __u8 *page, __u32 size, const __u32 *attr,
 {
 	const __u32 unknown = ~(__u32)(DEFRAG | STRICT | TRACK);
 	struct reasons why = {};
+	__u32 i;
 
 	reasons_of_size(&why, page, size, LAST_FIELD);
 	reason_of_prog(&why, attr[0]);
@@ -213,6 +216,10 @@ struct reasons why_not_create(const __u8 *page, __u32 size, const __u32 *attr,
 		reason(&why, EPROTO);
 	if (key->flags & unknown)
 		reason(&why, EOPNOTSUPP);
+	for (i = RESERVED; i < COOKIE && i < size; i++) {
+		if (page[i])
+			reason(&why, EINVAL);
+	}
 	if ((key->flags & (DEFRAG | STRICT)) == STRICT)
 		reason(&why, EINVAL);
 	if (key->flags & TRACK && key->flags & (DEFRAG | STRICT))

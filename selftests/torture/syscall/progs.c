@@ -67,6 +67,7 @@ static const struct bpf_insn templates[][MAX_INSNS] = {
 	  BPF_MOV64_IMM(BPF_REG_5, BPF_HDR_START_NET), CALL(BPF_FUNC_skb_load_bytes_relative),
 	  BPF_MOV64_REG(BPF_REG_1, BPF_REG_6), CALL(BPF_FUNC_get_hash_recalc),
 	  BPF_MOV64_REG(BPF_REG_1, BPF_REG_6), CALL(BPF_FUNC_get_netns_cookie),
+	  BPF_MOV64_REG(BPF_REG_1, BPF_REG_6), CALL(BPF_FUNC_get_attach_cookie),
 	  RETURN(NF_ACCEPT), END },
 	{ ZERO_64, STACK(BPF_REG_2, -64), BPF_MOV64_IMM(BPF_REG_3, 64),
 	  BPF_MOV64_IMM(BPF_REG_4, 0), CALL(BPF_FUNC_fib_lookup), RETURN(NF_ACCEPT), END },

@@ -1599,6 +1599,32 @@ static __always_inline __u64 bpf_nf_get_netns_cookie(struct bpf_nf_ctx *ctx)
 	return state->net->net_cookie;
 }
 
+enum bpf_nf_link_feature___nf {
+	BPF_NF_LINK_COOKIE___nf = 7,
+};
+
+/**
+ * bpf_nf_has_attach_cookie - does a link of this kernel have a cookie?
+ *
+ * The answer is known when the program is loaded.
+ */
+static __always_inline bool bpf_nf_has_attach_cookie(void)
+{
+	return bpf_core_enum_value_exists(enum bpf_nf_link_feature___nf,
+					  BPF_NF_LINK_COOKIE___nf);
+}
+
+/**
+ * bpf_nf_get_attach_cookie - the number that the link was given
+ * @ctx: the program's context
+ *
+ * Return: the cookie; 0 if the link has none, in a test run, and on unmodified kernels.
+ */
+static __always_inline __u64 bpf_nf_get_attach_cookie(struct bpf_nf_ctx *ctx)
+{
+	return bpf_nf_has_attach_cookie() ? bpf_get_attach_cookie(ctx) : 0;
+}
+
 /*
  * Functions for a conntrack entry that the program holds. Patched kernels let it call the
  * functions of tc programs, bpf_ct_*(). An unmodified kernel does not, and the module
