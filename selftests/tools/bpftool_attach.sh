@@ -130,6 +130,33 @@ check_fragments()
 	expect_link "$(here_pin)" flags="$2"
 }
 
+# check_cookie NUMBER WORD: the word of a command means this number. fdinfo tells it.
+check_cookie()
+{
+	needs_own BPF_NF_LINK_COOKIE
+	attach_here cookie "$2"
+	expect_link "$(here_pin)" cookie="$1"
+}
+
+# One program has two links, and each link has its own cookie.
+test_cookies_of_two_links()
+{
+	needs_own BPF_NF_LINK_COOKIE
+	attach_here cookie 7
+	attach_at cookie 8 hook output
+	expect_link "$(here_pin)" cookie=7
+	expect_link "$PINS/links/here" cookie=8
+}
+
+test_before_with_a_cookie()
+{
+	needs_own BPF_NF_LINK_COOKIE
+	attach_here cookie 7
+	attach_drop cookie 8 before pin "$(here_pin)"
+	expect_link "$(here_pin "$FAMILY" 6)" priority=6 cookie=8
+	expect_link "$(here_pin)" cookie=7
+}
+
 # attach_drop ARG...: attach "drop" next to the link of attach_here.
 attach_drop()
 {
@@ -398,6 +425,19 @@ test_overwrite()
 	expect_stats packets=1 dropped=1
 }
 
+# An update keeps the link, with its cookie.
+test_overwrite_keeps_the_cookie()
+{
+	needs_own BPF_NF_LINK_COOKIE
+	attach_here cookie 7
+	attach_drop priority 7 overwrite
+	expect_program "$(here_pin)" drop
+	expect_link "$(here_pin)" cookie=7
+	attach_here cookie 0x7 overwrite
+	expect_program "$(here_pin)" accept
+	expect_link "$(here_pin)" cookie=7
+}
+
 # bpftool finds a link with another pin by its place.
 test_overwrite_of_another_pin()
 {
@@ -541,6 +581,11 @@ done
 add_test fragments_reassemble check_fragments reassemble 1
 add_test fragments_strict check_fragments strict 65537
 add_test fragments_track check_fragments track 131072
+add_test cookie_decimal check_cookie 7 7
+add_test cookie_of_64_bits check_cookie 18446744073709551615 18446744073709551615
+add_test cookie_hexadecimal check_cookie 18446744073709551615 0xFFFFFFFFFFFFFFFF
+add_test cookie_is_not_octal check_cookie 10 010
+add_test cookie_of_0 check_cookie 0 0
 add_test json check_json -j
 add_test pretty_json check_json -p
 

@@ -89,6 +89,71 @@ test_counters_are_added()
 	expect_json "$(shown)" '.[0].accepted == 4'
 }
 
+test_bytes_are_added()
+{
+	requires ipv6
+	needs_own BPF_NF_LINK_BYTES
+	couple
+	probe 4 client-server
+	probe 6 client-server
+	expect_json "$(shown)" ".[0].accepted_bytes == $((120 + 31 + 140 + 51))" \
+		'.[0].ipv6.accepted == 2' ".[0].ipv6.accepted_bytes == $((140 + 51))"
+	expect_match "plain" "*ipv6: accepted 2 dropped 0 *" "$(bpftool net show)"
+}
+
+# couple_cookies IP IP6: the same with a cookie for each link
+couple_cookies()
+{
+	needs_own BPF_NF_LINK_COOKIE
+	remove_dirs "$DIR"*
+	mkdir "$DIR"
+	bpftool net attach netfilter pinned "$PINS/accept" ip "${HERE[@]}" netns "$NS_ROUTER" \
+		pin "$DIR/ip" cookie "$1"
+	bpftool net attach netfilter pinned "$PINS/accept" ip6 "${HERE[@]}" netns "$NS_ROUTER" \
+		pin "$DIR/ip6" cookie "$2"
+}
+
+overwrite_both()
+{
+	bpftool net attach netfilter pinned "$PINS/drop" inet "${HERE[@]}" netns "$NS_ROUTER" \
+		pin "$DIR" overwrite "$@"
+}
+
+# The link that replaces both has their cookie.
+test_overwrite_keeps_the_cookie()
+{
+	requires ipv6
+	couple_cookies 7 7
+	expect_json "$(shown)" 'length == 1' '.[0].pf_name == "inet"' '.[0].cookie == 7'
+	expect_fails -s 255 "was attached with cookie 7, which 'overwrite' does not change" \
+		overwrite_both cookie 8
+	overwrite_both
+	expect_program "$DIR" drop
+	expect_link "$DIR" cookie=7
+	bpftool net detach netfilter pin "$DIR"
+}
+
+# bpftool shows two links as two if their cookies differ, and does not make one link of them.
+test_other_cookies_are_two()
+{
+	local cookie
+
+	requires ipv6
+	couple_cookies 7 8
+	expect_json "$(shown)" 'length == 2' 'map(.cookie) == [7, 8]'
+	for cookie in "" "cookie 7" "cookie 8"; do
+		# shellcheck disable=SC2086 # two words
+		expect_fails -s 255 \
+			"has cookie 7 and link $(link_id "$DIR/ip6") has cookie 8, so they are not one attachment" \
+			overwrite_both $cookie
+	done
+	expect_program "$DIR/ip" accept
+	expect_program "$DIR/ip6" accept
+	probe 4 client-server
+	probe 6 client-server
+	expect_stats packets=2 dropped=0
+}
+
 # bpftool shows two links as two if their priorities differ.
 test_other_priorities_are_two()
 {

@@ -58,6 +58,26 @@ test_strict_as_attached()
 	expect_eq "strict" "$expected" "$(available strict)"
 }
 
+test_bytes_as_counted()
+{
+	local expected=false
+
+	attach accept ip forward 0
+	probe 4 client-server
+	[[ $(nf_prog info "$LINK") != *$'\n'accepted_bytes=[1-9]* ]] || expected=true
+	expect_eq "bytes" "$expected" "$(available bytes)"
+}
+
+test_cookie_as_attached()
+{
+	local expected=true pin=$PINS/links/cookie
+
+	bpftool net attach netfilter pinned "$PINS/accept" ip hook forward netns "$NS_ROUTER" \
+		pin "$pin" cookie 7 2> /dev/null || expected=false
+	[[ $expected == false ]] || expect_link "$pin" cookie=7
+	expect_eq "cookie" "$expected" "$(available cookie)"
+}
+
 test_patched_kernel_has_all()
 {
 	needs_own BPF_NF_LINK_INET

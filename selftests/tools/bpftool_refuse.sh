@@ -332,6 +332,76 @@ test_overwrite_with_strict()
 	attach_here defrag overwrite
 }
 
+test_overwrite_with_another_cookie()
+{
+	needs_own BPF_NF_LINK_COOKIE
+	attach_here cookie 7
+	expect_error "was attached with cookie 7, which 'overwrite' does not change" \
+		BPFTOOL net attach netfilter pinned "$PINS/drop" "$FAMILY" "${HERE[@]}" \
+		netns "$NS_ROUTER" cookie 8 overwrite
+	expect_program "$(here_pin)" accept
+	expect_link "$(here_pin)" cookie=7
+	attach_here cookie 7 overwrite
+	probe 4 client-server
+	expect_stats packets=1 dropped=0
+}
+
+# The advice leads to a link with the other cookie, without a gap.
+test_advice_for_another_cookie()
+{
+	local message
+
+	needs_own BPF_NF_LINK_COOKIE
+	attach_here cookie 7
+	message=$(second cookie 8 overwrite)
+	follow "such as (-?[0-9]+) .*'bpftool net detach netfilter link ([0-9]+)'" "$message"
+	bpftool net attach netfilter pinned "$PINS/drop" "$FAMILY" hook forward \
+		priority "${BASH_REMATCH[1]}" cookie 8 netns "$NS_ROUTER"
+	bpftool net detach netfilter link "${BASH_REMATCH[2]}"
+	expect_link "$(here_pin "$FAMILY" "${BASH_REMATCH[1]}")" cookie=8
+	[[ ! -e $(here_pin) ]] || fail "the old link is still there"
+}
+
+# bpftool does not advise "overwrite" if it would refuse it.
+test_no_advice_to_overwrite_with_another_cookie()
+{
+	needs_own BPF_NF_LINK_COOKIE
+	attach_here cookie 7
+	follow "'overwrite' puts this program" "$(second)"
+	follow "'overwrite' puts this program" "$(second cookie 7)"
+	expect_match "what is said" "*taken by *" "$(second cookie 8)"
+	[[ $(second cookie 8) != *overwrite* ]] || fail "$(second cookie 8)"
+}
+
+check_bad_cookie()
+{
+	check_arguments "cookie '$1': expected a number from 0 to 18446744073709551615" \
+		"${HERE[@]}" cookie "$1"
+}
+
+# A mainline kernel would ignore the cookie. Nothing is loaded or attached.
+check_lacks_cookie()
+{
+	local family=$1
+
+	expect_error "this kernel's netfilter links have no cookie (mainline's have not, nf-bpf's newer ones have)" \
+		BPFTOOL net attach netfilter pinned "$PINS/drop" "$family" "${HERE[@]}" \
+		netns "$NS_ROUTER" cookie 7
+	expect_error "this kernel's netfilter links have no cookie" \
+		BPFTOOL net attach netfilter obj "$SELFTESTS/progs/policy.bpf.o" prog drop \
+		map stats pinned "$PINS/links/map" "$family" "${HERE[@]}" netns "$NS_ROUTER" \
+		cookie 0xffffffffffffffff
+	[[ ! -e $PINS/links/map ]] || fail "a map was left behind"
+	expect_nothing_attached
+	attach_here cookie 0
+	expect_error "this kernel's netfilter links have no cookie" \
+		BPFTOOL net attach netfilter pinned "$PINS/drop" "$FAMILY" "${HERE[@]}" \
+		netns "$NS_ROUTER" cookie 7 overwrite
+	expect_program "$(here_pin)" accept
+	probe 4 client-server
+	expect_stats packets=1 dropped=0
+}
+
 # expect_no_place TEXT ARG...: bpftool refuses a place next to a link, and attaches nothing.
 expect_no_place()
 {
@@ -645,6 +715,19 @@ if ! grep -qa BPF_NF_LINK_PLACE /sys/kernel/btf/vmlinux; then
 		add_test "kernel_without_$word" check_lacks $word
 	done
 fi
+if ! grep -qa BPF_NF_LINK_COOKIE /sys/kernel/btf/vmlinux; then
+	add_test kernel_without_cookie check_lacks_cookie ip
+	add_test -r ipv6 kernel_without_cookie_inet check_lacks_cookie inet
+fi
+add_test cookie_without_value check_refused "'cookie' needs a value" ip hook forward cookie
+add_test cookie_is_a_word check_bad_cookie many
+add_test cookie_with_a_rest check_bad_cookie 7x
+add_test cookie_without_digits check_bad_cookie 0x
+add_test cookie_empty check_bad_cookie ""
+add_test cookie_negative check_bad_cookie -1
+add_test cookie_too_large check_bad_cookie 18446744073709551616
+add_test cookie_too_large_hexadecimal check_bad_cookie 0x10000000000000000
+add_test cookie_twice check_arguments "'cookie': it was given before" "${HERE[@]}" cookie 7 cookie 7
 add_test fragments_of_no_kind check_refused "expected reassemble, strict or track" \
 	ip "${HERE[@]}" fragments whole
 add_test fragments_and_defrag check_refused "give one of 'defrag', 'strict' and 'fragments'" \

@@ -142,6 +142,93 @@ test_counters_of_link_show()
 		"$(bpftool link show pinned "$pin")"
 }
 
+# Bytes count from the IP header on: the datagram of an IPv4 probe has 120, its sentinel 31.
+BYTES="accepted_bytes $((120 + 2 * 31)) dropped_bytes 120 dropped_fragments_bytes 0"
+
+test_bytes()
+{
+	local pin
+
+	needs_own BPF_NF_LINK_BYTES
+	attach_deny 30030
+	pin=$(here_pin "$FAMILY" 30030)
+	expect_json "$(shown 30030)" ".accepted_bytes == $((120 + 2 * 31))" \
+		'.dropped_bytes == 120' '.dropped_fragments_bytes == 0'
+	expect_match "the listing" \
+		"*prio 30030 *"$'\n\t\t'"accepted 3 dropped 1 dropped_fragments 0"$'\n\t\t'"$BYTES"$'\n'"*" \
+		"$(bpftool net show)"
+	expect_json "$(bpftool -j link show pinned "$pin")" '.dropped_bytes == 120'
+	expect_match "link show" "*dropped_fragments 0"$'\n\t\t'"$BYTES*" \
+		"$(bpftool link show pinned "$pin")"
+}
+
+# The datagram of an IPv6 probe has 140 bytes, its sentinel 51.
+test_part_of_ipv6()
+{
+	local pin
+
+	requires ipv6
+	needs_own BPF_NF_LINK_BYTES
+	attach_deny 30031
+	pin=$(here_pin "$FAMILY" 30031)
+	expect_json "$(shown 30031)" '.ipv6 | length == 6 and all(. == 0)'
+	[[ $(bpftool link show pinned "$pin") != *ipv6* ]] || fail "a line of IPv6 before IPv6"
+	probe 6 client-server
+	expect_json "$(shown 30031)" '.accepted == 4' '.dropped == 2' '.dropped_bytes == 120 + 140' \
+		'.ipv6 == {accepted: 1, dropped: 1, dropped_fragments: 0, accepted_bytes: 51,
+			   dropped_bytes: 140, dropped_fragments_bytes: 0}'
+	expect_match "the listing" \
+		"*accepted 4 dropped 2 *"$'\n\t\t'"ipv6: accepted 1 dropped 1 dropped_fragments 0 accepted_bytes 51 dropped_bytes 140 dropped_fragments_bytes 0*" \
+		"$(bpftool link show pinned "$pin")"
+}
+
+# check_one_family PF IPV6_PACKETS: a link of one family needs no line for IPv6, but JSON has
+# the object.
+check_one_family()
+{
+	local pf=$1 packets=$2 family
+
+	requires ipv6
+	needs_own BPF_NF_LINK_BYTES
+	bpftool net attach netfilter pinned "$PINS/deny_port" "$pf" hook forward \
+		priority 30032 netns "$NS_ROUTER"
+	for family in 4 6; do
+		probe "$family" client-server
+	done
+	expect_json "$(shown 30032)" '.accepted == 1' '.dropped == 1' \
+		".ipv6.accepted == $packets" ".ipv6.dropped == $packets"
+	expect_match "plain" "*accepted 1 dropped 1 *accepted_bytes *" \
+		"$(bpftool link show pinned "$(here_pin "$pf" 30032)")"
+	[[ $(bpftool link show pinned "$(here_pin "$pf" 30032)") != *ipv6:* ]] ||
+		fail "a line of IPv6"
+}
+
+# check_cookie NUMBER: it is printed, also if jq would round it.
+check_cookie()
+{
+	local cookie=$1 pin
+
+	needs_own BPF_NF_LINK_COOKIE
+	attach_unique forward 30033 cookie "$cookie"
+	pin=$(here_pin "$FAMILY" 30033)
+	expect_match "JSON" "*\"cookie\":$cookie,*" "$(bpftool -j net show)"
+	expect_match "JSON of link show" "*\"cookie\":$cookie,*" \
+		"$(bpftool -j link show pinned "$pin")"
+	expect_match "the listing" "*prio 30033 * netns $NS_ROUTER cookie $cookie"$'\n'"*" \
+		"$(bpftool net show)"
+	expect_match "link show" "* prio 30033 cookie $cookie"$'\n'"*" \
+		"$(bpftool link show pinned "$pin")"
+}
+
+test_no_cookie()
+{
+	needs_own BPF_NF_LINK_COOKIE
+	attach_unique forward 30034
+	expect_json "$(shown 30034)" '.cookie == 0'
+	expect_match "the listing" "*prio 30034 * netns $NS_ROUTER"$'\n'"*" "$(bpftool net show)"
+	[[ $(bpftool net show) != *cookie* ]] || fail "a cookie in plain output"
+}
+
 # On mainline the link keeps the first of the two namespaces, which has no name any more.
 test_namespace_made_again()
 {
@@ -171,20 +258,36 @@ test_counters_go_on_when_overwritten()
 	expect_json "$(shown 30021)" '.prog_name == "accept"' '.accepted == 5' '.dropped == 1'
 }
 
-# Untracked packets are not reassembled, so a strict link drops their fragments.
+# drop_fragments PRIORITY: attach a strict link, and let it accept a datagram and drop the three
+# fragments of another one. Untracked packets are not reassembled, so the link drops their
+# fragments.
+drop_fragments()
+{
+	type -P nft >/dev/null || lacks "nft"
+	attach_unique forward "$1" strict
+	probe 4 client-server -z 1400,480,912
+	expect_json "$(shown "$1")" '.accepted == 2' '.dropped_fragments == 0'
+	nft_router 'table ip t { chain c { type filter hook prerouting priority -450; notrack; }; }'
+	probe 4 client-server -z 1400,480,912
+	expect_delivered ""
+	expect_stats packets=1
+}
+
 test_counter_of_fragments()
 {
 	requires conntrack
 	needs_own BPF_NF_LINK_STATS
-	type -P nft >/dev/null || lacks "nft"
-	attach_unique forward 30022 strict
-	probe 4 client-server -z 1400,480,912
-	expect_json "$(shown 30022)" '.accepted == 2' '.dropped_fragments == 0'
-	nft_router 'table ip t { chain c { type filter hook prerouting priority -450; notrack; }; }'
-	probe 4 client-server -z 1400,480,912
-	expect_delivered ""
+	drop_fragments 30022
 	expect_json "$(shown 30022)" '.accepted == 3' '.dropped == 0' '.dropped_fragments == 3'
-	expect_stats packets=1
+}
+
+test_bytes_of_fragments()
+{
+	requires conntrack
+	needs_own BPF_NF_LINK_BYTES
+	drop_fragments 30035
+	expect_json "$(shown 30035)" '.dropped_fragments == 3' \
+		".dropped_fragments_bytes == $((1400 + 480 + 912 + 3 * 20))"
 }
 
 # Without counters bpftool shows none: zeroes would say that no packet came.
@@ -192,7 +295,8 @@ check_no_counters()
 {
 	attach_deny 30023
 	expect_json "$(shown 30023)" 'has("accepted") | not' 'has("dropped") | not' \
-		'has("dropped_fragments") | not'
+		'has("dropped_fragments") | not' 'has("accepted_bytes") | not' 'has("ipv6") | not' \
+		'has("cookie") | not'
 	[[ $(bpftool net show) != *accepted* ]] || fail "counters in plain output"
 }
 
@@ -462,6 +566,10 @@ test_help()
 	expect_match "help" "*attach netfilter*detach netfilter*" "$(bpftool net help 2>&1)"
 }
 
+add_test one_family_ip check_one_family ip 0
+add_test one_family_ip6 check_one_family ip6 1
+add_test cookie check_cookie 7
+add_test cookie_of_64_bits check_cookie 18446744073709551615
 add_test net_show_writes_nothing check_writes_nothing bpftool net show
 add_test net_show_json_writes_nothing check_writes_nothing bpftool -j net show
 add_test net_list_writes_nothing check_writes_nothing bpftool net list netns "/proc/self/ns/net"
