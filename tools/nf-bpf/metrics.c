@@ -12,6 +12,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 #include <linux/bpf.h>
+#include <linux/netfilter.h>
 
 #include <bpf/bpf.h>
 #include <bpf/bpf_netfilter.h>
@@ -29,6 +30,12 @@ enum metric_id {
 	LINK_ATTACHED,
 	LINK_PACKETS,
 	LINK_FRAGMENTS,
+	LINK_BYTES,
+	LINK_FRAGMENTS_BYTES,
+	LINK_IPV6_PACKETS,
+	LINK_IPV6_FRAGMENTS,
+	LINK_IPV6_BYTES,
+	LINK_IPV6_FRAGMENTS_BYTES,
 	REASON_PACKETS,
 	REASSEMBLY_FRAGMENTS,
 	REASSEMBLY_DATAGRAMS,
@@ -62,6 +69,19 @@ static const struct {
 		"Packets that the program of the link has judged" },
 	[LINK_FRAGMENTS] = { "nf_bpf_link_dropped_fragments_total", "counter",
 		"Fragments that strict or track has dropped, whatever the program says" },
+	[LINK_BYTES] = { "nf_bpf_link_bytes_total", "counter",
+		"Bytes of nf_bpf_link_packets_total, from the IP header on" },
+	[LINK_FRAGMENTS_BYTES] = { "nf_bpf_link_dropped_fragments_bytes_total", "counter",
+		"Bytes of nf_bpf_link_dropped_fragments_total, from the IP header on" },
+	[LINK_IPV6_PACKETS] = { "nf_bpf_link_ipv6_packets_total", "counter",
+		"Part of IPv6 in nf_bpf_link_packets_total, of links of family inet" },
+	[LINK_IPV6_FRAGMENTS] = { "nf_bpf_link_ipv6_dropped_fragments_total", "counter",
+		"Part of IPv6 in nf_bpf_link_dropped_fragments_total, of links of family inet" },
+	[LINK_IPV6_BYTES] = { "nf_bpf_link_ipv6_bytes_total", "counter",
+		"Part of IPv6 in nf_bpf_link_bytes_total, of links of family inet" },
+	[LINK_IPV6_FRAGMENTS_BYTES] = {
+		"nf_bpf_link_ipv6_dropped_fragments_bytes_total", "counter",
+		"Part of IPv6 in nf_bpf_link_dropped_fragments_bytes_total, of links of family inet" },
 	[REASON_PACKETS] = { "nf_bpf_reason_packets_total", "counter",
 		"Packets for whose verdict the program has given this reason" },
 	[REASSEMBLY_FRAGMENTS] = { "nf_bpf_reassembly_fragments_total", "counter",
@@ -523,6 +543,40 @@ static void read_program(struct look *look, __u32 **ids)
 	close(fd);
 }
 
+static void sample_verdicts(enum metric_id id, const struct look *look,
+			    unsigned long long accepted, unsigned long long dropped)
+{
+	sample_with(id, &look->labels, "verdict", "accepted", accepted);
+	sample_with(id, &look->labels, "verdict", "dropped", dropped);
+}
+
+/* The part of IPv6 has metrics of its own. As a label of the older metrics, it would rename their
+ * series. In a link of one family the part is nothing or all, so it has no samples.
+ */
+static void sample_counters(const struct look *look)
+{
+	const struct bpf_link_info *info = &look->info;
+
+	if (!kernel_has("BPF_NF_LINK_STATS"))
+		return;
+	sample_verdicts(LINK_PACKETS, look, info->netfilter.accepted, info->netfilter.dropped);
+	sample(LINK_FRAGMENTS, &look->labels, info->netfilter.dropped_fragments);
+	if (!kernel_has("BPF_NF_LINK_BYTES"))
+		return;
+	sample_verdicts(LINK_BYTES, look, info->netfilter.accepted_bytes,
+			info->netfilter.dropped_bytes);
+	sample(LINK_FRAGMENTS_BYTES, &look->labels, info->netfilter.dropped_fragments_bytes);
+	if (info->netfilter.pf != NFPROTO_INET)
+		return;
+	sample_verdicts(LINK_IPV6_PACKETS, look, info->netfilter.ipv6.accepted,
+			info->netfilter.ipv6.dropped);
+	sample(LINK_IPV6_FRAGMENTS, &look->labels, info->netfilter.ipv6.dropped_fragments);
+	sample_verdicts(LINK_IPV6_BYTES, look, info->netfilter.ipv6.accepted_bytes,
+			info->netfilter.ipv6.dropped_bytes);
+	sample(LINK_IPV6_FRAGMENTS_BYTES, &look->labels,
+	       info->netfilter.ipv6.dropped_fragments_bytes);
+}
+
 static void read_link(const struct bpf_link_info *info)
 {
 	struct look look = { .info = *info };
@@ -536,13 +590,7 @@ static void read_link(const struct bpf_link_info *info)
 	else if (look.member && !look.member->closed &&
 		 look.member->attached != ATTACHED_UNKNOWN)
 		sample(LINK_ATTACHED, &look.labels, look.member->attached == ATTACHED_YES);
-	if (kernel_has("BPF_NF_LINK_STATS")) {
-		sample_with(LINK_PACKETS, &look.labels, "verdict", "accepted",
-			    info->netfilter.accepted);
-		sample_with(LINK_PACKETS, &look.labels, "verdict", "dropped",
-			    info->netfilter.dropped);
-		sample(LINK_FRAGMENTS, &look.labels, info->netfilter.dropped_fragments);
-	}
+	sample_counters(&look);
 	if (ids)
 		read_reasons(&look, ids);
 	free(ids);

@@ -8,6 +8,7 @@
 #include <time.h>
 #include <unistd.h>
 #include <linux/bpf.h>
+#include <linux/netfilter.h>
 
 #include <bpf/bpf.h>
 
@@ -125,6 +126,71 @@ static void free_report(struct report *report)
 	version_free(&report->file);
 }
 
+static void print_ipv6_counters(const struct bpf_link_info *info)
+{
+	jsonw_name(json, "ipv6");
+	jsonw_start_object(json);
+	number("accepted", info->netfilter.ipv6.accepted);
+	number("dropped", info->netfilter.ipv6.dropped);
+	number("dropped_fragments", info->netfilter.ipv6.dropped_fragments);
+	number("accepted_bytes", info->netfilter.ipv6.accepted_bytes);
+	number("dropped_bytes", info->netfilter.ipv6.dropped_bytes);
+	number("dropped_fragments_bytes", info->netfilter.ipv6.dropped_fragments_bytes);
+	jsonw_end_object(json);
+}
+
+/* The members are those of "bpftool -j net show". */
+static void print_link_as_json(const struct bpf_link_info *info)
+{
+	jsonw_start_object(json);
+	number("id", info->id);
+	field("family", "%s", libbpf_nf_name_of(libbpf_nf_families, info->netfilter.pf));
+	jsonw_int_field(json, "priority", info->netfilter.priority);
+	if (kernel_has("BPF_NF_LINK_STATS")) {
+		number("accepted", info->netfilter.accepted);
+		number("dropped", info->netfilter.dropped);
+		number("dropped_fragments", info->netfilter.dropped_fragments);
+	}
+	if (kernel_has("BPF_NF_LINK_BYTES")) {
+		number("accepted_bytes", info->netfilter.accepted_bytes);
+		number("dropped_bytes", info->netfilter.dropped_bytes);
+		number("dropped_fragments_bytes", info->netfilter.dropped_fragments_bytes);
+		print_ipv6_counters(info);
+	}
+	jsonw_end_object(json);
+}
+
+static bool has_seen_ipv6(const struct bpf_link_info *info)
+{
+	return info->netfilter.ipv6.accepted || info->netfilter.ipv6.dropped ||
+	       info->netfilter.ipv6.dropped_fragments;
+}
+
+static void print_link(const struct bpf_link_info *info)
+{
+	field("link", "%u, %s, priority %d", info->id,
+	      libbpf_nf_name_of(libbpf_nf_families, info->netfilter.pf),
+	      info->netfilter.priority);
+	if (!kernel_has("BPF_NF_LINK_STATS")) {
+		field("counters", "this kernel does not count the packets of a link");
+		return;
+	}
+	field("counters", "accepted %llu, dropped %llu, dropped_fragments %llu",
+	      info->netfilter.accepted, info->netfilter.dropped,
+	      info->netfilter.dropped_fragments);
+	if (!kernel_has("BPF_NF_LINK_BYTES"))
+		return;
+	field("bytes", "accepted_bytes %llu, dropped_bytes %llu, dropped_fragments_bytes %llu",
+	      info->netfilter.accepted_bytes, info->netfilter.dropped_bytes,
+	      info->netfilter.dropped_fragments_bytes);
+	if (info->netfilter.pf == NFPROTO_INET && has_seen_ipv6(info))
+		field("ipv6", "accepted %llu, dropped %llu, dropped_fragments %llu, accepted_bytes %llu, dropped_bytes %llu, dropped_fragments_bytes %llu",
+		      info->netfilter.ipv6.accepted, info->netfilter.ipv6.dropped,
+		      info->netfilter.ipv6.dropped_fragments,
+		      info->netfilter.ipv6.accepted_bytes, info->netfilter.ipv6.dropped_bytes,
+		      info->netfilter.ipv6.dropped_fragments_bytes);
+}
+
 static void print_links(const struct report *report)
 {
 	const struct bpf_link_info *info = report->links.info;
@@ -135,28 +201,10 @@ static void print_links(const struct report *report)
 		jsonw_start_array(json);
 	}
 	for (i = 0; i < report->links.count; i++, info++) {
-		if (json) {
-			jsonw_start_object(json);
-			number("id", info->id);
-			field("family", "%s", libbpf_nf_name_of(libbpf_nf_families, info->netfilter.pf));
-			jsonw_int_field(json, "priority", info->netfilter.priority);
-			if (kernel_has("BPF_NF_LINK_STATS")) {
-				number("accepted", info->netfilter.accepted);
-				number("dropped", info->netfilter.dropped);
-				number("dropped_fragments", info->netfilter.dropped_fragments);
-			}
-			jsonw_end_object(json);
-			continue;
-		}
-		field("link", "%u, %s, priority %d", info->id,
-		      libbpf_nf_name_of(libbpf_nf_families, info->netfilter.pf),
-		      info->netfilter.priority);
-		if (kernel_has("BPF_NF_LINK_STATS"))
-			field("counters", "accepted %llu, dropped %llu, dropped_fragments %llu",
-			      info->netfilter.accepted, info->netfilter.dropped,
-			      info->netfilter.dropped_fragments);
+		if (json)
+			print_link_as_json(info);
 		else
-			field("counters", "this kernel does not count the packets of a link");
+			print_link(info);
 	}
 	if (json)
 		jsonw_end_array(json);
