@@ -79,11 +79,12 @@ int closed_program(void)
 	return return_constant("nf_bpf_closed", NF_DROP);
 }
 
-/* Open the link that a place is relative to. @relative is the path of a pin, or the name of a
- * policy. Returns an fd.
+/* Open the link that a place is relative to: the pin that the file names, or the link of the policy
+ * that it names. Returns an fd or -1, and no message.
  */
-static int open_relative(const char *relative, struct bpf_link_info *info)
+static int open_relative(const struct conf *conf, struct bpf_link_info *info)
 {
+	const char *relative = conf->before ?: conf->after;
 	__u32 len = sizeof(*info);
 	char path[PATH_MAX];
 	unsigned int i;
@@ -103,8 +104,7 @@ static int open_relative(const char *relative, struct bpf_link_info *info)
 	if (fd >= 0)
 		close(fd);
 
-	return fail("%s: can't be placed next to it: name another policy that is applied, or the path of a pinned netfilter link",
-		    relative);
+	return -1;
 }
 
 /* Returns an fd or a negative errno. */
@@ -181,6 +181,31 @@ static int create_near(struct links *links, const struct bpf_netfilter_opts *nf,
 	return err;
 }
 
+/* Attach next to the link @relative. If this priority is taken, try those behind it, away from the
+ * link: the order of the two programs stays.
+ */
+static int create_next_to(struct links *links, const struct bpf_netfilter_opts *nf,
+			  const struct bpf_link_info *relative, int search, int prog_fd)
+{
+	int i, err, away = nf->link_flags & BPF_F_BEFORE ? -1 : 1;
+	struct bpf_netfilter_opts opts = *nf;
+
+	/* The kernel checks that the link is at this hook. */
+	err = create_at(links, &opts, prog_fd);
+	opts.link_flags = 0;
+	opts.relative_fd = 0;
+	for (i = 2; err == -EBUSY && i <= search + 1; i++) {
+		if (__builtin_add_overflow(relative->netfilter.priority, i * away, &opts.priority))
+			break;
+		err = create_at(links, &opts, prog_fd);
+		/* The lowest or highest priority: those before it are taken. */
+		if (err == -ERANGE)
+			return -EBUSY;
+	}
+
+	return err;
+}
+
 /* Name the nearest free priority in a message. To find it, attach a program that accepts all
  * packets for a moment.
  */
@@ -229,14 +254,17 @@ int links_create(struct links *links, const struct place *place, int prog_fd)
 		nf.link_flags = conf->before ? BPF_F_BEFORE : BPF_F_AFTER;
 		nf.priority = 0;
 		nf.link_flags |= BPF_F_LINK;
-		err = open_relative(conf->before ?: conf->after, &relative);
+		err = open_relative(conf, &relative);
 		if (err < 0)
-			return -1;
+			return fail("%s: can't be placed next to it: name another policy that is applied, or the path of a pinned netfilter link",
+				    conf->before ?: conf->after);
 		nf.relative_fd = err;
 	}
 	err = netns_enter(place->ns);
 	if (!err) {
-		err = create_near(links, &nf, nf.link_flags ? 0 : place->search, prog_fd);
+		err = nf.link_flags ?
+		      create_next_to(links, &nf, &relative, place->search, prog_fd) :
+		      create_near(links, &nf, place->search, prog_fd);
 		if (err)
 			explain(err, place, &nf);
 		netns_leave(place->ns);
@@ -367,7 +395,9 @@ enum attached links_run(const struct links *links, __u32 prog_id, const struct p
 	return all;
 }
 
-/* The priority of a place, or the one next to the link that it is relative to. */
+/* The priority of a place, or the one next to the link that it is relative to. Returns 0, or -1
+ * without a message.
+ */
 static int wanted_priority(const struct conf *conf, __s32 *priority)
 {
 	struct bpf_link_info info;
@@ -376,11 +406,12 @@ static int wanted_priority(const struct conf *conf, __s32 *priority)
 	*priority = conf->priority;
 	if (!conf->before && !conf->after)
 		return 0;
-	fd = open_relative(conf->before ?: conf->after, &info);
+	fd = open_relative(conf, &info);
 	if (fd < 0)
 		return -1;
 	close(fd);
-	*priority = info.netfilter.priority + (conf->before ? -1 : 1);
+	if (__builtin_add_overflow(info.netfilter.priority, conf->before ? -1 : 1, priority))
+		return -1;
 
 	return 0;
 }
@@ -402,10 +433,12 @@ bool links_can_update(const struct links *links, const struct place *place)
 bool links_are_near(const struct links *links, const struct place *place)
 {
 	long long distance;
+	__s32 priority;
 
-	if (!links->count || (int)links->info[0].netfilter.hooknum != place->conf->hook)
+	if (!links->count || (int)links->info[0].netfilter.hooknum != place->conf->hook ||
+	    wanted_priority(place->conf, &priority))
 		return false;
-	distance = (long long)links->info[0].netfilter.priority - place->conf->priority;
+	distance = (long long)links->info[0].netfilter.priority - priority;
 
 	return distance >= -MAX_DISTANCE && distance <= MAX_DISTANCE;
 }
