@@ -2,6 +2,7 @@
 /* The configuration of a policy: nf-bpf.conf(5). libinih reads the lines. */
 #define _GNU_SOURCE
 #include <ini.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <linux/bpf.h>
@@ -12,7 +13,7 @@
 #include "nf-bpf.h"
 #include "nf_util.h"
 
-#define KEYS "object, source, include, program, hook, family, priority, before, after, fragments, netns, keep, rules and on-error"
+#define KEYS "object, source, include, program, hook, family, priority, before, after, fragments, cookie, netns, keep, rules and on-error"
 
 static const struct libbpf_nf_name fragment_names[] = {
 	{ "strict",	FRAGMENTS_STRICT },
@@ -100,18 +101,27 @@ static int set_priority(struct parser *parser, const char *value)
 	return 1;
 }
 
+static int set_cookie(struct parser *parser, const char *value)
+{
+	if (parse_number(value, &parser->conf->cookie))
+		return wrong(parser, "cookie = %s: not a number: take one from 0 to %llu, decimal, or hexadecimal after 0x",
+			     value, ULLONG_MAX);
+
+	return 1;
+}
+
 enum key {
 	KEY_OBJECT, KEY_SOURCE, KEY_INCLUDE, KEY_PROGRAM, KEY_HOOK, KEY_FAMILY,
-	KEY_PRIORITY, KEY_BEFORE, KEY_AFTER, KEY_FRAGMENTS, KEY_NETNS, KEY_KEEP,
-	KEY_RULES, KEY_ON_ERROR, NR_KEYS,
+	KEY_PRIORITY, KEY_BEFORE, KEY_AFTER, KEY_FRAGMENTS, KEY_COOKIE, KEY_NETNS,
+	KEY_KEEP, KEY_RULES, KEY_ON_ERROR, NR_KEYS,
 };
 
 static const char * const keys[NR_KEYS] = {
 	[KEY_OBJECT] = "object", [KEY_SOURCE] = "source", [KEY_INCLUDE] = "include",
 	[KEY_PROGRAM] = "program", [KEY_HOOK] = "hook", [KEY_FAMILY] = "family",
 	[KEY_PRIORITY] = "priority", [KEY_BEFORE] = "before", [KEY_AFTER] = "after",
-	[KEY_FRAGMENTS] = "fragments", [KEY_NETNS] = "netns", [KEY_KEEP] = "keep",
-	[KEY_RULES] = "rules", [KEY_ON_ERROR] = "on-error",
+	[KEY_FRAGMENTS] = "fragments", [KEY_COOKIE] = "cookie", [KEY_NETNS] = "netns",
+	[KEY_KEEP] = "keep", [KEY_RULES] = "rules", [KEY_ON_ERROR] = "on-error",
 };
 
 static bool is_word(struct parser *parser, enum key key, const char *word)
@@ -177,6 +187,8 @@ static int set_key(struct parser *parser, enum key key, const char *value)
 		return set_string(&conf->after, value);
 	case KEY_FRAGMENTS:
 		return set_name(parser, "fragments", fragment_names, (int *)&conf->fragments, value);
+	case KEY_COOKIE:
+		return set_cookie(parser, value);
 	case KEY_NETNS:
 		return set_string(&conf->netns, value);
 	case KEY_KEEP:
@@ -398,6 +410,9 @@ void conf_value(const struct conf *conf, int index, char *buf, size_t size)
 		break;
 	case KEY_PRIORITY:
 		snprintf(buf, size, "%d", conf->priority);
+		break;
+	case KEY_COOKIE:
+		snprintf(buf, size, "%llu", conf->cookie);
 		break;
 	case NR_KEYS:
 		join_limits(conf, buf, size);

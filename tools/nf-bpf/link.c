@@ -117,6 +117,7 @@ static int create_one(const struct bpf_netfilter_opts *nf, int prog_fd)
 	opts.netfilter.priority = nf->priority;
 	opts.netfilter.flags = nf->flags;
 	opts.netfilter.relative_fd = nf->relative_fd;
+	opts.netfilter.cookie = nf->cookie;
 
 	return bpf_link_create(prog_fd, 0, BPF_NETFILTER, &opts);
 }
@@ -239,6 +240,16 @@ static void explain(int err, const struct place *place, struct bpf_netfilter_opt
 		advise_priority(nf);
 }
 
+/* A mainline kernel would ignore the cookie. The file or the state can have the line. */
+int place_check(const struct conf *conf)
+{
+	if (!conf->cookie || kernel_has("BPF_NF_LINK_COOKIE"))
+		return 0;
+
+	return fail("cookie = %llu: this kernel's netfilter links have no cookie (mainline's have not, nf-bpf's newer ones have): apply a file without this line",
+		    conf->cookie);
+}
+
 int links_create(struct links *links, const struct place *place, int prog_fd)
 {
 	const struct conf *conf = place->conf;
@@ -250,6 +261,7 @@ int links_create(struct links *links, const struct place *place, int prog_fd)
 	nf.hooknum = conf->hook;
 	nf.priority = conf->priority;
 	nf.flags = conf_flags(conf);
+	nf.cookie = conf->cookie;
 	if (conf->before || conf->after) {
 		nf.link_flags = conf->before ? BPF_F_BEFORE : BPF_F_AFTER;
 		nf.priority = 0;
@@ -427,6 +439,7 @@ bool links_can_update(const struct links *links, const struct place *place)
 	       (int)info->netfilter.pf == conf->pf && (int)info->netfilter.hooknum == conf->hook &&
 	       info->netfilter.priority == priority &&
 	       info->netfilter.flags == conf_flags(conf) &&
+	       info->netfilter.cookie == conf->cookie &&
 	       info->netfilter.netns_ino == place->ns->ino;
 }
 

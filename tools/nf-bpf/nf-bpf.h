@@ -119,6 +119,7 @@ struct conf {
 	int pf;
 	int hook;
 	__s32 priority;
+	__u64 cookie;		/* of the links; 0: none */
 	enum fragments fragments;
 	enum on_error on_error;
 };
@@ -233,6 +234,10 @@ struct place {
 	int search;
 };
 
+/* Refuse a key that this kernel would silently ignore. Call this before anything is loaded or
+ * stored. Returns 0, or -1 after a message.
+ */
+int place_check(const struct conf *conf);
 /* Attach a program with one link, or with one link for each family: both links or none. */
 int links_create(struct links *links, const struct place *place, int prog_fd);
 /* Open the links that are pinned in a directory, with their information. */

@@ -79,7 +79,7 @@ int policy_bring(struct policy *policy, unsigned int number)
 	int err;
 
 	has_old = !generation_current(policy, path);
-	err = version_from_state(&version, policy->name, number);
+	err = version_from_state(&version, policy->name, number) ?: place_check(&version.conf);
 	if (!err)
 		err = object_load(&loaded, &version, has_old ? path : NULL);
 	if (!err) {
@@ -190,7 +190,7 @@ int cmd_check(int argc, char **argv)
 		version_free(&version);
 		return EXIT_WRONG;
 	}
-	err = object_load(&loaded, &version, NULL);
+	err = place_check(&version.conf) ?: object_load(&loaded, &version, NULL);
 	if (!err)
 		object_close(&loaded);
 	version_free(&version);
@@ -275,7 +275,7 @@ static int put_new(struct policy *policy, struct version *version, const char *h
 
 	has_old = !generation_current(policy, path);
 	before = policy->bare ? version_before(policy->name, policy->current) : policy->current;
-	if (object_load(&loaded, version, has_old ? path : NULL))
+	if (place_check(&version->conf) || object_load(&loaded, version, has_old ? path : NULL))
 		return -1;
 	err = version_store(version, policy->name, how, before);
 	if (!err && seconds) {

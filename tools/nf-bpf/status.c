@@ -139,13 +139,15 @@ static void print_ipv6_counters(const struct bpf_link_info *info)
 	jsonw_end_object(json);
 }
 
-/* The members are those of "bpftool -j net show". */
+/* The counters and the cookie have the names of "bpftool -j net show". */
 static void print_link_as_json(const struct bpf_link_info *info)
 {
 	jsonw_start_object(json);
 	number("id", info->id);
 	field("family", "%s", libbpf_nf_name_of(libbpf_nf_families, info->netfilter.pf));
 	jsonw_int_field(json, "priority", info->netfilter.priority);
+	if (kernel_has("BPF_NF_LINK_COOKIE"))
+		number("cookie", info->netfilter.cookie);
 	if (kernel_has("BPF_NF_LINK_STATS")) {
 		number("accepted", info->netfilter.accepted);
 		number("dropped", info->netfilter.dropped);
@@ -168,9 +170,13 @@ static bool has_seen_ipv6(const struct bpf_link_info *info)
 
 static void print_link(const struct bpf_link_info *info)
 {
-	field("link", "%u, %s, priority %d", info->id,
-	      libbpf_nf_name_of(libbpf_nf_families, info->netfilter.pf),
-	      info->netfilter.priority);
+	const char *family = libbpf_nf_name_of(libbpf_nf_families, info->netfilter.pf);
+
+	if (info->netfilter.cookie)
+		field("link", "%u, %s, priority %d, cookie %llu", info->id, family,
+		      info->netfilter.priority, info->netfilter.cookie);
+	else
+		field("link", "%u, %s, priority %d", info->id, family, info->netfilter.priority);
 	if (!kernel_has("BPF_NF_LINK_STATS")) {
 		field("counters", "this kernel does not count the packets of a link");
 		return;
