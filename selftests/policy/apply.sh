@@ -73,7 +73,7 @@ test_link_stays()
 # drops all packets. The program at the server counts the packets that passed no version.
 check_never_unseen()
 {
-	local i
+	local i line
 
 	begin
 	load_policy received
@@ -81,7 +81,10 @@ check_never_unseen()
 	apply drop
 	flood
 	for ((i = 0; i < UPDATES; i++)); do
-		apply drop "${@:1 + i % $#:1}"
+		line=${*:1 + i % $#:1}
+		apply drop "$line"
+		[[ $line != "cookie = "* ]] ||
+			expect_link "$(current)/inet" "cookie=${line#cookie = }"
 	done
 	expect_eq "packets that no program has dropped" 0 "$(received)"
 	nf_bpf remove edge
@@ -91,6 +94,12 @@ check_never_unseen()
 
 add_test never_unseen check_never_unseen "hook = forward"
 add_test never_unseen_at_another_hook check_never_unseen "hook = prerouting" "hook = forward"
+
+test_never_unseen_with_another_cookie()
+{
+	needs_own BPF_NF_LINK_COOKIE
+	check_never_unseen "cookie = 1" "cookie = 2"
+}
 
 test_maps_are_kept()
 {
@@ -401,6 +410,49 @@ test_place_next_to_another_policy()
 	nf_bpf remove first
 }
 
+# expect_at PRIORITY: the policy "first" has one link, which has this priority
+expect_at()
+{
+	expect_json "$(nf_bpf --json status first)" '.links | length == 1' \
+		".links[0].priority == $1"
+}
+
+# check_beside_own_link WORD AT BESIDE LINE LINE: put the policy "first" next to "edge", with the
+# first LINE. The kernel cannot change a link from the first LINE to the second one, so nf-bpf
+# attaches another link. The old link has the priority next to "edge".
+check_beside_own_link()
+{
+	local word=$1 at=$2 beside=$3
+
+	needs_own BPF_NF_LINK_PLACE
+	[[ $4 != cookie* ]] || needs_own BPF_NF_LINK_COOKIE
+	begin
+	apply drop
+	sed -e "s/^program = .*/program = accept/" -e "s/^priority = .*/$word = edge/" \
+		-e "/^fragments = /d" "$ETC/edge.conf" > "$WORK/first.conf"
+	{ cat "$WORK/first.conf"; echo "$4"; } > "$ETC/first.conf"
+	nf_bpf apply first
+	expect_at "$at"
+	{ cat "$WORK/first.conf"; echo "$5"; } > "$ETC/first.conf"
+	nf_bpf apply first
+	expect_at "$beside"
+	nf_bpf rollback first
+	expect_at "$at"
+	nf_bpf try 60 first
+	expect_at "$beside"
+	nf_bpf rollback first
+	expect_at "$at"
+	expect_verdict dropped
+	nf_bpf remove first
+}
+
+add_test fragments_changed_before_a_policy check_beside_own_link before 6 5 \
+	"fragments = reassemble" "fragments = strict"
+add_test fragments_changed_after_a_policy check_beside_own_link after 8 9 \
+	"fragments = reassemble" "fragments = strict"
+add_test cookie_changed_before_a_policy check_beside_own_link before 6 5 "cookie = 1" "cookie = 2"
+add_test cookie_changed_after_a_policy check_beside_own_link after 8 9 "cookie = 1" "cookie = 2"
+
 # A first fragment leaves alone. Reassembly would hold it.
 test_tracked_fragments()
 {
@@ -416,6 +468,61 @@ test_tracked_fragments()
 	apply accept "fragments = strict"
 	probe 4 client-server -z 1400,480,8,912 -o 0
 	expect_wire ""
+}
+
+# A mainline kernel would ignore the cookie. nf-bpf refuses it before it loads or stores anything. An
+# error of the object, which comes later, would have another message.
+check_no_cookie()
+{
+	local command
+
+	apply drop "cookie = 0"
+	for command in check apply "try 60"; do
+		conf nothing "cookie = 7"
+		# shellcheck disable=SC2086 # a command has several words
+		expect_fails -s 1 "cookie = 7: this kernel's netfilter links have no cookie" \
+			nf_bpf $command edge
+		expect_in_force 1
+		expect_verdict dropped
+		expect_clean
+		expect_eq "versions" 1 "$(ls "$STATE/edge/versions")"
+	done
+	# The state is that of a kernel with cookies.
+	apply accept
+	sed -i "s/^cookie = 0/cookie = 7/" "$STATE/edge/versions/1/conf"
+	expect_fails -s 1 "apply a file without this line" nf_bpf rollback edge
+	expect_in_force 2
+	expect_verdict passes
+}
+
+# Another cookie needs another link.
+test_cookie()
+{
+	local id
+
+	begin
+	if ! grep -qsa BPF_NF_LINK_COOKIE /sys/kernel/btf/vmlinux; then
+		check_no_cookie
+		lacks "BPF_NF_LINK_COOKIE"
+	fi
+	conf accept "cookie = 7"
+	nf_bpf check edge > /dev/null
+	nf_bpf apply edge > /dev/null
+	expect_link "$(current)/inet" cookie=7 priority=7
+	expect_json "$(nf_bpf --json status edge)" '.links[0].cookie == 7'
+	expect_match "status" "*link  *, inet, priority 7, cookie 7"$'\n'"*" "$(nf_bpf status edge)"
+	id=$(link_ids)
+	apply drop "cookie = 0x7"
+	expect_eq "link with the same cookie" "$id" "$(link_ids)"
+	conf accept "cookie = 8"
+	expect_match "status" "*differs  *cookie: '7' in force, '8' in the file*" "$(nf_bpf status edge)"
+	nf_bpf apply edge > /dev/null
+	expect_link "$(current)/inet" cookie=8
+	[[ $(link_ids) != "$id" ]] || fail "it is the same link"
+	expect_clean
+	nf_bpf rollback edge
+	expect_link "$(current)/inet" cookie=7
+	expect_verdict dropped
 }
 
 test_source()

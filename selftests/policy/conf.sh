@@ -41,6 +41,10 @@ wrong hook 2 "hook = middle: unknown value: take prerouting, input, forward, out
 wrong family 5 "family = ipx: unknown value: take inet, ip or ip6" "${GOOD[@]}" "family = ipx"
 wrong fragments 5 "fragments = all: unknown value: take strict, reassemble, track or pass" \
 	"${GOOD[@]}" "fragments = all"
+wrong cookie 5 "cookie = seven: not a number: take one from 0 to 18446744073709551615" \
+	"${GOOD[@]}" "cookie = seven"
+wrong cookie_too_large 5 "cookie = 18446744073709551616: not a number" \
+	"${GOOD[@]}" "cookie = 18446744073709551616"
 wrong priority 5 "priority = high: not a priority: take a number" "${GOOD[@]}" "priority = high"
 wrong on_error 5 "on-error = panic: unknown value: take drop, stop or pass" \
 	"${GOOD[@]}" "on-error = panic"

@@ -47,6 +47,76 @@ test_links()
 		".[0].netns == \"$NS_ROUTER\" and .[0].family == \"inet\""
 }
 
+# sum_of IPV4 IPV6: what one packet of each family has together
+sum_of()
+{
+	echo $(($1 + (${#FAMILIES[@]} - 1) * $2))
+}
+
+# Bytes count from the IP header on: the datagram of a probe has 120 for IPv4 and 140 for IPv6, and
+# the end of the probe 31 and 51.
+test_bytes()
+{
+	needs_own BPF_NF_LINK_BYTES
+	begin
+	apply deny_port
+	send
+	read_metrics
+	expect_figure link_bytes_total "$(sum_of 120 140)" "$EDGE and .verdict == \"dropped\""
+	expect_figure link_bytes_total "$(sum_of $((120 + 2 * 31)) $((140 + 2 * 51)))" \
+		"$EDGE and .verdict == \"accepted\""
+	expect_figure link_dropped_fragments_bytes_total 0 "$EDGE"
+	expect_match "status" "*bytes  *accepted_bytes * dropped_bytes $(sum_of 120 140), *" \
+		"$(nf_bpf status edge)"
+	expect_json "$(nf_bpf --json status edge)" ".links[0].dropped_bytes == $(sum_of 120 140)"
+}
+
+test_part_of_ipv6()
+{
+	local ipv6=$((${#FAMILIES[@]} - 1))
+
+	needs_own BPF_NF_LINK_BYTES
+	begin
+	apply deny_port
+	probe 4 client-server
+	read_metrics
+	expect_figure link_packets_total 1 "$EDGE and .verdict == \"dropped\""
+	expect_figure link_ipv6_packets_total 0 "$EDGE"
+	expect_figure link_ipv6_bytes_total 0 "$EDGE"
+	[[ $(nf_bpf status edge) != *ipv6* ]] || fail "a line of IPv6 before IPv6"
+	send
+	read_metrics
+	expect_figure link_ipv6_packets_total "$ipv6" "$EDGE and .verdict == \"dropped\""
+	expect_figure link_ipv6_packets_total $((3 * ipv6)) "$EDGE and .verdict == \"accepted\""
+	expect_figure link_ipv6_bytes_total $((140 * ipv6)) "$EDGE and .verdict == \"dropped\""
+	expect_figure link_ipv6_dropped_fragments_total 0 "$EDGE"
+	expect_json "$(nf_bpf --json status edge)" ".links[0].ipv6.dropped == $ipv6" \
+		".links[0].ipv6.dropped_bytes == 140 * $ipv6"
+	without ipv6 || expect_match "status" "*ipv6  *accepted 3, dropped 1, *dropped_bytes 140, *" \
+		"$(nf_bpf status edge)"
+}
+
+# The part would be nothing or all. An inet link has samples.
+test_no_part_of_ipv6_in_one_family()
+{
+	local pf
+
+	requires ipv6
+	needs_own BPF_NF_LINK_BYTES
+	begin
+	apply accept
+	for pf in ip ip6; do
+		attach accept "$pf" forward 77
+	done
+	read_metrics
+	for pf in ip ip6; do
+		expect_figure link_bytes_total 0 ".family == \"$pf\" and .priority == \"77\""
+		expect_eq "metrics of IPv6 of $pf" "" "$(jq -r "select(.family == \"$pf\" and
+			(.name | startswith(\"nf_bpf_link_ipv6_\"))).name" <<< "$FIGURES")"
+	done
+	expect_figure link_ipv6_bytes_total 0 "$EDGE"
+}
+
 # After a reboot only the state tells that there was a policy.
 test_file_is_gone()
 {
@@ -85,18 +155,35 @@ test_links_of_mainline()
 		expect_figure link_attached 2 "$EDGE"
 	fi
 	expect_eq "packets of links" "" "$(figure link_packets_total)"
+	expect_eq "bytes of links" "" "$(figure link_bytes_total)$(figure link_ipv6_bytes_total)"
+}
+
+# Let the link drop one fragment of IPv6, which has 48 bytes.
+drop_fragment()
+{
+	begin
+	apply accept
+	# A fragment that is too short for its header of UDP stays a fragment.
+	probe 6 client-server -x 44:1100000000000001
+	read_metrics
 }
 
 test_fragments_of_strict()
 {
 	requires ipv6
 	needs_own BPF_F_NETFILTER_DEFRAG_STRICT
-	begin
-	apply accept
-	# A fragment that is too short for its header of UDP stays a fragment.
-	probe 6 client-server -x 44:1100000000000001
-	read_metrics
+	drop_fragment
 	expect_figure link_dropped_fragments_total 1 "$EDGE"
+}
+
+test_bytes_of_fragments_of_strict()
+{
+	requires ipv6
+	needs_own BPF_NF_LINK_BYTES
+	drop_fragment
+	expect_figure link_ipv6_dropped_fragments_total 1 "$EDGE"
+	expect_figure link_dropped_fragments_bytes_total 48 "$EDGE"
+	expect_figure link_ipv6_dropped_fragments_bytes_total 48 "$EDGE"
 }
 
 # An entry stays until the last fragment has come.
