@@ -46,7 +46,7 @@ hook_is_hit()
 # Print the accepted packets of each link of the case.
 link_counts()
 {
-	bpftool -j net show netns router | jq '.. | .accepted? // empty'
+	bpftool -j net show netns router | jq '.. | objects | select(has("netns_ino")) | .accepted // empty'
 }
 
 links_count()
