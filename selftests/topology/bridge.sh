@@ -175,7 +175,10 @@ check_track_stations()
 	router_ip link set right type bridge_slave mcast_to_unicast on
 	# A bridge without a querier floods.
 	! has_ipv6 || router_ip address replace fe80::1/64 dev br0 nodad
-	router_ip link set br0 type bridge mcast_query_response_interval 1 mcast_querier 1
+	# It floods for this interval after it has become the querier. One command would set the
+	# interval last.
+	router_ip link set br0 type bridge mcast_query_response_interval 1
+	router_ip link set br0 type bridge mcast_querier 1
 	in_ns "$NS_CLIENT" ip "-$family" route replace "$group" dev eth0
 	join "$group" 02:00:00:00:03:01 "${of_host}31"
 	join "$group" 02:00:00:00:03:02 "${of_host}32"
