@@ -777,25 +777,26 @@ bool nf_has_update(int prog_fd)
 	return err != -EOPNOTSUPP;
 }
 
-bool nf_has_stats(int link_fd)
+static bool has_fdinfo(int link_fd, const char *key)
 {
 	char value[32];
 
-	return !nf_fdinfo(link_fd, "accepted:", value, sizeof(value));
+	return !nf_fdinfo(link_fd, key, value, sizeof(value));
+}
+
+bool nf_has_stats(int link_fd)
+{
+	return has_fdinfo(link_fd, "accepted:");
 }
 
 bool nf_has_bytes(int link_fd)
 {
-	char value[32];
-
-	return !nf_fdinfo(link_fd, "accepted_bytes:", value, sizeof(value));
+	return has_fdinfo(link_fd, "accepted_bytes:");
 }
 
 bool nf_has_cookie(int link_fd)
 {
-	char value[32];
-
-	return !nf_fdinfo(link_fd, "cookie:", value, sizeof(value));
+	return has_fdinfo(link_fd, "cookie:");
 }
 
 static void count_hook(const struct nf_hook *hook, void *arg)
