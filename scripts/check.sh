@@ -87,7 +87,8 @@ run_here()
 		guest_command kernel-any 2 "$GUEST_TIMEOUT" -p 0 ${PATTERN:+"$PATTERN"}
 		run_part selftests-here "${GUEST[@]}"
 	else
-		run_part selftests-here env NF_BPF_PATCHED=1 "$TOP/selftests/run.sh" -k - -p 0 ${PATTERN:+"$PATTERN"}
+		run_part selftests-here env NF_BPF_PATCHED=1 "$TOP/selftests/run.sh" -k - -p 0 \
+			${PATTERN:+"$PATTERN"}
 	fi
 }
 
