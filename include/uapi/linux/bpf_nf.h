@@ -26,7 +26,7 @@
  * and bpf_link_info.netfilter contains it. If the other program is attached several
  * times, "before" means its first position and "after" its last.
  *
- * link_create.netfilter.cookie is any number of the caller. bpf_link_info contains it,
+ * The caller can choose any number as link_create.netfilter.cookie. bpf_link_info has it,
  * and the program gets it from bpf_get_attach_cookie(): so a program that is attached
  * several times can tell the links apart.
  *
