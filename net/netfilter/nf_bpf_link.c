@@ -120,9 +120,10 @@ struct bpf_nf_stats {
  * @cookie: link_create.netfilter.cookie
  * @flags: link_create.netfilter.flags
  *
- * The hook functions and bpf_nf_hook_prog_id() reach the link under RCU. The link is
- * freed one grace period after its last reference is dropped; its hook is unregistered
- * before that. bpf_nf_mutex protects @net, @node, and changes of @prog and link.prog.
+ * The hook functions and bpf_nf_hook_prog_id() reach the link under RCU. When its last
+ * reference is dropped, the hook is unregistered if it still is registered, and the link
+ * is freed one grace period later. bpf_nf_mutex protects @net, @node, and changes of
+ * @prog and link.prog.
  */
 struct bpf_nf_link {
 	struct bpf_link link;
@@ -162,8 +163,8 @@ static __always_inline int bpf_nf_family(u8 pf)
 	return (pf & (NFPROTO_IPV4 ^ NFPROTO_IPV6)) / (NFPROTO_IPV4 ^ NFPROTO_IPV6);
 }
 
-/* Count one packet. The parameter is its length and not the packet, which may be gone. A
- * program cannot change the length.
+/* Count one packet. The callers pass its length, because they may have given the packet away.
+ * A program cannot change the length, so they may read it before or after the run.
  */
 static __always_inline void
 bpf_nf_count(const struct bpf_nf_link *nf_link, const struct nf_hook_state *state,
@@ -208,8 +209,10 @@ static unsigned int nf_hook_run_bpf(void *priv, struct sk_buff *skb,
 	 */
 	verdict = bpf_prog_run_pin_unless_softirq(prog, &ctx);
 	/* The verifier allows NF_ACCEPT and NF_DROP only. Drop on any other value:
-	 * nf_hook_slow() would queue or leak the packet, or warn. Read the members of ctx:
-	 * to keep the parameters, the compiler would save a register for each of them.
+	 * nf_hook_slow() would queue or leak the packet, or warn.
+	 *
+	 * Use ctx.skb and not skb: otherwise the compiler saves a register for each
+	 * parameter across the call.
 	 */
 	if (unlikely(verdict != NF_ACCEPT)) {
 		bpf_nf_count(ctx.link, ctx.state, ctx.skb->len, BPF_NF_DROPPED);
@@ -343,7 +346,7 @@ EXPORT_SYMBOL_GPL(bpf_nf_hook_prog_id);
  * bpf_nf_link_cookie - get the cookie of a link
  * @nf_link: the link whose hook runs the program; NULL in a test run
  *
- * Return: link_create.netfilter.cookie; 0 if the caller has set none
+ * Return: link_create.netfilter.cookie; 0 if it was not set, or in a test run
  */
 u64 bpf_nf_link_cookie(const struct bpf_nf_link *nf_link)
 {
@@ -529,8 +532,8 @@ static void bpf_nf_link_net_detach(struct bpf_nf_link *nf_link)
 	bpf_nf_defrag_disable(nf_link, nf_link->net);
 	if (nf_link->track)
 		bpf_nf_track_detach(nf_link->track);
-	/* Packets may still be in the hook, and in reassembly. A module that is unloaded waits
-	 * for a grace period, and so for these packets.
+	/* Packets may still run through the hook and the code that reassembles. The unload of
+	 * a module waits for a grace period, and so for them.
 	 */
 	bpf_nf_defrag_put_modules(nf_link);
 	list_del(&nf_link->node);
@@ -648,8 +651,8 @@ static struct bpf_nf_stats bpf_nf_link_stats(const struct bpf_nf_link *nf_link)
 	return sum;
 }
 
-/* Add up both families. The caller has read the counters once, so the sum minus the counter of
- * IPv6 is exactly that of IPv4.
+/* Add up both families. @stats was read once, so the sum minus the counter of IPv6 is exactly the
+ * counter of IPv4.
  */
 static struct bpf_nf_counter bpf_nf_total(const struct bpf_nf_stats *stats,
 					  enum bpf_nf_verdict verdict)
