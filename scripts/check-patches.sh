@@ -12,8 +12,10 @@
 CHECK=$BUILD/$BASE/check
 TREE_COPY=$CHECK/linux
 OBJ=$CHECK/obj
-# The keys (see patch_key) of patches that have compiled.
+# The keys (see patch_key) of patches that have compiled: on this machine, and before the
+# commit on any machine (see record_compiled).
 COMPILED=$CHECK/compiled
+RECORDED=$PATCHES/compiled
 ALL=${ALL:-}
 
 # A kernel has each of these parts built in, as a module, or not at all. All lists of y, m and
@@ -26,6 +28,7 @@ usage()
 {
 	cat <<USAGE
 Usage: scripts/check-patches.sh [--all] [PATTERN]
+       scripts/check-patches.sh --record
 
 Runs the checks of BASE=$BASE whose name matches PATTERN, a regular expression:
 
@@ -42,6 +45,8 @@ Runs the checks of BASE=$BASE whose name matches PATTERN, a regular expression:
                   bits) and arm64 with allmodconfig, and W=1 prints nothing about ours
 
   --all, ALL=1    compile after each patch, even if nothing has changed
+  --record        compile the patches that have changed, and write patches/$BASE/compiled.
+                  Commit it with the patches: no machine then repeats this work
 
 scripts/lint.sh has the checks that compile nothing.
 USAGE
@@ -183,16 +188,35 @@ patch_key()
 	local patch
 
 	{
-		cat "$STATE/source" "$TOP/kconfig/check-patches.config" \
-			"$TOP/scripts/check-patches.sh"
+		cat "$STATE/source" "$TOP/kconfig/check-patches.config"
+		declare -f configure make_config configure_all wired_objects check_patch
 		gcc --version
-		own_files | grep -v '\.c$' | cut -f 1 | xargs cat
+		own_files | grep -v '\.c$' | cut -f 1 | sort | xargs cat
 		for patch in "${PATCH_NAMES[@]}"; do
 			cat "$PATCHES/$patch"
 			[[ $patch != "$1" ]] || break
 		done
-		[[ $1 != "${PATCH_NAMES[-1]}" ]] || own_files | cut -f 1 | xargs cat
-	} | sha256sum
+		[[ $1 != "${PATCH_NAMES[-1]}" ]] || own_files | cut -f 1 | sort | xargs cat
+	} | sha256sum | cut -d ' ' -f 1
+}
+
+# was_compiled KEY
+was_compiled()
+{
+	cat "$COMPILED" "$RECORDED" 2> /dev/null | cut -d ' ' -f 1 | grep -xF -e "$1" > /dev/null
+}
+
+# Write the keys of the series to RECORDED, if each of its patches has compiled.
+record_compiled()
+{
+	local patch key lines=()
+
+	for patch in "${PATCH_NAMES[@]}"; do
+		key=$(patch_key "$patch")
+		was_compiled "$key" || { warn "$patch: has not compiled"; return 1; }
+		lines+=("$key $patch")
+	done
+	printf '%s\n' "${lines[@]}" > "$RECORDED"
 }
 
 check_patch()
@@ -201,7 +225,7 @@ check_patch()
 
 	quilt_in "$TREE_COPY" 0 push "$1" || return
 	key=$(patch_key "$1")
-	if [[ -z $ALL ]] && grep -qxF -e "$key" "$COMPILED"; then
+	if [[ -z $ALL ]] && was_compiled "$key"; then
 		remark "compiled in an earlier run"
 		return
 	fi
@@ -458,12 +482,15 @@ title()
 
 main()
 {
-	local rc=0
+	local rc=0 record=
 
 	case ${1:-} in
 	-h|--help)
 		usage
 		return ;;
+	--record)
+		record=1
+		set -- '^patch ' ;;
 	--all)
 		ALL=1
 		shift ;;
@@ -479,6 +506,7 @@ main()
 	mapfile -t PATCH_NAMES < <(series_patches "$PATCHES")
 	# Run one check after the other, because they share a tree.
 	run_checks 1 "${1:-}" || rc=$?
+	((rc)) || [[ -z $record ]] || record_compiled || rc=1
 	rm -rf "$TREE_COPY" "$CHECK/mini"
 	return "$rc"
 }
