@@ -237,8 +237,11 @@ __bpf_kfunc int bpf_nf_frag_info(struct bpf_nf_ctx *ctx, struct bpf_nf_frag_info
  * @samples__map: a map of type BPF_MAP_TYPE_PERF_EVENT_ARRAY
  * @flags: lower 32 bits: index in the map, or BPF_F_CURRENT_CPU; upper 32 bits: number of bytes
  *	of the packet to copy into the sample
- * @data: the program's data for the sample
- * @data__sz: number of bytes of @data
+ * @data__nullable: the program's data for the sample
+ * @data__sz: number of bytes of the data
+ *
+ * The flag KF_TRUSTED_ARGS makes the verifier refuse a map that a program has found by following
+ * pointers of the kernel: such a pointer can be NULL, or of a map that was freed.
  *
  * Context: any hook. The packet's data does not move.
  *
@@ -246,11 +249,12 @@ __bpf_kfunc int bpf_nf_frag_info(struct bpf_nf_ctx *ctx, struct bpf_nf_frag_info
  * verifier does not check
  */
 __bpf_kfunc int bpf_nf_output_sample(struct bpf_nf_ctx *ctx, struct bpf_map *samples__map,
-				     u64 flags, void *data, u32 data__sz)
+				     u64 flags, void *data__nullable, u32 data__sz)
 {
-	if (samples__map->map_type != BPF_MAP_TYPE_PERF_EVENT_ARRAY || (data__sz && !data))
+	if (samples__map->map_type != BPF_MAP_TYPE_PERF_EVENT_ARRAY ||
+	    (data__sz && !data__nullable))
 		return -EINVAL;
-	return bpf_nf_output(ctx->skb, samples__map, flags, data, data__sz);
+	return bpf_nf_output(ctx->skb, samples__map, flags, data__nullable, data__sz);
 }
 
 /**
@@ -296,7 +300,7 @@ BTF_ID_FLAGS(func, bpf_nf_update_l4_csum)
 BTF_ID_FLAGS(func, bpf_nf_write_mark)
 BTF_ID_FLAGS(func, bpf_nf_write_priority)
 BTF_ID_FLAGS(func, bpf_nf_frag_info)
-BTF_ID_FLAGS(func, bpf_nf_output_sample)
+BTF_ID_FLAGS(func, bpf_nf_output_sample, KF_TRUSTED_ARGS)
 BTF_ID_FLAGS(func, bpf_nf_lookup_route)
 BTF_ID_FLAGS(func, bpf_nf_recalc_hash)
 BTF_KFUNCS_END(bpf_nf_packet_kfunc_ids)

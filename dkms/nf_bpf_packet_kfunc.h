@@ -22,7 +22,7 @@ void bpf_nf_write_mark(struct bpf_nf_ctx *ctx, u32 mark);
 void bpf_nf_write_priority(struct bpf_nf_ctx *ctx, u32 priority);
 int bpf_nf_frag_info(struct bpf_nf_ctx *ctx, struct bpf_nf_frag_info *info, u32 info__sz);
 int bpf_nf_output_sample(struct bpf_nf_ctx *ctx, struct bpf_map *samples__map, u64 flags,
-			 void *data, u32 data__sz);
+			 void *data__nullable, u32 data__sz);
 int bpf_nf_lookup_route(struct bpf_nf_ctx *ctx, struct bpf_fib_lookup *params, u32 params__sz,
 			u32 flags);
 u32 bpf_nf_recalc_hash(struct bpf_nf_ctx *ctx);
