@@ -5,10 +5,12 @@
  * The verifier accepts NULL for a pointer with a size argument, even if the size is not 0. So
  * each kfunc checks its pointers.
  */
+#include <linux/atomic.h>
 #include <linux/bpf.h>
 #include <linux/btf.h>
 #include <linux/btf_ids.h>
 #include <linux/filter.h>
+#include <linux/mm.h>
 #include <linux/module.h>
 #include <linux/netfilter.h>
 #include <linux/rcupdate.h>
@@ -21,9 +23,26 @@
 #include "nf_bpf_packet.h"
 #include "nf_bpf_packet_kfunc.h"
 
+/* Bytes of the kept data of all packets. One run of a program can make a packet's data move many
+ * thousand times, and nothing is freed before the run has ended. So they have a limit: this part
+ * of the memory.
+ */
+#define NF_BPF_KEPT_PART	32
+
+static atomic_long_t nf_bpf_kept;
+
 static void nf_bpf_free_head(struct rcu_head *rcu)
 {
-	consume_skb(container_of((void *)rcu, struct sk_buff, cb));
+	struct sk_buff *clone = container_of((void *)rcu, struct sk_buff, cb);
+
+	atomic_long_sub(clone->truesize, &nf_bpf_kept);
+	consume_skb(clone);
+}
+
+static bool nf_bpf_may_keep(const struct sk_buff *skb)
+{
+	return atomic_long_read(&nf_bpf_kept) + skb->truesize <=
+	       (totalram_pages() << PAGE_SHIFT) / NF_BPF_KEPT_PART;
 }
 
 /**
@@ -35,7 +54,7 @@ static void nf_bpf_free_head(struct rcu_head *rcu)
  * under RCU. So a clone holds the old data for a grace period of RCU. As long as the clone
  * exists, nothing writes or frees the old data.
  *
- * Return: 0, or -ENOMEM: the data must not move
+ * Return: 0, or -ENOMEM, also if too much is kept already: the data must not move
  */
 int nf_bpf_keep_head(struct sk_buff *skb)
 {
@@ -43,9 +62,12 @@ int nf_bpf_keep_head(struct sk_buff *skb)
 
 	BUILD_BUG_ON(sizeof(struct rcu_head) > sizeof(clone->cb));
 
+	if (!nf_bpf_may_keep(skb))
+		return -ENOMEM;
 	clone = skb_clone(skb, GFP_ATOMIC);
 	if (!clone)
 		return -ENOMEM;
+	atomic_long_add(clone->truesize, &nf_bpf_kept);
 	/* Let the clone hold nothing but the data. If it held an unconfirmed conntrack entry,
 	 * the entry would seem to be shared.
 	 */

@@ -215,6 +215,10 @@ static int bpf_nf_distrust_gso(struct sk_buff *skb)
 {
 	int err;
 
+	if (!skb_has_frag_list(skb) && !skb_shinfo(skb)->gso_segs &&
+	    skb_shinfo(skb)->gso_type & SKB_GSO_DODGY)
+		return 0;
+
 	err = nf_bpf_keep_head(skb);
 	if (err)
 		return err;

@@ -9,7 +9,7 @@
 
 source "$(dirname "$0")/../lib.sh"
 
-readonly TTL=64 NEW_TTL=33
+readonly TTL=64 NEW_TTL=33 ENOMEM=12
 
 is_patched()
 {
@@ -22,8 +22,10 @@ setup()
 	load_policy
 	! is_patched || return 0
 	modprobe -q nf_bpf_packet || lacks "the module nf_bpf_packet"
+	modprobe -q nf_bpf_kfunc || lacks "the module nf_bpf_kfunc"
 	nf_prog load "$SELFTESTS/stock/progs/kept_head.bpf.o" "$PINS/kept_head"
-	PIN_DIRS+=("$PINS/kept_head")
+	nf_prog load "$SELFTESTS/stock/progs/kept_limit.bpf.o" "$PINS/kept_limit"
+	PIN_DIRS+=("$PINS/kept_head" "$PINS/kept_limit")
 }
 
 # read_moved FAMILY PROBE-OPTION...: what the program reads of each packet.
@@ -62,6 +64,28 @@ check_shared()
 router_tc()
 {
 	nf_prog exec "$NS_ROUTER" tc "$@"
+}
+
+# One run of a program must not fill the memory with old data. What was kept is freed afterwards.
+test_limit()
+{
+	local answers
+
+	! is_patched || skip "a patched kernel keeps no old data"
+	attach kept_limit/filter inet forward 0 defrag
+	probe 4 client-server -z 1400,480,8,912
+	expect_match "delivered" "* intact" "$DELIVERED"
+	expect_stats_of kept_limit packets=1 result="$ENOMEM"
+	answers=${STATS[mark]}
+	((answers > 0)) || fail "no answer was sent"
+	wait_for answers_again "$answers"
+}
+
+answers_again()
+{
+	probe 4 client-server -z 1400,480,8,912
+	read_stats kept_limit
+	((STATS[mark] >= $1))
 }
 
 # The verifier of a patched kernel forgets the pointer.
