@@ -16,7 +16,6 @@
 #include <linux/kallsyms.h>
 #include <linux/module.h>
 #include <linux/netfilter.h>
-#include <linux/netfilter_ipv4.h>
 #include <net/net_namespace.h>
 #include <net/netfilter/nf_bpf_link.h>
 #include <net/netfilter/nf_conntrack.h>
@@ -72,7 +71,8 @@ __bpf_kfunc void bpf_nf_ct_set_timeout(struct nf_conn___init *init, u32 timeout)
  * @ct: the entry
  * @timeout: milliseconds from now on
  *
- * Return: 0, or -EPERM if the entry has a fixed timeout
+ * Return: 0, -EPERM if the entry has a fixed timeout, or -ETIME if conntrack is deleting the
+ * entry, which then has the new timeout all the same
  */
 __bpf_kfunc int bpf_nf_ct_change_timeout(struct nf_conn *ct, u32 timeout)
 {
@@ -177,17 +177,27 @@ __bpf_kfunc int bpf_nf_ct_set_nat_info(struct nf_conn___init *init,
 
 #endif /* CONFIG_NF_NAT */
 
-/* A filter chain can have the same priority, so the priority alone does not tell. */
-static bool nf_bpf_is_nat_hook(const struct nf_hook_ops *ops)
+static bool nf_bpf_is_in_nat(nf_hookfn *hook)
 {
 	char name[KSYM_SYMBOL_LEN];
 
-	if (ops->priority != NF_IP_PRI_NAT_DST)
-		return false;
-	snprintf(name, sizeof(name), "%ps", ops->hook);
+	snprintf(name, sizeof(name), "%ps", hook);
 	if (IS_BUILTIN(CONFIG_NF_NAT))
 		return str_has_prefix(name, "nf_nat_");
 	return strstr(name, "[nf_nat]");
+}
+
+/* Find a function by its name once. This module uses nf_nat, so the function stays where it is. */
+static bool nf_bpf_is_nat_hook(nf_hookfn *hook, nf_hookfn **known)
+{
+	nf_hookfn *nat = READ_ONCE(*known);
+
+	if (nat)
+		return hook == nat;
+	if (!nf_bpf_is_in_nat(hook))
+		return false;
+	WRITE_ONCE(*known, hook);
+	return true;
 }
 
 /**
@@ -197,6 +207,8 @@ static bool nf_bpf_is_nat_hook(const struct nf_hook_ops *ops)
  *
  * A patched nf_nat counts the users of its hooks. An unmodified nf_nat does not tell its
  * users, so look for its hooks. It registers those of PRE_ROUTING together with the others.
+ * RCU protects the array of functions, and not the structs that were registered: some kernels
+ * free these at once.
  *
  * Context: under RCU.
  *
@@ -205,6 +217,8 @@ static bool nf_bpf_is_nat_hook(const struct nf_hook_ops *ops)
  */
 bool nf_bpf_has_nat_hooks(const struct net *net, u8 pf)
 {
+	static nf_hookfn *known_ipv4, *known_ipv6;
+	nf_hookfn **known = pf == NFPROTO_IPV6 ? &known_ipv6 : &known_ipv4;
 	const struct nf_hook_entries *hooks;
 	unsigned int i;
 
@@ -213,7 +227,7 @@ bool nf_bpf_has_nat_hooks(const struct net *net, u8 pf)
 	else
 		hooks = rcu_dereference(net->nf.hooks_ipv4[NF_INET_PRE_ROUTING]);
 	for (i = 0; hooks && i < hooks->num_hook_entries; i++) {
-		if (nf_bpf_is_nat_hook(nf_hook_entries_get_hook_ops(hooks)[i]))
+		if (nf_bpf_is_nat_hook(hooks->hooks[i].hook, known))
 			return true;
 	}
 	return false;

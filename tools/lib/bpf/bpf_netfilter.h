@@ -1696,7 +1696,7 @@ bpf_nf_entry_set_timeout(struct nf_conn___init *init, __u32 timeout)
  * @ct: the entry
  * @timeout: milliseconds
  *
- * Return: 0, or -EPERM if the entry has a fixed timeout.
+ * Return: 0, -EPERM if the entry has a fixed timeout, or -ETIME if conntrack is deleting it.
  */
 static __always_inline int bpf_nf_entry_change_timeout(struct nf_conn *ct, __u32 timeout)
 {
