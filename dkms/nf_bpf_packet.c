@@ -94,6 +94,15 @@ int nf_bpf_keep_head_to_write(struct sk_buff *skb, u32 len)
 	return nf_bpf_keep_head(skb);
 }
 
+/* The context of a program whose packet begins at the network header. At a hook it does. But at
+ * LOCAL_OUT BPF_PROG_TEST_RUN of an unmodified kernel does not set the header.
+ */
+static const struct bpf_nf_ctx_kern *nf_bpf_packet_ctx(struct bpf_nf_ctx *ctx)
+{
+	skb_reset_network_header(ctx->skb);
+	return bpf_nf_ctx_kern(ctx);
+}
+
 /**
  * bpf_nf_load_bytes - bpf_skb_load_bytes()
  * @ctx: the context of the program
@@ -131,7 +140,8 @@ __bpf_kfunc int bpf_nf_load_bytes_relative(struct bpf_nf_ctx *ctx, u32 offset, v
 {
 	if (!to || !to__sz)
 		return -EINVAL;
-	return bpf_nf_load_relative(ctx->skb, offset, to, to__sz, start_header);
+	return bpf_nf_load_relative(nf_bpf_packet_ctx(ctx)->skb, offset, to, to__sz,
+				    start_header);
 }
 
 /**
@@ -147,7 +157,7 @@ __bpf_kfunc int bpf_nf_pull_data(struct bpf_nf_ctx *ctx, u32 len)
 {
 	if (len > ctx->skb->len)
 		return -ENOMEM;
-	return bpf_nf_make_writable(bpf_nf_ctx_kern(ctx), len ?: skb_headlen(ctx->skb));
+	return bpf_nf_make_writable(nf_bpf_packet_ctx(ctx), len ?: skb_headlen(ctx->skb));
 }
 
 /**
@@ -169,7 +179,7 @@ __bpf_kfunc int bpf_nf_store_bytes(struct bpf_nf_ctx *ctx, u32 offset, const voi
 {
 	if (!from || !from__sz)
 		return -EINVAL;
-	return bpf_nf_store(bpf_nf_ctx_kern(ctx), offset, from, from__sz, flags);
+	return bpf_nf_store(nf_bpf_packet_ctx(ctx), offset, from, from__sz, flags);
 }
 
 /**
@@ -187,7 +197,7 @@ __bpf_kfunc int bpf_nf_store_bytes(struct bpf_nf_ctx *ctx, u32 offset, const voi
 __bpf_kfunc int bpf_nf_update_l3_csum(struct bpf_nf_ctx *ctx, u32 offset, u64 from, u64 to,
 				      u64 flags)
 {
-	return bpf_nf_replace_l3_csum(bpf_nf_ctx_kern(ctx), offset, from, to, flags);
+	return bpf_nf_replace_l3_csum(nf_bpf_packet_ctx(ctx), offset, from, to, flags);
 }
 
 /**
@@ -206,7 +216,7 @@ __bpf_kfunc int bpf_nf_update_l3_csum(struct bpf_nf_ctx *ctx, u32 offset, u64 fr
 __bpf_kfunc int bpf_nf_update_l4_csum(struct bpf_nf_ctx *ctx, u32 offset, u64 from, u64 to,
 				      u64 flags)
 {
-	return bpf_nf_replace_l4_csum(bpf_nf_ctx_kern(ctx), offset, from, to, flags);
+	return bpf_nf_replace_l4_csum(nf_bpf_packet_ctx(ctx), offset, from, to, flags);
 }
 
 /**
@@ -249,7 +259,7 @@ __bpf_kfunc int bpf_nf_frag_info(struct bpf_nf_ctx *ctx, struct bpf_nf_frag_info
 	if (!info || info__sz != sizeof(*info))
 		return -EINVAL;
 
-	bpf_nf_fill_frag_info(bpf_nf_ctx_kern(ctx), info);
+	bpf_nf_fill_frag_info(nf_bpf_packet_ctx(ctx), info);
 	return 0;
 }
 
@@ -296,7 +306,7 @@ __bpf_kfunc int bpf_nf_lookup_route(struct bpf_nf_ctx *ctx, struct bpf_fib_looku
 {
 	if (!params)
 		return -EINVAL;
-	return bpf_nf_find_route(bpf_nf_ctx_kern(ctx), params, params__sz, flags);
+	return bpf_nf_find_route(nf_bpf_packet_ctx(ctx), params, params__sz, flags);
 }
 
 /**
@@ -309,7 +319,7 @@ __bpf_kfunc int bpf_nf_lookup_route(struct bpf_nf_ctx *ctx, struct bpf_fib_looku
  */
 __bpf_kfunc u32 bpf_nf_recalc_hash(struct bpf_nf_ctx *ctx)
 {
-	return bpf_nf_hash(bpf_nf_ctx_kern(ctx));
+	return bpf_nf_hash(nf_bpf_packet_ctx(ctx));
 }
 
 BTF_KFUNCS_START(bpf_nf_packet_kfunc_ids)
