@@ -182,7 +182,7 @@ wired_objects()
 }
 
 # patch_key PATCH: a checksum of everything that affects the compilation after this patch.
-# Our C files are compiled after the last patch only.
+# Our C files and the headers beside them are used after the last patch only.
 patch_key()
 {
 	local patch
@@ -191,7 +191,7 @@ patch_key()
 		cat "$STATE/source" "$TOP/kconfig/check-patches.config"
 		declare -f configure make_config configure_all wired_objects check_patch
 		gcc --version
-		own_files | grep -v '\.c$' | cut -f 1 | sort | xargs cat
+		own_files | grep $'\tinclude/' | cut -f 1 | sort | xargs cat
 		for patch in "${PATCH_NAMES[@]}"; do
 			cat "$PATCHES/$patch"
 			[[ $patch != "$1" ]] || break
@@ -203,7 +203,10 @@ patch_key()
 # was_compiled KEY
 was_compiled()
 {
-	cat "$COMPILED" "$RECORDED" 2> /dev/null | cut -d ' ' -f 1 | grep -xF -e "$1" > /dev/null
+	local files=("$COMPILED")
+
+	[[ ! -e $RECORDED ]] || files+=("$RECORDED")
+	cut -d ' ' -f 1 "${files[@]}" | grep -xF -e "$1" > /dev/null
 }
 
 # Write the keys of the series to RECORDED, if each of its patches has compiled.
