@@ -21,6 +21,7 @@
 #include <net/addrconf.h>
 #include <net/arp.h>
 #include <net/dsfield.h>
+#include <net/inet_dscp.h>
 #include <net/ip6_fib.h>
 #include <net/ip6_route.h>
 #include <net/ip_fib.h>
@@ -76,6 +77,16 @@ static struct fib_table *nf_bpf_fib_get_table(struct net *net, u32 id)
 	return NULL;
 }
 
+/* Linux 6.18 has replaced flowi4_tos, a number, by flowi4_dscp, which has a type of its own. */
+static void nf_bpf_fib4_set_dscp(struct flowi4 *flow, u8 tos)
+{
+#ifdef flowi4_dscp
+	flow->flowi4_dscp = inet_dsfield_to_dscp(tos);
+#else
+	flow->flowi4_tos = tos & INET_DSCP_MASK;
+#endif
+}
+
 static int nf_bpf_fib4_search(struct net *net, struct net_device *dev,
 			      struct bpf_fib_lookup *params, u32 flags,
 			      struct fib_result *res)
@@ -84,7 +95,6 @@ static int nf_bpf_fib4_search(struct net *net, struct net_device *dev,
 	struct flowi4 flow = {
 		.flowi4_iif	= output ? LOOPBACK_IFINDEX : params->ifindex,
 		.flowi4_oif	= output ? params->ifindex : 0,
-		.flowi4_tos	= params->tos & INET_DSCP_MASK,
 		.flowi4_scope	= RT_SCOPE_UNIVERSE,
 		.flowi4_proto	= params->l4_protocol,
 		.daddr		= params->ipv4_dst,
@@ -94,6 +104,7 @@ static int nf_bpf_fib4_search(struct net *net, struct net_device *dev,
 	};
 	struct fib_table *table;
 
+	nf_bpf_fib4_set_dscp(&flow, params->tos);
 	if (flags & BPF_FIB_LOOKUP_DIRECT) {
 		table = nf_bpf_fib_get_table(net, nf_bpf_fib_table(dev, params, flags));
 		return table ? fib_table_lookup(table, &flow, res, FIB_LOOKUP_NOREF) : -ENOENT;
