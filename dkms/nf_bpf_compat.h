@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /* Differences between a patched kernel and an unmodified kernel. For an unmodified kernel,
- * nf_bpf_*.c are built outside the kernel's tree. They build on Linux 6.12 and later.
+ * nf_bpf_*.c are built outside the kernel's tree. They are tested with Linux 6.12, and build
+ * from 6.12.35 on. check-kernel knows what they need of other kernels.
  */
 #ifndef _NF_BPF_COMPAT_H
 #define _NF_BPF_COMPAT_H

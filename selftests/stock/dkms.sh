@@ -2,21 +2,43 @@
 # SPDX-License-Identifier: GPL-2.0
 #
 # For which kernels dkms builds our modules, and what it says of the others. The headers are
-# made up, so this does not compile anything.
+# made up, and have only the lines that check-kernel reads. So this does not compile anything.
+#
+# Kernel: none
 
 source "$(dirname "$0")/../lib.sh"
 
 readonly RELEASE=6.12.99+test-amd64
 CHECK=$SELFTESTS_SRC/../dkms/check-kernel
 
+# header FILE LINE...: write a header
+header()
+{
+	printf '%s\n' "${@:2}" > "$WORK/headers/include/$1"
+}
+
 # headers: of a kernel for which the modules can be built, in $WORK/headers
 headers()
 {
-	rm -rf "$WORK/headers"
-	mkdir -p "$WORK/headers/tools/bpf/resolve_btfids"
+	rm -rf "$WORK/headers" "$WORK/common"
+	mkdir -p "$WORK/headers/tools/bpf/resolve_btfids" \
+		"$WORK/headers/include"/{linux,net,uapi/linux}
 	touch "$WORK/headers"/{Makefile,Module.symvers,vmlinux}
-	printf 'CONFIG_%s=y\n' NETFILTER_BPF_LINK DEBUG_INFO_BTF_MODULES > "$WORK/headers/.config"
+	printf 'CONFIG_%s=m\n' NETFILTER_BPF_LINK DEBUG_INFO_BTF_MODULES NF_CONNTRACK IPV6 \
+		NF_REJECT_IPV4 NF_REJECT_IPV6 > "$WORK/headers/.config"
 	ln -s /bin/true "$WORK/headers/tools/bpf/resolve_btfids/resolve_btfids"
+	header linux/btf.h '#define KF_TRUSTED_ARGS (1 << 4)'
+	header linux/btf_ids.h '#define BTF_KFUNCS_START(name)'
+	header linux/skbuff.h 'static inline __u32 skb_get_hash_net(const struct net *net)'
+	header net/checksum.h \
+		'void inet_proto_csum_replace_by_diff(__sum16 *sum, struct sk_buff *skb,' \
+		'				     __wsum diff, bool pseudohdr, bool ipv6);'
+	header net/flow.h '#define flowi4_tos __fl_common.flowic_tos'
+	header net/gso.h 'bool skb_gso_validate_network_len(const struct sk_buff *skb);'
+	header net/ipv6.h 'static inline int ipv6_has_hopopt_jumbo(const struct sk_buff *skb)'
+	header net/ipv6_stubs.h 'void (*fib6_select_path)(const struct net *net);'
+	header uapi/linux/bpf.h 'BPF_F_IPV6			= (1ULL << 7),' \
+		'BPF_FIB_LOOKUP_MARK    = (1U << 5),'
 }
 
 # The types of the running kernel count only if it is the kernel to build for.
@@ -27,10 +49,12 @@ check()
 
 expect_refused()
 {
-	local what
+	local status=0 what said
 
+	said=$(check 2>&1) || status=$?
+	expect_eq "the exit status" 1 "$status"
 	for what; do
-		expect_fails -s 1 "$what" check
+		expect_match "the message" "*$what*" "$said"
 	done
 }
 
@@ -60,7 +84,7 @@ test_kernel_without_the_type()
 {
 	headers
 	sed -i '/BPF_LINK/d' "$WORK/headers/.config"
-	expect_refused "CONFIG_NETFILTER_BPF_LINK is off" "kernel from 6.4 on"
+	expect_refused "CONFIG_NETFILTER_BPF_LINK is off" "use Linux 6.12 from 6.12.35 on"
 }
 
 test_patched_kernel()
@@ -68,6 +92,78 @@ test_patched_kernel()
 	headers
 	echo CONFIG_NETFILTER_BPF_KFUNC=m >> "$WORK/headers/.config"
 	expect_refused "kernel with the patches of nf-bpf" "dkms remove nf-bpf --all"
+}
+
+test_kernel_without_an_option()
+{
+	local option
+
+	for option in NF_CONNTRACK IPV6 NF_REJECT_IPV4 NF_REJECT_IPV6; do
+		headers
+		sed -i "/CONFIG_$option=/d" "$WORK/headers/.config"
+		expect_refused "CONFIG_$option is off" "use a kernel that has this option"
+	done
+}
+
+# As Debian's: the Makefile of the flavour includes that of the headers for all flavours.
+test_headers_in_two_directories()
+{
+	headers
+	mv "$WORK/headers/include" "$WORK/"
+	mkdir "$WORK/common"
+	mv "$WORK/include" "$WORK/common/"
+	expect_refused "include/net/flow.h: not there" "linux-headers-$RELEASE depends"
+	echo "include $WORK/common/Makefile" > "$WORK/headers/Makefile"
+	expect_eq "the check's output" "" "$(check 2>&1)"
+}
+
+# Each of these kernels lacks what a later one has. The release is that of a served kernel,
+# because distributions also take changes into earlier kernels.
+test_kernel_that_is_too_old()
+{
+	headers
+	rm "$WORK/headers/include/net/gso.h"
+	expect_refused "no net/gso.h, which Linux has from 6.5 on" "use Linux 6.12 from 6.12.35 on"
+	headers
+	header linux/btf_ids.h '#define BTF_SET8_START(name)'
+	expect_refused "no BTF_KFUNCS_START(), which Linux has from 6.9 on: this kernel is too old"
+	headers
+	header uapi/linux/bpf.h 'BPF_F_IPV6 = (1ULL << 7),' 'BPF_FIB_LOOKUP_SRC = (1U << 4),'
+	expect_refused "no BPF_FIB_LOOKUP_MARK, which Linux has from 6.10 on"
+	headers
+	header linux/skbuff.h 'void __skb_get_hash_net(const struct net *net);'
+	expect_refused "no skb_get_hash_net(), which Linux has from 6.11 on"
+	headers
+	header uapi/linux/bpf.h '**BPF_F_IPV6**' 'BPF_FIB_LOOKUP_MARK = (1U << 5),'
+	expect_refused "no BPF_F_IPV6, which Linux has from 6.12.35 and 6.16 on"
+	headers
+	header net/checksum.h \
+		'void inet_proto_csum_replace_by_diff(__sum16 *sum, struct sk_buff *skb,' \
+		'				     __wsum diff, bool pseudohdr);' \
+		'void csum(__sum16 *sum, bool ipv6);'
+	expect_refused "no inet_proto_csum_replace_by_diff() with 5 arguments"
+}
+
+# Linux 6.18 has flowi4_dscp in place of flowi4_tos.
+test_kernel_with_the_new_name()
+{
+	headers
+	header net/flow.h '#define flowi4_dscp __fl_common.flowic_dscp'
+	expect_eq "the check's output" "" "$(check 6.18.5+test-amd64 2>&1)"
+}
+
+test_kernel_that_is_too_new()
+{
+	local header
+
+	for header in linux/btf.h net/flow.h net/ipv6.h; do
+		headers
+		header "$header" '#define OTHER'
+		expect_refused "include/$header: no " "this kernel is too new" "or a newer nf-bpf"
+	done
+	headers
+	rm "$WORK/headers/include/net/ipv6_stubs.h"
+	expect_refused "no struct ipv6_stub, which Linux 6.12 has"
 }
 
 test_modules_without_types()
