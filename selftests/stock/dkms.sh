@@ -194,7 +194,23 @@ test_no_resolve_btfids()
 {
 	headers
 	rm -r "$WORK/headers/tools"
-	expect_refused "resolve_btfids: not there" "linux-kbuild-6.12.99+test"
+	expect_refused "resolve_btfids: not there" "linux-kbuild-* on which linux-headers-$RELEASE"
+}
+
+# The package of the flavours amd64, cloud and rt is the same. Its name is in a link, which dangles
+# without the package.
+test_no_resolve_btfids_of_a_flavour()
+{
+	local release
+
+	for release in 6.12.99+test-amd64 6.12.99+test-cloud-amd64 6.12.99+test-rt-amd64; do
+		headers
+		rm -r "$WORK/headers/tools"
+		ln -s "../../lib/linux-kbuild-6.12.99+test/tools" "$WORK/headers/tools"
+		expect_eq "the last line for $release" \
+			"  install it: on Debian it is in the package linux-kbuild-6.12.99+test" \
+			"$(check "$release" 2>&1 | tail -n 1)"
+	done
 }
 
 test_no_pahole()
