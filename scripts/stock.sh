@@ -7,6 +7,8 @@
 
 PARTS=$SHARED/stock
 DEBS=$PARTS/debs
+# The packages with which headers build a module, among those on which they depend
+HEADERS_NEED='linux-(headers-[^ ,]*-common(-rt)?|kbuild-[^ ,]*)'
 # The initramfs loads these drivers, which a guest needs to reach its root.
 DRIVERS=(9p 9pnet_virtio overlay virtio_pci virtio_console virtio_rng)
 
@@ -59,7 +61,7 @@ packages_of()
 	local release=${1#linux-image-}
 
 	printf '%s\n' "$1" "linux-headers-$release"
-	depends_of "linux-headers-$release" | grep -E '^linux-(headers-.*-common|kbuild-)'
+	depends_of "linux-headers-$release" | grep -oE "$HEADERS_NEED"
 }
 
 find_packages()
@@ -96,14 +98,18 @@ download()
 
 # --- unpack -----------------------------------------------------------------
 
-# beside DIR RELEASE: print the packages in DIR that are needed to build a module
+# beside DIR RELEASE: print the packages in DIR that are needed to build a module: the headers, and
+# those on which they depend. Flavours share packages, so the release does not tell their names.
 beside()
 {
-	local dir=$1 release=$2 common=${2%-*}
+	local dir=$1 release=$2 headers name
 
-	find "$dir" -maxdepth 1 \( -name "linux-headers-${release}_*.deb" \
-		-o -name "linux-headers-${common}-common_*.deb" \
-		-o -name "linux-kbuild-${common}_*.deb" \) | sort
+	headers=$(find "$dir" -maxdepth 1 -name "linux-headers-${release}_*.deb" | sort | tail -n 1)
+	[[ -n $headers ]] || return 0
+	echo "$headers"
+	while read -r name; do
+		find "$dir" -maxdepth 1 -name "${name}_*.deb" | sort | tail -n 1
+	done < <(dpkg-deb -f "$headers" Depends | grep -oE "$HEADERS_NEED")
 }
 
 # The headers refer to each other by the absolute paths of an installation. Change these.
