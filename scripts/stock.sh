@@ -7,6 +7,8 @@
 
 PARTS=$SHARED/stock
 DEBS=$PARTS/debs
+# The kernel for which our modules are made
+SERIES=6.12
 # The packages with which headers build a module, among those on which they depend
 HEADERS_NEED='linux-(headers-[^ ,]*-common(-rt)?|kbuild-[^ ,]*)'
 # The initramfs loads these drivers, which a guest needs to reach its root.
@@ -19,8 +21,8 @@ Usage: KERNEL=stock|DEB|DIR scripts/stock.sh
 
 Prepares a distribution's kernel for the guest. No kernel is built, nothing is installed.
 
-  stock   the newest kernel above this distribution's own, as apt finds it: image, headers
-          and linux-kbuild are downloaded to $(rel "$DEBS")
+  stock   the newest Linux $SERIES that apt finds: image, headers and linux-kbuild are
+          downloaded to $(rel "$DEBS")
   DEB     the package of an image. The packages of its headers and linux-kbuild have to be
           in the same directory.
   DIR     a directory in which these packages are unpacked
@@ -32,15 +34,12 @@ USAGE
 
 # --- download ---------------------------------------------------------------
 
-# The meta package linux-image-6.12-amd64 names the newest image of its series.
+# A name such as linux-image-6.12.117+deb12-amd64. The names of other flavours have another word
+# before the architecture.
 newest_image()
 {
-	local meta
-
-	meta=$(apt-cache search --names-only '^linux-image-[0-9.]+-amd64$' | cut -d ' ' -f 1 |
-	       sort -V | tail -n 1)
-	[[ -n $meta ]] || return 1
-	depends_of "$meta" | awk '/^linux-image-[0-9]/ && !n++'
+	apt-cache search --names-only "^linux-image-${SERIES//./[.]}[.][0-9]+[^-]*-amd64\$" |
+		cut -d ' ' -f 1 | sort -V | tail -n 1
 }
 
 # unavailable REASON...: that is not a mistake of this project.
@@ -68,7 +67,8 @@ find_packages()
 {
 	local image
 
-	image=$(newest_image) || return 1
+	image=$(newest_image)
+	[[ -n $image ]] || return 1
 	mapfile -t PACKAGES < <(packages_of "$image")
 	((${#PACKAGES[@]} == 4))
 }
@@ -82,8 +82,8 @@ download()
 	if ! find_packages; then
 		apt-get -q update > "$log" 2>&1 ||
 			{ cat "$log" >&2; unavailable "apt-get update failed"; }
-		find_packages || unavailable "apt-cache knows no kernel newer than the" \
-			"distribution's own with its headers: add the sources that have it"
+		find_packages || unavailable "apt-cache knows no Linux $SERIES with its headers:" \
+			"add the sources that have it"
 	fi
 	IMAGE_DEB=$(echo "$DEBS/${PACKAGES[0]}"_*.deb)
 	[[ ! -r $IMAGE_DEB ]] || return 0
