@@ -40,7 +40,7 @@ $(if $(filter bench% kernel torture check-%,$(MAKECMDGOALS)),\
 	it is for check, demo, run and shell))
 endif
 
-KERNEL_IF_NEEDED = scripts/$(if $(KERNEL),stock.sh > /dev/null,kernel.sh if-needed)
+KERNEL_IF_NEEDED = scripts/$(if $(KERNEL),stock.sh $(STOCK_OPTIONS) > /dev/null,kernel.sh if-needed)
 
 # Where `make run' attaches the program PROG= on the router.
 HOOK	?= forward
@@ -70,7 +70,9 @@ help: ## this list
 	  '           KERNEL=stock|DEB|DIR (a distribution'\''s own kernel for check, demo, run, shell)' \
 	  'Everything is built below build/, and what this machine lacks is installed through apt.'
 
+# The programs of the demo call no function of the modules.
 .PHONY: demo
+demo: STOCK_OPTIONS := --modules-optional
 demo: kernel-and-tools samples ## a router under four policies, with real fragments (builds what is missing)
 	tools/guest/boot -- tools/router/demo.sh
 

@@ -9,6 +9,7 @@ PARTS=$SHARED/stock
 DEBS=$PARTS/debs
 # The kernel for which our modules are made
 SERIES=6.12
+MODULES_OPTIONAL=0
 # The packages with which headers build a module, among those on which they depend
 HEADERS_NEED='linux-(headers-[^ ,]*-common(-rt)?|kbuild-[^ ,]*)'
 # The initramfs loads these drivers, which a guest needs to reach its root.
@@ -17,7 +18,7 @@ DRIVERS=(9p 9pnet_virtio overlay virtio_pci virtio_console virtio_rng)
 usage()
 {
 	cat <<USAGE
-Usage: KERNEL=stock|DEB|DIR scripts/stock.sh
+Usage: KERNEL=stock|DEB|DIR scripts/stock.sh [--modules-optional]
 
 Prepares a distribution's kernel for the guest. No kernel is built, nothing is installed.
 
@@ -26,6 +27,8 @@ Prepares a distribution's kernel for the guest. No kernel is built, nothing is i
   DEB     the package of an image. The packages of its headers and linux-kbuild have to be
           in the same directory.
   DIR     a directory in which these packages are unpacked
+
+With --modules-optional, a kernel for which our modules cannot be built is used without them.
 
 The last line of the output is the directory with the kernel. Exit status: 0, 1 if something
 failed, 2 for wrong use, 3 if KERNEL=stock cannot be had because no package source has it.
@@ -192,6 +195,20 @@ is_current()
 
 # --- our modules ------------------------------------------------------------
 
+# modules_failed DIR RELEASE LOG: say why our modules could not be built. Modules of an earlier
+# build must not stay.
+modules_failed()
+{
+	local dir=$1 release=$2 log=$3
+
+	grep -A 5 -E '^nf-bpf:|error:' "$log" >&2 || tail -n 5 "$log" >&2
+	((MODULES_OPTIONAL)) ||
+		die "our modules could not be built (log: $(rel "$log"))"
+	warn "our modules could not be built: the guest is without them (log: $(rel "$log"))"
+	rm -rf "$dir/lib/modules/$release/updates/dkms"
+	depmod -b "$dir" "$release"
+}
+
 # Build our modules, and put them where dkms would. Without headers there are no modules.
 add_modules()
 {
@@ -204,8 +221,8 @@ add_modules()
 	}
 	make -C "$TOP/dkms" OUT="$source" KDIR="$headers" KERNEL_RELEASE="$release" modules \
 		> "$log" 2>&1 || {
-		grep -A 5 -E '^nf-bpf:|error:' "$log" >&2 || tail -n 5 "$log" >&2
-		die "our modules could not be built (log: $(rel "$log"))"
+		modules_failed "$dir" "$release" "$log"
+		return
 	}
 	mkdir -p "$to"
 	for module in "$source"/*.ko; do
@@ -224,9 +241,12 @@ main()
 	-h|--help)
 		usage
 		return ;;
+	--modules-optional)
+		MODULES_OPTIONAL=1 ;;
 	esac
 	[[ -n $KERNEL && $ARCH = x86 ]] || { usage >&2; exit 2; }
 
+	mkdir -p "$PARTS"
 	take_lock stock
 	case $KERNEL in
 	stock)
