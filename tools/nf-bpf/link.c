@@ -32,14 +32,22 @@ static const struct {
 	{ "ip6",	NFPROTO_IPV6 },
 };
 
-bool kernel_has(const char *feature)
+struct btf *kernel_types(void)
 {
 	static struct btf *btf;
+
+	btf = btf ?: btf__load_vmlinux_btf();
+
+	return btf;
+}
+
+bool kernel_has(const char *feature)
+{
+	const struct btf *btf = kernel_types();
 	const struct btf_type *type;
 	__s32 id;
 	int i;
 
-	btf = btf ?: btf__load_vmlinux_btf();
 	id = btf ? btf__find_by_name_kind(btf, "bpf_nf_link_feature", BTF_KIND_ENUM) : -1;
 	if (id < 0)
 		return false;

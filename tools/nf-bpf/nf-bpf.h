@@ -48,6 +48,7 @@ struct options {
 
 extern struct options options;
 
+struct btf;
 struct json_writer;
 
 /* --- util.c --- */
@@ -252,6 +253,8 @@ enum attached links_run(const struct links *links, __u32 prog_id, const struct p
 bool links_can_update(const struct links *links, const struct place *place);
 /* Tell whether they are at the hook and near the priority of the place. */
 bool links_are_near(const struct links *links, const struct place *place);
+/* The types of the kernel without those of its modules, or NULL. The caller must not free them. */
+struct btf *kernel_types(void);
 bool kernel_has(const char *feature);
 int closed_program(void);
 __u32 prog_id_of(int fd);
@@ -281,6 +284,18 @@ int object_load(struct loaded *loaded, const struct version *version, const char
 int object_open_pins(struct loaded *loaded, const char *generation);
 void object_close(struct loaded *loaded);
 int object_compile(const struct conf *conf, struct blob *object);
+
+/* --- modules.c --- */
+
+/* Load the modules that have functions to which an object refers. Call this before the object is
+ * loaded. An error is no reason to stop: the program may be able to do without the functions.
+ */
+void modules_load(const struct bpf_object *object);
+/* If a loaded program calls functions that the kernel does not have, print their names and the
+ * remedy, once.
+ */
+void modules_warn(const struct bpf_object *object, const struct bpf_program *prog,
+		  const char *file);
 
 /* --- attach.c --- */
 

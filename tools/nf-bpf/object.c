@@ -257,12 +257,14 @@ int object_load(struct loaded *loaded, const struct version *version, const char
 	prog = choose_program(loaded, conf);
 	if (!prog || set_limits(loaded->object, conf) || keep_maps(loaded->object, conf, from))
 		goto err;
+	modules_load(loaded->object);
 	err = bpf_object__load(loaded->object);
 	if (err) {
 		fail_to_load(name, bpf_program__name(prog), err);
 		goto err;
 	}
 	loaded->prog_fd = bpf_program__fd(prog);
+	modules_warn(loaded->object, prog, name);
 	list_maps(loaded);
 	if (fill_maps(loaded, version, from))
 		goto err;
