@@ -110,8 +110,8 @@ struct bpf_nf_track_key {
  * @max_end: the largest end with which the datagram fits into an IP packet
  * @ecn: 1 << its ECN bits
  * @more: its More Fragments bit is set
- * @bad: the link refuses it: it is malformed, or a first fragment without all of its
- *	headers
+ * @bad: the link refuses it: it is malformed, a first fragment without all of its headers,
+ *	or a GSO packet
  */
 struct bpf_nf_piece {
 	struct bpf_nf_track_key key;
@@ -811,6 +811,12 @@ static __always_inline bool bpf_nf_piece_read(struct bpf_nf_piece *piece,
 		bpf_nf_piece_v4(piece, skb);
 	else if (!bpf_nf_piece_v6(piece, skb))
 		return false;
+	/* A virtual machine can ask for the segmentation of any packet. To cut a fragment, the
+	 * stack would write new offsets, which begin at 0 again. Reassembly forgets the
+	 * request: see inet_frag_queue_insert().
+	 */
+	if (unlikely(skb_is_gso(skb)))
+		piece->bad = true;
 	bpf_nf_piece_key(piece, skb, state, track, pf);
 	return true;
 }
