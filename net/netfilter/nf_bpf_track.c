@@ -577,7 +577,6 @@ static u32 bpf_nf_transport_len(const struct sk_buff *skb, u32 offset, u8 protoc
 		return 8;
 	case IPPROTO_SCTP:
 	case IPPROTO_DCCP:
-	case IPPROTO_AH:
 		return 12;
 	case IPPROTO_GRE:
 		return 4;
@@ -593,6 +592,25 @@ static u32 bpf_nf_transport_len(const struct sk_buff *skb, u32 offset, u8 protoc
 static bool bpf_nf_has_transport(const struct sk_buff *skb, u32 offset, u8 protocol)
 {
 	return skb->len - offset >= bpf_nf_transport_len(skb, offset, protocol);
+}
+
+/* Look behind AH, as the receiver does, for the header that AH protects. */
+static bool bpf_nf_has_transport_v4(const struct sk_buff *skb, u32 offset, u8 protocol)
+{
+	const struct ipv6_opt_hdr *hdr;
+	struct ipv6_opt_hdr _hdr;
+
+	while (protocol == IPPROTO_AH) {
+		hdr = skb_header_pointer(skb, offset, sizeof(_hdr), &_hdr);
+		if (!hdr)
+			return false;
+		/* AH has the same format in both families. */
+		offset += ipv6_authlen(hdr);
+		if (offset > skb->len)
+			return false;
+		protocol = hdr->nexthdr;
+	}
+	return bpf_nf_has_transport(skb, offset, protocol);
 }
 
 /* The kernel takes a mobility, HIP or shim6 header for the last one. Programs and some
@@ -649,7 +667,7 @@ static __always_inline void bpf_nf_piece_v4(struct bpf_nf_piece *piece,
 
 	bpf_nf_piece_set(piece, (frag_off & IP_OFFSET) * 8, skb->len - hdrlen,
 			 IP_MAX_MTU - hdrlen, frag_off & IP_MF);
-	if (!piece->start && !bpf_nf_has_transport(skb, hdrlen, iph->protocol))
+	if (!piece->start && !bpf_nf_has_transport_v4(skb, hdrlen, iph->protocol))
 		piece->bad = true;
 	piece->ecn = 1 << (iph->tos & INET_ECN_MASK);
 	piece->key.id = (__force __be32)iph->id;
