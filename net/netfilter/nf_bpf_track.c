@@ -8,8 +8,9 @@
  * and the program judges the whole packet.
  *
  * A fragment passes only if reassembly would accept it after the fragments that have
- * passed: see bpf_nf_entry_add(). A fragment that does not fit ends its datagram, and the
- * other fragments are dropped until the entry expires.
+ * passed, and if what the program has judged is also true of it: see bpf_nf_entry_add(). A
+ * fragment that does not fit ends its datagram, and the other fragments are dropped until
+ * the entry expires.
  *
  * Each network namespace has one table. The lock of a bucket protects its entries, and
  * no entry is used outside of the lock, with one exception: the CPU that runs the program
@@ -108,6 +109,7 @@ struct bpf_nf_track_key {
  * @start: offset of its data in the datagram
  * @end: offset behind its data
  * @max_end: the largest end with which the datagram fits into an IP packet
+ * @out: index of the device by which it leaves, or 0
  * @ecn: 1 << its ECN bits
  * @more: its More Fragments bit is set
  * @bad: the link refuses it: it is malformed, a first fragment without all of its headers,
@@ -119,6 +121,7 @@ struct bpf_nf_piece {
 	u32 start;
 	u32 end;
 	u32 max_end;
+	u32 out;
 	u8 ecn;
 	bool more;
 	bool bad;
@@ -155,6 +158,7 @@ struct bpf_nf_range {
  * @hash: hash of the key
  * @mark: mark of the first fragment after the program ran
  * @priority: skb->priority of the first fragment after the program ran
+ * @out: index of the device by which the first fragment leaves, or 0
  * @source: index in bpf_nf_track_net.sources
  * @max_end: the largest end with which the datagram fits into an IP packet
  * @end: length of the datagram's data, 0 while it is unknown
@@ -166,8 +170,8 @@ struct bpf_nf_range {
  * @ranges: the data that has come, in ascending order, with holes between
  * @key: the datagram
  *
- * If the state is REASSEMBLE or REFUSED, @mark, @priority, @max_end, @end, @ecn, @joined and
- * the ranges are not used.
+ * If the state is REASSEMBLE or REFUSED, @mark, @priority, @out, @max_end, @end, @ecn, @joined
+ * and the ranges are not used.
  */
 struct bpf_nf_track_entry {
 	struct hlist_node node;
@@ -175,6 +179,7 @@ struct bpf_nf_track_entry {
 	u32 hash;
 	u32 mark;
 	u32 priority;
+	u32 out;
 	u16 source;
 	u16 max_end;
 	u16 end;
@@ -458,8 +463,9 @@ static __always_inline int bpf_nf_entry_add_data(struct bpf_nf_track_entry *entr
 }
 
 /* Add a fragment to what has come of its datagram. The rules are those of ip_frag_queue(),
- * with one exception: ip_frag_queue() cuts a fragment whose length is not a multiple of 8,
- * and here it is refused (piece->bad). Add the ECN bits last, so that those of a duplicate,
+ * with two exceptions: ip_frag_queue() cuts a fragment whose length is not a multiple of 8,
+ * and here it is refused (piece->bad). And reassembly sends all of a datagram by one device:
+ * the program may have accepted the first fragment only for the device by which it leaves. Add the ECN bits last, so that those of a duplicate,
  * which is dropped, do not count.
  *
  * Return: 0 if it fits; -EEXIST for a fragment of which all has come already; -EINVAL if it
@@ -470,7 +476,7 @@ static __always_inline int bpf_nf_entry_add(struct bpf_nf_track_entry *entry,
 {
 	int err;
 
-	if (piece->bad || piece->end > entry->max_end)
+	if (piece->bad || piece->end > entry->max_end || piece->out != entry->out)
 		return -EINVAL;
 	err = bpf_nf_entry_add_data(entry, piece);
 	if (unlikely(err))
@@ -512,6 +518,7 @@ bpf_nf_track_new(struct bpf_nf_track *track, struct bpf_nf_track_bucket *bucket,
 	entry->busy = true;
 	entry->ecn = piece->ecn;
 	entry->max_end = piece->max_end;
+	entry->out = piece->out;
 	entry->end = 0;
 	entry->joined = false;
 	entry->nr_ranges = 1;
@@ -805,6 +812,7 @@ static __always_inline void bpf_nf_piece_key(struct bpf_nf_piece *piece,
 	struct bpf_nf_track_key *key = &piece->key;
 	bool multicast;
 
+	piece->out = state->out ? state->out->ifindex : 0;
 	key->link = track->id;
 	key->dev = bpf_nf_vrf(dev);
 	if (key->dev && netif_is_l3_master(state->in ?: state->out))
