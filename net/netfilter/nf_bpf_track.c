@@ -35,6 +35,7 @@
 #include <linux/percpu.h>
 #include <linux/random.h>
 #include <linux/seq_file.h>
+#include <linux/siphash.h>
 #include <linux/slab.h>
 #include <linux/spinlock.h>
 #include <linux/sysctl.h>
@@ -110,6 +111,8 @@ struct bpf_nf_track_key {
  * @end: offset behind its data
  * @max_end: the largest end with which the datagram fits into an IP packet
  * @out: index of the device by which it leaves, or 0
+ * @headers: hash of the headers that all fragments of the datagram must have, or 0 if it has
+ *	no such headers: see bpf_nf_unfragmentable() and bpf_nf_source_route()
  * @ecn: 1 << its ECN bits
  * @more: its More Fragments bit is set
  * @bad: the link refuses it: it is malformed, a first fragment without all of its headers,
@@ -122,6 +125,7 @@ struct bpf_nf_piece {
 	u32 end;
 	u32 max_end;
 	u32 out;
+	u32 headers;
 	u8 ecn;
 	bool more;
 	bool bad;
@@ -159,6 +163,7 @@ struct bpf_nf_range {
  * @mark: mark of the first fragment after the program ran
  * @priority: skb->priority of the first fragment after the program ran
  * @out: index of the device by which the first fragment leaves, or 0
+ * @headers: bpf_nf_piece.headers of the first fragment
  * @source: index in bpf_nf_track_net.sources
  * @max_end: the largest end with which the datagram fits into an IP packet
  * @end: length of the datagram's data, 0 while it is unknown
@@ -170,8 +175,8 @@ struct bpf_nf_range {
  * @ranges: the data that has come, in ascending order, with holes between
  * @key: the datagram
  *
- * If the state is REASSEMBLE or REFUSED, @mark, @priority, @out, @max_end, @end, @ecn, @joined
- * and the ranges are not used.
+ * If the state is REASSEMBLE or REFUSED, @mark, @priority, @out, @headers, @max_end, @end,
+ * @ecn, @joined and the ranges are not used.
  */
 struct bpf_nf_track_entry {
 	struct hlist_node node;
@@ -180,6 +185,7 @@ struct bpf_nf_track_entry {
 	u32 mark;
 	u32 priority;
 	u32 out;
+	u32 headers;
 	u16 source;
 	u16 max_end;
 	u16 end;
@@ -207,7 +213,9 @@ struct bpf_nf_track_bucket {
  * @max_source: sysctl nf_bpf_track_max_source
  * @timeout: sysctl nf_bpf_track_timeout, in seconds
  * @drop_full: sysctl nf_bpf_track_drop_full
- * @seed: seed of the hashes
+ * @seed: seed of the hashes of keys and sources
+ * @headers_key: key of the hashes of headers. A sender that finds two headers with the same
+ *	hash passes by the program, so these hashes have to be strong.
  * @work: ends expired entries while there are entries
  * @sysctls: the sysctls
  */
@@ -220,6 +228,7 @@ struct bpf_nf_track_net {
 	int timeout;
 	int drop_full;
 	u32 seed;
+	siphash_key_t headers_key;
 	struct delayed_work work;
 	struct ctl_table_header *sysctls;
 };
@@ -464,9 +473,10 @@ static __always_inline int bpf_nf_entry_add_data(struct bpf_nf_track_entry *entr
 
 /* Add a fragment to what has come of its datagram. The rules are those of ip_frag_queue(),
  * with two exceptions: ip_frag_queue() cuts a fragment whose length is not a multiple of 8,
- * and here it is refused (piece->bad). And reassembly sends all of a datagram by one device:
- * the program may have accepted the first fragment only for the device by which it leaves. Add the ECN bits last, so that those of a duplicate,
- * which is dropped, do not count.
+ * and here it is refused (piece->bad). And reassembly sends all of a datagram by one device,
+ * with the headers of the first fragment, so a fragment with others is refused: the program
+ * has not judged them. Add the ECN bits last, so that those of a duplicate, which is dropped,
+ * do not count.
  *
  * Return: 0 if it fits; -EEXIST for a fragment of which all has come already; -EINVAL if it
  * ends its datagram
@@ -476,7 +486,8 @@ static __always_inline int bpf_nf_entry_add(struct bpf_nf_track_entry *entry,
 {
 	int err;
 
-	if (piece->bad || piece->end > entry->max_end || piece->out != entry->out)
+	if (piece->bad || piece->end > entry->max_end || piece->out != entry->out ||
+	    piece->headers != entry->headers)
 		return -EINVAL;
 	err = bpf_nf_entry_add_data(entry, piece);
 	if (unlikely(err))
@@ -519,6 +530,7 @@ bpf_nf_track_new(struct bpf_nf_track *track, struct bpf_nf_track_bucket *bucket,
 	entry->ecn = piece->ecn;
 	entry->max_end = piece->max_end;
 	entry->out = piece->out;
+	entry->headers = piece->headers;
 	entry->end = 0;
 	entry->joined = false;
 	entry->nr_ranges = 1;
@@ -665,8 +677,33 @@ static __always_inline void bpf_nf_piece_set(struct bpf_nf_piece *piece, u32 sta
 	piece->bad = !len || piece->end > max_end || (more && piece->end % 8);
 }
 
+/* Find the option that routes a packet by way of other hosts. RFC 791 has it copied into all
+ * fragments. IPCB(skb)->opt is not set yet at PRE_ROUTING, so read the header.
+ *
+ * Return: the hash of the option; 0 if there is none
+ */
+static u32 bpf_nf_source_route(const struct iphdr *iph, const siphash_key_t *key)
+{
+	const u8 *option = (const u8 *)(iph + 1);
+	const u8 *end = (const u8 *)iph + iph->ihl * 4;
+
+	while (option < end && *option != IPOPT_END) {
+		if (*option == IPOPT_NOOP) {
+			option++;
+			continue;
+		}
+		if (end - option < 2 || option[1] < 2 || option[1] > end - option)
+			break;
+		if (*option == IPOPT_LSRR || *option == IPOPT_SSRR)
+			return siphash(option, option[1], key);
+		option += option[1];
+	}
+	return 0;
+}
+
 static __always_inline void bpf_nf_piece_v4(struct bpf_nf_piece *piece,
-					    const struct sk_buff *skb)
+					    const struct sk_buff *skb,
+					    const struct bpf_nf_track *track)
 {
 	const struct iphdr *iph = ip_hdr(skb);
 	u32 frag_off = ntohs(iph->frag_off);
@@ -676,6 +713,9 @@ static __always_inline void bpf_nf_piece_v4(struct bpf_nf_piece *piece,
 			 IP_MAX_MTU - hdrlen, frag_off & IP_MF);
 	if (!piece->start && !bpf_nf_has_transport_v4(skb, hdrlen, iph->protocol))
 		piece->bad = true;
+	piece->headers = 0;
+	if (unlikely(iph->ihl > 5))
+		piece->headers = bpf_nf_source_route(iph, &track->table->headers_key);
 	piece->ecn = 1 << (iph->tos & INET_ECN_MASK);
 	piece->key.id = (__force __be32)iph->id;
 	piece->key.kind = NFPROTO_IPV4 | iph->protocol << 8;
@@ -706,8 +746,31 @@ static int bpf_nf_fragment_header(const struct sk_buff *skb)
 	return offset;
 }
 
+/* Hash what RFC 8200 calls the unfragmentable part: the headers between the IPv6 header and
+ * the fragment header, which is at @end. The next header field of the IPv6 header says how to
+ * read them. The part can be long, so hash it in pieces, each with the hash of those before.
+ */
+static noinline u32 bpf_nf_unfragmentable(const struct sk_buff *skb, u32 end,
+					  const siphash_key_t *key)
+{
+	u32 len, offset = sizeof(struct ipv6hdr);
+	u64 hash = ipv6_hdr(skb)->nexthdr;
+	u64 bytes[8];
+
+	while (offset < end) {
+		len = min_t(u32, end - offset, sizeof(bytes) - sizeof(hash));
+		bytes[0] = hash;
+		/* The caller has read the fragment header, so this does not fail. */
+		skb_copy_bits(skb, offset, &bytes[1], len);
+		hash = siphash(bytes, sizeof(hash) + len, key);
+		offset += len;
+	}
+	return hash;
+}
+
 static __always_inline bool bpf_nf_piece_v6(struct bpf_nf_piece *piece,
-					    const struct sk_buff *skb)
+					    const struct sk_buff *skb,
+					    const struct bpf_nf_track *track)
 {
 	const struct ipv6hdr *ip6h = ipv6_hdr(skb);
 	const struct frag_hdr *fh;
@@ -726,6 +789,10 @@ static __always_inline bool bpf_nf_piece_v6(struct bpf_nf_piece *piece,
 			 fh->frag_off & htons(IP6_MF));
 	if (!piece->start && !bpf_nf_has_transport_v6(skb, data, fh->nexthdr))
 		piece->bad = true;
+	piece->headers = 0;
+	if (unlikely(offset > sizeof(*ip6h)))
+		piece->headers = bpf_nf_unfragmentable(skb, offset,
+						       &track->table->headers_key);
 	piece->ecn = 1 << (ipv6_get_dsfield(ip6h) & INET_ECN_MASK);
 	piece->key.id = fh->identification;
 	piece->key.kind = NFPROTO_IPV6;
@@ -834,8 +901,8 @@ static __always_inline bool bpf_nf_piece_read(struct bpf_nf_piece *piece,
 					      const struct bpf_nf_track *track, u8 pf)
 {
 	if (pf == NFPROTO_IPV4)
-		bpf_nf_piece_v4(piece, skb);
-	else if (!bpf_nf_piece_v6(piece, skb))
+		bpf_nf_piece_v4(piece, skb, track);
+	else if (!bpf_nf_piece_v6(piece, skb, track))
 		return false;
 	/* A virtual machine can ask for the segmentation of any packet. To cut a fragment, the
 	 * stack would write new offsets, which begin at 0 again. Reassembly forgets the
@@ -1341,6 +1408,7 @@ static int __net_init bpf_nf_track_net_init(struct net *net)
 	table->max_source = 4096;
 	table->timeout = IP_FRAG_TIME / HZ;
 	table->seed = get_random_u32();
+	get_random_bytes(&table->headers_key, sizeof(table->headers_key));
 	INIT_DELAYED_WORK(&table->work, bpf_nf_track_work);
 	return bpf_nf_track_sysctl_register(table, net);
 }
