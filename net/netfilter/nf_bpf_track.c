@@ -509,15 +509,16 @@ bpf_nf_track_new(struct bpf_nf_track *track, struct bpf_nf_track_bucket *bucket,
 {
 	struct bpf_nf_track_entry *entry;
 
+	/* Nothing of the datagram has passed, so there is nothing to remember. An entry would
+	 * let one forged packet end a datagram that is still to come.
+	 */
+	if (unlikely(piece->bad))
+		return BPF_NF_TRACK_REFUSE;
 	entry = bpf_nf_entry_alloc(track->table, bucket, piece, pf);
 	if (unlikely(!entry)) {
 		this_cpu_inc(track->stats->full);
-		return piece->bad || READ_ONCE(track->table->drop_full) ?
-		       BPF_NF_TRACK_REFUSE : BPF_NF_TRACK_HAND_OVER;
-	}
-	if (piece->bad) {
-		entry->state = BPF_NF_ENTRY_REFUSED;
-		return BPF_NF_TRACK_REFUSE;
+		return READ_ONCE(track->table->drop_full) ? BPF_NF_TRACK_REFUSE :
+							    BPF_NF_TRACK_HAND_OVER;
 	}
 	if (piece->start) {
 		entry->state = BPF_NF_ENTRY_REASSEMBLE;
