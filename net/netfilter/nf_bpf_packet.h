@@ -22,6 +22,7 @@
 #include <linux/netdevice.h>
 #include <linux/netfilter.h>
 #include <linux/skbuff.h>
+#include <linux/udp.h>
 #include <net/checksum.h>
 #include <net/inet_ecn.h>
 #include <net/ip.h>
@@ -282,6 +283,15 @@ static u32 bpf_nf_flow_len(u8 protocol)
 	return protocol == IPPROTO_ICMP || protocol == IPPROTO_ICMPV6 ? 2 : 4;
 }
 
+/* The length of what later fragments depend on in a transport header: what names the flow,
+ * and the length of UDP, which covers the whole datagram.
+ */
+static u32 bpf_nf_binding_len(u8 protocol)
+{
+	return protocol == IPPROTO_UDP ? offsetof(struct udphdr, check) :
+					 bpf_nf_flow_len(protocol);
+}
+
 /* A receiver drops a datagram some of whose fragments have ECN and others have not. */
 static bool bpf_nf_changes_ecn(const struct bpf_nf_ctx_kern *ctx, u32 offset, const u8 *from,
 			       u32 known)
@@ -296,7 +306,8 @@ static bool bpf_nf_changes_ecn(const struct bpf_nf_ctx_kern *ctx, u32 offset, co
 /* Later fragments of a tracked datagram are not changed, so they must still belong to the
  * first fragment when the program has changed that.
  *
- * Return: true if the byte at @offset binds the fragments of a datagram, or names its flow
+ * Return: true if the byte at @offset binds the fragments of a datagram, names its flow, or
+ * is part of its length
  */
 static bool bpf_nf_binds_fragments(const struct bpf_nf_ctx_kern *ctx, u32 offset)
 {
@@ -308,13 +319,13 @@ static bool bpf_nf_binds_fragments(const struct bpf_nf_ctx_kern *ctx, u32 offset
 		if (offset < offsetof(struct ipv6hdr, saddr))
 			return offset == offsetof(struct ipv6hdr, nexthdr);
 		nexthdr = ipv6_find_hdr(skb, &transport, -1, NULL, NULL);
-		return nexthdr < 0 || offset < transport + bpf_nf_flow_len(nexthdr);
+		return nexthdr < 0 || offset < transport + bpf_nf_binding_len(nexthdr);
 	}
 	if (offset < offsetof(struct iphdr, saddr))
 		return offset == offsetof(struct iphdr, protocol) ||
 		       (offset >= offsetof(struct iphdr, id) &&
 			offset < offsetof(struct iphdr, ttl));
-	return offset < ip_hdrlen(skb) + bpf_nf_flow_len(ip_hdr(skb)->protocol);
+	return offset < ip_hdrlen(skb) + bpf_nf_binding_len(ip_hdr(skb)->protocol);
 }
 
 /* Reject offsets of bytes that must keep their values, and those of IPv6's header, which

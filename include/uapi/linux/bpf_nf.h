@@ -139,7 +139,7 @@ enum bpf_nf_link_feature {
  *	because its header chain is truncated
  * @BPF_NF_FRAG_TRACKED: the packet is the first fragment of a datagram, and the link has
  *	BPF_F_NETFILTER_FRAG_TRACK: the verdict is that of the datagram. The addresses, the
- *	identification, the protocol and the ports cannot be changed.
+ *	identification, the protocol, the ports and UDP's length cannot be changed.
  */
 enum bpf_nf_frag_flags {
 	BPF_NF_FRAG_REASSEMBLED	= 1U << 0,
