@@ -1407,7 +1407,10 @@ static int __net_init bpf_nf_track_net_init(struct net *net)
 	atomic_set(&table->count, 0);
 	table->max = 16384;
 	table->max_source = 4096;
-	table->timeout = IP_FRAG_TIME / HZ;
+	/* Hosts keep fragments for up to 60 seconds (RFC 1122, RFC 8200), Linux those of IPv4
+	 * for 30. While they do, the entry has to know what has passed.
+	 */
+	table->timeout = IPV6_FRAG_TIMEOUT / HZ;
 	table->seed = get_random_u32();
 	get_random_bytes(&table->headers_key, sizeof(table->headers_key));
 	INIT_DELAYED_WORK(&table->work, bpf_nf_track_work);
