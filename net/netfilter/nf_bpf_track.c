@@ -340,16 +340,33 @@ static __always_inline void bpf_nf_key_copy(struct bpf_nf_track_key *to,
 	to->v4.daddr = from->v4.daddr;
 }
 
+/* A source has room if it has fewer entries than it may have, and fewer than are free. So
+ * several sources together cannot fill the table: each leaves at least half of what the
+ * others have left.
+ *
+ * @count and @of_source are the numbers of entries, of all sources and of this one, with the
+ * new entry.
+ */
+static __always_inline bool bpf_nf_source_has_room(const struct bpf_nf_track_net *table,
+						   int count, int of_source)
+{
+	return of_source <= READ_ONCE(table->max_source) &&
+	       of_source <= READ_ONCE(table->max) - count + 1;
+}
+
 static __always_inline struct bpf_nf_track_entry *
 bpf_nf_entry_alloc(struct bpf_nf_track_net *table, struct bpf_nf_track_bucket *bucket,
 		   const struct bpf_nf_piece *piece, u8 pf)
 {
 	u32 source = bpf_nf_track_source(table, piece, pf);
 	struct bpf_nf_track_entry *entry;
+	int count, of_source;
 
-	if (atomic_inc_return(&table->count) > READ_ONCE(table->max))
+	count = atomic_inc_return(&table->count);
+	if (count > READ_ONCE(table->max))
 		goto full;
-	if (atomic_inc_return(&table->sources[source]) > READ_ONCE(table->max_source))
+	of_source = atomic_inc_return(&table->sources[source]);
+	if (!bpf_nf_source_has_room(table, count, of_source))
 		goto source_full;
 	entry = kmem_cache_alloc(bpf_nf_track_cache, GFP_ATOMIC);
 	if (!entry)
