@@ -20,8 +20,8 @@
  */
 #include <linux/bpf_nf.h>
 #include <linux/cache.h>
+#include <linux/etherdevice.h>
 #include <linux/hash.h>
-#include <linux/if_ether.h>
 #include <linux/init.h>
 #include <linux/jhash.h>
 #include <linux/jiffies.h>
@@ -71,12 +71,12 @@ enum {
  * @dev: index of the VRF, or 0. For link-local and multicast IPv6 destinations: index of the
  *	interface.
  * @copy: index of the output interface, if the stack may send copies of the packet to
- *	several interfaces (multicast, bridge); otherwise 0
- * @next: at POST_ROUTING, the function that gets the packet after the hook, which is another
- *	one for the copy that the stack makes for the sockets of this host; on a bridge, the
- *	station that gets the packet
+ *	several interfaces (multicast, bridge, dup, TEE); otherwise 0
  * @kind: bits 0 to 7: the family; 8 to 15: the protocol (IPv4); 16: the device of the packet
  *	is the VRF, see bpf_nf_piece_key(); 17: a rule has made this copy (dup, TEE)
+ * @next: at POST_ROUTING, the function that gets the packet after the hook, which is another
+ *	one for the copy that the stack makes for the sockets of this host; on a bridge, the
+ *	MAC address of the station that gets the packet
  * @id: identification
  * @v4: addresses of IPv4
  * @v6: addresses of IPv6
@@ -88,8 +88,8 @@ struct bpf_nf_track_key {
 	u32 link;
 	u32 dev;
 	u32 copy;
-	u32 next;
 	u32 kind;
+	u64 next;
 	__be32 id;
 	union {
 		struct {
@@ -333,8 +333,8 @@ static __always_inline void bpf_nf_key_copy(struct bpf_nf_track_key *to,
 	to->link = from->link;
 	to->dev = from->dev;
 	to->copy = from->copy;
-	to->next = from->next;
 	to->kind = from->kind;
+	to->next = from->next;
 	to->id = from->id;
 	to->v4.saddr = from->v4.saddr;
 	to->v4.daddr = from->v4.daddr;
@@ -824,20 +824,20 @@ static __always_inline void bpf_nf_piece_bridge(struct bpf_nf_track_key *key,
 						const struct sk_buff *skb)
 {
 #if IS_ENABLED(CONFIG_BRIDGE_NETFILTER)
-	u32 station;
+	u32 port = nf_bridge_get_physoutif(skb);
 
-	key->copy = nf_bridge_get_physoutif(skb);
-	if (likely(!key->copy))
+	if (likely(!port))
 		return;
-	memcpy(&station, eth_hdr(skb)->h_dest + ETH_ALEN - sizeof(station), sizeof(station));
-	key->next += station;
+	key->copy = port;
+	/* On a bridge the function that gets the packet is always the same one. */
+	key->next = ether_addr_to_u64(eth_hdr(skb)->h_dest);
 #endif
 }
 
 /* The stack copies packets: multicast routing for each device, a bridge that floods for each
  * port or station, output for the sockets of this host, and rules of nft and iptables. All but
- * the last pass FORWARD or POST_ROUTING. They differ in the device that they leave by, in the
- * station, or in the function that gets them.
+ * the last pass FORWARD or POST_ROUTING, and the last pass LOCAL_OUT, too. They differ in the
+ * device that they leave by, in the station, or in the function that gets them.
  */
 static __always_inline void bpf_nf_piece_copy(struct bpf_nf_track_key *key,
 					      const struct sk_buff *skb,
@@ -846,8 +846,10 @@ static __always_inline void bpf_nf_piece_copy(struct bpf_nf_track_key *key,
 {
 	key->copy = 0;
 	key->next = 0;
-	if (unlikely(this_cpu_read(nf_skb_duplicated)))
+	if (unlikely(this_cpu_read(nf_skb_duplicated))) {
 		key->kind |= 1 << 17;
+		key->copy = state->out ? state->out->ifindex : 0;
+	}
 	if (state->hook != NF_INET_FORWARD && state->hook != NF_INET_POST_ROUTING)
 		return;
 	if (state->hook == NF_INET_POST_ROUTING)
@@ -857,16 +859,21 @@ static __always_inline void bpf_nf_piece_copy(struct bpf_nf_track_key *key,
 		key->copy = state->out->ifindex;
 }
 
+static __always_inline u32 bpf_nf_fold_next(const struct bpf_nf_track_key *key)
+{
+	return key->next ^ key->next >> 32;
+}
+
 static __always_inline u32 bpf_nf_key_hash(const struct bpf_nf_track_key *key, u32 seed,
 					   u8 pf)
 {
-	seed += key->link + rol32(key->dev, 8) + rol32(key->copy, 16);
+	seed += key->link + rol32(key->dev, 8) + rol32(key->copy, 16) + bpf_nf_fold_next(key);
 	if (pf == NFPROTO_IPV4)
 		return jhash_3words((__force u32)key->v4.saddr, (__force u32)key->v4.daddr,
 				    (__force u32)key->id ^ rol32(key->kind, 16), seed);
 	return jhash2((__force const u32 *)&key->id,
-		      (sizeof(*key) - offsetof(struct bpf_nf_track_key, id)) / sizeof(u32),
-		      seed);
+		      (sizeof(key->id) + sizeof(key->v6)) / sizeof(u32),
+		      seed + rol32(key->kind, 24));
 }
 
 /* Such an address needs an interface, as in nf_ct_frag6_gather(). */
@@ -985,7 +992,7 @@ static void bpf_nf_track_end_reassembly(struct bpf_nf_track_net *table,
  */
 static u32 bpf_nf_track_user(const struct bpf_nf_track_key *key)
 {
-	u32 hash = jhash_3words(key->copy, key->next, key->dev, key->kind >> 16);
+	u32 hash = jhash_3words(key->copy, bpf_nf_fold_next(key), key->dev, key->kind >> 16);
 
 	return IP_DEFRAG_BPF_LINK + (key->link + hash) % IP_DEFRAG_BPF_LINK;
 }
