@@ -970,6 +970,22 @@ static enum bpf_nf_track_step bpf_nf_reassemble_v6(struct bpf_nf_track *track,
 	return BPF_NF_TRACK_WHOLE;
 }
 
+/* A reassembled packet has the bridge's information of its first fragment. That fragment may
+ * have waited until its output port was gone. Nobody holds a reference on the port.
+ */
+static void bpf_nf_renew_port(struct sk_buff *skb)
+{
+#if IS_ENABLED(CONFIG_BRIDGE_NETFILTER)
+	struct nf_bridge_info *nf_bridge = nf_bridge_info_get(skb);
+
+	/* Only FORWARD and POST_ROUTING of a bridge have an output port. There skb->dev is the
+	 * port, and reassembly takes skb->dev from the fragment that came last.
+	 */
+	if (nf_bridge && nf_bridge->physoutdev)
+		nf_bridge->physoutdev = skb->dev;
+#endif
+}
+
 /* End the entry of a datagram that reassembly has completed. The CPU that runs the program
  * has a pointer to a busy entry.
  */
@@ -1022,8 +1038,10 @@ enum bpf_nf_track_step bpf_nf_track_hand_over(struct bpf_nf_track *track,
 		step = bpf_nf_reassemble_v4(skb, state->net, user);
 	else
 		step = bpf_nf_reassemble_v6(track, skb, state->net, user);
-	if (step == BPF_NF_TRACK_WHOLE)
+	if (step == BPF_NF_TRACK_WHOLE) {
+		bpf_nf_renew_port(skb);
 		bpf_nf_track_end_reassembly(track->table, &piece, state->pf);
+	}
 	return step;
 }
 
