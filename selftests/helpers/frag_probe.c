@@ -41,7 +41,7 @@ static const char usage[] =
 	"Usage: frag_probe -f NETNS -t NETNS -i DEVICE -s ADDRESS -d ADDRESS\n"
 	"                  [-p PORT] [-z SIZE,...] [-o INDEX,...] [-n]\n"
 	"                  [-m INDEX,...] [-O HEX] [-x NEXTHDR:HEX]... [-S ADDRESS]\n"
-	"                  [-F OFFSET+LENGTH[m],...] [-I ID]\n"
+	"                  [-F OFFSET+LENGTH[m],...] [-I ID] [-P PROTOCOL]\n"
 	"\n"
 	"  -f, -t  send from and receive in these namespaces\n"
 	"  -i      device of the receiving namespace on which packets are recorded\n"
@@ -56,9 +56,10 @@ static const char usage[] =
 	"  -S      destination of the sentinel (that of the datagram)\n"
 	"  -F      send these parts of the datagram in place of -o; with m, more follow\n"
 	"  -I      identification of the datagram (a new one)\n"
+	"  -P      IPv4: protocol of the fragments, whose bytes stay the same (17, UDP)\n"
 	"\n"
 	"Prints lines for the packets in the order of arrival, and then for the socket:\n"
-	"  wire OFFSET LENGTH whole|more|last ID df|cut\n"
+	"  wire OFFSET LENGTH whole|more|last ID df|cut    for a packet of the protocol\n"
 	"  other NEXTHDR LENGTH        for a packet of the sender that is not UDP\n"
 	"  delivered LENGTH intact|damaged\n"
 	"  refused          for each fragment that the sending kernel dropped\n"
@@ -90,6 +91,7 @@ struct probe {
 	bool df[MAX_FRAGMENTS];
 	unsigned char options[MAX_OPTIONS];
 	int options_length;
+	int protocol;
 
 	unsigned char datagram[MAX_DATAGRAM];
 	int length;
@@ -310,6 +312,7 @@ static void send_fragment(struct probe *probe, int fd, int index)
 		.dst = &probe->dst,
 		.id = probe->id,
 		.more = index < probe->nr_sizes - 1,
+		.nexthdr = probe->protocol,
 		.options = probe->options,
 		.options_length = probe->options_length,
 	};
@@ -334,6 +337,7 @@ static void send_chosen_part(struct probe *probe, int fd, const struct part *par
 		.offset = part->offset,
 		.length = part->length,
 		.more = part->more,
+		.nexthdr = probe->protocol,
 		.options = probe->options,
 		.options_length = probe->options_length,
 	};
@@ -401,14 +405,14 @@ static bool is_sentinel(const unsigned char *udp)
 	return ntohs(((const struct udphdr *)udp)->uh_dport) == SENTINEL_PORT;
 }
 
-static void show_ipv4(const unsigned char *packet)
+static void show_ipv4(const struct probe *probe, const unsigned char *packet)
 {
 	const struct iphdr *iph = (const void *)packet;
 	int frag_off = ntohs(iph->frag_off);
 	int offset = (frag_off & IP_OFFMASK) * 8;
 
-	if (iph->protocol != IPPROTO_UDP ||
-	    (!offset && is_sentinel(packet + iph->ihl * 4)))
+	if (iph->protocol != probe->protocol ||
+	    (iph->protocol == IPPROTO_UDP && !offset && is_sentinel(packet + iph->ihl * 4)))
 		return;
 	print_wire(offset, ntohs(iph->tot_len) - iph->ihl * 4, frag_off & IP_MF,
 		   ntohs(iph->id), frag_off & IP_DF);
@@ -448,7 +452,7 @@ static void show_wire(const struct probe *probe)
 		if (link.sll_pkttype == PACKET_OUTGOING)
 			continue;
 		if (probe->family == AF_INET)
-			show_ipv4(packet);
+			show_ipv4(probe, packet);
 		else
 			show_ipv6(probe, packet);
 	}
@@ -527,6 +531,9 @@ static void parse_option(struct probe *probe, int opt)
 			wrong("too many -x");
 		parse_raw(optarg, &probe->raw[probe->nr_raw++]);
 		break;
+	case 'P':
+		probe->protocol = atoi(optarg);
+		break;
 	case 'F':
 		probe->nr_parts = parse_parts(optarg, probe->parts);
 		break;
@@ -543,13 +550,15 @@ static void parse_options(struct probe *probe, int argc, char **argv)
 {
 	int opt, i;
 
-	while ((opt = getopt(argc, argv, "f:t:i:s:d:p:z:o:nm:O:x:S:F:I:h")) != -1)
+	while ((opt = getopt(argc, argv, "f:t:i:s:d:p:z:o:nm:O:x:S:F:I:P:h")) != -1)
 		parse_option(probe, opt);
 	if (!probe->from || !probe->to || !probe->device || !probe->family ||
 	    probe->src.ss_family != probe->family)
 		wrong("-f, -t, -i, -s and -d are wanted");
 	if (probe->nr_raw && probe->family != AF_INET6)
 		wrong("-x is of IPv6");
+	if (probe->protocol != IPPROTO_UDP && probe->family != AF_INET)
+		wrong("-P is of IPv4");
 	if (!probe->nr_order)
 		for (i = 0; i < probe->nr_sizes; i++)
 			probe->order[probe->nr_order++] = i;
@@ -559,6 +568,7 @@ int main(int argc, char **argv)
 {
 	static struct probe probe = {
 		.port = DENIED_PORT,
+		.protocol = IPPROTO_UDP,
 		.sizes = { 100 },
 		.nr_sizes = 1,
 	};

@@ -23,7 +23,7 @@ enum { NF_HEADERS_MAX = 60 };
  * @more: it is not the last part
  * @df: IPv4: set the bit that forbids fragmentation
  * @options, @options_length: IPv4: header options, a multiple of 4 bytes
- * @nexthdr: IPv6: header that follows, in place of UDP
+ * @nexthdr: protocol of the datagram, or IPv6 header that follows; 0 for UDP
  */
 struct nf_fragment {
 	const struct sockaddr_storage *src, *dst;
@@ -43,7 +43,7 @@ static inline int nf_put_header_v4(void *packet, const struct nf_fragment *part)
 		.version = 4,
 		.ihl = size / 4,
 		.ttl = 64,
-		.protocol = IPPROTO_UDP,
+		.protocol = part->nexthdr ?: IPPROTO_UDP,
 		.id = htons(part->id % 65535 + 1),
 		.frag_off = htons(part->offset / 8 | (part->more ? IP_MF : 0) |
 				  (part->df ? IP_DF : 0)),
