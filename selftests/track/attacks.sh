@@ -129,7 +129,91 @@ check_bad_first()
 	probe 6 client-server -x "$packet" -x "$packet"
 	expect_eq "on the wire" "" "$WIRE$OTHER"
 	expect_link "$LINK" dropped=0 dropped_fragments=2
+	expect_entries 0
 	expect_stats packets=1
+	expect_tracking 6 2
+}
+
+# An IPv4 packet of the protocol AH. Its bytes say that the header that AH protects begins
+# behind 264 bytes.
+check_first_that_ends_in_its_ah()
+{
+	attach accept ip forward 0 track
+	probe 4 client-server -P 51 -z 272,56
+	expect_wire "0+272 272+56"
+	expect_link "$LINK" tracked_datagrams=1 later_fragments=1
+	probe 4 client-server -P 51 -z 264,56
+	expect_wire ""
+	expect_link "$LINK" tracked_datagrams=1 dropped_fragments=1 reassembled_fragments=1
+	probe 4 client-server -P 51 -z 272,56
+	expect_wire "0+272 272+56"
+	expect_link "$LINK" tracked_datagrams=2 later_fragments=2
+}
+
+# A malformed fragment that comes first is lost, and no other fragment with it.
+check_malformed_before()
+{
+	local family=$1 parts=$2
+
+	attach deny_port "$(pf_of "$family")" forward 0 track
+	expect_tracking "$family" 1
+	probe "$family" client-server -p 53 -z 104 -F "$parts" -I 700
+	expect_wire ""
+	expect_link "$LINK" dropped_fragments=1 tracked_datagrams=1
+	expect_entries 0
+	probe "$family" client-server -p 53 -z 104 -F 0+48m,48+56 -I 700
+	expect_wire "0+48 48+56"
+	expect_link "$LINK" dropped_fragments=1 tracked_datagrams=2 reassembled_fragments=0
+	expect_tracking "$family" 3
+}
+
+# Fragments behind a malformed first one wait. They leave only with a good one, and after the
+# program has seen them all.
+check_malformed_first()
+{
+	local family=$1
+
+	attach deny_port "$(pf_of "$family")" forward 0 track
+	expect_tracking "$family" 1
+	probe "$family" client-server -p 53 -z 104 -F 0+45m,48+16m,64+40 -I 701
+	expect_wire ""
+	expect_link "$LINK" dropped_fragments=1 tracked_datagrams=1 reassembled_fragments=2
+	expect_stats packets=1
+	probe "$family" client-server -p 53 -z 104 -F 0+48m -I 701
+	expect_wire "0+48 48+16 64+40"
+	expect_stats packets=2 fragments=1 ports=2
+	expect_entries 0
+	expect_tracking "$family" 3
+}
+
+# Out of order IPv4's reassembly sees a fragment of an odd length, and cuts it.
+check_odd_length_out_of_order_ipv4()
+{
+	attach deny_port ip forward 0 track
+	expect_tracking 4 1
+	probe 4 client-server -p 53 -z 104 -F 48+56,0+53m
+	expect_wire "0+48 48+56"
+	expect_delivered "96 intact"
+	expect_link "$LINK" dropped_fragments=0 reassembled_fragments=2
+	expect_stats packets=2 fragments=1 ports=2
+	probe 4 client-server -z 104 -F 48+56,0+53m
+	expect_wire ""
+	expect_stats packets=3 ports=3 dropped=1
+	# In order it is malformed.
+	probe 4 client-server -p 53 -z 104 -F 0+53m
+	expect_wire ""
+	expect_link "$LINK" dropped_fragments=1
+	expect_tracking 4 4
+}
+
+# IPv6's reassembly leaves it as it is. The link refuses it.
+check_odd_length_out_of_order_ipv6()
+{
+	attach deny_port ip6 forward 0 track
+	expect_tracking 6 1
+	probe 6 client-server -p 53 -z 104 -F 48+56,0+53m
+	expect_wire ""
+	expect_link "$LINK" dropped_fragments=1 reassembled_fragments=2
 	expect_tracking 6 2
 }
 
@@ -246,6 +330,21 @@ check_source_limit()
 	expect_stats packets=$((before + 2)) length=$((104 + (family == 4 ? 20 : 40)))
 }
 
+# However much a source may have, it leaves half of the free room to others.
+check_half_of_the_room()
+{
+	local family=$1
+
+	limit max=100
+	attach accept "$(pf_of "$family")" forward 0 track
+	flood "$family" 200
+	expect_entries 50
+	expect_passing "$family"
+	flood "$family" 200
+	expect_entries 50
+	expect_passing "$family"
+}
+
 # The room of a source is free again when its datagrams have ended.
 check_source_again()
 {
@@ -346,10 +445,18 @@ for family in "${FAMILIES[@]}"; do
 	add_test "ecn_ipv$family" check_ecn "$family"
 	add_test "ecn_of_a_duplicate_ipv$family" check_ecn_of_duplicate "$family"
 	add_test "denied_ipv$family" check_denied "$family"
+	add_test "odd_length_before_the_first_ipv$family" \
+		check_malformed_before "$family" 48+13m
+	add_test "too_long_before_the_first_ipv$family" \
+		check_malformed_before "$family" 65528+200
+	add_test "first_of_an_odd_length_and_later_ones_ipv$family" \
+		check_malformed_first "$family"
 	add_test "lone_later_ipv$family" check_lone_later "$family"
 	add_test "refused_in_reassembly_ipv$family" check_refused_in_reassembly "$family"
 done
 
+add_test first_that_ends_in_its_ah_ipv4 check_first_that_ends_in_its_ah
+add_test odd_length_out_of_order_ipv4 check_odd_length_out_of_order_ipv4
 # 6 TCP, 17 UDP, 44 fragment, 60 destination options, 135 mobility
 add_test -r ipv6 first_without_its_tcp_header \
 	check_bad_first "44:$(fragment_header 6 0 1)$(zeros 8)" "44:16"
@@ -362,6 +469,7 @@ add_test -r ipv6 fragment_in_a_fragment \
 	"44:56"
 add_test -r ipv6 first_of_an_odd_length \
 	check_bad_first "44:$(fragment_header 17 0 1)$(udp 13 0035)" "0+13"
+add_test -r ipv6 odd_length_out_of_order_ipv6 check_odd_length_out_of_order_ipv6
 add_test -r ipv6 atomic check_atomic
 add_test -r ipv6 atomic_and_others check_atomic_and_others
 
@@ -370,6 +478,7 @@ add_test -r ipv6 atomic_and_others check_atomic_and_others
 for family in "${FAMILIES[@]}"; do
 	add_test "expiry_ipv$family" check_expiry "$family"
 	add_test "limit_of_a_source_ipv$family" check_source_limit "$family"
+	add_test "half_of_the_room_ipv$family" check_half_of_the_room "$family"
 	add_test "limit_of_a_source_again_ipv$family" check_source_again "$family"
 	add_test "many_in_flight_ipv$family" check_many "$family"
 done
