@@ -35,7 +35,7 @@ set_limits()
 # limit NAME=VALUE...: set sysctls of the router until the test ends
 limit()
 {
-	trap 'set_limits max=16384 max_source=4096 timeout=30 drop_full=0' EXIT
+	trap 'set_limits max=16384 max_source=4096 timeout=60 drop_full=0' EXIT
 	set_limits "$@"
 }
 
@@ -43,4 +43,11 @@ limit()
 limit_time()
 {
 	limit timeout=$((2 * ${NF_BPF_SLOW:-1}))
+}
+
+# sent_by DEVICE: packets that the router has sent by it
+# shellcheck disable=SC2016 # columns of awk
+sent_by()
+{
+	in_ns "$NS_ROUTER" awk -v device="$1:" '$1 == device { print $11 }' /proc/net/dev
 }
