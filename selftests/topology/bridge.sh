@@ -167,6 +167,7 @@ no_stations()
 check_track_stations()
 {
 	local family=$1 group=239.1.2.3 server=SERVER_IP$1 of_host=192.0.2.
+	local macs=("${@:2}")
 
 	((family == 4)) || { group=ff0e::1:2:3; of_host=fe80::; }
 	needs_own BPF_F_NETFILTER_FRAG_TRACK
@@ -180,8 +181,8 @@ check_track_stations()
 	router_ip link set br0 type bridge mcast_query_response_interval 1
 	router_ip link set br0 type bridge mcast_querier 1
 	in_ns "$NS_CLIENT" ip "-$family" route replace "$group" dev eth0
-	join "$group" 02:00:00:00:03:01 "${of_host}31"
-	join "$group" 02:00:00:00:03:02 "${of_host}32"
+	join "$group" "${macs[0]}" "${of_host}31"
+	join "$group" "${macs[1]}" "${of_host}32"
 	expect_eq "stations" 2 "$(stations "$group")"
 	attach accept "$(pf_of "$family")" forward 0 track
 	probe "$family" client-server -d "$group" -S "${!server}" -z "$SIZES"
@@ -327,7 +328,10 @@ for family in "${FAMILIES[@]}"; do
 	add_test "netfilter_ipv$family" check_netfilter "$family"
 	add_test "track_ipv$family" check_track "$family"
 	add_test "track_flooded_ipv$family" check_track_flooded "$family"
-	add_test "track_stations_ipv$family" check_track_stations "$family"
+	add_test "track_stations_ipv$family" check_track_stations "$family" \
+		02:00:00:00:03:01 02:00:00:00:03:02
+	add_test "track_stations_of_two_vendors_ipv$family" check_track_stations "$family" \
+		02:00:00:00:04:01 06:01:00:00:04:01
 	add_test "tagged_ipv$family" check_tagged "$family"
 	add_test "destination_ipv$family" check_destination "$family"
 done

@@ -201,24 +201,39 @@ check_info()
 	expect_delivered "$((TOTAL - 8)) intact"
 }
 
-# A rule sends a copy of each packet to another device. It passes POST_ROUTING before the packet.
-check_copy_of_a_rule()
+# mirror FAMILY NUMBER: add the device mirrorNUMBER, and print a rule that sends it a copy of
+# each packet for the server.
+mirror()
 {
-	local family=$1 pf server=SERVER_IP$1 to=10.13.0.2 address=10.13.0.1/24
+	local family=$1 device=mirror$2 to=10.13.$2.2 address=10.13.$2.1/24 server=SERVER_IP$1
 
-	((family == 4)) || to=2001:db8:13::2 address=2001:db8:13::1/64
+	((family == 4)) || to=2001:db8:13:$2::2 address=2001:db8:13:$2::1/64
+	ip -n "$NS_ROUTER" link add "$device" type dummy
+	ip -n "$NS_ROUTER" link set "$device" up
+	ip -n "$NS_ROUTER" address add "$address" dev "$device"
+	ip -n "$NS_ROUTER" neighbour add "$to" lladdr 02:00:00:00:ff:02 dev "$device"
+	echo "$(pf_of "$family") daddr ${!server} dup to $to device $device"
+}
+
+# Rules send copies of each packet to other devices. These pass POST_ROUTING before the packet.
+check_copies_of_rules()
+{
+	local family=$1 copies=$2 pf rules='' i
+
 	pf=$(pf_of "$family")
 	# shellcheck disable=SC2064 # $pf is known only here
-	trap "ip -n $NS_ROUTER link del mirror; in_ns $NS_ROUTER nft delete table $pf dups" EXIT
-	ip -n "$NS_ROUTER" link add mirror type dummy
-	ip -n "$NS_ROUTER" link set mirror up
-	ip -n "$NS_ROUTER" address add "$address" dev mirror
-	ip -n "$NS_ROUTER" neighbour add "$to" lladdr 02:00:00:00:ff:02 dev mirror
+	trap "in_ns $NS_ROUTER nft delete table $pf dups
+		for ((i = 1; i <= $copies; i++)); do
+			ip -n $NS_ROUTER link del mirror\$i
+		done" EXIT
+	for ((i = 1; i <= copies; i++)); do
+		rules+=$(mirror "$family" "$i")$'\n'
+	done
 	in_ns "$NS_ROUTER" nft -f - <<-EOF
 	table $pf dups {
 		chain c {
 			type filter hook prerouting priority 0
-			$pf daddr ${!server} dup to $to device mirror
+			$rules
 		}
 	}
 	EOF
@@ -226,9 +241,14 @@ check_copy_of_a_rule()
 	probe "$family" client-server -z "$SIZES"
 	expect_wire "$WIRE_IN_ORDER"
 	expect_delivered "$((TOTAL - 8)) intact"
-	expect_stats fragments=2
-	expect_link "$LINK" tracked_datagrams=2 later_fragments=6 reassembled_fragments=0
+	expect_stats fragments=$((copies + 1))
+	expect_link "$LINK" tracked_datagrams=$((copies + 1)) \
+		later_fragments=$((3 * (copies + 1))) reassembled_fragments=0
 	expect_link "$LINK" dropped=0 dropped_fragments=0
+	# The last packet of the probe has a copy, too.
+	for ((i = 1; i <= copies; i++)); do
+		expect_eq "packets by mirror$i" 5 "$(sent_by "mirror$i")"
+	done
 }
 
 # A program cannot change what binds the fragments of a datagram.
@@ -242,7 +262,7 @@ check_refusals()
 	probe "$family" client-server -z "$SIZES"
 	expect_wire "$WIRE_IN_ORDER"
 	expect_delivered "$((TOTAL - 8)) intact"
-	expect_stats_of refusing packets=1 flags=13 pieces=4 result=0
+	expect_stats_of refusing packets=1 flags=15 pieces=5 result=0
 }
 
 # In a user namespace root cannot let the table grow, but can change the other limits.
@@ -258,6 +278,17 @@ test_limits_in_a_user_namespace()
 			unshare -r -n sh -c "echo 1 > $dir/nf_bpf_track_$name"
 		unshare -n sh -c "echo 1 > $dir/nf_bpf_track_$name"
 	done
+}
+
+# By default an entry lives as long as hosts may keep the fragments that have passed.
+test_default_timeout()
+{
+	local timeout
+
+	timeout=$(unshare -n cat /proc/sys/net/netfilter/nf_bpf_track_timeout)
+	expect_eq "seconds" 60 "$timeout"
+	((timeout >= $(unshare -n cat /proc/sys/net/ipv4/ipfrag_time)))
+	! has_ipv6 || ((timeout >= $(unshare -n cat /proc/sys/net/ipv6/ip6frag_time)))
 }
 
 # The verdict on a datagram stands when the program is replaced between two fragments.
@@ -389,7 +420,8 @@ for family in "${FAMILIES[@]}"; do
 	add_test "mark_ipv$family" check_mark "$family"
 	add_test "frag_info_ipv$family" check_info "$family"
 	add_test "refusals_ipv$family" check_refusals "$family"
-	add_test "copy_of_a_rule_ipv$family" check_copy_of_a_rule "$family"
+	add_test "copy_of_a_rule_ipv$family" check_copies_of_rules "$family" 1
+	add_test "copies_of_two_rules_ipv$family" check_copies_of_rules "$family" 2
 	add_test "replacement_ipv$family" check_replacement "$family"
 	add_test "detach_ipv$family" check_detach "$family"
 	add_test "identification_used_again_ipv$family" check_reuse "$family"

@@ -125,9 +125,13 @@ int refuse(struct bpf_nf_ctx *ctx)
 	change(ctx, stats, transport);
 	change(ctx, stats, transport + 3);
 	note(stats, bpf_nf_l4_csum_replace(ctx, transport + 2, 0, bpf_htons(1), 2));
+	/* The length of UDP, which is that of the whole datagram: two refusals */
+	change(ctx, stats, transport + 4);
+	change(ctx, stats, transport + 5);
 	answer(ctx, stats);
-	/* Without a change, and behind the ports */
-	keep(ctx, stats, transport);
+	/* Without a change: one success. Behind the length, and back: two */
 	keep(ctx, stats, transport + 4);
+	flip(ctx, stats, transport + 6, 1);
+	flip(ctx, stats, transport + 6, 1);
 	return ACCEPT;
 }
