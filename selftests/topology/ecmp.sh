@@ -102,9 +102,25 @@ check_no_defrag()
 	expect_stats packets=8 fragments=8
 }
 
+# So all fragments of a tracked datagram leave by the device that the first one was judged for.
+check_track()
+{
+	local family=$1
+
+	needs_own BPF_F_NETFILTER_FRAG_TRACK
+	route_far "$family"
+	find_ports "$family"
+	attach accept "$(pf_of "$family")" forward 0 track
+	far_way "$family" "${PORT_OF[d1]}" "$SIZES" "${PIECES[@]}"
+	far_way "$family" "${PORT_OF[d2]}" "$SIZES" "${PIECES[@]}"
+	expect_stats packets=2 fragments=2 ports=2
+	expect_link "$LINK" tracked_datagrams=2 later_fragments=6 dropped_fragments=0
+}
+
 for family in "${FAMILIES[@]}"; do
 	add_test "defrag_ipv$family" check_ecmp "$family"
 	add_test "no_defrag_ipv$family" check_no_defrag "$family"
+	add_test "track_ipv$family" check_track "$family"
 done
 
 run_tests
