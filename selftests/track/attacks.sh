@@ -376,7 +376,8 @@ check_expiry()
 	limit_time
 	attach accept "$(pf_of "$family")" forward 0 track
 	flood "$family" 40
-	expect_entries 30
+	# On a busy machine some entries have expired already: look at what made them.
+	expect_link "$LINK" tracked_datagrams=20 later_fragments=10 reassembled_fragments=20
 	wait_for no_entries
 	expect_passing "$family"
 }
