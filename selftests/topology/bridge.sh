@@ -162,14 +162,15 @@ no_stations()
 	router_ip link set right type bridge_slave mcast_to_unicast off
 }
 
+# check_track_stations FAMILY NUMBER MAC MAC: two stations join a group of this number.
 # The bridge sends a copy to each station that has joined, with the station's own address.
 # All copies leave by the same port, and each is judged on its own.
 check_track_stations()
 {
-	local family=$1 group=239.1.2.3 server=SERVER_IP$1 of_host=192.0.2.
-	local macs=("${@:2}")
+	local family=$1 group=239.1.2.$2 server=SERVER_IP$1 of_host=192.0.2.
+	local macs=("${@:3}")
 
-	((family == 4)) || { group=ff0e::1:2:3; of_host=fe80::; }
+	((family == 4)) || { group=ff0e::1:2:$2; of_host=fe80::; }
 	needs_own BPF_F_NETFILTER_FRAG_TRACK
 	bridge_calls 1
 	trap no_stations EXIT
@@ -328,9 +329,9 @@ for family in "${FAMILIES[@]}"; do
 	add_test "netfilter_ipv$family" check_netfilter "$family"
 	add_test "track_ipv$family" check_track "$family"
 	add_test "track_flooded_ipv$family" check_track_flooded "$family"
-	add_test "track_stations_ipv$family" check_track_stations "$family" \
+	add_test "track_stations_ipv$family" check_track_stations "$family" 3 \
 		02:00:00:00:03:01 02:00:00:00:03:02
-	add_test "track_stations_of_two_vendors_ipv$family" check_track_stations "$family" \
+	add_test "track_stations_of_two_vendors_ipv$family" check_track_stations "$family" 4 \
 		02:00:00:00:04:01 06:01:00:00:04:01
 	add_test "tagged_ipv$family" check_tagged "$family"
 	add_test "destination_ipv$family" check_destination "$family"
