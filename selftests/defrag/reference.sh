@@ -8,8 +8,9 @@
 # come in reversed order into order.
 
 source "$(dirname "$0")/../lib.sh"
+# shellcheck source=../helpers/defrag_modules.sh
+source "$SELFTESTS_SRC/helpers/defrag_modules.sh"
 
-declare -A MODULE=([4]=nf_defrag_ipv4 [6]=nf_defrag_ipv6)
 MODPROBE=/proc/sys/kernel/modprobe
 
 setup()
@@ -179,48 +180,6 @@ check_conntrack_keeps_it()
 	expect_defrag "$family" reassembled
 	nft_router flush ruleset
 	wait_for is_untouched "$family"
-}
-
-needs_module()
-{
-	local module=${MODULE[$1]}
-
-	[[ $(modinfo -F filename "$module" 2>/dev/null) == /* ]] ||
-		lacks "$module as a module"
-}
-
-refcount()
-{
-	cat "/sys/module/${MODULE[$1]}/refcnt" 2>/dev/null || echo absent
-}
-
-has_refcount()
-{
-	[[ $(refcount "$1") == "$2" ]]
-}
-
-# Unload the module. Modules that use it are unloaded first: other tests may have
-# loaded them.
-unload_with_users()
-{
-	local user
-
-	for user in "/sys/module/$1/holders/"*; do
-		[[ ! -e $user ]] || unload_with_users "${user##*/}"
-	done
-	[[ ! -e /sys/module/$1/refcnt ]] || rmmod "$1" 2>/dev/null || :
-}
-
-unload()
-{
-	unload_with_users "${MODULE[$1]}"
-	[[ ! -e /sys/module/${MODULE[$1]} ]]
-}
-
-needs_unloaded()
-{
-	needs_module "$1"
-	wait_for unload "$1" || fail "${MODULE[$1]} does not unload: $(grep ^nf_ /proc/modules)"
 }
 
 check_module_on_demand()
