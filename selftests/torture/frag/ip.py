@@ -14,6 +14,8 @@ MOBILITY, HIP, SHIM6 = 135, 139, 140
 # Headers that may precede a fragment header. The program's parser knows them too.
 EXTENSIONS = (HOP_BY_HOP, ROUTING, FRAGMENT, AUTHENTICATION, DESTINATION, MOBILITY, HIP, SHIM6)
 
+NO_OPERATION, SOURCE_ROUTES = 1, (0x83, 0x89)   # options of IPv4
+
 
 class Unreadable(Exception):
     """A header is incomplete, or contradicts itself."""
@@ -48,6 +50,28 @@ class Piece:
     @property
     def end(self):
         return self.offset + len(self.data)
+
+    @property
+    def route(self):
+        """The headers that decide where a fragment goes: IPv6's headers before the fragment
+        header, with the number of the first one, or IPv4's source route."""
+        if self.family == 6:
+            return self.head[4:5] + self.head[38:]
+        return source_route(self.head[12:])
+
+
+def source_route(options):
+    """The option that routes an IPv4 packet by way of other hosts, or no bytes."""
+    while options and options[0]:
+        size = 1
+        if options[0] != NO_OPERATION:
+            if len(options) < 2 or not 2 <= options[1] <= len(options):
+                break
+            size = options[1]
+            if options[0] in SOURCE_ROUTES:
+                return options[:size]
+        options = options[size:]
+    return b""
 
 
 def dissect(packet):

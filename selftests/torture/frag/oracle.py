@@ -32,10 +32,10 @@ LAWS = {
 class Observed:
     """One exchange. judged: judge.Judged; left: IP packets as bytes, in order; delivered: the
     payloads that the server's socket got; port: that of the socket; unsent: packets that the
-    router counts as impossible to fragment.
+    router counts as impossible to fragment; sent: IP packets as bytes, in order.
 
-    Those are accepted and yet don't leave. IPv6 has them where the headers behind the
-    fragment header are not all in the first fragment, against RFC 7112.
+    Packets that are unsent are accepted and yet don't leave. IPv6 has them where the headers
+    behind the fragment header are not all in the first fragment, against RFC 7112.
     """
 
     judged: list
@@ -43,6 +43,7 @@ class Observed:
     delivered: list
     port: int
     unsent: int = 0
+    sent: tuple = ()
 
 
 @dataclass

@@ -83,8 +83,8 @@ class Router:
         base, wires = self.next_base(), self.wires
         self.collect()
         unsent, before = self.unsent(), self.link.counters()
-        for family, f in sent:
-            packet = f.pack(family, *self.hosts[family], base)
+        packed = tuple(f.pack(family, *self.hosts[family], base) for family, f in sent)
+        for (_, f), packet in zip(sent, packed):
             if f.wire == "left":
                 wires.send(wires.client, [packet + bytes(f.padding)])
             else:
@@ -92,7 +92,7 @@ class Router:
                                                   self.env["CLIENT2_MAC"], packet))
         wires.settle()
         after = self.link.counters()
-        observed = replace(self.collect(), unsent=self.unsent() - unsent)
+        observed = replace(self.collect(), unsent=self.unsent() - unsent, sent=packed)
         return observed, {name: after[name] - before[name] for name in after}
 
     def unsent(self):

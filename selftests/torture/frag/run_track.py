@@ -7,10 +7,15 @@ a strict program and then under one that tracks fragments, and compares the two.
 
 judged_by_first_fragments   the program judged whole packets and tracked first fragments only
 host_gets_what_was_accepted a host that puts together what left has only packets that the
-                            program accepts, and finds no overlap in them
+                            program accepts, and finds no overlap in them. The same is true of
+                            incomplete packets, which have a first fragment
 refused_as_strict_does      each of these packets was accepted under strict, too
+follows_what_was_accepted   a later fragment leaves after its first one, which the program has
+                            accepted, and with the same route; or with all of a datagram that
+                            it has accepted: follow.py
 
-A batch that breaks a law is sent again, with less and less in it.
+First come falsified results, which must break these laws. A batch that breaks a law is sent
+again, with less and less in it.
 
 NF_BPF_SECONDS: of random trains (600; 30 with NF_BPF_SMOKE=1)
 NF_BPF_SEED: of these; batch N of a seed is always the same
@@ -19,17 +24,22 @@ NF_BPF_SEED: of these; batch N of a seed is always the same
 import os
 import time
 from collections import Counter
+from dataclasses import replace
 
-from ip import Overlap, Reassembler, Unreadable, describe, dissect
+import packets
+from follow import follow
+from ip import (DESTINATION, ROUTING, Overlap, Reassembler, Unreadable, describe, dissect,
+                fix_checksum, forwarded)
 from judge import write_sysctl
-from oracle import is_refused
-from run_fuzz import BATCH, LIMIT, Results, Router, fewer_packets, run
-from train import Train, mixed, random_batch
+from oracle import PADDING, is_refused
+from run_fuzz import BATCH, LIMIT, Results, Router, fewer_packets, other, run
+from train import PORTS, SOURCE_ROUTE, SPORT, Fragment, Train, mixed, random_batch
 
 EXPIRY = 5          # seconds until incomplete datagrams expire
 SHRINKING = 120     # seconds to look for fewer fragments that break a law
 TRACKED = 8         # BPF_NF_FRAG_TRACKED
-LAWS = ("judged_by_first_fragments", "host_gets_what_was_accepted", "refused_as_strict_does")
+LAWS = ("judged_by_first_fragments", "host_gets_what_was_accepted", "refused_as_strict_does",
+        "follows_what_was_accepted")
 
 
 def content(piece):
@@ -56,7 +66,7 @@ def check_judged(judged, broken):
 
 def packets_of_host(left, broken):
     """What a host makes of the packets that left."""
-    reassembler, packets = Reassembler(), []
+    reassembler, found = Reassembler(), []
     for packet in left:
         try:
             piece = reassembler.add(dissect(packet))
@@ -64,21 +74,27 @@ def packets_of_host(left, broken):
             broken.append((LAWS[1], str(error)))
             continue
         if piece:
-            packets.append(piece)
-    return packets
+            found.append(piece)
+    for queue in reassembler.queues.values():
+        if queue[0].offset:
+            broken.append((LAWS[1], f"without the first: {', '.join(map(describe, queue))}"))
+        elif is_refused(queue[0]):
+            broken.append((LAWS[1], f"refused, in part: {queue[0].data[:40].hex()}"))
+    return found
 
 
 def compare(strict, track):
     """(law, text) of what is wrong, and the number of packets that a host gets."""
     broken = []
     check_judged(track.judged, broken)
-    packets = packets_of_host(track.left, broken)
-    for piece in packets:
+    found = packets_of_host(track.left, broken)
+    for piece in found:
         if is_refused(piece):
             broken.append((LAWS[1], f"refused: protocol {piece.proto}: {piece.data[:40].hex()}"))
-    for key in (Counter(map(content, packets)) - accepted(strict.judged)).elements():
+    for key in (Counter(map(content, found)) - accepted(strict.judged)).elements():
         broken.append((LAWS[2], f"protocol {key[3]}, {len(key[4])} bytes: {key[4][:40].hex()}"))
-    return broken, len(packets)
+    broken += [(LAWS[3], text) for text in follow(track.judged, track.left)]
+    return broken, len(found)
 
 
 def without_atomic(sent):
@@ -121,6 +137,107 @@ def report(router, seed, number, sent, broken):
     return found
 
 
+# --- do the laws see false results? ----------------------------------------------------
+
+def datagrams(router):
+    """The fragments of three datagrams of each family: the first is accepted and comes in order,
+    the second is refused, and reassembly gets the third."""
+    sent = []
+    for family in (4, 6):
+        for ident, port in enumerate((PORTS[0], PORTS[1], PORTS[0])):
+            data = packets.udp(*router.hosts[family], SPORT, port, bytes(range(200)) * 10)
+            parts = [Fragment(at, at + 800 < len(data), data[at:at + 800], ident=ident)
+                     for at in range(0, len(data), 800)]
+            sent += [(family, f) for f in (reversed(parts) if ident == 2 else parts)]
+    return sent
+
+
+def with_headers(packet, extra):
+    """The packet with more headers: options of IPv4, or the body of an IPv6 header."""
+    if packet[0] >> 4 == 4:
+        size = 20 + len(extra)
+        total = int.from_bytes(packet[2:4], "big") + len(extra)
+        return fix_checksum(bytes([0x40 | size // 4, packet[1]]) + total.to_bytes(2, "big") +
+                            packet[4:20] + extra + packet[20:], size)
+    length = int.from_bytes(packet[4:6], "big") + 1 + len(extra[1:])
+    return packet[:4] + length.to_bytes(2, "big") + extra[:1] + packet[7:40] + packet[6:7] + \
+        extra[1:] + packet[40:]
+
+
+def with_ecn(packet, ecn):
+    return fix_checksum(packet[:1] + bytes([packet[1] | ecn]) + packet[2:], 20)
+
+
+def changed(at, change):
+    """Changes a packet that left."""
+    return lambda o: replace(o, left=o.left[:at] + [change(o.left[at])] + o.left[at + 1:])
+
+
+def also(*numbers):
+    """These packets, which the router has not let through, leave, too."""
+    return lambda o: replace(o, left=o.left + [forwarded(o.sent[n]) for n in numbers])
+
+
+# What is sent, what leaves and what is judged. A datagram has three fragments.
+REFUSED4, SENT6, REFUSED6 = 3, 9, 12
+LEFT4, WHOLE4, LEFT6, WHOLE6 = 0, 3, 6, 9
+JUDGED4, JUDGED_REFUSED4 = 0, 1
+
+# The name, the laws that are broken, and a function that falsifies an Observed.
+FALSIFIED = (
+    ("later_fragments_of_a_refused_datagram_ipv4", (1, 3), also(REFUSED4 + 1, REFUSED4 + 2)),
+    ("later_fragments_of_a_refused_datagram_ipv6", (1, 3), also(REFUSED6 + 1, REFUSED6 + 2)),
+    ("the_first_fragment_of_a_refused_datagram", (1, 3), also(REFUSED4)),
+    ("a_later_fragment_before_the_first", (3,), lambda o: replace(
+        o, left=[o.left[1], o.left[0]] + o.left[2:])),
+    ("a_later_fragment_after_the_last", (1, 3), also(SENT6 + 1)),
+    ("no_first_fragment", (1, 3), lambda o: replace(o, left=o.left[1:])),
+    ("a_first_fragment_that_nobody_judged", (3,), lambda o: replace(o, judged=o.judged[1:])),
+    ("a_first_fragment_that_was_refused", (3,), lambda o: replace(
+        o, judged=[other(o.judged[JUDGED4], verdict=0)] + o.judged[1:])),
+    ("a_verdict_on_the_wrong_datagram", (3,), lambda o: replace(
+        o, judged=[other(o.judged[0], verdict=0), other(o.judged[1], verdict=1)] +
+        o.judged[2:])),
+    ("a_later_fragment_judged", (0,), lambda o: replace(
+        o, judged=o.judged + [other(o.judged[JUDGED_REFUSED4], packet=o.sent[REFUSED4 + 1])])),
+    ("a_fragment_twice", (1,), lambda o: replace(
+        o, left=o.left[:1] + o.left[1:2] * 2 + o.left[2:])),
+    ("a_byte_of_a_later_fragment", (2,), changed(
+        LEFT6 + 1, lambda packet: packet[:-1] + bytes([packet[-1] ^ 1]))),
+    ("a_source_route", (3,), changed(
+        LEFT4 + 1, lambda packet: with_headers(packet, SOURCE_ROUTE))),
+    ("a_routing_header", (3,), changed(
+        LEFT6 + 1, lambda packet: with_headers(packet, bytes([ROUTING, 0, 4, 1]) + bytes(4)))),
+    ("destination_options", (3,), changed(
+        LEFT6 + 2, lambda packet: with_headers(packet, bytes([DESTINATION]) + PADDING))),
+    ("ecn", (3,), changed(LEFT4 + 2, lambda packet: with_ecn(packet, 3))),
+    ("a_reassembled_datagram_without_an_end", (3,), lambda o: replace(o, left=o.left[:-1])),
+    ("a_reassembled_datagram_without_a_middle", (3,), lambda o: replace(
+        o, left=o.left[:WHOLE4 + 1] + o.left[WHOLE4 + 2:])),
+    ("a_reassembled_datagram_that_was_refused", (3,), lambda o: replace(
+        o, judged=o.judged[:-1] + [other(o.judged[-1], verdict=0)])),
+    ("other_bytes_of_a_reassembled_datagram", (2, 3), changed(
+        WHOLE6 + 1, lambda packet: packet[:-1] + bytes([packet[-1] ^ 1]))),
+)
+
+
+def try_laws(router, results):
+    """The fragments of datagrams() leave or not, as they have to. Falsified, they break laws."""
+    strict, track, _ = exchange(router, datagrams(router))
+    results.add("track_content_with_what_is_right",
+                [f"{law}: {text}" for law, text in compare(strict, track)[0]])
+    if (len(track.left), len(track.judged)) != (12, 6):
+        raise RuntimeError("the laws cannot be tried: of six datagrams in 18 fragments, "
+                           f"{len(track.judged)} were judged, and {len(track.left)} packets left")
+    for name, numbers, change in FALSIFIED:
+        wanted = {LAWS[n] for n in numbers}
+        got = {law for law, _ in compare(strict, change(track))[0]}
+        results.add(f"track_notices_{name}", [] if got == wanted else
+                    [f"expected {sorted(wanted)}, got {sorted(got)}"])
+
+
+# --- random trains ------------------------------------------------------------------
+
 def fuzz(router, seconds, seed):
     figures, broken = Counter(), {law: [] for law in LAWS}
     end, number = time.monotonic() + seconds, 0
@@ -130,8 +247,8 @@ def fuzz(router, seconds, seed):
         sent = without_atomic([(family, f) for family, f in mixed(seed, number, trains)
                                if f.ttl > 1])
         strict, track, links = exchange(router, sent)
-        wrong, packets = compare(strict, track)
-        figures.update(trains=len(trains), fragments=len(sent), packets=packets,
+        wrong, found = compare(strict, track)
+        figures.update(trains=len(trains), fragments=len(sent), packets=found,
                        strict=accepted(strict.judged).total(),
                        tracked=sum(1 for j in track.judged if j.info & TRACKED),
                        reassembled=sum(1 for j in track.judged if j.pieces > 1),
@@ -145,7 +262,7 @@ def fuzz(router, seconds, seed):
 
 
 def main(seed, seconds, pins):
-    results = Results(len(LAWS) + 1)
+    results = Results(1 + len(FALSIFIED) + len(LAWS) + 1)
     print(f"# figure: seed {seed}", flush=True)
     router = Router(os.environ, pins)
     # Strict gives up a datagram if many other fragments come in between. Track does not. Both
@@ -156,6 +273,9 @@ def main(seed, seconds, pins):
     # Each batch takes the identifications of two exchanges, so they come again soon.
     router.expire_after(EXPIRY)
     write_sysctl(os.environ["NS_ROUTER"], "netfilter/nf_bpf_track_timeout", EXPIRY)
+    # By default, the router drops packets with a source route.
+    write_sysctl(os.environ["NS_ROUTER"], "ipv4/conf/all/accept_source_route", 1)
+    try_laws(router, results)
     broken, figures = fuzz(router, seconds, seed)
     for law in LAWS:
         results.add(f"track_{law}", broken[law])

@@ -27,6 +27,7 @@ SPORT, PORTS = 40000, (9998, 9999)      # PORTS: accepted, refused
 IDENTS = 256    # the most identifications of a batch
 MTU = 1500
 MAX_DATA = {4: 1480, 6: 1440}
+SOURCE_ROUTE = b"\x83\7\4" + bytes([192, 0, 2, 1]) + b"\0"     # a loose one, by one host
 
 
 @dataclass(frozen=True)
@@ -246,7 +247,7 @@ def mutate_one(rng, family, f):
         return replace(f, flags=rng.choice((2, 4, 6)))
     if kind == 5 and family == 4:
         return replace(f, options=rng.choice((b"\1\1\1\1", b"\x88\4\0\1", b"\x94\4\0\0",
-                                              b"\1\0\0\0")))
+                                              b"\1\0\0\0", SOURCE_ROUTE)))
     if kind == 6:
         return replace(f, offset=rng.choice((0, 8, 65528, 65520, f.offset + 8)))
     if kind == 7:
