@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: GPL-2.0
 #
 # Sends every fragment attack and accident of the list in Documentation/fragments.rst as
-# crafted packets: without reassembly, with it, and with strict. Checks which packets leave
-# the router, which packets the program sees, the counters, and the ICMP errors. The table of
-# attacks is frag/attacks.py.
+# crafted packets: without reassembly, with it, with strict, and with track. Checks which
+# packets leave the router, which packets the program sees, the counters, and the ICMP errors.
+# The table of attacks is frag/attacks.py.
 #
 # Requires: nft
 

@@ -4,7 +4,8 @@ the expected outcome. fragment_attacks.sh runs the rows.
 
 A row has its number in the list of Documentation/fragments.rst. Its outcome is that of a
 router that reassembles. Without reassembly, the program judges each packet, and each packet
-leaves as it came, unless the row says otherwise (unforwarded).
+leaves as it came, unless the row says otherwise (unforwarded). For a link that tracks
+fragments, the rules of tracked.py say which packets of the row reassembly gets.
 """
 
 import random
@@ -12,17 +13,20 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from scapy.layers.inet import IP, IPOption, TCP, overlap_frag
-from scapy.layers.inet6 import IPv6, IPv6ExtHdrFragment, IPv6ExtHdrHopByHop, PadN
+from scapy.layers.inet6 import (HBHOptUnknown, IPv6, IPv6ExtHdrDestOpt, IPv6ExtHdrFragment,
+                                IPv6ExtHdrHopByHop, IPv6ExtHdrRouting, PadN)
 from scapy.packet import Raw
 
 import packets
 from judge import set_mtu, write_sysctl
+from tracked import JUDGED
 
 UDP, TCP_PROTO, NO_NEXT = 17, 6, 59
 IDENT4, IDENT6 = 0x7E00, 0x5EED7E00     # in built packets; each run sends others
 SPORT, DPORT, DENIED_DPORT = 40000, 9998, 9999
-MODES = ("plain", "defrag", "strict")
+MODES = ("plain", "defrag", "strict", "track")
 REASSEMBLING = MODES[1:]
+BOTH_WAYS = ("in_order", "reversed")
 UNEVEN = [1400, 480, 8, 912]
 
 
@@ -56,8 +60,14 @@ class Row:
     around: object = None   # context manager of the run
     hook: str = "forward"
     modes: tuple = MODES
+    gathered: bool = False  # another user of reassembly leaves no fragment to the link
+    track_orders: tuple = ()    # with track, in place of orders
+    track_out: dict = field(default_factory=dict)   # and of out
     device: str = ""        # input device that the program sees
     log: str = ""           # the kernel's message about the order of reassembly
+
+    def orders_of(self, mode):
+        return self.track_orders if mode == "track" and self.track_orders else self.orders
 
     @property
     def deniable(self):
@@ -175,8 +185,9 @@ def contained_in_what_is_there(b):
     b.ranges(data, (200, 200), (400, 200))
 
 
-# The TCP header came in two pieces. The kernel joins them, and cuts the datagram again.
-@row(7, whole=(0,), families=(4,), out={0: "0+32 32+8"})
+# The TCP header came in two pieces. Between PRE_ROUTING and FORWARD, the kernel joins them,
+# and later cuts the datagram again. A link at FORWARD that tracks fragments reassembles there.
+@row(7, whole=(0,), families=(4,), out={0: "0+32 32+8"}, track_out={0: "0+8 8+32"})
 def tiny_first_of_tcp(b):
     b.cut(b.tcp(40), [8, 32], proto=TCP_PROTO)
 
@@ -247,6 +258,23 @@ def hop_by_hop_first(b):
     b.cut(b.udp(1200), [800], before=IPv6ExtHdrHopByHop(options=[PadN(optdata=b"\0" * 4)]))
 
 
+# The datagram leaves with the headers of its first fragment.
+@row(58, whole=(0,), families=(6,), orders=BOTH_WAYS)
+def headers_of_a_later_fragment(b):
+    data = b.udp(1200)
+    b.ranges(data, (0, 800))
+    b.ranges(data, (800, 400), before=IPv6ExtHdrRouting(type=253, segleft=1))
+
+
+# As a routing header, the bytes of these options have type 4 and a segment that is left.
+@row(58, whole=(0,), families=(6,), orders=BOTH_WAYS)
+def options_that_become_a_routing_header(b):
+    data = b.udp(1200)
+    options = [HBHOptUnknown(otype=4, optdata=b"\0"), PadN(optdata=b"\0")]
+    b.ranges(data, (0, 800), before=IPv6ExtHdrDestOpt(options=options))
+    b.ranges(data, (800, 400), before=IPv6ExtHdrRouting(type=4, segleft=1, reserved=0x10100))
+
+
 @row(55, whole=(0,), families=(6,), out={0: "whole"})
 def short_tail(b):
     b.cut(b.udp(1240), [1232])
@@ -260,9 +288,6 @@ def overlap(**kwargs):
                                  **kwargs})(build)
         return row(38, families=(6,), **{**kwargs, "counts": {}})(build)
     return add
-
-
-BOTH_WAYS = ("in_order", "reversed")
 
 
 @overlap(orders=BOTH_WAYS)
@@ -503,15 +528,22 @@ def odd_length_and_more_in_the_middle(b):
 
 @contextmanager
 def short_timeout(run):
-    """The queues of this run expire before it ends."""
+    """The queues or entries of this run expire before it ends."""
     name = ("netfilter/nf_conntrack_frag6_timeout" if run.family == 6 else "ipv4/ipfrag_time")
     if run.mode == "plain":
         yield
         return
+    tracked = run.mode == "track" and run.happened(JUDGED)
+    if tracked:
+        name = "netfilter/nf_bpf_track_timeout"
+        run.entries = run.count_entries()
     old = write_sysctl(run.env["NS_ROUTER"], name, 1)
     try:
         yield
-        run.wait_for_expiry()
+        if tracked:
+            run.wait_for_end_of_entries()
+        else:
+            run.wait_for_expiry()
     finally:
         write_sysctl(run.env["NS_ROUTER"], name, old)
 
@@ -551,7 +583,8 @@ def full_cache(run):
         write_sysctl(run.env["NS_ROUTER"], prefix + "low_thresh", low)
 
 
-@row(30, around=full_cache, counts={4: {"IpReasmFails": 3}})
+# With track, the datagrams need no memory in this order.
+@row(30, around=full_cache, counts={4: {"IpReasmFails": 3}}, track_orders=("in_order",))
 def cache_is_full(b):
     b.cut(b.udp(1200), [800])
     b.ranges(b.udp(1200, 9), (800, 400), label=9)
@@ -599,14 +632,14 @@ def zones(run):
 
 # Zones need conntrack, which reassembles. So these attacks have no plain mode.
 # Bridges also have queues of their own, but a link cannot be attached to a bridge.
-@row(36, around=zones, orders=("in_order",), modes=REASSEMBLING)
+@row(36, around=zones, orders=("in_order",), modes=REASSEMBLING, gathered=True)
 def two_zones(b):
     data = b.udp(1200)
     b.ranges(data, (0, 800))
     b.ranges(data, (800, 400), wire="left2")
 
 
-@row(36, around=zones, whole=(0,), orders=("in_order",), modes=REASSEMBLING)
+@row(36, around=zones, whole=(0,), orders=("in_order",), modes=REASSEMBLING, gathered=True)
 def one_zone(b):
     b.cut(b.udp(1200), [800])
 
@@ -622,6 +655,30 @@ def bounded(run):
 def fragmentsmack(b):
     for offset in random.Random(32).sample(range(8, 60000, 16), 400):
         b.fragment(bytes(8), offset, True)
+
+
+@contextmanager
+def source_routes(run):
+    """By default, a router drops packets with a source route."""
+    name = "ipv4/conf/all/accept_source_route"
+    old = write_sysctl(run.env["NS_ROUTER"], name, 1)
+    try:
+        yield
+    finally:
+        write_sysctl(run.env["NS_ROUTER"], name, old)
+
+
+@row(59, whole=(0,), families=(4,), around=source_routes, orders=BOTH_WAYS)
+def source_route_of_a_later_fragment(b):
+    data = b.udp(1200)
+    b.ranges(data, (0, 800))
+    b.ranges(data, (800, 400), options=[IPOption(b"\x83\7\4" + bytes([192, 0, 2, 1]) + b"\0")])
+
+
+@row(59, whole=(0,), families=(4,), around=source_routes)
+def source_route_of_all(b):
+    b.cut(b.udp(1200), [800, 200],
+          options=[IPOption(b"\x83\7\4" + bytes([192, 0, 2, 1]) + b"\0")])
 
 
 # --- other hooks --------------------------------------------------------------------

@@ -17,6 +17,7 @@ BPF_NETFILTER = 45
 NFPROTO_INET = 1
 HOOKS = {"prerouting": 0, "input": 1, "forward": 2, "output": 3, "postrouting": 4}
 FLAGS = {"plain": 0, "defrag": 1, "strict": 1 | 1 << 16, "track": 1 << 17}
+TRACKING = ("tracked_datagrams", "later_fragments", "reassembled_fragments", "table_full")
 RINGBUF_BUSY, RINGBUF_DISCARD = 1 << 31, 1 << 30
 SIOCSIFMTU = 0x8922
 
@@ -60,6 +61,12 @@ class Link:
         bpf(BPF_OBJ_GET_INFO_BY_FD, attr, "link info")
         return dict(zip(("accepted", "dropped", "dropped_fragments"),
                         struct.unpack_from("=3Q", info, 40)))
+
+    def tracking(self):
+        """The counters of fragments as a dict. A link that does not track them has 0."""
+        with open(f"/proc/self/fdinfo/{self.fd}", encoding="ascii") as file:
+            words = dict(line.split(":", 1) for line in file)
+        return {name: int(words.get(name, 0)) for name in TRACKING}
 
     def close(self):
         os.close(self.fd)

@@ -3,8 +3,8 @@
 """Usage: run_attacks.py PINS
 
 For fragment_attacks.sh: sends each row of attacks.py through the router of the
-environment, without reassembly, with it and with strict, and prints KTAP. PINS is
-where judge.bpf.c is pinned. NF_BPF_SEED: of the shuffled orders.
+environment, without reassembly, with it, with strict and with track, and prints KTAP. PINS
+is where judge.bpf.c is pinned. NF_BPF_SEED: of the shuffled orders.
 """
 
 import os
@@ -14,12 +14,14 @@ import struct
 import subprocess
 import sys
 import time
+import zlib
 from contextlib import nullcontext
 
 import packets
 from attacks import DENIED_DPORT, DPORT, IDENT4, IDENT6, MODES, ROWS, Builder
 from ip import Overlap, Reassembler, Unreadable, describe, dissect, fix_checksum, forwarded
 from judge import Counters, KernelLog, Link, Log, obj_get, read_sysctl
+from tracked import FORGOTTEN, JUDGED, LATER, REFUSED, WAITS, WHOLE, Event, outcome
 from wire import WireError, Wires, bind_udp, enter_netns
 
 PROBE_PORT = 9996
@@ -31,6 +33,7 @@ COUNTED = {4: ("IpReasmReqds", "IpReasmOKs", "IpReasmFails", "IpReasmTimeout",
            6: ("Ip6ReasmReqds", "Ip6ReasmOKs", "Ip6ReasmFails", "Ip6ReasmTimeout",
                "Ip6InHdrErrors", "Ip6FragOKs", "Ip6FragFails", "Ip6FragCreates")}
 ICMP_PROTO = {4: 1, 6: 58}
+TRACKED = 8     # BPF_NF_FRAG_TRACKED
 
 
 def stamp(packet, base):
@@ -115,6 +118,7 @@ class Run:
         self.denied = order == "denied"
         self.sent = self.arrange(list(enumerate(built.sent)), random.Random(f"{seed} {row.name}"))
         self.probes = [self.probe(mark) for mark in (b"before", b"behind")]
+        self.events, self.sent_before, self.entries = [], [], 0
 
     def arrange(self, sent, rng):
         cut = len(sent) - self.row.tail
@@ -141,6 +145,7 @@ class Run:
 
     def send(self, sent):
         """Sends these packets before the run, and waits until they have settled."""
+        self.sent_before += sent
         for s in sent:
             self.router.transmit(stamp(s.packet, self.base), s.wire)
         self.router.wires.settle()
@@ -159,7 +164,7 @@ class Run:
             router.kernel_log.read()
             wires.seen.clear()
             self.before = router.counters.read()
-            links = router.link.counters()
+            links = {**router.link.counters(), **router.link.tracking()}
             router.transmit(self.probes[0], nodefrag=0)
             self.refused = 0
             for _, s in self.sent:
@@ -168,23 +173,35 @@ class Run:
             wires.settle()
         wires.settle()
         after = router.counters.read()
-        now = router.link.counters()
+        now = {**router.link.counters(), **router.link.tracking()}
         self.links = {name: now[name] - links[name] for name in now}
         self.counts = {name: after[name] - self.before.get(name, 0) for name in after}
         self.judged = router.log.read()
         self.said = router.kernel_log.read()
         self.frames, wires.seen = wires.seen, []
+        self.events = self.outcome() if self.mode == "track" else []
         self.check()
         return self.problems
 
-    def wait_for_expiry(self):
-        name = "IpReasmTimeout" if self.family == 4 else "Ip6ReasmTimeout"
+    def wait_for(self, what, condition):
         end = time.monotonic() + 20
-        while self.router.counters.read()[name] == self.before[name]:
+        while not condition():
             if time.monotonic() > end:
-                self.problems.append(f"{name}: still the same after 20 s")
+                self.problems.append(f"{what} after 20 s")
                 return
             time.sleep(0.02)
+
+    def wait_for_expiry(self):
+        name = "IpReasmTimeout" if self.family == 4 else "Ip6ReasmTimeout"
+        self.wait_for(f"{name}: still the same",
+                      lambda: self.router.counters.read()[name] != self.before[name])
+
+    def count_entries(self):
+        return int(read_sysctl(self.env["NS_ROUTER"], "netfilter/nf_bpf_track_count"))
+
+    def wait_for_end_of_entries(self):
+        self.wait_for("the run's entries: still there",
+                      lambda: self.count_entries() <= self.entries)
 
     def expect_bounded_memory(self):
         limit = int(read_sysctl(self.env["NS_ROUTER"], "ipv4/ipfrag_high_thresh"))
@@ -218,15 +235,51 @@ class Run:
             chosen = [s for i, s in self.sent if i in self.row.passed]
         else:
             chosen = []
-        on_the_way = forwarded if self.router.hook == "forward" else trim
-        return [on_the_way(stamp(s.packet, self.base)) for s in chosen]
+        return [self.on_the_way(s) for s in chosen]
+
+    def on_the_way(self, sent):
+        """The bytes of a packet at the hook, and behind it."""
+        change = forwarded if self.router.hook == "forward" else trim
+        return change(stamp(sent.packet, self.base))
 
     def wholes(self):
+        if self.mode == "track":
+            return [e.label for e in self.events if e.what == WHOLE]
         return [] if self.mode == "plain" else self.completed()
+
+    # --- what a link that tracks fragments should do ------------------------------
+
+    def outcome(self):
+        """The Events of the packets that reach the hook."""
+        if self.row.gathered:
+            return [Event(WHOLE, -1, label) for label in self.completed()]
+        needed = {}
+        for _, s in self.sent:
+            piece = dissect(s.packet)
+            if s.label in self.row.whole:
+                needed.setdefault(s.label, set()).update(range(piece.offset, piece.end))
+        hidden = self.row.unforwarded if self.router.hook == "forward" else ()
+        return outcome([self.part(-1, s) for s in self.sent_before],
+                       [self.part(i, s) for i, s in self.sent if i not in hidden], needed)
+
+    def part(self, index, sent):
+        piece = dissect(stamp(sent.packet, self.base))
+        local = piece.family == 6 and piece.dst[:2] == b"\xfe\x80"
+        return index, sent.label, piece, sent.wire if local else None
+
+    def happened(self, *whats):
+        """The Events of these kinds."""
+        return [e for e in self.events or self.outcome() if e.what in whats]
+
+    def is_handed_over(self):
+        """Whether reassembly gets all packets, in the order in which they were sent."""
+        return not self.row.unforwarded and not self.happened(JUDGED, LATER, REFUSED, FORGOTTEN)
 
     def expected_out(self, label):
         """(offset, length) of the fragments of a datagram that should leave."""
         text = self.row.out.get(label)
+        if self.mode == "track":
+            text = self.row.track_out.get(label, text)
         if text == "whole":
             return None
         if text:
@@ -273,37 +326,74 @@ class Run:
         return None
 
     def check_judged(self, judged):
+        if self.mode == "track":
+            self.check_judged_in_order(judged)
+            return
         wholes, fragments = self.wholes(), self.as_they_are()
         self.wrong("packets judged", len(wholes) + len(fragments), len(judged))
         for j, packet in zip(judged, fragments):
             self.wrong("fragment judged", packet.hex(), j.packet.hex())
         for j, label in zip(judged, wholes):
-            self.wrong("fragments judged", False, j.fragment)
-            self.wrong("verdict", 0 if self.denied else 1, j.verdict)
-            self.wrong("bytes judged are those sent", True,
-                       j.packet.endswith(self.built.datagrams[label]))
-            if self.row.device:
-                self.wrong("device", self.router.devices[self.row.device], j.ifindex)
+            self.check_whole(j, label)
         if self.mode == "strict" and any(j.fragment for j in judged):
             self.problems.append("strict: the program saw a fragment")
+
+    def check_whole(self, j, label):
+        self.wrong("fragments judged", False, j.fragment)
+        self.wrong("verdict", 0 if self.denied else 1, j.verdict)
+        self.wrong("bytes judged are those sent", True,
+                   j.packet.endswith(self.built.datagrams[label]))
+        if self.row.device:
+            self.wrong("device", self.router.devices[self.row.device], j.ifindex)
+
+    def check_judged_in_order(self, judged):
+        expected, sent = self.happened(JUDGED, WHOLE), dict(self.sent)
+        self.wrong("packets judged", len(expected), len(judged))
+        for e, j in zip(expected, judged):
+            if e.what == WHOLE:
+                self.check_whole(j, e.label)
+                continue
+            self.wrong("fragment judged", self.on_the_way(sent[e.index]).hex(), j.packet.hex())
+            self.wrong("verdict", 0 if self.denied else 1, j.verdict)
+            self.wrong("the program knows that it sees a fragment", TRACKED, j.info & TRACKED)
+            if self.router.hook != "output":
+                self.wrong("device", self.router.devices[sent[e.index].wire], j.ifindex)
 
     def check_out(self, out):
         if self.router.hook == "prerouting":
             return self.wrong("packets that left", [], out)
+        if self.mode == "track":
+            return self.check_out_in_order([] if self.denied else self.happened(
+                JUDGED, LATER, WHOLE), out)
         if self.mode == "plain" or not self.row.whole:
             return self.wrong("packets that left", [p.hex() for p in self.as_they_are()],
                               [p.hex() for p in out])
         if self.denied:
             return self.wrong("packets that left", [], [p.hex() for p in out])
         pieces = [dissect(p) for p in out]
-        expected = []
-        for label in self.wholes():
-            ranges = self.expected_out(label)
-            expected += [f"{o}+{n}{' more' if (o, n) != ranges[-1] else ''}" for o, n in ranges] \
-                if ranges else [f"whole {len(self.built.datagrams[label])}"]
-        self.wrong("pieces that left", expected,
-                   [f"whole {len(p.data)}" if p.ident is None else describe(p) for p in pieces])
+        expected = [text for label in self.wholes() for text in self.expected_pieces(label)]
+        self.wrong("pieces that left", expected, [describe(p) for p in pieces])
         return self.check_pieces(pieces)
+
+    def expected_pieces(self, label):
+        """The descriptions of what leaves of a datagram that was reassembled."""
+        ranges = self.expected_out(label)
+        if not ranges:
+            return [f"whole {len(self.built.datagrams[label])}"]
+        return [f"{o}+{n}{' more' if (o, n) != ranges[-1] else ''}" for o, n in ranges]
+
+    def check_out_in_order(self, events, out):
+        """Fragments leave as they came, or in what leaves of a reassembled datagram."""
+        expected, sent, kept = [], dict(self.sent), []
+        for e in events:
+            texts = self.expected_pieces(e.label) if e.what == WHOLE else \
+                [name_of(self.on_the_way(sent[e.index]))]
+            expected += texts
+            kept += [e.what != WHOLE] * len(texts)
+        kept += [True] * (len(out) - len(kept))
+        self.wrong("packets that left", expected, [
+            name_of(p) if keep else describe(dissect(p)) for p, keep in zip(out, kept)])
+        self.check_pieces([dissect(p) for p, keep in zip(out, kept) if not keep])
 
     def check_pieces(self, pieces):
         reassembler, whole = Reassembler(), []
@@ -333,7 +423,7 @@ class Run:
                            and s.packet.src == address
                            and s.packet.proto == ICMP_PROTO[self.family])
                for name, address in hosts.items()}
-        expected = self.row.plain_icmp if self.mode == "plain" else self.row.icmp
+        expected = self.row.plain_icmp if self.mode in ("plain", "track") else self.row.icmp
         self.wrong("ICMP from the router", expected, got["router"])
         if self.mode != "plain":
             self.wrong("ICMP from the server",
@@ -352,25 +442,28 @@ class Run:
         if self.family == 4:
             counts["IpReasmReqds"] = len(self.sent)
             counts["IpReasmOKs"] = len(self.wholes())
-        counts.update(self.row.counts)
+        if self.mode != "track" or self.is_handed_over():
+            counts.update(self.row.counts)
+        elif self.family == 4:
+            counts["IpReasmReqds"] = len(self.happened(WAITS))
         return counts
 
     def check_counts(self):
         expected = self.expected_counts()
-        if self.mode == "plain":
+        if self.mode == "plain" or (self.mode == "track" and self.row.unforwarded):
             # Without reassembly these counters do not count large fragments or those with TTL 1.
             for name in [n for n in expected if "FragFails" in n or "InHdrErrors" in n]:
                 del expected[name]
-            if self.router.hook == "prerouting":
-                expected = {}
+        if self.mode in ("plain", "track") and self.router.hook == "prerouting":
+            expected = {}       # the router reassembles what is for itself
         for name, count in expected.items():
             self.wrong(name, count, self.counts[name])
-        dropped = len(self.wholes()) if self.denied else 0
-        fragments = len(self.row.passed) if self.mode == "strict" else 0
-        self.wrong("dropped by the link", dropped, self.links["dropped"])
-        self.wrong("fragments dropped by the link", fragments, self.links["dropped_fragments"])
-        self.wrong("accepted by the link", sum(j.verdict for j in self.judged),
-                   self.links["accepted"])
+        later = len(self.happened(LATER)) if self.mode == "track" else 0
+        self.wrong("accepted by the link", sum(j.verdict for j in self.judged) +
+                   (0 if self.denied else later), self.links["accepted"])
+        self.wrong("dropped by the link", sum(not j.verdict for j in self.judged) +
+                   (later if self.denied else 0), self.links["dropped"])
+        fragments = self.check_fragments()
         if self.router.hook == "output":
             self.wrong("packets that could not be sent", fragments, self.refused)
             return
@@ -378,9 +471,34 @@ class Run:
         if received < len(self.sent) + len(self.probes):
             self.problems.append(f"the router received {received} packets of {len(self.sent) + 2}")
 
+    def check_fragments(self):
+        """Returns the number of fragments that the link should have dropped."""
+        links, expected = self.links, len(self.row.passed) if self.mode == "strict" else 0
+        refused = links["dropped_fragments"]
+        if self.mode == "track":
+            sent = dict(self.sent)
+            first = [e for e in self.happened(JUDGED) if dissect(sent[e.index].packet).more]
+            for name, count in (("tracked_datagrams", len(first)), ("table_full", 0),
+                                ("later_fragments", len(self.happened(LATER))),
+                                ("reassembled_fragments", len(self.happened(WAITS)))):
+                self.wrong(name, count, links[name])
+            expected = len(self.happened(REFUSED, FORGOTTEN))
+            # Reassembly refuses some of the fragments that it gets.
+            if expected < refused <= expected + len(self.happened(WAITS)):
+                refused = expected
+        self.wrong("fragments dropped by the link", expected, refused)
+        return expected
+
     def check_log(self):
         expected = [self.row.log.format(self.env["CLIENT_IP4"])] if self.row.log else []
+        if self.mode == "track" and not self.is_handed_over():
+            expected = []
         self.wrong("kernel's log", expected, [text for text in self.said if "Oversized" in text])
+
+
+def name_of(packet):
+    """A short text for the bytes of a packet."""
+    return f"{describe(dissect(packet))} crc32 {zlib.crc32(packet):08x}"
 
 
 def plan():
@@ -390,7 +508,7 @@ def plan():
             for row in ROWS:
                 if row.hook != hook or mode not in row.modes:
                     continue
-                for order in row.orders:
+                for order in row.orders_of(mode):
                     yield mode, hook, row, order
                 if row.deniable and mode != "plain":
                     yield mode, hook, row, "denied"

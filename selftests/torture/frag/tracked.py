@@ -1,0 +1,153 @@
+# SPDX-License-Identifier: GPL-2.0
+"""What a link that tracks fragments does with each packet of an attack, by the rules of
+Documentation/fragments_track.rst: see outcome().
+"""
+
+from dataclasses import dataclass
+
+from ip import AUTHENTICATION, FRAGMENT, extension_size
+from oracle import upper
+from packets import ICMP, ICMPV6, TCP, UDP
+
+# What happens to a packet, or because of it. FORGOTTEN: it is malformed, and the link knows
+# nothing of its datagram. So the link refuses it, without an entry.
+JUDGED, LATER, REFUSED, FORGOTTEN, WAITS, WHOLE = (
+    "judged", "later", "refused", "forgotten", "waits", "whole")
+
+MOST_RANGES = 32
+TRANSPORT = {UDP: 8, ICMP: 8, ICMPV6: 8}    # bytes that a first fragment must have, and TCP's
+
+
+@dataclass(frozen=True)
+class Event:
+    """index: the packet; label: its datagram. WHOLE: reassembly has completed the datagram."""
+
+    what: str
+    index: int
+    label: int
+
+
+def has_transport(piece):
+    """Whether a first fragment has all headers up to the transport header."""
+    proto, data = upper(piece)
+    while piece.family == 4 and proto == AUTHENTICATION and len(data) >= 8:
+        proto, data = data[0], data[extension_size(proto, data[1]):]
+    if proto is None or piece.family == 6 and proto == FRAGMENT:
+        return False
+    if proto == TCP:
+        return len(data) >= 20 and len(data) >= (data[12] >> 4) * 4
+    return len(data) >= TRANSPORT.get(proto, 1)
+
+
+def is_malformed(piece):
+    """Whether no datagram has such a fragment."""
+    headers = len(piece.head) + 8 if piece.family == 4 else len(piece.head) - 38
+    return not piece.data or piece.end + headers > 65535 or (piece.more and piece.end % 8 != 0) \
+        or (not piece.offset and not has_transport(piece))
+
+
+class Waiting:
+    """A datagram whose first fragment did not come first. Reassembly gets all fragments.
+
+    needed: the bytes that make it whole; empty if it never becomes whole
+    """
+
+    def __init__(self, needed):
+        self.needed, self.missing = bool(needed), set(needed)
+
+    def add(self, piece):
+        """Whether the datagram is whole."""
+        self.missing -= set(range(piece.offset, piece.end))
+        return self.needed and not self.missing
+
+
+class Tracked:
+    """A datagram whose first fragment came first."""
+
+    def __init__(self, first):
+        self.first = first
+        self.ranges = [(0, first.end)]      # what has passed, with holes between
+        self.length, self.ecn = 0, {first.tos & 3}
+        self.narrowed = False               # a hole has become smaller
+        self.ended = False
+
+    def add(self, piece):
+        """Whether the fragment leaves, if the program has accepted the first one."""
+        if self.ended:
+            return False
+        fits = self.fits(piece)
+        if not fits:
+            self.ended = fits is False
+            return False
+        touched = self.touched_by(piece)
+        self.narrowed |= bool(touched) and piece.offset < self.reach
+        joined = [*touched, (piece.offset, piece.end)]
+        self.ranges = [r for r in self.ranges if r not in touched]
+        self.ranges.append((min(start for start, _ in joined), max(end for _, end in joined)))
+        self.ecn.add(piece.tos & 3)
+        self.length = self.length if piece.more else piece.end
+        return True
+
+    @property
+    def reach(self):
+        return max(end for _, end in self.ranges)
+
+    def touched_by(self, piece):
+        return [(start, end) for start, end in self.ranges
+                if end == piece.offset or start == piece.end]
+
+    def fits(self, piece):
+        """True, False, or None for a duplicate that does not end the datagram"""
+        if is_malformed(piece) or piece.route != self.first.route:
+            return False
+        if piece.more:
+            contradicts = self.length and piece.end > self.length
+        else:
+            contradicts = piece.end < self.reach or self.length not in (0, piece.end)
+        if contradicts:
+            return False
+        for start, end in self.ranges:
+            if start <= piece.offset and piece.end <= end:
+                return False if self.narrowed else None
+            if start < piece.end and piece.offset < end:
+                return False
+        if len(self.ranges) == MOST_RANGES and not self.touched_by(piece):
+            return False
+        ecn = self.ecn | {piece.tos & 3}
+        return 0 not in ecn or len(ecn) == 1
+
+    def is_complete(self):
+        return self.ranges == [(0, self.length)]
+
+
+def outcome(before, sent, needed):
+    """The Events of a train.
+
+    before: the packets that the router got before the train
+    sent: (index, label, Piece, interface) in order. interface: that of the key, or None
+    needed: {label: set of bytes} of the datagrams that reassembly can make whole
+    """
+    known, events = {}, []
+    for index, label, piece, interface in [*before, *sent]:
+        key = piece.key, interface
+        datagram = known.get(key)
+        is_first = piece.offset == 0
+        if piece.ident is None or (piece.family == 6 and is_first and not piece.more
+                                   and not is_malformed(piece)):
+            events.append(Event(JUDGED, index, label))
+        elif datagram is None and is_malformed(piece):
+            events.append(Event(FORGOTTEN, index, label))
+        elif datagram is None and is_first:
+            known[key] = Tracked(piece)
+            events.append(Event(JUDGED, index, label))
+        elif isinstance(datagram, Tracked):
+            events.append(Event(LATER if datagram.add(piece) else REFUSED, index, label))
+            if datagram.is_complete():
+                del known[key]
+        else:
+            datagram = known.setdefault(key, Waiting(needed.get(label, ())))
+            events.append(Event(WAITS, index, label))
+            if datagram.add(piece):
+                events.append(Event(WHOLE, index, label))
+                del known[key]
+    return events[len(before):]
