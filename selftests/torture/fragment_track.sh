@@ -4,7 +4,7 @@
 # Random trains of fragments through the router, under a strict program and under one that
 # tracks fragments: whatever strict refuses is refused, a host gets what was judged, and later
 # fragments follow an accepted first one. First come falsified results, which must break these
-# laws.
+# laws, and the trains of corpus/.
 # NF_BPF_SECONDS and NF_BPF_SEED: frag/run_track.py.
 
 source "$(dirname "$0")/../lib.sh"
@@ -12,4 +12,4 @@ source "$(dirname "$0")/../lib.sh"
 source "$SELFTESTS_SRC/torture/frag/setup.sh"
 
 lib_setup > >(sed 's/^/# /') 2>&1
-python frag/run_track.py "$PINS/judge"
+python frag/run_track.py "$PINS/judge" "$SELFTESTS_SRC/torture/corpus"

@@ -145,6 +145,11 @@ class Results:
 
 # --- the corpus ---------------------------------------------------------------------
 
+def read_corpus(trains):
+    return [parse_train(path.stem, path.read_text(encoding="utf-8"))
+            for path in sorted(Path(trains).glob("*.train"))]
+
+
 def run_train(router, train, mode):
     """The differences from the results that the file expects."""
     router.attach(mode)
@@ -324,8 +329,7 @@ def run(main, usage, arguments):
 
 
 def main(seed, seconds, pins, trains):
-    corpus = [parse_train(path.stem, path.read_text(encoding="utf-8"))
-              for path in sorted(Path(trains).glob("*.train"))]
+    corpus = read_corpus(trains)
     results = Results(1 + len(FALSIFIED) + sum(len(t.expect) for t in corpus) +
                       len(LAWS) + 1)
     print(f"# figure: seed {seed}", flush=True)

@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0
-"""Usage: run_track.py PINS
+"""Usage: run_track.py PINS CORPUS
 
 For fragment_track.sh: sends random trains through the router of the environment, first under
 a strict program and then under one that tracks fragments, and compares the two. Prints KTAP.
@@ -9,13 +9,14 @@ judged_by_first_fragments   the program judged whole packets and tracked first f
 host_gets_what_was_accepted a host that puts together what left has only packets that the
                             program accepts, and finds no overlap in them. The same is true of
                             incomplete packets, which have a first fragment
-refused_as_strict_does      each of these packets was accepted under strict, too
+refused_as_strict_does      each of these packets was accepted under strict, too, without the
+                            malformed fragments that a link which tracks fragments forgets
 follows_what_was_accepted   a later fragment leaves after its first one, which the program has
                             accepted, and with the same route; or with all of a datagram that
                             it has accepted: follow.py
 
-First come falsified results, which must break these laws. A batch that breaks a law is sent
-again, with less and less in it.
+First come falsified results, which must break these laws, and the trains of CORPUS. A batch
+that breaks a law is sent again, with less and less in it.
 
 NF_BPF_SECONDS: of random trains (600; 30 with NF_BPF_SMOKE=1)
 NF_BPF_SEED: of these; batch N of a seed is always the same
@@ -32,7 +33,8 @@ from ip import (DESTINATION, ROUTING, Overlap, Reassembler, Unreadable, describe
                 fix_checksum, forwarded)
 from judge import write_sysctl
 from oracle import PADDING, is_refused
-from run_fuzz import BATCH, LIMIT, Results, Router, fewer_packets, other, run
+from run_fuzz import BATCH, LIMIT, Results, Router, fewer_packets, other, read_corpus, run
+from tracked import FORGOTTEN, outcome
 from train import PORTS, SOURCE_ROUTE, SPORT, Fragment, Train, mixed, random_batch
 
 EXPIRY = 5          # seconds until incomplete datagrams expire
@@ -109,10 +111,28 @@ def without_atomic(sent):
             users[family, f.ident] == 1]
 
 
+def without_forgotten(router, sent):
+    """The fragments that a link that tracks fragments does not forget.
+
+    If such a link knows nothing of a datagram, a malformed fragment changes nothing. Strict's
+    reassembly keeps some of them (IPv4's first fragment without its TCP header), or what they
+    say (the end of an IPv6 datagram, from a last fragment without data), and then refuses
+    datagrams that do not agree.
+    """
+    pieces = []
+    for index, (family, f) in enumerate(sent):
+        try:
+            pieces.append((index, 0, dissect(f.pack(family, *router.hosts[family], 0)), None))
+        except Unreadable:
+            continue
+    forgotten = {e.index for e in outcome([], pieces, {}) if e.what == FORGOTTEN}
+    return [packet for index, packet in enumerate(sent) if index not in forgotten]
+
+
 def exchange(router, sent):
     """What was observed under strict and under track, and the counters of the latter."""
     router.attach("strict")
-    strict, _ = router.exchange(sent)
+    strict, _ = router.exchange(without_forgotten(router, sent))
     router.attach("track")
     track, links = router.exchange(sent)
     return strict, track, links
@@ -261,8 +281,9 @@ def fuzz(router, seconds, seed):
     return broken, figures
 
 
-def main(seed, seconds, pins):
-    results = Results(1 + len(FALSIFIED) + len(LAWS) + 1)
+def main(seed, seconds, pins, trains):
+    corpus = read_corpus(trains)
+    results = Results(1 + len(FALSIFIED) + len(corpus) + len(LAWS) + 1)
     print(f"# figure: seed {seed}", flush=True)
     router = Router(os.environ, pins)
     # Strict gives up a datagram if many other fragments come in between. Track does not. Both
@@ -276,6 +297,10 @@ def main(seed, seconds, pins):
     # By default, the router drops packets with a source route.
     write_sysctl(os.environ["NS_ROUTER"], "ipv4/conf/all/accept_source_route", 1)
     try_laws(router, results)
+    for train in corpus:
+        strict, track, _ = exchange(router, [(train.family, f) for f in train.fragments])
+        results.add(f"corpus_{train.name}_track",
+                    [f"{law}: {text}" for law, text in compare(strict, track)[0]])
     broken, figures = fuzz(router, seconds, seed)
     for law in LAWS:
         results.add(f"track_{law}", broken[law])
@@ -288,4 +313,4 @@ def main(seed, seconds, pins):
 
 
 if __name__ == "__main__":
-    run(main, __doc__, 1)
+    run(main, __doc__, 2)
