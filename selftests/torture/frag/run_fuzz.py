@@ -83,10 +83,10 @@ class Router:
         base, wires = self.next_base(), self.wires
         self.collect()
         unsent, before = self.unsent(), self.link.counters()
-        packed = tuple(f.pack(family, *self.hosts[family], base) for family, f in sent)
+        packed = tuple(self.pack(family, f, base) for family, f in sent)
         for (_, f), packet in zip(sent, packed):
             if f.wire == "left":
-                wires.send(wires.client, [packet + bytes(f.padding)])
+                wires.send(wires.client, [packet])
             else:
                 self.second.send(packets.ethernet(self.env["ROUTER_LEFT2_MAC"],
                                                   self.env["CLIENT2_MAC"], packet))
@@ -94,6 +94,11 @@ class Router:
         after = self.link.counters()
         observed = replace(self.collect(), unsent=self.unsent() - unsent, sent=packed)
         return observed, {name: after[name] - before[name] for name in after}
+
+    def pack(self, family, fragment, base):
+        """The bytes of a packet, with its padding, which may count as data."""
+        padding = fragment.padding if fragment.wire == "left" else 0
+        return fragment.pack(family, *self.hosts[family], base) + bytes(padding)
 
     def unsent(self):
         counts = self.counters.read()

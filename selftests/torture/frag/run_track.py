@@ -14,6 +14,8 @@ refused_as_strict_does      each of these packets was accepted under strict, too
 follows_what_was_accepted   a later fragment leaves after its first one, which the program has
                             accepted, and with the same route; or with all of a datagram that
                             it has accepted: follow.py
+leaves_by_the_rules         if the first fragment came first, those fragments leave that have to
+                            leave by the rules of Documentation/fragments_track.rst: tracked.py
 
 First come falsified results, which must break these laws, and the trains of CORPUS. A batch
 that breaks a law is sent again, with less and less in it.
@@ -34,14 +36,14 @@ from ip import (DESTINATION, ROUTING, Overlap, Reassembler, Unreadable, describe
 from judge import write_sysctl
 from oracle import PADDING, is_refused
 from run_fuzz import BATCH, LIMIT, Results, Router, fewer_packets, other, read_corpus, run
-from tracked import FORGOTTEN, outcome
+from tracked import FORGOTTEN, against_the_rules, outcome
 from train import PORTS, SOURCE_ROUTE, SPORT, Fragment, Train, mixed, random_batch
 
 EXPIRY = 5          # seconds until incomplete datagrams expire
 SHRINKING = 120     # seconds to look for fewer fragments that break a law
 TRACKED = 8         # BPF_NF_FRAG_TRACKED
 LAWS = ("judged_by_first_fragments", "host_gets_what_was_accepted", "refused_as_strict_does",
-        "follows_what_was_accepted")
+        "follows_what_was_accepted", "leaves_by_the_rules")
 
 
 def content(piece):
@@ -96,6 +98,7 @@ def compare(strict, track):
     for key in (Counter(map(content, found)) - accepted(strict.judged)).elements():
         broken.append((LAWS[2], f"protocol {key[3]}, {len(key[4])} bytes: {key[4][:40].hex()}"))
     broken += [(LAWS[3], text) for text in follow(track.judged, track.left)]
+    broken += [(LAWS[4], text) for text in against_the_rules(track.sent, track.left)]
     return broken, len(found)
 
 
@@ -122,7 +125,7 @@ def without_forgotten(router, sent):
     pieces = []
     for index, (family, f) in enumerate(sent):
         try:
-            pieces.append((index, 0, dissect(f.pack(family, *router.hosts[family], 0)), None))
+            pieces.append((index, 0, dissect(router.pack(family, f, 0)), None))
         except Unreadable:
             continue
     forgotten = {e.index for e in outcome([], pieces, {}) if e.what == FORGOTTEN}
@@ -205,13 +208,13 @@ JUDGED4, JUDGED_REFUSED4 = 0, 1
 
 # The name, the laws that are broken, and a function that falsifies an Observed.
 FALSIFIED = (
-    ("later_fragments_of_a_refused_datagram_ipv4", (1, 3), also(REFUSED4 + 1, REFUSED4 + 2)),
-    ("later_fragments_of_a_refused_datagram_ipv6", (1, 3), also(REFUSED6 + 1, REFUSED6 + 2)),
-    ("the_first_fragment_of_a_refused_datagram", (1, 3), also(REFUSED4)),
+    ("later_fragments_of_a_refused_datagram_ipv4", (1, 3, 4), also(REFUSED4 + 1, REFUSED4 + 2)),
+    ("later_fragments_of_a_refused_datagram_ipv6", (1, 3, 4), also(REFUSED6 + 1, REFUSED6 + 2)),
+    ("the_first_fragment_of_a_refused_datagram", (1, 3, 4), also(REFUSED4)),
     ("a_later_fragment_before_the_first", (3,), lambda o: replace(
         o, left=[o.left[1], o.left[0]] + o.left[2:])),
-    ("a_later_fragment_after_the_last", (1, 3), also(SENT6 + 1)),
-    ("no_first_fragment", (1, 3), lambda o: replace(o, left=o.left[1:])),
+    ("a_later_fragment_after_the_last", (1, 3, 4), also(SENT6 + 1)),
+    ("no_first_fragment", (1, 3, 4), lambda o: replace(o, left=o.left[1:])),
     ("a_first_fragment_that_nobody_judged", (3,), lambda o: replace(o, judged=o.judged[1:])),
     ("a_first_fragment_that_was_refused", (3,), lambda o: replace(
         o, judged=[other(o.judged[JUDGED4], verdict=0)] + o.judged[1:])),
@@ -220,17 +223,17 @@ FALSIFIED = (
         o.judged[2:])),
     ("a_later_fragment_judged", (0,), lambda o: replace(
         o, judged=o.judged + [other(o.judged[JUDGED_REFUSED4], packet=o.sent[REFUSED4 + 1])])),
-    ("a_fragment_twice", (1,), lambda o: replace(
+    ("a_fragment_twice", (1, 4), lambda o: replace(
         o, left=o.left[:1] + o.left[1:2] * 2 + o.left[2:])),
-    ("a_byte_of_a_later_fragment", (2,), changed(
+    ("a_byte_of_a_later_fragment", (2, 4), changed(
         LEFT6 + 1, lambda packet: packet[:-1] + bytes([packet[-1] ^ 1]))),
-    ("a_source_route", (3,), changed(
+    ("a_source_route", (3, 4), changed(
         LEFT4 + 1, lambda packet: with_headers(packet, SOURCE_ROUTE))),
-    ("a_routing_header", (3,), changed(
+    ("a_routing_header", (3, 4), changed(
         LEFT6 + 1, lambda packet: with_headers(packet, bytes([ROUTING, 0, 4, 1]) + bytes(4)))),
-    ("destination_options", (3,), changed(
+    ("destination_options", (3, 4), changed(
         LEFT6 + 2, lambda packet: with_headers(packet, bytes([DESTINATION]) + PADDING))),
-    ("ecn", (3,), changed(LEFT4 + 2, lambda packet: with_ecn(packet, 3))),
+    ("ecn", (3, 4), changed(LEFT4 + 2, lambda packet: with_ecn(packet, 3))),
     ("a_reassembled_datagram_without_an_end", (3,), lambda o: replace(o, left=o.left[:-1])),
     ("a_reassembled_datagram_without_a_middle", (3,), lambda o: replace(
         o, left=o.left[:WHOLE4 + 1] + o.left[WHOLE4 + 2:])),

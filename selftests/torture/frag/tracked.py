@@ -3,17 +3,20 @@
 Documentation/fragments_track.rst: see outcome().
 """
 
+from collections import Counter
 from dataclasses import dataclass
 
-from ip import AUTHENTICATION, FRAGMENT, extension_size
-from oracle import upper
+from ip import (AUTHENTICATION, EXTENSIONS, FRAGMENT, HIP, MOBILITY, SHIM6, Unreadable, describe,
+                dissect, extension_size, forwarded)
+from oracle import is_refused
 from packets import ICMP, ICMPV6, TCP, UDP
 
-# What happens to a packet, or because of it. FORGOTTEN: it is malformed, and the link knows
-# nothing of its datagram. So the link refuses it, without an entry.
+# What happens to a packet, or because of it. FORGOTTEN: the link refuses the packet and has no
+# entry for it, because the packet is malformed, and the first of its datagram.
 JUDGED, LATER, REFUSED, FORGOTTEN, WAITS, WHOLE = (
     "judged", "later", "refused", "forgotten", "waits", "whole")
 
+LAST = (MOBILITY, HIP, SHIM6)               # nothing may be behind these headers
 MOST_RANGES = 32
 TRANSPORT = {UDP: 8, ICMP: 8, ICMPV6: 8}    # bytes that a first fragment must have, and TCP's
 
@@ -29,14 +32,29 @@ class Event:
 
 def has_transport(piece):
     """Whether a first fragment has all headers up to the transport header."""
-    proto, data = upper(piece)
-    while piece.family == 4 and proto == AUTHENTICATION and len(data) >= 8:
-        proto, data = data[0], data[extension_size(proto, data[1]):]
-    if proto is None or piece.family == 6 and proto == FRAGMENT:
-        return False
+    proto, data = piece.proto, piece.data
+    while proto in (EXTENSIONS if piece.family == 6 else (AUTHENTICATION,)):
+        if proto == FRAGMENT or len(data) < 2 or extension_size(proto, data[1]) > len(data):
+            return False
+        behind, data = data[0], data[extension_size(proto, data[1]):]
+        if proto in LAST and behind in EXTENSIONS:
+            return False
+        proto = behind
     if proto == TCP:
         return len(data) >= 20 and len(data) >= (data[12] >> 4) * 4
     return len(data) >= TRANSPORT.get(proto, 1)
+
+
+def is_hidden(piece):
+    """Whether the kernel does not find the fragment header."""
+    if piece.family == 4:
+        return False
+    proto, before = piece.head[4], piece.head[38:]
+    while before:
+        if proto in LAST:
+            return True
+        proto, before = before[0], before[extension_size(proto, before[1]):]
+    return False
 
 
 def is_malformed(piece):
@@ -133,9 +151,9 @@ def outcome(before, sent, needed):
         datagram = known.get(key)
         is_first = piece.offset == 0
         if piece.ident is None or (piece.family == 6 and is_first and not piece.more
-                                   and not is_malformed(piece)):
+                                   and not is_malformed(piece) and not is_hidden(piece)):
             events.append(Event(JUDGED, index, label))
-        elif datagram is None and is_malformed(piece):
+        elif is_hidden(piece) or (datagram is None and is_malformed(piece)):
             events.append(Event(FORGOTTEN, index, label))
         elif datagram is None and is_first:
             known[key] = Tracked(piece)
@@ -151,3 +169,34 @@ def outcome(before, sent, needed):
                 events.append(Event(WHOLE, index, label))
                 del known[key]
     return events[len(before):]
+
+
+def against_the_rules(sent, left):
+    """Texts: what left, or did not leave, of datagrams of which reassembly gets no fragment."""
+    parts = []
+    for index, packet in enumerate(sent):
+        try:
+            piece = dissect(packet)
+        except Unreadable:
+            continue
+        if piece.ident is not None:
+            parts.append((index, 0, piece, None))
+    pieces = {index: piece for index, _, piece, _ in parts}
+    by_key = {}
+    for event in outcome([], parts, {}):
+        by_key.setdefault(pieces[event.index].key, []).append(event)
+    left, wrong = Counter(left), []
+    for events in by_key.values():
+        if any(e.what == WAITS for e in events):
+            continue
+        accepted, expected = False, Counter()
+        for e in events:
+            if e.what == JUDGED:
+                accepted = not is_refused(pieces[e.index])
+            expected[forwarded(sent[e.index])] += accepted and e.what in (JUDGED, LATER)
+        for packet, count in expected.items():
+            if left[packet] != count:
+                wrong.append(f"{describe(dissect(packet))}: left {left[packet]} times in place of "
+                             f"{count}, of: " + ", ".join(
+                                 f"{e.what} {describe(pieces[e.index])}" for e in events))
+    return wrong
