@@ -68,10 +68,13 @@ skip()
 	exit $KSFT_SKIP
 }
 
-# Skip a test of a feature that this kernel lacks. On our kernel it is a failure.
+# Skip a test of a feature that this kernel lacks. On our kernel it is a failure. On a kernel for
+# which our modules were built, a text with "module nf_bpf_" is a failure.
 lacks()
 {
 	[[ ${NF_BPF_PATCHED:-0} != 1 ]] || fail "this kernel lacks $*"
+	[[ ${NF_BPF_MODULES:-0} != 1 || $* != *"module nf_bpf_"* ]] ||
+		fail "this kernel lacks $*, though the modules were built for it"
 	skip "$*"
 }
 

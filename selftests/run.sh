@@ -28,13 +28,16 @@ usage()
 	"Requires: ..." at the beginning of a test file names options of the kernel
 	(CONFIG_NF_CONNTRACK) and programs (nft) that the test needs. If one of them
 	is missing, the test is skipped. On our own kernel the test fails, except for
-	options that the kernel's flavour leaves out.
+	options that the kernel's flavour leaves out. If our modules were built for an
+	unmodified kernel, the test fails there without CONFIG_NETFILTER_BPF_KFUNC.
 
 	If a test prints a line "# figure: TEXT", the line is always printed.
 
 	Environment:
 	  NF_BPF_PATCHED=1  the kernel is this project's: a missing feature is a failure.
 	                    Without this variable, its tests are skipped
+	  NF_BPF_MODULES=1  our modules were built for this unmodified kernel: a module
+	                    that cannot be loaded is a failure
 	  NF_BPF_BASE       the base of the kernel, such as 6.12
 	  NF_BPF_FLAVOUR    the flavour of the kernel, such as noipv6
 	  BUILD, BASE       where the programs were built (build, 6.1)
@@ -207,6 +210,16 @@ left_out()
 	esac
 }
 
+# must_have REQUIREMENT: is it a failure that the kernel or the machine lacks it?
+must_have()
+{
+	if [[ ${NF_BPF_PATCHED:-0} == 1 ]]; then
+		left_out "$1" && return 1
+		return 0
+	fi
+	[[ ${NF_BPF_MODULES:-0} == 1 && $1 == CONFIG_NETFILTER_BPF_KFUNC ]]
+}
+
 # Print KTAP in place of a test whose requirement is missing. Fails if nothing is missing.
 run_nothing()
 {
@@ -215,7 +228,7 @@ run_nothing()
 	for requirement in $(header_of "$1" Requires); do
 		! has "$requirement" || continue
 		echo "TAP version 13"
-		if [[ ${NF_BPF_PATCHED:-0} == 1 ]] && ! left_out "$requirement"; then
+		if must_have "$requirement"; then
 			printf '1..1\nnot ok 1 requires %s\n\nexit-status 1\n' "$requirement"
 		else
 			printf '1..0 # SKIP no %s\n\nexit-status 4\n' "$requirement"

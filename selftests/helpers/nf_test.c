@@ -732,11 +732,21 @@ __u16 nf_sum_fold(__u32 sum)
 	return sum;
 }
 
-bool nf_patched(void)
+static bool is_set(const char *variable)
 {
-	const char *value = getenv("NF_BPF_PATCHED");
+	const char *value = getenv(variable);
 
 	return value && !strcmp(value, "1");
+}
+
+bool nf_patched(void)
+{
+	return is_set("NF_BPF_PATCHED");
+}
+
+bool nf_must_have(const char *what)
+{
+	return nf_patched() || (is_set("NF_BPF_MODULES") && strstr(what, "module nf_bpf_"));
 }
 
 bool nf_without(const char *part)

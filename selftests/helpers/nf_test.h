@@ -168,6 +168,10 @@ __u16 nf_sum_fold(__u32 sum);
 
 /* Return: true if this project's kernel is under test: a missing feature is a failure */
 bool nf_patched(void);
+/* Return: true if it is a failure that the kernel lacks @what. This project's kernel must have
+ * everything. A kernel for which our modules were built must have what names a "module nf_bpf_".
+ */
+bool nf_must_have(const char *what);
 /* Return: true if the kernel's flavour leaves out @part, "ipv6" or "conntrack" */
 bool nf_without(const char *part);
 /* Return: true if @key asks for reassembly and this kernel has none for its family */
@@ -178,15 +182,12 @@ bool nf_has_stats(int link_fd);
 bool nf_has_bytes(int link_fd);
 bool nf_has_cookie(int link_fd);
 
-/*
- * Skip a test of a feature that this kernel lacks. On this project's kernel the test fails,
- * because nothing may be missing.
- */
-#define NF_LACKS(statement, fmt, ...) do {				\
-	ASSERT_FALSE(nf_patched()) {					\
-		TH_LOG("missing: " fmt, ##__VA_ARGS__);			\
+/* Skip a test of a feature that this kernel lacks. If nf_must_have() it, the test fails. */
+#define NF_LACKS(statement, what) do {					\
+	ASSERT_FALSE(nf_must_have(what)) {				\
+		TH_LOG("missing: %s", what);				\
 	}								\
-	SKIP(statement, fmt, ##__VA_ARGS__);				\
+	SKIP(statement, "%s", what);					\
 } while (0)
 
 /* Timeout of one test in seconds: a debug kernel on a busy machine is slow. */
@@ -208,7 +209,7 @@ bool nf_has_cookie(int link_fd);
 		if (self->lacks && nf_without(self->lacks))		\
 			SKIP(return, "kernel without %s", self->lacks);	\
 		if (self->lacks)					\
-			NF_LACKS(return, "%s", self->lacks);		\
+			NF_LACKS(return, self->lacks);				\
 		nf_##fixture##_##test(_metadata, self, variant);	\
 	}								\
 									\

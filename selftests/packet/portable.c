@@ -1366,7 +1366,7 @@ NF_TEST_F(portable, function_of_the_kernel)
 	ASSERT_EQ(NF_ACCEPT, test_run(&self->run, "frag_info"));
 	EXPECT_EQ(1, self->run.io->runs);
 	if (!has_packet_functions()) {
-		EXPECT_FALSE(nf_patched());
+		EXPECT_FALSE(nf_must_have("the module nf_bpf_packet"));
 		EXPECT_EQ(-EOPNOTSUPP, self->run.io->result);
 		EXPECT_EQ(1, self->run.io->frag_pieces);
 		return;
@@ -1381,7 +1381,7 @@ NF_TEST_F(portable, function_of_a_module)
 	ASSERT_EQ(NF_ACCEPT, test_run(&self->run, "ct_state"));
 	EXPECT_EQ(1, self->run.io->runs);
 	if (access("/sys/kernel/btf/nf_bpf_kfunc", F_OK) || nf_without("conntrack")) {
-		EXPECT_TRUE(!nf_patched() || nf_without("conntrack"));
+		EXPECT_TRUE(!nf_must_have("the module nf_bpf_kfunc") || nf_without("conntrack"));
 		EXPECT_EQ(-EOPNOTSUPP, self->run.io->result);
 		return;
 	}
@@ -1395,7 +1395,7 @@ NF_TEST_F(portable, mark_and_priority)
 	EXPECT_EQ(1, self->run.io->runs);
 	EXPECT_EQ(0, self->run.io->mark_before);
 	if (!has_packet_functions()) {
-		EXPECT_FALSE(nf_patched());
+		EXPECT_FALSE(nf_must_have("the module nf_bpf_packet"));
 		EXPECT_EQ(-EOPNOTSUPP, self->run.io->result);
 		EXPECT_EQ(0, self->run.io->mark_after);
 		return;

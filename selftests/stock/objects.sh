@@ -117,10 +117,19 @@ is_patched()
 	grep -qa BPF_NF_LINK_INET /sys/kernel/btf/vmlinux
 }
 
+load_modules()
+{
+	local module
+
+	for module in "${MODULES[@]}"; do
+		modprobe -q "$module" || lacks "the module $module"
+	done
+}
+
 check_with()
 {
 	[[ $1 != state ]] || requires conntrack
-	modprobe -q -a "${MODULES[@]}" || is_patched || lacks "the modules of dkms/"
+	is_patched || load_modules
 	expect_effect "$@"
 }
 

@@ -32,10 +32,12 @@ FIXTURE_SETUP(run)
 {
 	ASSERT_EQ(0, nf_netns_new());
 	ASSERT_EQ(0, nf_netns_loopback_up());
-	if (!nf_has_packet_access() || system("modprobe -q nf_bpf_kfunc")) {
+	if (!nf_has_packet_access())
 		self->lacks = NF_PACKET_ACCESS;
+	else if (system("modprobe -q nf_bpf_kfunc"))
+		self->lacks = "the module nf_bpf_kfunc";
+	if (self->lacks)
 		return;
-	}
 	self->skel = stock_test_run__open_and_load();
 	ASSERT_NE(NULL, self->skel);
 	self->state_size = nf_btf_size(STATE);
