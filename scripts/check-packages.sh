@@ -32,8 +32,10 @@ selects checks by the names below.
   config KCONFIG    the configuration of Debian's kernel has our options, and no key that
                     only Debian has
   refused KCONFIG   a configuration that cannot be used is refused
-  dkms              dkms builds the modules from the package. This one needs headers:
-                    KERNEL=stock scripts/stock.sh downloads them
+  dkms TYPES        dkms builds the modules from the package, keeps their types, and signs
+                    them. The types of the kernel are in its headers, or only the running
+                    kernel has them. This is skipped without headers, which
+                    KERNEL=stock scripts/stock.sh downloads
 
 SUITE=   Debian's release to install in ($SUITE)
 USAGE
@@ -221,23 +223,103 @@ check_refused()
 	return 1
 }
 
-# Build the modules on this machine, in folders of this check. This needs only kernel headers.
+# headers_without_types FROM TO: make a copy of the headers that has no vmlinux
+headers_without_types()
+{
+	mkdir "$2"
+	find "$1" -mindepth 1 -maxdepth 1 ! -name vmlinux -exec ln -s -t "$2" {} +
+}
+
+# seem_to_run RELEASE: print a directory for PATH, in which uname says that this kernel runs
+seem_to_run()
+{
+	mkdir "$LOG.bin"
+	printf '#!/bin/sh\nif [ "$*" = -r ]; then echo %s; else exec %s "$@"; fi\n' \
+		"$1" "$(type -P uname)" > "$LOG.bin/uname"
+	chmod +x "$LOG.bin/uname"
+	printf '%s' "$LOG.bin"
+}
+
+# kernel_types FILE TO: write the types of a kernel as /sys/kernel/btf/vmlinux has them
+kernel_types()
+{
+	objcopy --dump-section ".BTF=$2" "$1" /dev/null
+}
+
+# with_keys COMMAND...: run DKMS with other settings, so that it makes its key below build/
+with_keys()
+{
+	mkdir "$LOG.etc"
+	cat > "$LOG.etc/framework.conf" <<-EOF
+	sign_file=$HEADERS/scripts/sign-file
+	mok_signing_key=$LOG.key
+	mok_certificate=$LOG.pub
+	EOF
+	# shellcheck disable=SC2016 # the inner shell expands it
+	unshare -m bash -ec 'mount --bind "$1" /etc/dkms; shift; exec "$@"' -- "$LOG.etc" "$@"
+}
+
+# expect_ids MODULE: each function of the module's set has the number of a type
+expect_ids()
+{
+	local offset name number=0
+
+	objcopy --dump-section ".BTF_ids=$LOG.ids" "$1" /dev/null || return
+	while read -r offset _ name; do
+		number=$((number + 1))
+		(($(od -A n -t u4 -j "0x$offset" -N 4 "$LOG.ids"))) ||
+			{ echo "${1##*/}: $name: has no type"; return 1; }
+	done < <(nm "$1" | grep ' __BTF_ID__func__')
+	((number)) || { echo "${1##*/}: registers no function"; return 1; }
+}
+
+# expect_module NAME FUNCTION: DKMS has built the module for RELEASE, signed it, and kept its types
+expect_module()
+{
+	local module=$LOG.$1.ko
+
+	# DKMS compresses modules if those of an installed kernel are compressed.
+	xz -dcf "$MODULES_BUILT/$1.ko"* > "$module" || return
+	modinfo -F vermagic "$module" | grep "^$RELEASE " ||
+		{ echo "$1: not built for $RELEASE"; return 1; }
+	modinfo -F signer "$module" | grep -x 'DKMS module signing key' ||
+		{ echo "$1: not signed"; return 1; }
+	"$BPFTOOL" -B "$HEADERS/vmlinux" btf dump file "$module" > "$LOG.types" || return
+	grep "FUNC '$2'" "$LOG.types" || { echo "$1: has no type of $2()"; return 1; }
+	expect_ids "$module"
+}
+
+# check_dkms headers|running: build the modules on this machine, in folders of this check. This
+# needs only kernel headers. The types of the kernel are in the headers, or are those of the kernel
+# that runs.
 check_dkms()
 {
-	local release version tree=$LOG.dkms source
+	local RELEASE HEADERS MODULES_BUILT version source sources=$LOG.root/usr/src
+	local headers variables=()
 
-	release=$(basename "$STOCK_TREE"/lib/modules/*)
-	mkdir -p "$tree/tree" "$tree/root"
-	dpkg-deb -x "$(package nf-bpf-dkms)" "$tree/root"
-	source=$(echo "$tree"/root/usr/src/nf-bpf-*)
+	[[ -e $STOCK_TREE/usr/src ]] || skip "no headers: KERNEL=stock scripts/stock.sh downloads them"
+	RELEASE=$(basename "$STOCK_TREE"/lib/modules/*)
+	HEADERS=$(realpath "$STOCK_TREE/lib/modules/$RELEASE/build")
+	headers=$HEADERS
+	if [[ $1 = running ]]; then
+		headers=$LOG.headers
+		headers_without_types "$HEADERS" "$headers"
+		kernel_types "$HEADERS/vmlinux" "$LOG.btf" || return
+		variables=(RUNNING_BTF="$LOG.btf" PATH="$(seem_to_run "$RELEASE"):$PATH")
+	fi
+	mkdir "$LOG.tree" "$LOG.root"
+	dpkg-deb -x "$(package nf-bpf-dkms)" "$LOG.root"
+	source=$(echo "$sources"/nf-bpf-*)
 	version=${source##*/nf-bpf-}
-	dkms build --dkmstree "$tree/tree" --sourcetree "$tree/root/usr/src" \
-		-m "nf-bpf/$version" -k "$release/x86_64" \
-		--kernelsourcedir "$STOCK_TREE/lib/modules/$release/build" || return
-	for module in nf_bpf_packet nf_bpf_kfunc nf_bpf_entry; do
-		modinfo -F vermagic "$tree/tree/nf-bpf/$version/$release/x86_64/module/$module.ko"* |
-			grep "^$release " || return
-	done
+	with_keys env "${variables[@]}" dkms build --dkmstree "$LOG.tree" --sourcetree "$sources" \
+		-m "nf-bpf/$version" -k "$RELEASE/x86_64" --kernelsourcedir "$headers" || {
+		cat "$LOG.tree/nf-bpf/$version/build/make.log"
+		return 1
+	}
+	MODULES_BUILT=$LOG.tree/nf-bpf/$version/$RELEASE/x86_64/module
+	expect_module nf_bpf_packet bpf_nf_store_bytes &&
+		expect_module nf_bpf_kfunc bpf_nf_reject &&
+		expect_module nf_bpf_entry bpf_nf_ct_set_nat_info
 }
 
 list_checks()
@@ -255,7 +337,8 @@ list_checks()
 	printf 'config cloud\n'
 	printf 'refused %s\n' '/nonesuch /nonesuch: no such configuration: give debian' \
 		'/dev/null CONFIG_'
-	[[ ! -e $STOCK_TREE/usr/src ]] || printf 'dkms modules are built from the package\n'
+	printf 'dkms %s\n' 'headers have the types of the kernel' \
+		'running kernel has its types, the headers do not'
 }
 
 main()
