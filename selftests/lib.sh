@@ -164,10 +164,16 @@ load_policy()
 	[[ -n $INET ]] || find_families
 }
 
+# Does the kernel have helpers for packets?
+has_packet_helpers()
+{
+	grep -qa BPF_NF_FRAG_REASSEMBLED /sys/kernel/btf/vmlinux
+}
+
 # Programs need helpers for packets, or the module that has functions in their place.
 need_packet_access()
 {
-	grep -qa BPF_NF_FRAG_REASSEMBLED /sys/kernel/btf/vmlinux || modprobe -q nf_bpf_packet ||
+	has_packet_helpers || modprobe -q nf_bpf_packet ||
 		lacks "helpers for packets, or the module nf_bpf_packet"
 }
 

@@ -8,6 +8,7 @@
 source "$(dirname "$0")/../lib.sh"
 
 SUCCESS=0 BLACKHOLE=1 UNREACHABLE=2 PROHIBIT=3 NO_NEIGH=7 FRAG_NEEDED=8
+EOPNOTSUPP=$(printf '%u' -95)
 
 setup()
 {
@@ -87,6 +88,25 @@ check_no_neighbour()
 	expect_stats_of packet packets=1 result="$NO_NEIGH"
 }
 
+# A route with several paths. The module nf_bpf_packet cannot choose one of them for IPv4, because
+# the kernel does not export the function that chooses.
+check_paths()
+{
+	local family=$1 result=$SUCCESS to client=CLIENT_IP$1 server=SERVER_IP$1
+	local table=(ip -n "$NS_ROUTER" -"$1" route)
+
+	((family == 6)) || has_packet_helpers || result=$EOPNOTSUPP
+	to=$( ((family == 4)) && echo 203.0.113.9 || echo 2001:db8:9::9)
+	# Let the router learn both neighbours.
+	probe "$family" client-server
+	"${table[@]}" replace "$to" nexthop via "${!server}" dev "$ROUTER_RIGHT_DEV" \
+		nexthop via "${!client}" dev "$ROUTER_LEFT_DEV"
+	attach packet/fib "$(pf_of "$family")" prerouting 0
+	send_to "$to"
+	"${table[@]}" delete "$to"
+	expect_stats_of packet packets=1 result="$result"
+}
+
 # check_mtu FAMILY PROGRAM SIZES [defrag]: of a route that is too narrow for 1000
 # bytes of payload or for 2000, but not for pieces of 600.
 check_mtu()
@@ -140,6 +160,7 @@ for family in "${FAMILIES[@]}"; do
 	add_test "unreachable_ipv$family" check_no_route "$family" unreachable $UNREACHABLE
 	add_test "prohibit_ipv$family" check_no_route "$family" prohibit $PROHIBIT
 	add_test "no_neighbour_ipv$family" check_no_neighbour "$family"
+	add_test "several_paths_ipv$family" check_paths "$family"
 	add_test "mtu_fits_ipv$family" check_mtu "$family" fib 1200 $SUCCESS
 	add_test "mtu_by_length_fits_ipv$family" check_mtu "$family" fib_length 1200 $SUCCESS
 	add_test "mtu_too_long_ipv$family" check_mtu "$family" fib 1400 $FRAG_NEEDED
