@@ -1363,7 +1363,8 @@ extern int bpf_nf_update_l4_csum___nf(struct bpf_nf_ctx *ctx, __u32 offset, __u6
 extern void bpf_nf_write_mark___nf(struct bpf_nf_ctx *ctx, __u32 mark) __weak __ksym;
 extern void bpf_nf_write_priority___nf(struct bpf_nf_ctx *ctx, __u32 priority) __weak __ksym;
 extern int bpf_nf_output_sample___nf(struct bpf_nf_ctx *ctx, struct __bpf_nf_map *samples__map,
-				     __u64 flags, void *data, __u32 data__sz) __weak __ksym;
+				     __u64 flags, void *data__nullable,
+				     __u32 data__sz) __weak __ksym;
 extern int bpf_nf_lookup_route___nf(struct bpf_nf_ctx *ctx, struct __bpf_nf_fib *params,
 				    __u32 params__sz, __u32 flags) __weak __ksym;
 extern __u32 bpf_nf_recalc_hash___nf(struct bpf_nf_ctx *ctx) __weak __ksym;
