@@ -117,10 +117,15 @@ is_patched()
 	grep -qa BPF_NF_LINK_INET /sys/kernel/btf/vmlinux
 }
 
+# A patched kernel has nf_bpf_kfunc, built in or as a module, and no other of these modules.
 load_modules()
 {
 	local module
 
+	if is_patched; then
+		modprobe -q nf_bpf_kfunc || lacks "the module nf_bpf_kfunc"
+		return
+	fi
 	for module in "${MODULES[@]}"; do
 		modprobe -q "$module" || lacks "the module $module"
 	done
@@ -129,7 +134,7 @@ load_modules()
 check_with()
 {
 	[[ $1 != state ]] || requires conntrack
-	is_patched || load_modules
+	load_modules
 	expect_effect "$@"
 }
 
