@@ -201,7 +201,8 @@ def also(*numbers):
     return lambda o: replace(o, left=o.left + [forwarded(o.sent[n]) for n in numbers])
 
 
-# What is sent, what leaves and what is judged. A datagram has three fragments.
+# Where the test finds the packets that it sends, that leave and that the program judges. A datagram
+# has three fragments.
 REFUSED4, SENT6, REFUSED6 = 3, 9, 12
 LEFT4, WHOLE4, LEFT6, WHOLE6 = 0, 3, 6, 9
 JUDGED4, JUDGED_REFUSED4 = 0, 1

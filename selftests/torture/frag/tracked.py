@@ -11,7 +11,7 @@ from ip import (AUTHENTICATION, EXTENSIONS, FRAGMENT, HIP, MOBILITY, SHIM6, Unre
 from oracle import is_refused
 from packets import ICMP, ICMPV6, TCP, UDP
 
-# What happens to a packet, or because of it. FORGOTTEN: the link refuses the packet and has no
+# The link does one of these with a packet. FORGOTTEN: it refuses the packet and has no
 # entry for it, because the packet is malformed, and the first of its datagram.
 JUDGED, LATER, REFUSED, FORGOTTEN, WAITS, WHOLE = (
     "judged", "later", "refused", "forgotten", "waits", "whole")
