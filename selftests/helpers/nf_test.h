@@ -184,10 +184,12 @@ bool nf_has_cookie(int link_fd);
 
 /* Skip a test of a feature that this kernel lacks. If nf_must_have() it, the test fails. */
 #define NF_LACKS(statement, what) do {					\
-	ASSERT_FALSE(nf_must_have(what)) {				\
-		TH_LOG("missing: %s", what);				\
+	const char *_what = (what);					\
+									\
+	ASSERT_FALSE(nf_must_have(_what)) {				\
+		TH_LOG("missing: %s", _what);				\
 	}								\
-	SKIP(statement, "%s", what);					\
+	SKIP(statement, "%s", _what);					\
 } while (0)
 
 /* Timeout of one test in seconds: a debug kernel on a busy machine is slow. */
