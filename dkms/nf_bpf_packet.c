@@ -23,12 +23,12 @@
 #include "nf_bpf_packet.h"
 #include "nf_bpf_packet_kfunc.h"
 
-/* Bytes of the kept data of all packets. One run of a program can make a packet's data move many
- * thousand times, and nothing is freed before the run has ended. So they have a limit: this part
- * of the memory.
+/* The kept data of all packets may have this part of the memory. One run of a program can move or
+ * reject a packet many thousand times, and nothing is freed before the run has ended.
  */
 #define NF_BPF_KEPT_PART	32
 
+/* Bytes that are kept: the sum of the truesize of all clones */
 static atomic_long_t nf_bpf_kept;
 
 static void nf_bpf_free_head(struct rcu_head *rcu)
