@@ -1346,8 +1346,9 @@ extern int bpf_nf_reject___nf(struct bpf_nf_ctx *ctx, __u32 type,
  * Patched kernels have helpers for packets, and the module nf_bpf_packet gives unmodified
  * kernels kernel functions for them. The functions below have the arguments, rules and errors
  * of the helpers. Where the kernel has neither, they return -EOPNOTSUPP, or what their
- * comments say; bpf_nf_has_packet_access() asks first. On an unmodified kernel the bytes to store, and the
- * data of a sample, have to be in memory that the program may write to: not in .rodata.
+ * comments say; bpf_nf_has_packet_access() asks first. On an unmodified kernel the bytes to
+ * store, and the data of a sample, have to be in memory that the program may write to: not in
+ * .rodata.
  */
 extern int bpf_nf_load_bytes___nf(struct bpf_nf_ctx *ctx, __u32 offset, void *to,
 				  __u32 to__sz) __weak __ksym;
