@@ -214,6 +214,34 @@ test_pins_that_would_vanish()
 	expect_verdict passes
 }
 
+# Without "netns", the policy stays in the network namespace of the machine.
+test_command_in_another_netns()
+{
+	local file=("[policy]" "object = $OBJECT" "program = accept" "hook = forward"
+		    "priority = 7" "fragments = pass")
+
+	[[ -r /proc/1/ns/net ]] || lacks "permission to look at process 1"
+	begin
+	printf '%s\n' "${file[@]}" > "$ETC/edge.conf"
+	expect_fails -s 1 "this command runs in another one" nsenter --net="/run/netns/$NS_ROUTER" \
+		"$NF_BPF" --etc "$ETC" --state "$STATE" --pins "$PINS/nf-bpf" apply edge
+	[[ ! -e $(current) ]] || fail "there is a generation"
+	nf_bpf apply edge
+	expect_in_force 1
+	# What is read or removed is the policy of the machine, wherever the command runs.
+	nsenter --net="/run/netns/$NS_ROUTER" "$NF_BPF" --etc "$ETC" --state "$STATE" \
+		--pins "$PINS/nf-bpf" --json status edge > "$WORK/said"
+	expect_json "$(< "$WORK/said")" .in_force
+	printf '%s\n' "# changed" "${file[@]}" > "$ETC/edge.conf"
+	expect_fails -s 1 "this command runs in another one" nsenter --net="/run/netns/$NS_ROUTER" \
+		"$NF_BPF" --etc "$ETC" --state "$STATE" --pins "$PINS/nf-bpf" try 60 edge
+	expect_in_force 1
+	nf_bpf apply edge
+	expect_in_force 2
+	expect_clean
+	nf_bpf remove edge
+}
+
 test_at_once()
 {
 	local i commands=()

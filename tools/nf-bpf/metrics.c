@@ -112,7 +112,7 @@ static struct {
 	size_t len;
 } samples[NR_METRICS];
 
-/* A network namespace of a policy, or the caller's. Its name is a label. */
+/* A network namespace of a policy, or that of the machine. Its name is a label. */
 struct place_of {
 	char *name;
 	__u64 ino;
@@ -377,7 +377,7 @@ static const struct member *member_of(__u32 link)
 	return NULL;
 }
 
-/* The name of a namespace, if it is that of a policy or the caller's, else its inode. */
+/* The name of a namespace, if it is that of a policy or of the machine, else its inode. */
 static void name_netns(const struct bpf_link_info *info, const struct member *member,
 		       char *name, size_t size)
 {

@@ -17,6 +17,7 @@
 #include "nf-bpf.h"
 
 #define SELF "/proc/self/ns/net"
+#define MAIN "/proc/1/ns/net"
 
 int netns_open(struct netns *ns, const char *name)
 {
@@ -24,24 +25,38 @@ int netns_open(struct netns *ns, const char *name)
 	struct stat st;
 
 	*ns = (struct netns){ .fd = -1, .old = -1 };
+	/* A container can hide process 1 from its root. */
 	if (!name)
-		snprintf(path, sizeof(path), SELF);
+		snprintf(path, sizeof(path), access(MAIN, R_OK) ? SELF : MAIN);
 	else if (*name == '/')
 		snprintf(path, sizeof(path), "%s", name);
 	else
 		snprintf(path, sizeof(path), "/run/netns/%s", name);
 
 	ns->fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (ns->fd < 0 && !name)
+		return fail("network namespace of the machine: %s: %s: run it as root", path,
+			    strerror(errno));
 	if (ns->fd < 0)
 		return fail("netns %s: %s: %s: 'ip netns list' shows the names, 'ip netns add' makes one",
-			    name ?: "of this process", path, strerror(errno));
+			    name, path, strerror(errno));
 	if (fstat(ns->fd, &st) || ioctl(ns->fd, NS_GET_NSTYPE) != CLONE_NEWNET) {
 		netns_close(ns);
-		return fail("netns %s: %s: not a network namespace", name ?: "of this process", path);
+		return fail("netns %s: %s: not a network namespace", name, path);
 	}
 	ns->ino = st.st_ino;
 
 	return 0;
+}
+
+int netns_check(const char *name)
+{
+	struct stat self, main;
+
+	if (name || stat(SELF, &self) || stat(MAIN, &main) || self.st_ino == main.st_ino)
+		return 0;
+
+	return fail("netns: the file has no such line, so the policy is for the network namespace of the machine (of process 1), but this command runs in another one: write 'netns = NAME' into the file, or call the command in that of the machine ('nsenter --net=" MAIN "')");
 }
 
 void netns_close(struct netns *ns)

@@ -111,7 +111,7 @@ struct conf {
 	char *source;
 	char *include[MAX_LIST];
 	char *program;
-	char *netns;		/* NULL: that of the caller */
+	char *netns;		/* NULL: that of the machine */
 	char *rules;
 	char *before;
 	char *after;
@@ -203,13 +203,17 @@ void policy_close(struct policy *policy);
 /* --- netns.c --- */
 
 struct netns {
-	int fd;		/* -1: the network namespace of the caller */
+	int fd;		/* -1: closed */
 	int old;
 	__u64 ino;
 };
 
-/* @name is a name of ip-netns(8), a path, or NULL for the caller's network namespace. */
+/* @name is a name of ip-netns(8), a path, or NULL for the network namespace of process 1. A policy
+ * has one place: with NULL for the caller's, a command in another namespace would move it there.
+ */
 int netns_open(struct netns *ns, const char *name);
+/* Refuse NULL if the caller runs in another network namespace than process 1. */
+int netns_check(const char *name);
 void netns_close(struct netns *ns);
 int netns_enter(struct netns *ns);
 void netns_leave(struct netns *ns);

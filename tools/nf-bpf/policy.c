@@ -415,7 +415,8 @@ static int apply_file(const char *name, const char *how, unsigned int seconds)
 		return EXIT_FAILED;
 	ret = read_and_lock(&policy, &version, name);
 	if (!ret) {
-		ret = policy_apply(&policy, &version, how, seconds);
+		ret = netns_check(version.conf.netns) ? EXIT_FAILED :
+		      policy_apply(&policy, &version, how, seconds);
 		policy_close(&policy);
 	}
 	version_free(&version);
