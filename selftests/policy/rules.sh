@@ -75,6 +75,26 @@ test_ranges_are_expanded()
 		saddr=2001:db8::{fe,ff,100}" -> 1"
 }
 
+# A map that libbpf would share with other versions, and with other objects
+test_map_with_a_pin()
+{
+	begin
+	printf '[nf_selftest_pin]\n2 -> 1\n' > "$WORK/edge.rules"
+	conf pinned "object = $SELFTESTS/policy/progs/pinned.bpf.o" "rules = $WORK/edge.rules"
+	nf_bpf apply edge > "$WORK/said" 2>&1
+	expect_match "what is said" "*map nf_selftest_pin: its pin * is not made*" "$(< "$WORK/said")"
+	[[ ! -e /sys/fs/bpf/nf_selftest_pin ]] || fail "the map is pinned"
+	expect_all pass
+	# Only the check sees the rule that drops packets.
+	printf '[nf_selftest_pin]\n1 -> 1\n' > "$WORK/edge.rules"
+	nf_bpf check edge
+	expect_saved "2 -> 1"
+	expect_all pass
+	nf_bpf apply edge
+	expect_saved "1 -> 1"
+	expect_all dropped
+}
+
 test_host_bits_are_cleared()
 {
 	begin_rules "[blocked]" "192.0.2.77/24"

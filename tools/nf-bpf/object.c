@@ -162,6 +162,22 @@ static int check_shape(const struct bpf_map *map, int fd)
 		    bpf_map__value_size(map), info.max_entries, bpf_map__max_entries(map));
 }
 
+/* libbpf shares a map that asks for a pin (LIBBPF_PIN_BY_NAME) with all objects that name it. A
+ * version that is only checked, or not applied, would then change the map that is in force.
+ */
+static void clear_pins(struct bpf_object *object)
+{
+	struct bpf_map *map;
+
+	bpf_object__for_each_map(map, object) {
+		if (!bpf_map__pin_path(map))
+			continue;
+		warn("map %s: its pin %s is not made, and another program's map there is not taken: nf-bpf pins the map below %s; to keep its entries, write 'keep = %s'",
+		     bpf_map__name(map), bpf_map__pin_path(map), options.pins, bpf_map__name(map));
+		bpf_map__set_pin_path(map, NULL);
+	}
+}
+
 static int keep_maps(struct bpf_object *object, const struct conf *conf, const char *from)
 {
 	char path[PATH_MAX];
@@ -254,6 +270,7 @@ int object_load(struct loaded *loaded, const struct version *version, const char
 	if (!loaded->object)
 		return fail("%s: not a BPF object: %s: compile it with clang -target bpf", name,
 			    reason_of(errno));
+	clear_pins(loaded->object);
 	prog = choose_program(loaded, conf);
 	if (!prog || set_limits(loaded->object, conf) || keep_maps(loaded->object, conf, from))
 		goto err;
