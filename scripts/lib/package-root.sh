@@ -154,7 +154,7 @@ forget_systemctl()
 	rmdir /run/systemd/system
 }
 
-# write_policy: write /etc/nf-bpf/mine.conf, a policy that accepts all packets
+# write_policy: write /etc/nf-bpf/mine.conf, a policy that accepts all packets, and lost.conf
 write_policy()
 {
 	mount -t bpf bpf /sys/fs/bpf
@@ -171,6 +171,8 @@ write_policy()
 	# Kernels before 6.4 have no netfilter programs.
 	! printf '6.4\n%s\n' "$(uname -r)" | sort -C -V || {
 		nf-bpf apply mine
+		sed 's/^family = .*/family = ip6/' /etc/nf-bpf/mine.conf > /etc/nf-bpf/lost.conf
+		nf-bpf apply lost
 		ATTACHED=1
 	}
 }
@@ -183,10 +185,18 @@ links()
 		grep -o '"id":[0-9]*' | cut -d : -f 2 || :
 }
 
-# The policy stays in force during an upgrade. A removal detaches it.
+# damage_states: pretend that a disk has lost the state of one policy, and a part of the other's
+damage_states()
+{
+	[[ -n $ATTACHED ]] || return 0
+	: > /var/lib/nf-bpf/mine/state
+	rm -r /var/lib/nf-bpf/lost
+}
+
+# The policies stay in force during an upgrade. A removal detaches them.
 root_policy()
 {
-	local before ATTACHED=
+	local before link ATTACHED=
 
 	apt install /old/nf-bpf_*.deb
 	[[ -e /lib/systemd/system/nf-bpf@.service ]] || wrong "nf-bpf@.service: is not there"
@@ -198,10 +208,12 @@ root_policy()
 	same "systemctl calls of the upgrade" "--system daemon-reload" \
 		"$(sort -u /tmp/systemctl.calls)"
 	same "links after the upgrade" "$before" "$(links)"
+	damage_states
 	apt remove nf-bpf
 	grep -q 'stop nf-bpf@' /tmp/systemctl.calls || wrong "a removal does not stop the service"
-	[[ -z $before ]] || ! /new/bpftool link show id "$before" ||
-		wrong "link $before: is there after the removal"
+	for link in $before; do
+		! /new/bpftool link show id "$link" || wrong "link $link: is there after the removal"
+	done
 	[[ ! -e /sys/fs/bpf/nf-bpf ]] || wrong "/sys/fs/bpf/nf-bpf: is there after the removal"
 	[[ -e /etc/nf-bpf/mine.conf ]] || wrong "mine.conf: lost in the removal"
 	forget_systemctl

@@ -11,7 +11,7 @@ source "$(dirname "$0")/lib.sh"
 
 not_applied()
 {
-	nf_bpf remove edge > /dev/null
+	forget
 	conf drop
 }
 

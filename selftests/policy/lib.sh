@@ -41,10 +41,16 @@ nf_bpf()
 	"$NF_BPF" --etc "$ETC" --state "$STATE" --pins "$PINS/nf-bpf" "$@"
 }
 
+# Remove the policy, if it was applied.
+forget()
+{
+	[[ ! -e $STATE/edge && ! -e $PINS/nf-bpf/edge ]] || nf_bpf remove edge > /dev/null
+}
+
 # begin: remove all policies and their state
 begin()
 {
-	nf_bpf remove edge > /dev/null
+	forget
 	rm -rf "$STATE" "${ETC:?}"/*
 	nf_prog clean "$PINS"
 }

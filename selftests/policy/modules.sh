@@ -29,7 +29,7 @@ is_patched()
 # Unload the modules. The functions of a patched kernel can be built in.
 unload()
 {
-	nf_bpf remove edge > /dev/null
+	forget
 	modprobe -q -r "${MODULES[@]}" || :
 	! grep '^nf_bpf_' /proc/modules || fail "still loaded"
 }

@@ -30,7 +30,7 @@ fill_disk()
 large_disk()
 {
 	rm -f "$STATE/fill"
-	nf_bpf remove edge > /dev/null
+	forget
 	umount "$STATE"
 }
 
@@ -80,7 +80,7 @@ test_empty_state()
 	apply accept
 	apply drop
 	: > "$STATE/edge/state"
-	for command in status apply confirm rollback remove; do
+	for command in status apply confirm rollback; do
 		expect_fails -s 1 "does not say which version is in force" nf_bpf "$command" edge
 	done
 	expect_eq "versions" "1 2 " "$(stored)"
@@ -106,6 +106,45 @@ test_no_state_after_a_reboot()
 	nf_bpf start edge
 	expect_in_force 3
 	expect_verdict dropped
+}
+
+test_remove_of_a_damaged_state()
+{
+	begin
+	apply drop
+	expect_verdict dropped
+	: > "$STATE/edge/state"
+	nf_bpf remove edge > "$WORK/said" 2>&1
+	expect_match "what is said" "*edge: removed" "$(< "$WORK/said")"
+	expect_verdict passes
+	# No version comes back at boot, and the versions are still there.
+	nf_bpf start edge
+	expect_in_force 2
+	expect_verdict dropped
+}
+
+# Pins without a state: the fail-closed program of a start that could not write
+test_remove_without_state()
+{
+	begin
+	apply drop
+	rm -r "$STATE/edge"
+	expect_verdict dropped
+	nf_bpf remove edge
+	expect_verdict passes
+	[[ ! -e $PINS/nf-bpf/edge ]] || fail "pins are left"
+}
+
+test_remove_of_a_misspelled_name()
+{
+	begin
+	apply drop
+	expect_fails -s 1 "egde: was never applied" nf_bpf remove egde
+	expect_verdict dropped
+	nf_bpf remove edge
+	# What was removed can be removed again.
+	nf_bpf remove edge
+	expect_verdict passes
 }
 
 test_full_disk()

@@ -322,6 +322,15 @@ void generation_adopt(const struct policy *policy)
 	}
 }
 
+bool generation_has_pins(const struct policy *policy)
+{
+	char path[PATH_MAX];
+
+	policy_pins(policy, path);
+
+	return !access(path, F_OK);
+}
+
 int generation_remove_all(const struct policy *policy)
 {
 	char path[PATH_MAX], current[PATH_MAX];

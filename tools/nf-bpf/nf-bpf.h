@@ -195,6 +195,10 @@ struct policy {
 
 /* Lock the policy and read its state. With @create, make its directory if it is missing. */
 int policy_open(struct policy *policy, const char *name, bool create);
+/* Lock the policy if that is possible, and go on with no version in force if its state cannot be
+ * read. Returns -1 if the policy has a state and could not be locked.
+ */
+int policy_open_to_remove(struct policy *policy, const char *name);
 /* Read the state without a lock. Writers replace it as a whole, so it is never half-written. */
 int policy_peek(struct policy *policy, const char *name);
 int policy_save(struct policy *policy);
@@ -319,6 +323,8 @@ int generation_put(struct policy *policy, const struct version *version,
 		   const struct loaded *loaded, unsigned int flags);
 /* Detach and remove all generations except the one in force and those of version @keep. */
 void generation_clean(const struct policy *policy, unsigned int keep);
+/* Tell whether the policy has pins: all of them are below one directory. */
+bool generation_has_pins(const struct policy *policy);
 /* Detach and remove everything. */
 int generation_remove_all(const struct policy *policy);
 /* Finish an update of links that was interrupted. */

@@ -522,8 +522,15 @@ int cmd_remove(int argc, char **argv)
 	bool unsaved;
 	int err;
 
-	if (check_bpffs() || policy_open(&policy, argv[0], false))
+	if (check_bpffs())
 		return EXIT_FAILED;
+	/* The program must not stay attached because a disk is damaged. */
+	unsaved = policy_open_to_remove(&policy, argv[0]);
+	if (!unsaved && policy.lock < 0 && !generation_has_pins(&policy)) {
+		fail("%s: was never applied: nothing to remove: 'nf-bpf status' lists the policies",
+		     argv[0]);
+		return EXIT_FAILED;
+	}
 	/* Write the state before the links are detached: if this command is killed in between,
 	 * the next boot must not put the policy in force again.
 	 */
@@ -533,7 +540,7 @@ int cmd_remove(int argc, char **argv)
 	policy.current = 0;
 	policy.trying = 0;
 	policy.rejected = 0;
-	unsaved = policy.lock >= 0 && policy_save(&policy);
+	unsaved |= policy.lock >= 0 && policy_save(&policy);
 	err = generation_remove_all(&policy);
 	policy_close(&policy);
 	if (unsaved && !err)

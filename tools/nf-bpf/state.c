@@ -63,8 +63,8 @@ static bool parse_line(struct policy *policy, const char *line)
 	return false;
 }
 
-/* The file of the state is missing. Keep all versions: do not take any for one that a killed
- * command has left behind, or that was rolled back.
+/* The file of the state is missing or damaged. Keep all versions: do not take any for one that a
+ * killed command has left behind, or that was rolled back.
  */
 static void keep_versions(struct policy *policy)
 {
@@ -142,6 +142,20 @@ int policy_open(struct policy *policy, const char *name, bool create)
 	policy_close(policy);
 
 	return -1;
+}
+
+int policy_open_to_remove(struct policy *policy, const char *name)
+{
+	int err;
+
+	*policy = (struct policy){ .name = name, .lock = -1 };
+	err = take_lock(policy, false);
+	if (!err && read_state(policy)) {
+		*policy = (struct policy){ .name = name, .lock = policy->lock };
+		keep_versions(policy);
+	}
+
+	return err;
 }
 
 int policy_peek(struct policy *policy, const char *name)
