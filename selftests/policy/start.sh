@@ -26,6 +26,32 @@ test_starts()
 	expect_in_force 1
 }
 
+waits_for_edge()
+{
+	grep -q "waits for this policy" "$WORK/first.said"
+}
+
+# Two policies start at the same time, and one is placed next to the other.
+test_waits_for_the_policy_that_it_names()
+{
+	local first
+
+	needs_own BPF_NF_LINK_PLACE
+	begin
+	conf drop
+	sed -e 's/^program = .*/program = accept/' -e 's/^priority = .*/before = edge/' \
+		"$ETC/edge.conf" > "$ETC/first.conf"
+	nf_bpf start first > "$WORK/first.said" 2>&1 &
+	first=$!
+	wait_for waits_for_edge
+	expect_verdict passes
+	nf_bpf start edge
+	wait "$first" || fail "exit status $?: $(< "$WORK/first.said")"
+	expect_json "$(nf_bpf --json status first)" .in_force '.links[0].priority == 6'
+	expect_verdict dropped
+	nf_bpf remove first
+}
+
 test_after_a_reboot()
 {
 	begin

@@ -23,6 +23,8 @@
 #include "nf-bpf.h"
 #include "nf_util.h"
 
+#define RELATIVE_WAITS 100	/* tenths of a second */
+
 static const struct {
 	const char *name;
 	int pf;
@@ -113,6 +115,23 @@ static int open_relative(const struct conf *conf, struct bpf_link_info *info)
 		close(fd);
 
 	return -1;
+}
+
+/* The services of policies start at the same time, so the other policy may come later. */
+static int wait_for_relative(const struct conf *conf, struct bpf_link_info *info)
+{
+	int i, fd = open_relative(conf, info);
+
+	if (fd >= 0 || !options.at_boot || !kernel_has("BPF_NF_LINK_PLACE"))
+		return fd;
+	warn("%s = %s: waits for this policy, up to %d seconds", conf->before ? "before" : "after",
+	     conf->before ?: conf->after, RELATIVE_WAITS / 10);
+	for (i = 0; fd < 0 && i < RELATIVE_WAITS; i++) {
+		usleep(100000);
+		fd = open_relative(conf, info);
+	}
+
+	return fd;
 }
 
 /* Returns an fd or a negative errno. */
@@ -274,7 +293,7 @@ int links_create(struct links *links, const struct place *place, int prog_fd)
 		nf.link_flags = conf->before ? BPF_F_BEFORE : BPF_F_AFTER;
 		nf.priority = 0;
 		nf.link_flags |= BPF_F_LINK;
-		err = open_relative(conf, &relative);
+		err = wait_for_relative(conf, &relative);
 		if (err < 0)
 			return fail("%s: can't be placed next to it: name another policy that is applied, or the path of a pinned netfilter link",
 				    conf->before ?: conf->after);

@@ -44,6 +44,7 @@ struct options {
 	const char *pins;	/* directory on bpffs */
 	bool json;
 	bool verbose;
+	bool at_boot;		/* other policies may be about to start, too */
 };
 
 extern struct options options;

@@ -202,6 +202,7 @@ int cmd_start(int argc, char **argv)
 	bool is_valid;
 	int ret;
 
+	options.at_boot = true;
 	is_valid = !version_from_file(&version, argv[0], true);
 	if (check_bpffs()) {
 		ret = start_without_pins(&version, argv[0]);
