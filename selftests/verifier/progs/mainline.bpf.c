@@ -156,6 +156,38 @@ LOOP_PROGRAM(callback_jumps, jump_away)
 __failure("tail_calls are not allowed in callbacks")
 LOOP_PROGRAM(callback_jumps_below, jump_below)
 
+#define CALLS(name, callee)						\
+	static __noinline int name(struct bpf_nf_ctx *ctx)		\
+	{								\
+		return callee(ctx) + 1;					\
+	}
+
+CALLS(jump_below_1, jump_or_4)
+CALLS(jump_below_2, jump_below_1)
+CALLS(jump_below_3, jump_below_2)
+CALLS(jump_below_4, jump_below_3)
+CALLS(jump_below_5, jump_below_4)
+CALLS(jump_below_6, jump_below_5)
+
+__success
+SEC("?netfilter")
+int jumps_below_a_function(struct bpf_nf_ctx *ctx)
+{
+	sum += jump_below_1(ctx);
+	return 1;
+}
+
+/* Each tail call leaves seven frames on the kernel's stack. If the program is in the map, there are
+ * 33 tail calls. Mainline's verifier does not count the registers that a frame saves.
+ */
+__failure("tail_calls are not allowed when call stack")
+SEC("?netfilter")
+int jumps_below_six_functions(struct bpf_nf_ctx *ctx)
+{
+	sum += jump_below_6(ctx);
+	return 1;
+}
+
 #define SLICE_EITHER(name, first, second, buffer, size)			\
 	__needs("bpf_dynptr_slice")					\
 	SEC("?netfilter")						\
