@@ -729,14 +729,27 @@ static int bpf_nf_reject_check(const struct bpf_nf_ctx *ctx, u32 type)
 	return 0;
 }
 
-/* An answer passes LOCAL_OUT, where a program may answer the answer. A program may
- * rewrite a reset and reject it again. The kernel cannot detect the loop, so the depth
- * is bounded. Bottom halves are disabled while the counter is not 0, so it only counts
- * nested calls.
+/* An answer passes LOCAL_OUT, where programs run on the same stack, and may answer the
+ * answer: a program may rewrite a reset and reject it again. So an answer has no answer.
+ * Bottom halves are disabled while this is not 0.
  */
 static DEFINE_PER_CPU(unsigned int, bpf_nf_reject_depth);
 
-#define BPF_NF_REJECT_MAX_DEPTH	4
+/* What a program may have used of the stack, of which there are 16 KB on 64-bit. A program and
+ * its functions need up to 1,280 bytes, and callbacks need the frames of the helpers as well.
+ * Tail calls in functions leave frames behind, and can need 8 KB. Then nothing is left for the
+ * answer and for the same at LOCAL_OUT.
+ */
+#define BPF_NF_REJECT_MAX_STACK	2048
+
+/* The function of the hook has the context on its stack. */
+static bool bpf_nf_reject_has_stack(const struct bpf_nf_ctx *ctx)
+{
+	unsigned long begin = (unsigned long)ctx;
+	unsigned long here = (unsigned long)__builtin_frame_address(0);
+
+	return max(begin, here) - min(begin, here) <= BPF_NF_REJECT_MAX_STACK;
+}
 
 static void bpf_nf_reject_ip(const struct bpf_nf_ctx *ctx, u32 type, u8 code)
 {
@@ -797,12 +810,14 @@ __bpf_kfunc int bpf_nf_reject(struct bpf_nf_ctx *ctx, u32 type, u32 code)
 	err = bpf_nf_reject_check(ctx, type);
 	if (err)
 		return err;
+	if (!bpf_nf_reject_has_stack(ctx))
+		return -ELOOP;
 	err = nf_bpf_keep_head(ctx->skb);
 	if (err)
 		return err;
 
 	local_bh_disable();
-	if (this_cpu_inc_return(bpf_nf_reject_depth) > BPF_NF_REJECT_MAX_DEPTH)
+	if (this_cpu_inc_return(bpf_nf_reject_depth) > 1)
 		err = -ELOOP;
 	else if (state->pf == NFPROTO_IPV4)
 		bpf_nf_reject_ip(ctx, type, send);

@@ -32,6 +32,36 @@ int answer(struct bpf_nf_ctx *ctx)
 	return 0;
 }
 
+int deep(struct bpf_nf_ctx *ctx);
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PROG_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__array(values, int (void *));
+} itself SEC(".maps") = {
+	.values = { [0] = (void *)&deep },
+};
+
+/* Each tail call leaves a frame of the caller on the kernel's stack. The last one fails. */
+static __noinline int jump_or_reject(struct bpf_nf_ctx *ctx)
+{
+	bpf_tail_call(ctx, &itself, 0);
+	tell(KFUNC_ret, bpf_nf_reject(ctx, told(KFUNC_type), told(KFUNC_code)));
+	return 0;
+}
+
+SEC("netfilter")
+int deep(struct bpf_nf_ctx *ctx)
+{
+	__u64 stack[8] = {};
+
+	asm volatile("" : : "r"(stack) : "memory");
+	if (!meant(ctx))
+		return ACCEPT;
+	return jump_or_reject(ctx) & 1;
+}
+
 SEC("netfilter")
 int reject(struct bpf_nf_ctx *ctx)
 {

@@ -221,8 +221,8 @@ struct bpf_nf_frag_info {
  * -EADDRNOTAVAIL	the source or destination is not one host: broadcast,
  *			multicast, or no address
  * -EHOSTUNREACH	the packet has no route, as in a BPF_PROG_TEST_RUN
- * -ELOOP		four nested answers, each triggered by a program at LOCAL_OUT
- *			that rejected the previous one
+ * -ELOOP		the packet is the answer that another program is just sending;
+ *			or the program has used too much stack, by tail calls in functions
  */
 
 /**
