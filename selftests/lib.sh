@@ -702,6 +702,29 @@ nft_nat()
 	EOF
 }
 
+# nft_expectation FAMILY: announce another connection for each new one to UDP port 9999, in FORWARD
+nft_expectation()
+{
+	local l3proto=ip
+
+	(($1 == 4)) || l3proto=ip6
+	nft_router -f - <<-EOF
+	table $NFT_INET e {
+		ct expectation later {
+			protocol udp
+			dport 9876
+			timeout 1m
+			size 12
+			l3proto $l3proto
+		}
+		chain c {
+			type filter hook forward priority 0
+			udp dport 9999 ct expectation set "later" counter
+		}
+	}
+	EOF
+}
+
 # expect_nft_counter CHAIN PACKETS: check the only counter in a chain of the router, for
 # example in "ip t c".
 expect_nft_counter()

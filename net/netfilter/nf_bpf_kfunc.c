@@ -189,6 +189,16 @@ static bool bpf_nf_ct_is_shared(const struct nf_conn *ct)
 	return refcount_read(&ct->ct_general.use) != 1;
 }
 
+/* Expectations are in a list that begins in an extension, and hold no reference on the
+ * entry. nft's "ct expectation" makes them for an unconfirmed entry.
+ */
+static bool bpf_nf_ct_has_expectations(const struct nf_conn *ct)
+{
+	const struct nf_conn_help *help = nfct_help(ct);
+
+	return help && !hlist_empty(&help->expectations);
+}
+
 /* Do not call nf_ct_labels_ext_add(): it adds no labels unless a rule in the namespace
  * uses labels, and it does not know about programs.
  */
@@ -197,7 +207,7 @@ static int bpf_nf_ct_add_labels(struct nf_conn *ct)
 #if IS_ENABLED(CONFIG_NF_CONNTRACK_LABELS)
 	if (nf_ct_labels_find(ct) || nf_ct_is_confirmed(ct))
 		return 0;
-	if (bpf_nf_ct_is_shared(ct))
+	if (bpf_nf_ct_is_shared(ct) || bpf_nf_ct_has_expectations(ct))
 		return -EBUSY;
 	nf_ct_ext_add(ct, NF_CT_EXT_LABELS, GFP_ATOMIC);
 #endif
@@ -397,7 +407,8 @@ __bpf_kfunc int bpf_nf_ct_get_labels(struct bpf_nf_ctx *ctx,
  * -ENOENT if the packet has no entry;
  * -ENOSPC if the entry has no room for labels;
  * -EBUSY if an unconfirmed entry has no room for labels and cannot get it, because a
- * clone of the packet or a reference from bpf_nf_ct_get() also uses the entry
+ * clone of the packet, a reference from bpf_nf_ct_get() or an expectation also uses
+ * the entry
  */
 __bpf_kfunc int bpf_nf_ct_set_labels(struct bpf_nf_ctx *ctx,
 				     const struct bpf_nf_ct_labels *labels,
@@ -561,8 +572,12 @@ __bpf_kfunc int bpf_nf_ct_set_nat(struct bpf_nf_ctx *ctx,
 	 * tuple. If that allocation failed, it would return an error, but packets would
 	 * be translated.
 	 */
-	if (nfct_help(ct) && !nfct_seqadj(ct) && !nfct_seqadj_ext_add(ct))
-		return -ENOMEM;
+	if (nfct_help(ct) && !nfct_seqadj(ct)) {
+		if (bpf_nf_ct_has_expectations(ct))
+			return -EBUSY;
+		if (!nfct_seqadj_ext_add(ct))
+			return -ENOMEM;
+	}
 
 	if (nf_ct_l3num(ct) == NFPROTO_IPV4)
 		range.min_addr.ip = addr->ip;

@@ -326,6 +326,24 @@ test_labels_of_clones()
 	expect_told packets=1 ret=0 labels0=8
 }
 
+# An expectation of nft points to the new entry. The function must not move what it points to.
+check_labels_of_expecting()
+{
+	local family=$1
+
+	track
+	nft_expectation "$family"
+	attach kfunc/labels inet forward 1
+	tell proto="$UDP" port=9999 label0=8 mask0=-1
+	flow "$family" udp 9999 send
+	expect_told packets=1 ret=-"$EBUSY"
+	expect_nft_counter "$NFT_INET e c" 1
+	expect_match "expectations" "*dport=9876*" "$(router_conntrack -L expect -f "ipv$family")"
+	nft_router delete table "$NFT_INET" e
+	FROM_PORT=40001 flow "$family" udp 9999 send
+	expect_told packets=2 ret=0 labels0=8
+}
+
 check_labels_of_nft()
 {
 	local family=$1
@@ -517,7 +535,7 @@ check_sizes()
 
 for family in "${FAMILIES[@]}"; do
 	for name in states related invalid untracked zone local reassembled mark \
-		    mark_event direct labels labels_of_nft labels_too_late lookup \
+		    mark_event direct labels labels_of_expecting labels_of_nft labels_too_late lookup \
 		    lookup_reply lookup_zone lookup_netns alloc alloc_timeout sizes; do
 		add_test "${name}_ipv$family" "check_$name" "$family"
 	done

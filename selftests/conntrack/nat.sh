@@ -148,6 +148,10 @@ check_refused()
 	refused prerouting -250 "$ENOENT" manip="$DST"
 	refused prerouting -99 "$EBUSY" manip="$DST"
 	refused postrouting 101 "$EBUSY" manip="$SRC"
+	# NAT needs room in an entry to which an expectation points.
+	nft_expectation "$family"
+	refused postrouting 0 "$EBUSY" manip="$SRC"
+	nft_router delete table "$NFT_INET" e
 	check_dnat "$family" udp "$UDP"
 }
 

@@ -183,8 +183,8 @@ struct bpf_nf_frag_info {
  * -ENOSPC		set_labels: the entry has no room for labels, and is in the
  *			table already, or there was no memory
  * -EBUSY		set_labels: a new entry has no room for labels, and something
- *			else uses the entry: a clone of the packet, or a reference from
- *			bpf_nf_ct_get()
+ *			else uses the entry: a clone of the packet, a reference from
+ *			bpf_nf_ct_get(), or an expectation
  *
  * bpf_nf_ct_lookup() and bpf_nf_ct_alloc() return NULL. They set
  * bpf_nf_ct_opts.error, if opts__sz has room for it, to
