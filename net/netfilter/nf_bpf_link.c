@@ -191,14 +191,14 @@ static unsigned int nf_hook_run_bpf(void *priv, struct sk_buff *skb,
 				    const struct nf_hook_state *state)
 {
 	const struct bpf_nf_link *nf_link = priv;
-	struct bpf_nf_ctx_kern ctx = {
-		.state = state,
-		.skb = skb,
-		.link = nf_link,
-	};
 	const struct bpf_prog *prog;
+	/* See bpf_nf_ctx_kern.saved. */
+	struct bpf_nf_ctx_kern __uninitialized ctx;
 	u32 verdict;
 
+	ctx.state = state;
+	ctx.skb = skb;
+	ctx.link = nf_link;
 	prog = rcu_dereference(nf_link->prog);
 	if (unlikely(!prog))
 		return NF_ACCEPT;

@@ -359,6 +359,23 @@ static struct bpf_insn *bpf_nf_convert_data_end(const struct bpf_insn *si,
 	return insn;
 }
 
+/* Later kernels also allow stores of a constant. With net.core.bpf_jit_harden the JIT must not
+ * emit a constant that the program has chosen. It blinds constants by BPF_REG_AX, so it cannot
+ * blind an instruction that uses this register. Use another one.
+ */
+static struct bpf_insn *bpf_nf_convert_constant(const struct bpf_insn *si,
+						struct bpf_insn *insn, int off)
+{
+	const int saved = offsetof(struct bpf_nf_ctx_kern, saved);
+	u8 reg = si->dst_reg == BPF_REG_9 ? BPF_REG_8 : BPF_REG_9;
+
+	*insn++ = BPF_STX_MEM(BPF_DW, si->dst_reg, reg, saved);
+	*insn++ = bpf_nf_load_skb(reg, si->dst_reg);
+	*insn++ = BPF_ST_MEM(BPF_W, reg, off, si->imm);
+	*insn++ = BPF_LDX_MEM(BPF_DW, reg, si->dst_reg, saved);
+	return insn;
+}
+
 static struct bpf_insn *bpf_nf_convert_u32(enum bpf_access_type type,
 					   const struct bpf_insn *si,
 					   struct bpf_insn *insn, int off,
@@ -371,10 +388,10 @@ static struct bpf_insn *bpf_nf_convert_u32(enum bpf_access_type type,
 		return insn;
 	}
 
-	/* Later kernels also allow stores of a constant, which is in imm. */
+	if (BPF_CLASS(si->code) == BPF_ST)
+		return bpf_nf_convert_constant(si, insn, off);
 	*insn++ = bpf_nf_load_skb(BPF_REG_AX, si->dst_reg);
-	*insn++ = BPF_RAW_INSN(BPF_CLASS(si->code) | BPF_MEM | BPF_W,
-			       BPF_REG_AX, si->src_reg, off, si->imm);
+	*insn++ = BPF_STX_MEM(BPF_W, BPF_REG_AX, si->src_reg, off);
 	return insn;
 }
 

@@ -3,6 +3,7 @@
  * Programs that read packets in place, write mark and priority, and call the helpers
  * for packets: the verifier accepts the safe ones and refuses the others.
  */
+#include <fcntl.h>
 #include <linux/filter.h>
 
 #include <bpf/bpf.h>
@@ -490,6 +491,99 @@ NF_TEST_F(packet, by_a_non_gpl_program)
 	EXPECT_LE(0, fd)
 		TH_LOG("%s", self->log);
 	close(fd);
+}
+
+/* --- constants in the machine code -------------------------------------------- */
+
+#define CONSTANT	0x51a7c0de
+#define HARDEN		"/proc/sys/net/core/bpf_jit_harden"
+
+static int write_harden(char value)
+{
+	int fd = open(HARDEN, O_WRONLY | O_CLOEXEC);
+	int err = fd < 0 || write(fd, &value, 1) != 1;
+
+	if (fd >= 0)
+		close(fd);
+	return err;
+}
+
+/* Return: whether the machine code of the program has the constant, or a negative error */
+static int emits_constant(int prog_fd)
+{
+	const __u32 constant = CONSTANT;
+	struct bpf_prog_info info = {};
+	__u32 len = sizeof(info);
+	char code[4096];
+
+	info.jited_prog_insns = (unsigned long)code;
+	info.jited_prog_len = sizeof(code);
+	if (bpf_prog_get_info_by_fd(prog_fd, &info, &len) || !info.jited_prog_insns ||
+	    !info.jited_prog_len || info.jited_prog_len > sizeof(code))
+		return -ENODATA;
+	return !!memmem(code, info.jited_prog_len, &constant, sizeof(constant));
+}
+
+/* Store the constant to mark through @ctx. Accept if mark has it, and the registers that the
+ * verifier may have used have kept their values, which are 0 when the program runs.
+ */
+#define STORE_CONSTANT(ctx)						\
+	BPF_MOV64_REG(BPF_REG_6, BPF_REG_1),				\
+	BPF_LDX_MEM(BPF_W, BPF_REG_8, BPF_REG_6, off_priority),		\
+	BPF_LDX_MEM(BPF_W, BPF_REG_9, BPF_REG_6, off_priority),		\
+	BPF_MOV64_REG(ctx, BPF_REG_6),					\
+	BPF_ST_MEM(BPF_W, ctx, off_mark, CONSTANT),			\
+	BPF_LDX_MEM(BPF_W, BPF_REG_2, ctx, off_mark),			\
+	BPF_MOV64_IMM(ctx, 0),						\
+	BPF_ALU64_IMM(BPF_SUB, BPF_REG_2, CONSTANT - 1),		\
+	BPF_MOV64_IMM(BPF_REG_0, NF_DROP),				\
+	BPF_JMP_IMM(BPF_JNE, BPF_REG_2, 1, 3),				\
+	BPF_JMP_IMM(BPF_JNE, BPF_REG_8, 0, 2),				\
+	BPF_JMP_IMM(BPF_JNE, BPF_REG_9, 0, 1),				\
+	BPF_MOV64_IMM(BPF_REG_0, NF_ACCEPT),				\
+	BPF_EXIT_INSN()
+
+NF_TEST_F(packet, stores_of_constants)
+{
+	unsigned char packet[20] = { 0x45, 0, 0, 20 };
+	struct bpf_test_run_opts opts = {
+		.sz = sizeof(opts),
+		.data_in = packet,
+		.data_size_in = sizeof(packet),
+	};
+	char harden;
+	int plain, blinded, through_r9;
+	int fd = open(HARDEN, O_RDONLY | O_CLOEXEC);
+
+	ASSERT_EQ(1, read(fd, &harden, 1));
+	close(fd);
+	ASSERT_EQ(0, write_harden('0'));
+	plain = LOAD_AS("GPL", STORE_CONSTANT(BPF_REG_6));
+	ASSERT_EQ(0, write_harden('2'));
+	blinded = LOAD_AS("GPL", STORE_CONSTANT(BPF_REG_6));
+	through_r9 = LOAD_AS("GPL", STORE_CONSTANT(BPF_REG_9));
+	ASSERT_EQ(0, write_harden(harden));
+	if (plain == -EACCES && strstr(self->log, "stores into R"))
+		SKIP(return, "6.1 has no stores of constants to the context");
+
+	ASSERT_LE(0, plain)
+		TH_LOG("%s", self->log);
+	ASSERT_LE(0, blinded);
+	ASSERT_LE(0, through_r9);
+	if (emits_constant(plain) < 0)
+		SKIP(return, "no machine code to look at");
+	EXPECT_EQ(1, emits_constant(plain));
+	EXPECT_EQ(0, emits_constant(blinded));
+	EXPECT_EQ(0, emits_constant(through_r9));
+	EXPECT_EQ(0, bpf_prog_test_run_opts(plain, &opts));
+	EXPECT_EQ(NF_ACCEPT, opts.retval);
+	EXPECT_EQ(0, bpf_prog_test_run_opts(blinded, &opts));
+	EXPECT_EQ(NF_ACCEPT, opts.retval);
+	EXPECT_EQ(0, bpf_prog_test_run_opts(through_r9, &opts));
+	EXPECT_EQ(NF_ACCEPT, opts.retval);
+	close(plain);
+	close(blinded);
+	close(through_r9);
 }
 
 /* --- packet pointers after a call of a helper -------------------------------- */

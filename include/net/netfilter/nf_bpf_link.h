@@ -59,11 +59,14 @@ struct bpf_nf_ctx {
  *	load it through its context: at its offset, struct bpf_nf_ctx has @data, and the
  *	verifier replaces loads of @data. Tracing programs and bpf_cast_to_kern_ctx() can read
  *	the link.
+ * @saved: a register of the program while it stores to a member of the skb. Not initialized:
+ *	this would cost an instruction for each packet.
  */
 struct bpf_nf_ctx_kern {
 	const struct nf_hook_state *state;
 	struct sk_buff *skb;
 	const struct bpf_nf_link *link;
+	u64 saved;
 };
 
 static_assert(offsetof(struct bpf_nf_ctx_kern, state) ==
