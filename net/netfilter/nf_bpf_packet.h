@@ -67,15 +67,36 @@ static bool bpf_nf_keeps_shape_v4(const struct sk_buff *skb, u32 offset,
 	return true;
 }
 
-/* The IPv6 counterpart. Besides the IPv6 header the stack has only parsed a hop-by-hop
- * options header. It found what follows by the length of that header.
+/* Behind IPsec in transport mode, and if a routing header sends it on, a packet passes hooks
+ * again. The stack may have parsed extension headers then, and remember where they are. Of a
+ * routing header that sends the packet on, it remembers nothing.
+ *
+ * Return: the offset behind these headers, or 0
+ */
+static u32 bpf_nf_parsed_len_v6(const struct sk_buff *skb)
+{
+	u32 last = IP6CB(skb)->lastopt;
+
+	if (likely(!last))
+		return 0;
+	if (last + sizeof(struct ipv6_opt_hdr) > skb_headlen(skb))
+		return skb->len;
+	return last + ipv6_optlen((struct ipv6_opt_hdr *)(skb_network_header(skb) + last));
+}
+
+/* The IPv6 counterpart. On the first way through the hooks the stack has only parsed the
+ * IPv6 header and a hop-by-hop options header. It found what follows by the length of that
+ * header.
  *
  * Return: a mask of the bits of the byte at @offset that must keep their values
  */
 static u8 bpf_nf_shape_v6(const struct sk_buff *skb, u32 offset)
 {
-	bool hopopts = IP6CB(skb)->flags & IP6SKB_HOPBYHOP;
+	u32 parsed = bpf_nf_parsed_len_v6(skb);
+	bool hopopts = parsed || IP6CB(skb)->flags & IP6SKB_HOPBYHOP;
 
+	if (offset >= sizeof(struct ipv6hdr) && offset < parsed)
+		return 0xff;
 	switch (offset) {
 	case 0:
 		/* The other half of the byte belongs to the traffic class. */
@@ -95,7 +116,8 @@ static u8 bpf_nf_shape_v6(const struct sk_buff *skb, u32 offset)
 static bool bpf_nf_keeps_shape_v6(const struct sk_buff *skb, u32 offset,
 				  const u8 *from, u32 len)
 {
-	u32 end = sizeof(struct ipv6hdr) + sizeof(struct ipv6_opt_hdr);
+	u32 end = max_t(u32, bpf_nf_parsed_len_v6(skb),
+			sizeof(struct ipv6hdr) + sizeof(struct ipv6_opt_hdr));
 	const u8 *old = skb_network_header(skb);
 	u32 i;
 
@@ -408,8 +430,15 @@ static int bpf_nf_make_writable(const struct bpf_nf_ctx_kern *ctx, u32 len)
 	return err;
 }
 
-/* bpf_nf_keeps_shape() reads no more than the longest IPv4 header. */
+/* The longest IPv4 header. bpf_nf_keeps_shape() compares no more than this. */
 #define BPF_NF_SHAPE_LEN	60
+
+/* Return: true if the helper would write to parsed headers that are not compared */
+static bool bpf_nf_is_behind_shape(const struct bpf_nf_ctx_kern *ctx, u32 offset, u32 len)
+{
+	return ctx->state->pf == NFPROTO_IPV6 && offset + len > BPF_NF_SHAPE_LEN &&
+	       max_t(u32, offset, BPF_NF_SHAPE_LEN) < bpf_nf_parsed_len_v6(ctx->skb);
+}
 
 static int bpf_nf_store(const struct bpf_nf_ctx_kern *ctx, u32 offset, const void *from,
 			u32 len, u64 flags)
@@ -430,6 +459,8 @@ static int bpf_nf_store(const struct bpf_nf_ctx_kern *ctx, u32 offset, const voi
 		if (unlikely(!bpf_nf_keeps_shape(ctx, offset, head, head_len)))
 			return -EPERM;
 	}
+	if (unlikely(bpf_nf_is_behind_shape(ctx, offset, len)))
+		return -EPERM;
 	if (bpf_nf_is_tracked(skb, ctx->state->pf) &&
 	    (bpf_nf_changes_ecn(ctx, offset, head, head_len) ||
 	     bpf_nf_changes(ctx, offset, len, head, head_len, bpf_nf_binds_fragments)))

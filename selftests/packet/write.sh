@@ -4,7 +4,7 @@
 # Packets that a program rewrites in the forwarding path: what leaves the router has
 # the new bytes and right checksums, and what was captured before has the old ones.
 #
-# Requires: tcpdump ethtool
+# Requires: tcpdump ethtool python3 jq
 
 source "$(dirname "$0")/../lib.sh"
 
@@ -187,6 +187,46 @@ check_hopopts()
 	expect_stats_of packet packets=1 result=13
 }
 
+# Send a packet from the client to the server by way of the router, which processes the destination
+# options and the routing header. The kernel skips the option, which it does not know.
+send_by_segments()
+{
+	in_ns "$NS_CLIENT" python3 - "$CLIENT_DEV" "$CLIENT_IP6" "$ROUTER_LEFT_IP6" "$SERVER_IP6" \
+		"$(ip -n "$NS_ROUTER" -j link show dev "$ROUTER_LEFT_DEV" | jq -r '.[0].address')" <<-EOF
+	import sys
+	from scapy.all import (Ether, HBHOptUnknown, IPv6, IPv6ExtHdrDestOpt,
+	                       IPv6ExtHdrSegmentRouting, UDP, sendp)
+	device, client, router, server, mac = sys.argv[1:]
+	options = [HBHOptUnknown(otype=0x1e, optlen=64, optdata=bytes(64))]
+	sendp(Ether(dst=mac) / IPv6(src=client, dst=router) / IPv6ExtHdrDestOpt(options=options) /
+	      IPv6ExtHdrSegmentRouting(addresses=[server, router], segleft=1, lastentry=1) /
+	      UDP(sport=40000, dport=9999) / b"x", iface=device, verbose=0)
+	EOF
+}
+
+has_judged()
+{
+	read_stats packet
+	((STATS[packets] == $1))
+}
+
+# At FORWARD the router has parsed the destination options of the packet.
+check_parsed_options()
+{
+	# shellcheck disable=SC2016 # the shell in the namespace expands it
+	in_ns "$NS_ROUTER" bash -ec 'for file in /proc/sys/net/ipv6/conf/*/seg6_enabled; do
+		echo 1 > "$file"; done'
+	attach packet/change_dstopts ip6 prerouting -150
+	send_by_segments
+	wait_for has_judged 1
+	expect_stats_of packet packets=1 result=0
+	detach_all
+	attach packet/change_dstopts ip6 forward 0
+	send_by_segments
+	wait_for has_judged 2
+	expect_stats_of packet packets=2 result=2
+}
+
 # router_joins on|off: on, GRO of the router joins the segments of the client in a list of
 # buffers, and the device on the other side wants them apart again.
 router_joins()
@@ -230,6 +270,7 @@ check_longer_header()
 }
 
 add_test -r ipv6 "hop_by_hop_options_ipv6" check_hopopts
+add_test -r ipv6 "parsed_options_ipv6" check_parsed_options
 for family in "${FAMILIES[@]}"; do
 	add_test "ttl_and_dscp_ipv$family" check_ttl "$family"
 	add_test "no_dnat_ipv$family" check_no_dnat "$family"

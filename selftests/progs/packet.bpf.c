@@ -449,6 +449,30 @@ int change_hopopts(struct bpf_nf_ctx *ctx)
 	return ACCEPT;
 }
 
+/* Change the data of an option in a destination options header that comes first. If the helper
+ * refuses this, try the last byte of the header, too. The result is how many bytes it refuses to
+ * change.
+ */
+SEC("netfilter")
+int change_dstopts(struct bpf_nf_ctx *ctx)
+{
+	__u32 header = sizeof(struct ipv6hdr);
+	struct policy_stats *values = get_stats();
+	struct ipv6hdr ip6h;
+	__u8 len;
+
+	if (!values || ctx->state->pf != AF_INET6 ||
+	    bpf_nf_skb_load_bytes(ctx, 0, &ip6h, sizeof(ip6h)) ||
+	    ip6h.nexthdr != PROTO_DSTOPTS ||
+	    bpf_nf_skb_load_bytes(ctx, header + 1, &len, sizeof(len)))
+		return ACCEPT;
+	values->packets++;
+	values->result = 0;
+	if (is_kept(ctx, header + 4))
+		values->result = 1 + is_kept(ctx, header + 7 + len * 8);
+	return ACCEPT;
+}
+
 /* The server is 198.51.100.2 and 2001:db8:2::2. Its alias is .153 and ::99. */
 static __always_inline int set_address(struct bpf_nf_ctx *ctx,
 				       const struct packet *packet, __u32 at, __u8 byte)
