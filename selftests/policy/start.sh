@@ -213,6 +213,23 @@ test_stop_is_the_default_of_input()
 	expect_fails -s 1 "on-error = stop: nothing is attached" nf_bpf start edge
 }
 
+# check_wrong_on_error LINE: the line has no valid value, so the default of the hook applies.
+check_wrong_on_error()
+{
+	begin
+	conf drop "$1" "hook = input"
+	expect_fails -s 1 "on-error = stop: nothing is attached" nf_bpf start edge
+	[[ ! -e $(current) ]] || fail "something is attached"
+	conf drop "$1"
+	expect_fails -s 4 "all packets of inet forward are dropped" nf_bpf start edge
+	expect_all dropped
+	nf_bpf remove edge
+	expect_all pass
+}
+
+add_test wrong_on_error check_wrong_on_error "on-error = stopp"
+add_test empty_on_error check_wrong_on_error "on-error ="
+
 test_pass()
 {
 	begin

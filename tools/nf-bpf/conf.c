@@ -291,7 +291,7 @@ static void check_whole(struct parser *parser)
 		wrong(parser, "object and source: the policy has two programs: remove one of the two lines");
 	if (!!conf->before + !!conf->after + !!(parser->seen & 1U << KEY_PRIORITY) > 1)
 		wrong(parser, "priority, before and after: more than one place: keep one of these lines");
-	if (!(parser->seen & 1U << KEY_ON_ERROR))
+	if (conf->on_error == ON_ERROR_DEFAULT)
 		conf->on_error = conf->hook == NF_INET_FORWARD ? ON_ERROR_DROP : ON_ERROR_STOP;
 }
 
@@ -304,6 +304,7 @@ int conf_parse(struct conf *conf, const char *file, const struct blob *text)
 		.pf = NFPROTO_INET,
 		.hook = NF_INET_FORWARD,
 		.priority = NF_IP_PRI_FILTER,
+		.on_error = ON_ERROR_DEFAULT,
 	};
 	if (strlen(text->data) != text->len)
 		return fail("%s: a byte of the file is 0: it is not text", file);

@@ -100,6 +100,7 @@ enum on_error {
 	ON_ERROR_DROP,
 	ON_ERROR_STOP,
 	ON_ERROR_PASS,
+	ON_ERROR_DEFAULT,	/* only until conf_parse() knows the hook */
 };
 
 struct limit {
