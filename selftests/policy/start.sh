@@ -171,15 +171,42 @@ test_drop_at_a_taken_priority()
 	expect_all dropped
 }
 
+# check_indented COMMAND...: write a file with COMMAND, and indent its lines below [policy]
+check_indented()
+{
+	begin
+	expect_all pass
+	"$@"
+	sed -i '/^\[policy\]/,$ { /^\[/! s/^/  / }' "$ETC/edge.conf"
+	expect_fails -s 4 "all packets of inet forward are dropped" nf_bpf start edge
+	expect_all dropped
+	nf_bpf remove edge
+	expect_all pass
+}
+
+add_test drop_of_an_indented_file check_indented broken
+add_test drop_of_an_indented_file_with_an_error check_indented conf drop "famly = ip"
+
+# Write the file of the policy.
+lines()
+{
+	printf '%s\n' "[policy]" "object = $OBJECT" "program = drop" "$@" > "$ETC/edge.conf"
+}
+
+# Let the router's network namespace be that of process 1, for which a policy without "netns" is.
+start_in_router()
+{
+	nf_prog exec "$NS_ROUTER" unshare --pid --fork --mount-proc "$NF_BPF" --etc "$ETC" \
+		--state "$STATE" --pins "$PINS/nf-bpf" start edge
+}
+
 # check_no_place LINE...: a file with these lines does not name the hook or the namespace, so
 # nothing is attached.
 check_no_place()
 {
 	begin
-	printf '%s\n' "[policy]" "on-error = drop" "object = $OBJECT" "program = drop" "$@" \
-		> "$ETC/edge.conf"
-	expect_fails -s 1 "for which hook and network namespace" nf_prog exec "$NS_ROUTER" \
-		"$NF_BPF" --etc "$ETC" --state "$STATE" --pins "$PINS/nf-bpf" start edge
+	lines "on-error = drop" "$@"
+	expect_fails -s 1 "for which hook and network namespace" start_in_router
 	expect_all pass
 	[[ ! -e $(current) ]] || fail "something is attached"
 }
@@ -188,6 +215,36 @@ add_test wrong_hook check_no_place "hook = midle" "netns = $NS_ROUTER"
 add_test no_hook check_no_place "netns = $NS_ROUTER"
 add_test misspelled_netns check_no_place "hook = forward" "nets = $NS_ROUTER"
 add_test empty_netns check_no_place "hook = forward" "netns"
+add_test netns_without_a_value check_no_place "hook = forward" "netns ="
+add_test long_netns check_no_place "hook = forward" "netns = $(printf '/%0300d' 0)"
+add_test netns_in_limits check_no_place "hook = forward" "[limits]" "netns = $NS_ROUTER"
+add_test netns_in_unknown_section check_no_place "hook = forward" "[netns]" "netns = $NS_ROUTER"
+add_test two_hooks check_no_place "hook = forward" "netns = $NS_ROUTER" "hook = input"
+add_test two_netns check_no_place "hook = forward" "netns = $NS_ROUTER" "netns = $NS_CLIENT"
+
+# check_known_place LINE: the line has an error, but does not hide the place.
+check_known_place()
+{
+	begin
+	lines "hook = forward" "netns = $NS_ROUTER" "$@"
+	expect_fails -s 4 "all packets of inet forward are dropped" start_in_router
+	expect_all dropped
+	nf_bpf remove edge
+	expect_all pass
+}
+
+add_test place_before_a_long_line check_known_place "include = $(printf '/%0300d' 0)"
+
+# A long comment is an error, but is not the line with the network namespace.
+test_place_and_a_long_comment()
+{
+	begin
+	lines "hook = forward" "# $(printf '/%0300d' 0)"
+	expect_fails -s 4 "all packets of inet forward are dropped" start_in_router
+	expect_all dropped
+	nf_bpf remove edge
+	expect_all pass
+}
 
 # The file has an error, but names the hook and the namespace.
 test_drop_with_an_error()

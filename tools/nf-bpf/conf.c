@@ -37,7 +37,9 @@ struct parser {
 	int line;
 	int errors;
 	unsigned int seen;	/* bits of keys[] */
-	bool has_hook;
+	bool has_hook;		/* with a valid value */
+	bool has_two_places;	/* "hook" or "netns" is there twice */
+	bool may_hide_netns;	/* a line with an error may be the one with "netns" */
 };
 
 static int __printf(2, 3) wrong(struct parser *parser, const char *fmt, ...)
@@ -85,11 +87,12 @@ static int set_name(struct parser *parser, const char *key, const struct libbpf_
 
 static int set_hook(struct parser *parser, const char *value)
 {
-	parser->has_hook = true;
-	if (libbpf_nf_value_of(libbpf_nf_hook_aliases, value, &parser->conf->hook))
-		return 1;
+	int *hook = &parser->conf->hook;
 
-	return set_name(parser, "hook", libbpf_nf_hooks, &parser->conf->hook, value);
+	parser->has_hook = libbpf_nf_value_of(libbpf_nf_hook_aliases, value, hook) ||
+			   libbpf_nf_value_of(libbpf_nf_hooks, value, hook);
+
+	return parser->has_hook ? 1 : set_name(parser, "hook", libbpf_nf_hooks, hook, value);
 }
 
 static int set_priority(struct parser *parser, const char *value)
@@ -209,14 +212,21 @@ static int policy_line(struct parser *parser, const char *name, const char *valu
 
 	for (key = 0; key < NR_KEYS && strcmp(keys[key], name); key++)
 		;
-	if (key == NR_KEYS)
+	if (key == NR_KEYS) {
+		/* It may be a misspelled "netns". */
+		parser->may_hide_netns = true;
 		return wrong(parser, "%s: unknown key: the keys are " KEYS, name);
+	}
 	is_list = key == KEY_INCLUDE || key == KEY_KEEP;
-	if (parser->seen & 1U << key && !is_list)
+	if (parser->seen & 1U << key && !is_list) {
+		parser->has_two_places |= key == KEY_HOOK || key == KEY_NETNS;
 		return wrong(parser, "%s: given twice: remove one of the two lines", name);
+	}
 	parser->seen |= 1U << key;
-	if (!*value)
+	if (!*value) {
+		parser->may_hide_netns |= key == KEY_NETNS;
 		return wrong(parser, "%s: no value: remove the line, or write %s = VALUE", name, name);
+	}
 
 	return set_key(parser, key, value);
 }
@@ -247,6 +257,7 @@ static int line(void *arg, const char *section, const char *name, const char *va
 
 	if (!strcmp(section, "policy"))
 		return policy_line(parser, name, value);
+	parser->may_hide_netns |= !strcmp(name, "netns");
 	if (!strcmp(section, "limits"))
 		return limit_line(parser, name, value);
 	if (!*section)
@@ -268,6 +279,7 @@ static char *next_line(char *buf, int size, void *arg)
 	parser->text += strspn(parser->text, " \t");
 	len = strcspn(parser->text, "\n");
 	if (len > (size_t)size - 2) {
+		parser->may_hide_netns |= !strchr("#;", *parser->text);
 		wrong(parser, "line too long: it has %zu bytes, at most %d are possible", len, size - 2);
 		snprintf(buf, size, "\n");
 	} else {
@@ -283,7 +295,7 @@ static void check_whole(struct parser *parser)
 	struct conf *conf = parser->conf;
 
 	parser->line = parser->line ?: 1;
-	if (!parser->has_hook)
+	if (!(parser->seen & 1U << KEY_HOOK))
 		wrong(parser, "the file has no hook: add 'hook = forward' or another hook to [policy]");
 	if (!conf->object && !conf->source)
 		wrong(parser, "the file has no program: add 'object = FILE' to [policy]");
@@ -291,8 +303,6 @@ static void check_whole(struct parser *parser)
 		wrong(parser, "object and source: the policy has two programs: remove one of the two lines");
 	if (!!conf->before + !!conf->after + !!(parser->seen & 1U << KEY_PRIORITY) > 1)
 		wrong(parser, "priority, before and after: more than one place: keep one of these lines");
-	if (conf->on_error == ON_ERROR_DEFAULT)
-		conf->on_error = conf->hook == NF_INET_FORWARD ? ON_ERROR_DROP : ON_ERROR_STOP;
 }
 
 int conf_parse(struct conf *conf, const char *file, const struct blob *text)
@@ -311,9 +321,15 @@ int conf_parse(struct conf *conf, const char *file, const struct blob *text)
 	err = ini_parse_stream(next_line, &parser, line, &parser);
 	if (err > 0) {
 		parser.line = err;
+		parser.may_hide_netns = true;
 		wrong(&parser, "not a line of the form 'key = value', '[section]' or '# comment'");
 	}
 	check_whole(&parser);
+	if (conf->on_error == ON_ERROR_DEFAULT)
+		conf->on_error = conf->hook == NF_INET_FORWARD ? ON_ERROR_DROP : ON_ERROR_STOP;
+	conf->has_place = !parser.errors ||
+			  (parser.has_hook && !parser.has_two_places &&
+			   (conf->netns || !parser.may_hide_netns));
 
 	return parser.errors ? -1 : 0;
 }

@@ -125,6 +125,10 @@ struct conf {
 	__u64 cookie;		/* of the links; 0: none */
 	enum fragments fragments;
 	enum on_error on_error;
+	/* The file names the hook and the network namespace. If it does not, nf-bpf must not fail
+	 * closed: it would drop the packets of another hook or namespace.
+	 */
+	bool has_place;
 };
 
 /* Parse @text, the content of @file. Returns 0, or -1 after messages. @conf has the lines without

@@ -1,56 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* The start of a policy at boot: the file, the version before, or what on-error says. */
-#include <ini.h>
-#include <string.h>
-
 #include "nf-bpf.h"
-#include "nf_util.h"
-
-struct place_keys {
-	bool has_hook;
-	bool has_netns;
-	bool has_unknown;	/* an unknown key, which may be a misspelled "netns" */
-};
-
-static int place_line(void *arg, const char *section, const char *name, const char *value)
-{
-	struct place_keys *keys = arg;
-	bool known = false;
-	int hook, i;
-
-	if (strcmp(section, "policy"))
-		return 1;
-	for (i = 0; !known && conf_key(i); i++)
-		known = !strcmp(conf_key(i), name);
-	if (!known)
-		keys->has_unknown = true;
-	else if (!strcmp(name, "hook"))
-		keys->has_hook = libbpf_nf_value_of(libbpf_nf_hook_aliases, value, &hook) ||
-				 libbpf_nf_value_of(libbpf_nf_hooks, value, &hook);
-	else if (!strcmp(name, "netns"))
-		keys->has_netns = *value;
-
-	return 1;
-}
-
-/* Tell whether a file with errors names the hook and network namespace of its program. If it does
- * not, nf-bpf must not fail closed: it would drop the packets of another hook or namespace.
- */
-static bool knows_place(const struct version *version)
-{
-	struct place_keys keys = {};
-
-	if (!version->text.data)
-		return false;
-	if (ini_parse_string(version->text.data, place_line, &keys))
-		keys.has_unknown = true;
-
-	return keys.has_hook && (keys.has_netns || !keys.has_unknown);
-}
 
 static int close_policy(struct policy *policy, const struct version *version)
 {
-	if (knows_place(version))
+	if (version->conf.has_place)
 		return policy_close_place(policy, &version->conf);
 	fail("%s: the file does not say for which hook and network namespace: nothing is attached, and packets pass without a policy",
 	     policy->name);
