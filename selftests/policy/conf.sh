@@ -73,6 +73,20 @@ wrong keep_variables 5 "keep = .bss: variables of the program can't be kept: put
 	"[policy]" "object = $SELFTESTS/policy/progs/rules.bpf.o" "program = block" \
 	"hook = forward" "keep = .bss"
 
+test_byte_0()
+{
+	begin
+	printf '%s\n' "${GOOD[@]}" "fragments = $MODE" "netns = $NS_ROUTER" > "$ETC/edge.conf"
+	nf_bpf check edge
+	printf '\0\0' >> "$ETC/edge.conf"
+	expect_fails -s 2 "$ETC/edge.conf:7: a byte of the line is 0" nf_bpf check edge
+	# The lines after it are read, too.
+	printf '\nfamily = ipx\n' >> "$ETC/edge.conf"
+	expect_fails -s 2 "$ETC/edge.conf:8: family = ipx: unknown value" nf_bpf check edge
+	sed -i 7,8d "$ETC/edge.conf"
+	nf_bpf check edge
+}
+
 # One call names all errors, so that the user corrects the file once.
 test_all_errors()
 {

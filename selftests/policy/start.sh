@@ -187,10 +187,11 @@ check_indented()
 add_test drop_of_an_indented_file check_indented broken
 add_test drop_of_an_indented_file_with_an_error check_indented conf drop "famly = ip"
 
-# Write the file of the policy.
+# Write the file of the policy. A character @ in a line becomes a byte 0.
 lines()
 {
-	printf '%s\n' "[policy]" "object = $OBJECT" "program = drop" "$@" > "$ETC/edge.conf"
+	printf '%s\n' "[policy]" "object = $OBJECT" "program = drop" "$@" | tr @ '\0' \
+		> "$ETC/edge.conf"
 }
 
 # Let the router's network namespace be that of process 1, for which a policy without "netns" is.
@@ -221,6 +222,8 @@ add_test netns_in_limits check_no_place "hook = forward" "[limits]" "netns = $NS
 add_test netns_in_unknown_section check_no_place "hook = forward" "[netns]" "netns = $NS_ROUTER"
 add_test two_hooks check_no_place "hook = forward" "netns = $NS_ROUTER" "hook = input"
 add_test two_netns check_no_place "hook = forward" "netns = $NS_ROUTER" "netns = $NS_CLIENT"
+add_test zeros_at_the_end check_no_place "hook = forward" "@@@"
+add_test zero_in_the_netns check_no_place "hook = forward" "netns = $NS_ROUTER@"
 
 # check_known_place LINE: the line has an error, but does not hide the place.
 check_known_place()
@@ -233,6 +236,7 @@ check_known_place()
 	expect_all pass
 }
 
+add_test place_before_zeros check_known_place "@@@"
 add_test place_before_a_long_line check_known_place "include = $(printf '/%0300d' 0)"
 
 # A long comment is an error, but is not the line with the network namespace.
@@ -243,6 +247,26 @@ test_place_and_a_long_comment()
 	expect_fails -s 4 "all packets of inet forward are dropped" start_in_router
 	expect_all dropped
 	nf_bpf remove edge
+	expect_all pass
+}
+
+# All lines before the zeros count.
+test_zeros_after_on_error()
+{
+	begin
+	lines "hook = input" "netns = $NS_CLIENT" "on-error = pass" "@"
+	expect_match "what is said" "*on-error = pass: packets pass*" "$(start_in_router 2>&1)"
+	expect_all pass
+	[[ ! -e $(current) ]] || fail "something is attached"
+}
+
+test_zeros_after_the_netns()
+{
+	begin
+	lines "hook = forward" "netns = $NS_CLIENT" "@"
+	expect_fails -s 4 "all packets of inet forward are dropped" start_in_router
+	expect_eq "network namespace" "$(stat -L -c %i "/run/netns/$NS_CLIENT")" \
+		"$(readlink "$(current)/netns")"
 	expect_all pass
 }
 

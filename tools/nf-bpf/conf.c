@@ -34,6 +34,7 @@ struct parser {
 	struct conf *conf;
 	const char *file;
 	const char *text;	/* the lines that are not read yet */
+	const char *end;
 	int line;
 	int errors;
 	unsigned int seen;	/* bits of keys[] */
@@ -270,22 +271,28 @@ static int line(void *arg, const char *section, const char *name, const char *va
 static char *next_line(char *buf, int size, void *arg)
 {
 	struct parser *parser = arg;
-	size_t len;
+	const char *end;
+	int len;
 
-	if (!*parser->text)
+	if (parser->text == parser->end)
 		return NULL;
 	parser->line++;
 	/* If a line begins with a blank, libinih would append it to the value before it. */
 	parser->text += strspn(parser->text, " \t");
-	len = strcspn(parser->text, "\n");
-	if (len > (size_t)size - 2) {
+	end = memchr(parser->text, '\n', parser->end - parser->text) ?: parser->end;
+	len = end - parser->text;
+	if (memchr(parser->text, 0, len)) {
+		/* After a power failure, the rest of a file can be zeros. */
+		parser->may_hide_netns = true;
+		wrong(parser, "a byte of the line is 0: it is not text: write the line again");
+		len = 0;
+	} else if (len > size - 2) {
 		parser->may_hide_netns |= !strchr("#;", *parser->text);
-		wrong(parser, "line too long: it has %zu bytes, at most %d are possible", len, size - 2);
-		snprintf(buf, size, "\n");
-	} else {
-		snprintf(buf, size, "%.*s\n", (int)len, parser->text);
+		wrong(parser, "line too long: it has %d bytes, at most %d are possible", len, size - 2);
+		len = 0;
 	}
-	parser->text += len + (parser->text[len] == '\n');
+	snprintf(buf, size, "%.*s\n", len, parser->text);
+	parser->text = end + (end < parser->end);
 
 	return buf;
 }
@@ -307,7 +314,9 @@ static void check_whole(struct parser *parser)
 
 int conf_parse(struct conf *conf, const char *file, const struct blob *text)
 {
-	struct parser parser = { .conf = conf, .file = file, .text = text->data };
+	struct parser parser = {
+		.conf = conf, .file = file, .text = text->data, .end = text->data + text->len,
+	};
 	int err;
 
 	*conf = (struct conf){
@@ -316,8 +325,6 @@ int conf_parse(struct conf *conf, const char *file, const struct blob *text)
 		.priority = NF_IP_PRI_FILTER,
 		.on_error = ON_ERROR_DEFAULT,
 	};
-	if (strlen(text->data) != text->len)
-		return fail("%s: a byte of the file is 0: it is not text", file);
 	err = ini_parse_stream(next_line, &parser, line, &parser);
 	if (err > 0) {
 		parser.line = err;
