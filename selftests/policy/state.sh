@@ -94,6 +94,25 @@ test_empty_state()
 	expect_in_force 1
 }
 
+# The end of the state is missing.
+test_cut_state()
+{
+	begin
+	apply accept
+	apply drop
+	printf '%s\n' current=2 newest=0 > "$STATE/edge/state"
+	conf deny_port
+	expect_fails -s 1 "does not say which version is in force" nf_bpf apply edge
+	expect_eq "versions" "1 2 " "$(stored)"
+	expect_verdict dropped
+	rm "$STATE/edge/state"
+	nf_bpf apply edge
+	expect_in_force 3
+	nf_bpf rollback edge
+	expect_in_force 2
+	expect_verdict dropped
+}
+
 test_no_state_after_a_reboot()
 {
 	begin

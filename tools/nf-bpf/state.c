@@ -34,14 +34,25 @@ static bool is_this_boot(const char *id)
 	return !strcmp(id, boot);
 }
 
-/* Returns whether this is the line with the version in force. Each complete state has one. */
-static bool parse_line(struct policy *policy, const char *line)
+/* The first and the last line of a state. A complete state has both. */
+enum {
+	LINE_CURRENT	= 1,
+	LINE_BOOT	= 2,
+	LINES_NEEDED	= LINE_CURRENT | LINE_BOOT,
+};
+
+/* Returns LINE_CURRENT, LINE_BOOT, or 0 for another line. */
+static unsigned int parse_line(struct policy *policy, const char *line)
 {
 	unsigned int number;
 
 	if (sscanf(line, "current=%u", &number) == 1) {
 		policy->current = number;
-		return true;
+		return LINE_CURRENT;
+	}
+	if (!strncmp(line, "boot=", 5)) {
+		policy->rebooted = !is_this_boot(line + 5);
+		return LINE_BOOT;
 	}
 	if (sscanf(line, "trying=%u", &number) == 1)
 		policy->trying = number;
@@ -57,10 +68,8 @@ static bool parse_line(struct policy *policy, const char *line)
 		policy->bare = number;
 	else if (!strncmp(line, "deadline=", 9))
 		policy->deadline = strtoull(line + 9, NULL, 10);
-	else if (!strncmp(line, "boot=", 5))
-		policy->rebooted = !is_this_boot(line + 5);
 
-	return false;
+	return 0;
 }
 
 /* The file of the state is missing or damaged. Keep all versions: do not take any for one that a
@@ -81,7 +90,7 @@ static int read_state(struct policy *policy)
 {
 	struct blob blob = {};
 	char path[PATH_MAX];
-	bool complete = false;
+	unsigned int found = 0;
 	char *text, *line;
 	int err;
 
@@ -97,9 +106,9 @@ static int read_state(struct policy *policy)
 	policy->rebooted = true;
 	text = blob.data;
 	while ((line = strsep(&text, "\n")))
-		complete |= parse_line(policy, line);
+		found |= parse_line(policy, line);
 	blob_free(&blob);
-	if (!complete)
+	if (found != LINES_NEEDED)
 		return fail("%s: does not say which version is in force: remove this file, and then 'nf-bpf apply %s'",
 			    path, policy->name);
 
