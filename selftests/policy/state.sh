@@ -166,6 +166,60 @@ test_remove_of_a_misspelled_name()
 	expect_verdict passes
 }
 
+# check_damaged_at_boot CONTENT: "start" applies the file, although the state is damaged.
+check_damaged_at_boot()
+{
+	begin
+	apply accept "hook = input"
+	apply drop "hook = input"
+	reboot
+	printf '%s' "$1" > "$STATE/edge/state"
+	expect_match "what is said" "*$STATE/edge/state.damaged*" "$(nf_bpf start edge 2>&1)"
+	expect_eq "damaged state" "$1" "$(< "$STATE/edge/state.damaged")"
+	expect_in_force 3
+	expect_eq "versions" "1 2 3 " "$(stored)"
+	nf_bpf start edge
+	expect_in_force 3
+}
+
+add_test empty_state_at_boot check_damaged_at_boot ""
+add_test incomplete_state_at_boot check_damaged_at_boot $'newest=2\ntrying=1\nrejected=1'
+add_test cut_state_at_boot check_damaged_at_boot $'current=2\nnewest=0'
+
+# The pins tell which version is in force.
+test_start_with_empty_state()
+{
+	local ids
+
+	begin
+	apply accept
+	apply drop
+	ids=$(link_ids)
+	: > "$STATE/edge/state"
+	nf_bpf start edge > "$WORK/said" 2>&1
+	expect_in_force 2
+	expect_eq "versions" "1 2 " "$(stored)"
+	! tells_attached || expect_eq "links" "$ids" "$(link_ids)"
+	expect_verdict dropped
+	nf_bpf rollback edge
+	expect_in_force 1
+	expect_verdict passes
+}
+
+# There is nothing to apply, so the versions stay, and "rollback" and "apply" can be called.
+test_empty_state_and_a_broken_file_at_boot()
+{
+	begin
+	apply drop
+	reboot
+	: > "$STATE/edge/state"
+	conf drop "object = /etc/passwd" "hook = input"
+	expect_fails -s 1 "on-error = stop: nothing is attached" nf_bpf start edge
+	expect_eq "versions" "1 " "$(stored)"
+	apply drop
+	expect_verdict dropped
+}
+
 test_full_disk()
 {
 	small_disk

@@ -199,8 +199,13 @@ struct policy {
 	bool bare;		/* current is not attached; the trial has the same content */
 };
 
-/* Lock the policy and read its state. With @create, make its directory if it is missing. */
-int policy_open(struct policy *policy, const char *name, bool create);
+enum {
+	OPEN_CREATE	= 1,	/* if the directory of the policy is missing, make it */
+	OPEN_DAMAGED	= 2,	/* if the state is damaged, rename it and begin a new one */
+};
+
+/* Lock the policy and read its state. */
+int policy_open(struct policy *policy, const char *name, unsigned int flags);
 /* Lock the policy if that is possible, and go on with no version in force if its state cannot be
  * read. Returns -1 if the policy has a state and could not be locked.
  */
@@ -371,7 +376,7 @@ void read_tracking(struct tracking *tracking);
 /* Open a policy, and complete what a killed command has left half-done. This detaches nothing,
  * with one exception: if the time of a trial is over, the trial ends.
  */
-int policy_begin(struct policy *policy, const char *name, bool create);
+int policy_begin(struct policy *policy, const char *name, unsigned int flags);
 /* Remove what a killed command has left behind. Commands that change a policy call this. */
 void policy_clean(const struct policy *policy);
 /* Tell whether the version @number has the content of @version. */

@@ -36,10 +36,10 @@ static int reconcile(struct policy *policy)
 	return changed ? policy_save(policy) : 0;
 }
 
-int policy_begin(struct policy *policy, const char *name, bool create)
+int policy_begin(struct policy *policy, const char *name, unsigned int flags)
 {
 	/* If the pins cannot be seen, the policy would seem to be detached. */
-	if (check_bpffs() || policy_open(policy, name, create))
+	if (check_bpffs() || policy_open(policy, name, flags))
 		return -1;
 	if (policy->lock < 0)
 		return 0;
@@ -396,7 +396,7 @@ static int read_and_lock(struct policy *policy, struct version *version, const c
 	for (;;) {
 		if (version_from_file(version, name, true))
 			return EXIT_WRONG;
-		if (policy_begin(policy, name, true))
+		if (policy_begin(policy, name, OPEN_CREATE))
 			return EXIT_FAILED;
 		if (!is_outdated(version, name))
 			return 0;
@@ -448,7 +448,7 @@ int cmd_confirm(int argc, char **argv)
 	struct policy policy;
 	int err;
 
-	if (policy_begin(&policy, argv[0], false))
+	if (policy_begin(&policy, argv[0], 0))
 		return EXIT_FAILED;
 	if (!policy.trying) {
 		fail("%s: no version is on trial: it was confirmed, or went back", argv[0]);
@@ -507,7 +507,7 @@ int cmd_rollback(int argc, char **argv)
 	struct policy policy;
 	int err;
 
-	if (policy_begin(&policy, argv[0], false))
+	if (policy_begin(&policy, argv[0], 0))
 		return EXIT_FAILED;
 	policy_clean(&policy);
 	err = go_back(&policy);

@@ -137,7 +137,7 @@ static int start_without_file(const char *name)
 	struct policy policy;
 	int ret = EXIT_WRONG;
 
-	if (policy_begin(&policy, name, false))
+	if (policy_begin(&policy, name, 0))
 		return EXIT_FAILED;
 	if (policy.current) {
 		version_from_state(&version, name, policy.current);
@@ -162,7 +162,7 @@ int cmd_start(int argc, char **argv)
 		ret = start_without_pins(&version, argv[0]);
 	} else if (!version.text.data) {
 		ret = start_without_file(argv[0]);
-	} else if (policy_begin(&policy, argv[0], true)) {
+	} else if (policy_begin(&policy, argv[0], OPEN_CREATE | OPEN_DAMAGED)) {
 		ret = start_without_state(argv[0], &version);
 	} else {
 		ret = start_locked(&policy, &version, is_valid);

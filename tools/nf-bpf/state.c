@@ -86,7 +86,23 @@ static void keep_versions(struct policy *policy)
 	policy->removed = policy->newest;
 }
 
-static int read_state(struct policy *policy)
+/* The state is damaged. Continue as if it were missing, but keep the file for the operator. */
+static void set_aside(struct policy *policy, const char *path)
+{
+	char damaged[PATH_MAX + 16];
+
+	snprintf(damaged, sizeof(damaged), "%s.damaged", path);
+	if (rename(path, damaged))
+		warn("%s: does not say which version is in force, and can't be renamed: %s: continues without it",
+		     path, strerror(errno));
+	else
+		warn("%s: does not say which version is in force: it is now %s, and a new one is begun",
+		     path, damaged);
+	*policy = (struct policy){ .name = policy->name, .lock = policy->lock };
+	keep_versions(policy);
+}
+
+static int read_state(struct policy *policy, unsigned int flags)
 {
 	struct blob blob = {};
 	char path[PATH_MAX];
@@ -108,7 +124,9 @@ static int read_state(struct policy *policy)
 	while ((line = strsep(&text, "\n")))
 		found |= parse_line(policy, line);
 	blob_free(&blob);
-	if (found != LINES_NEEDED)
+	if (found != LINES_NEEDED && flags & OPEN_DAMAGED)
+		set_aside(policy, path);
+	else if (found != LINES_NEEDED)
 		return fail("%s: does not say which version is in force: remove this file, and then 'nf-bpf apply %s'",
 			    path, policy->name);
 
@@ -143,10 +161,10 @@ static int take_lock(struct policy *policy, bool create)
 	return 0;
 }
 
-int policy_open(struct policy *policy, const char *name, bool create)
+int policy_open(struct policy *policy, const char *name, unsigned int flags)
 {
 	*policy = (struct policy){ .name = name, .lock = -1 };
-	if (!take_lock(policy, create) && !read_state(policy))
+	if (!take_lock(policy, flags & OPEN_CREATE) && !read_state(policy, flags))
 		return 0;
 	policy_close(policy);
 
@@ -159,7 +177,7 @@ int policy_open_to_remove(struct policy *policy, const char *name)
 
 	*policy = (struct policy){ .name = name, .lock = -1 };
 	err = take_lock(policy, false);
-	if (!err && read_state(policy)) {
+	if (!err && read_state(policy, OPEN_DAMAGED)) {
 		*policy = (struct policy){ .name = name, .lock = policy->lock };
 		keep_versions(policy);
 	}
@@ -171,7 +189,7 @@ int policy_peek(struct policy *policy, const char *name)
 {
 	*policy = (struct policy){ .name = name, .lock = -1 };
 
-	return read_state(policy);
+	return read_state(policy, 0);
 }
 
 int policy_save(struct policy *policy)

@@ -106,7 +106,7 @@ static void release(const char *name, const char *removed)
 	char path[PATH_MAX];
 	char *netns = NULL;
 
-	if (policy_begin(&policy, name, false))
+	if (policy_begin(&policy, name, 0))
 		return;
 	if (!generation_current(&policy, path))
 		netns = attached_netns(&policy, path);
