@@ -359,6 +359,20 @@ test_neither_file_nor_version()
 	[[ $(nf_bpf start edge 2>&1) != *null* ]] || fail "(null) in a message"
 }
 
+# The stored version cannot be loaded, but says for which hook.
+test_neither_file_nor_object()
+{
+	begin
+	apply drop
+	reboot
+	expect_all pass
+	rm "$ETC/edge.conf" "$STATE/edge/versions/1/object"
+	expect_fails -s 4 "all packets of inet forward are dropped" nf_bpf start edge
+	expect_all dropped
+	nf_bpf remove edge
+	expect_all pass
+}
+
 test_trial_that_is_not_attached()
 {
 	local pin

@@ -122,6 +122,22 @@ test_goes_back_to_fail_closed()
 	expect_fails -s 3 "failed closed" nf_bpf status edge
 }
 
+# To drop all packets, only the configuration of the version on trial is needed.
+test_goes_back_without_the_object()
+{
+	begin
+	conf drop "object = /etc/passwd"
+	expect_fails -s 4 "" nf_bpf start edge
+	expect_all dropped
+	conf accept
+	nf_bpf try 1000 edge
+	expect_all pass
+	rm "$STATE"/edge/versions/*/object
+	nf_bpf rollback edge
+	expect_all dropped
+	expect_fails -s 3 "failed closed" nf_bpf status edge
+}
+
 # A shell in a session of its own calls nf-bpf. Then all processes of the session are killed.
 test_session_is_killed()
 {

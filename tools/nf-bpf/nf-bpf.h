@@ -160,6 +160,9 @@ struct version {
 
 /* Read the configuration of a policy and all files that it names. */
 int version_from_file(struct version *version, const char *name, bool compile);
+/* Read a stored version. Returns 0, or -1 after a message. If its configuration can be read, it is
+ * there in both cases: @version->conf.has_place is true.
+ */
 int version_from_state(struct version *version, const char *name, unsigned int number);
 /* Store under the next number. */
 int version_store(struct version *version, const char *name, const char *how,

@@ -145,8 +145,9 @@ static int close_again(struct policy *policy)
 	struct version version;
 	int err;
 
-	err = version_from_state(&version, policy->name, policy->trying);
-	err = err ?: policy_close_place(policy, &version.conf) != EXIT_CLOSED;
+	version_from_state(&version, policy->name, policy->trying);
+	err = !version.conf.has_place ||
+	      policy_close_place(policy, &version.conf) != EXIT_CLOSED;
 	version_free(&version);
 
 	return err;

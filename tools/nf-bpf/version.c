@@ -129,11 +129,11 @@ int version_from_state(struct version *version, const char *name, unsigned int n
 	*version = (struct version){ .number = number };
 	version_path(dir, name, number);
 	err = read_stored(dir, "conf", &version->text, true) ?:
+	      conf_parse(&version->conf, dir, &version->text) ?:
 	      read_stored(dir, "object", &version->object, true) ?:
 	      read_stored(dir, "source", &version->source, false) ?:
 	      read_stored(dir, "rules", &version->rules, false) ?:
-	      read_stored(dir, "meta", &meta, true) ?:
-	      conf_parse(&version->conf, dir, &version->text);
+	      read_stored(dir, "meta", &meta, true);
 	if (!err)
 		parse_meta(version, meta.data);
 	blob_free(&meta);
