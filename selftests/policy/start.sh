@@ -373,6 +373,33 @@ test_neither_file_nor_object()
 	expect_all pass
 }
 
+# check_stays COMMAND...: COMMAND damages the object of the stored version. If the file cannot be
+# applied either, the program that is attached stays.
+check_stays()
+{
+	local action status=1
+
+	! tells_attached || status=6
+	begin
+	apply accept
+	expect_all pass
+	"$@" "$STATE/edge/versions/1/object"
+	for action in drop stop pass; do
+		broken "on-error = $action"
+		expect_fails -s "$status" "version 1 stays" nf_bpf start edge
+		expect_eq "version" 1 "$(readlink "$(current)/version")"
+		expect_all pass
+	done
+	# Without the program, the action is taken.
+	reboot
+	broken
+	expect_fails -s 4 "all packets of inet forward are dropped" nf_bpf start edge
+	expect_all dropped
+}
+
+add_test missing_object_while_in_force check_stays rm
+add_test damaged_object_while_in_force check_stays truncate -s 100
+
 test_trial_that_is_not_attached()
 {
 	local pin

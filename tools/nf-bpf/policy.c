@@ -239,15 +239,17 @@ bool policy_has_left(const struct policy *policy, const struct version *version)
 /* Tell whether the version that should be in force is attached. */
 enum attached policy_attached(const struct policy *policy)
 {
+	enum attached attached = ATTACHED_NOT;
 	struct version current;
 	char path[PATH_MAX];
-	enum attached attached;
 
 	if (!policy->current || generation_current(policy, path) ||
-	    generation_version(path) != policy->current ||
-	    version_from_state(&current, policy->name, policy->current))
+	    generation_version(path) != policy->current)
 		return ATTACHED_NOT;
-	attached = generation_in_force(policy, &current.conf);
+	/* The object may be unreadable: the program is attached nevertheless. */
+	version_from_state(&current, policy->name, policy->current);
+	if (current.conf.has_place)
+		attached = generation_in_force(policy, &current.conf);
 	version_free(&current);
 
 	return attached;

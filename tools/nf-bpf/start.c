@@ -34,8 +34,10 @@ static bool is_closed(const struct policy *policy)
 
 static int on_error(struct policy *policy, const struct version *version)
 {
-	/* Keep an old version that is attached: it is better than "drop" or "pass". */
-	if (policy_is_attached(policy)) {
+	/* Keep an old version that is attached: it is better than "drop" or "pass". Also keep it if
+	 * the kernel does not tell whether it is attached, but something is at its place.
+	 */
+	if (policy_attached(policy) != ATTACHED_NOT) {
 		fail("%s: version %u stays in force", policy->name, policy->current);
 		return EXIT_FAILED;
 	}
@@ -67,7 +69,8 @@ static bool trial_is_attached(const struct policy *policy)
 
 	if (generation_current(policy, path) || generation_version(path) != policy->trying)
 		return false;
-	if (!version_from_state(&version, policy->name, policy->trying))
+	version_from_state(&version, policy->name, policy->trying);
+	if (version.conf.has_place)
 		attached = generation_in_force(policy, &version.conf);
 	version_free(&version);
 
