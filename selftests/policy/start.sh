@@ -171,6 +171,22 @@ test_drop_at_a_taken_priority()
 	expect_all dropped
 }
 
+test_drop_at_the_highest_priority()
+{
+	begin
+	expect_all pass
+	broken
+	sed -i "s/^priority = 7/priority = 2147483646/" "$ETC/edge.conf"
+	expect_fails -s 4 "all packets of inet forward are dropped" nf_bpf start edge
+	expect_all dropped
+	# Its priority is free for the policy.
+	conf accept
+	sed -i "s/^priority = 7/priority = 2147483646/" "$ETC/edge.conf"
+	nf_bpf apply edge
+	expect_json "$(nf_bpf --json status edge)" 'all(.links[]; .priority == 2147483646)'
+	expect_all pass
+}
+
 # check_indented COMMAND...: write a file with COMMAND, and indent its lines below [policy]
 check_indented()
 {

@@ -115,8 +115,10 @@ int policy_close_place(struct policy *policy, const struct conf *conf)
 		.netns = conf->netns,
 		.pf = conf->pf,
 		.hook = conf->hook,
-		/* Leave the priority of the policy free for the policy. */
-		.priority = conf->priority + (conf->priority < __INT32_MAX__),
+		/* Leave the priority of the policy free for the policy. The kernel reserves
+		 * __INT32_MAX__.
+		 */
+		.priority = conf->priority + (conf->priority < __INT32_MAX__ - 1 ? 1 : -1),
 		.fragments = FRAGMENTS_PASS,
 	};
 	struct version version = { .conf = closed };
