@@ -196,6 +196,26 @@ test_broken_file()
 	end_watched "$WATCHED"
 }
 
+is_closed()
+{
+	[[ $(nf_bpf status edge 2>&1) == *"failed closed"* ]]
+}
+
+# "start" drops all packets because the object is missing. "watch" repeats it.
+test_object_comes_later()
+{
+	begin
+	conf drop "object = $WORK/later.o"
+	in_netns "$WATCHED"
+	start_watch
+	ip netns add "$WATCHED"
+	wait_for is_closed
+	cp "$OBJECT" "$WORK/later.o"
+	wait_for -t 30 is_in_force
+	expect_attached
+	end_watched "$WATCHED"
+}
+
 test_no_netns()
 {
 	begin

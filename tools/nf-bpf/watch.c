@@ -150,7 +150,7 @@ static bool start(int argc, char **argv, const char *netns)
 		ret = cmd_start(argc, argv);
 	fflush(stdout);
 
-	return ret == EXIT_FAILED || ret == EXIT_WRONG;
+	return ret == EXIT_FAILED || ret == EXIT_WRONG || ret == EXIT_CLOSED;
 }
 
 static int watch(int fd, int argc, char **argv, bool again)
