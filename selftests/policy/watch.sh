@@ -113,6 +113,22 @@ test_namespace_is_released()
 	stop_watch
 }
 
+# Only the configuration of the stored version is needed.
+test_namespace_is_released_without_the_object()
+{
+	begin_watched
+	rm "$STATE"/edge/versions/*/object
+	ip netns delete "$WATCHED"
+	wait_for is_released
+	expect_fails -s 3 "not applied" nf_bpf status edge
+	stop_watch
+}
+
+is_released()
+{
+	[[ ! -e $(current) ]]
+}
+
 device_is_gone()
 {
 	! ip -n "$NS_ROUTER" link show outer

@@ -78,8 +78,9 @@ static char *attached_netns(const struct policy *policy, const char *path)
 
 	if (!generation_version(path))
 		return wanted_netns(policy->name, &valid);
-	if (!version_from_state(&version, policy->name, generation_version(path)) &&
-	    version.conf.netns)
+	/* The object may be unreadable. */
+	version_from_state(&version, policy->name, generation_version(path));
+	if (version.conf.netns)
 		netns = strdup(version.conf.netns);
 	version_free(&version);
 
