@@ -355,6 +355,50 @@ test_not_text()
 	expect_fails -s 1 "$RULES: a byte of the file is 0: it is not text" nf_bpf apply edge
 }
 
+# Lines end with LF, or with CR LF as in files from Windows.
+test_lines_with_cr_lf()
+{
+	begin_rules "[blocked]"
+	printf '[blocked]\r\n192.0.2.0/24 -> mark=1 # a\r\n198.51.100.0/24\r' > "$RULES"
+	nf_bpf apply edge
+	expect_saved "192.0.2.0/24 -> mark=1" "198.51.100.0/24 -> verdict=0"
+}
+
+# A CR at another place would hide the rest of the line.
+test_lines_with_cr_alone()
+{
+	begin_rules "[blocked]" "192.0.2.0/24 -> mark=1"
+	nf_bpf apply edge
+	printf '[blocked]\r198.51.100.0/24 -> mark=2\r' > "$RULES"
+	expect_fails -s 1 "$RULES:1: a CR before the end of the line" nf_bpf apply edge
+	printf '# comment\r[blocked]\r198.51.100.0/24 -> mark=2\r' > "$RULES"
+	expect_fails -s 1 "$RULES:1: a CR before the end of the line" nf_bpf load edge
+	expect_saved "192.0.2.0/24 -> mark=1"
+	printf '[blocked]\r[quotas]\r' > "$RULES"
+	expect_fails -s 1 "it has a section [quotas], which is not saved" nf_bpf save edge
+}
+
+add_test control_character check_wrong 3 "a control character, 0x1b: remove it" \
+	$'198.51.100.0/24 # \e[31m'
+add_test control_character_in_a_word check_wrong 4 "a control character, 0x7f: remove it" \
+	"[words]" $'x\x7f -> 8'
+
+# The rules of a version stay accepted when nf-bpf becomes stricter: a router must still boot.
+test_stored_rules_stay_accepted()
+{
+	begin_rules "[blocked]" "192.0.2.0/24 -> mark=1"
+	nf_bpf apply edge
+	printf '[blocked]\n192.0.2.0/24\r\r -> mark=1\n' > "$RULES"
+	cp "$RULES" "$STATE/edge/versions/1/rules"
+	reboot
+	nf_bpf start edge > "$WORK/said" 2>&1
+	expect_match "warning" "*warning: $RULES:2: a CR before the end of the line*" "$(< "$WORK/said")"
+	expect_in_force 1
+	expect_saved "192.0.2.0/24 -> verdict=0"
+	conf block "object = $SELFTESTS/policy/progs/rules.bpf.o" "rules = $RULES"
+	expect_fails -s 1 "$RULES:2: a CR before the end of the line" nf_bpf apply edge
+}
+
 add_test two_values check_wrong 5 "a key of line 3 again, with another value" \
 	"192.0.2.0/24 -> mark=1" "198.51.100.0/24 -> mark=1" "192.0.2.77/24 -> mark=2"
 add_test two_values_in_ranges check_wrong 5 "a key of line 4 again, with another value" \
@@ -562,6 +606,10 @@ test_save_over_other_sections()
 	expect_fails -s 1 "$WORK/other: not written: it has a section [quotas], which is not saved" \
 		nf_bpf save edge "$WORK/other"
 	expect_match "file" "*[[]quotas]*" "$(< "$WORK/other")"
+	printf '[blocked]\n\0\n[quotas]\n' > "$WORK/other"
+	expect_fails -s 1 "$WORK/other: not written: it is not text" nf_bpf save edge "$WORK/other"
+	nf_bpf save edge "$WORK/new"
+	grep -q "192.0.2.0/24 -> mark=1" "$WORK/new"
 }
 
 test_signed_ranges()

@@ -420,8 +420,10 @@ int cmd_metrics(int argc, char **argv);
 /* The command "guard NAME VERSION DEADLINE". systemd runs it for "try". */
 int cmd_guard(int argc, char **argv);
 
-/* Fill maps from @rules. Without @replace, fill only new maps, and do not change kept ones. */
+/* Fill maps from @rules. Without @replace, fill only new maps, and do not change kept ones. With
+ * @is_stored, accept with a warning what an earlier nf-bpf accepted.
+ */
 int rules_fill(const struct blob *rules, const char *file, const struct loaded *loaded,
-	       bool replace);
+	       bool replace, bool is_stored);
 
 #endif

@@ -245,7 +245,8 @@ static int fill_maps(struct loaded *loaded, const struct version *version, const
 	for (i = 0; i < loaded->nr_maps; i++)
 		loaded->maps[i].is_kept = is_filled(&version->conf, from, loaded->maps[i].name);
 
-	return rules_fill(&version->rules, version->conf.rules ?: "rules", loaded, false);
+	return rules_fill(&version->rules, version->conf.rules ?: "rules", loaded, false,
+			  version->number);
 }
 
 static int fail_to_load(const char *object, const char *program, int err)

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* Rules: the entries of maps as text. "[MAP]", then lines "KEY -> VALUE". */
 #define _GNU_SOURCE
+#include <ctype.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -38,6 +39,8 @@ struct table {
 struct reader {
 	const char *file;
 	int line;
+	bool is_stored;		/* the rules are those of a stored version */
+	bool has_warned;
 	const struct loaded *loaded;
 	struct table tables[MAX_LIST];
 	int nr_tables;
@@ -181,6 +184,20 @@ static int __printf(2, 3) wrong(const struct reader *reader, const char *fmt, ..
 	return fail("%s:%d: %s", reader->file, reader->line, what);
 }
 
+/* Refuse what is probably a mistake. An earlier nf-bpf may have accepted it in the rules of a
+ * stored version, and after an update the router must still boot: warn there, once.
+ */
+static int doubt(struct reader *reader, const char *what)
+{
+	if (!reader->is_stored)
+		return wrong(reader, "%s", what);
+	if (!reader->has_warned)
+		warn("%s:%d: %s, before the next 'nf-bpf apply'", reader->file, reader->line, what);
+	reader->has_warned = true;
+
+	return 0;
+}
+
 static int find_map(const struct loaded *loaded, const char *name)
 {
 	int i;
@@ -274,6 +291,43 @@ static int read_entry(struct reader *reader, char *line)
 	return expand(reader, key, value, spans, count);
 }
 
+/* Remove the CR at the end of a line, and find control characters. Find them in comments, too: if
+ * all lines of a file end with CR alone, a comment in the first line would hide the others.
+ */
+static int check_characters(struct reader *reader, char *line)
+{
+	size_t len = strlen(line);
+	char what[80];
+
+	if (len && line[len - 1] == '\r')
+		line[len - 1] = '\0';
+	while (*line && (*line == '\t' || !iscntrl((unsigned char)*line)))
+		line++;
+	if (!*line)
+		return 0;
+	if (*line == '\r') {
+		*line = '\0';
+		return doubt(reader, "a CR before the end of the line: end lines with LF or CR LF");
+	}
+	snprintf(what, sizeof(what), "a control character, 0x%02x: remove it", *line);
+
+	return doubt(reader, what);
+}
+
+static int read_line(struct reader *reader, char *line)
+{
+	if (check_characters(reader, line))
+		return -1;
+	line[strcspn(line, "#")] = '\0';
+	line += strspn(line, " \t");
+	while (*line && strchr(" \t", line[strlen(line) - 1]))
+		line[strlen(line) - 1] = '\0';
+	if (*line == '[')
+		return open_section(reader, line);
+
+	return *line ? read_entry(reader, line) : 0;
+}
+
 static int read_rules(struct reader *reader, const struct blob *rules)
 {
 	char *copy, *rest, *line;
@@ -287,14 +341,7 @@ static int read_rules(struct reader *reader, const struct blob *rules)
 	rest = copy;
 	while (!err && (line = strsep(&rest, "\n"))) {
 		reader->line++;
-		line[strcspn(line, "#\r")] = '\0';
-		line += strspn(line, " \t");
-		while (*line && strchr(" \t", line[strlen(line) - 1]))
-			line[strlen(line) - 1] = '\0';
-		if (*line == '[')
-			err = open_section(reader, line);
-		else if (*line)
-			err = read_entry(reader, line);
+		err = read_line(reader, line);
 	}
 	free(copy);
 
@@ -609,7 +656,8 @@ static int fill_table(const struct reader *reader, struct table *table, bool rep
 	return 0;
 }
 
-int rules_fill(const struct blob *rules, const char *file, const struct loaded *loaded, bool replace)
+int rules_fill(const struct blob *rules, const char *file, const struct loaded *loaded,
+	       bool replace, bool is_stored)
 {
 	struct reader *reader = calloc(1, sizeof(*reader));
 	int err, i;
@@ -618,6 +666,7 @@ int rules_fill(const struct blob *rules, const char *file, const struct loaded *
 		return fail("out of memory");
 	reader->file = file;
 	reader->loaded = loaded;
+	reader->is_stored = is_stored;
 	/* Read and check the whole text before the first change. */
 	err = read_rules(reader, rules);
 	for (i = 0; !err && i < reader->nr_tables; i++)
@@ -779,7 +828,9 @@ static int check_sections(const char *file, const struct blob *text)
 	if (blob_read(file, &old))
 		return 0;
 	rest = old.data;
-	while (!err && (line = strsep(&rest, "\n"))) {
+	if (strlen(old.data) != old.len)
+		err = fail("%s: not written: it is not text: name another file", file);
+	while (!err && (line = strsep(&rest, "\r\n"))) {
 		line += strspn(line, " \t");
 		if (*line++ != '[')
 			continue;
@@ -898,7 +949,7 @@ int cmd_load(int argc, char **argv)
 	if (!ret)
 		ret = open_current(&policy, &version, &loaded, argv[0]);
 	if (!ret) {
-		ret = rules_fill(&rules, file, &loaded, true) ? EXIT_FAILED : EXIT_DONE;
+		ret = rules_fill(&rules, file, &loaded, true, false) ? EXIT_FAILED : EXIT_DONE;
 		close_current(&policy, &version, &loaded);
 	}
 	blob_free(&rules);

@@ -838,7 +838,7 @@ int shape_parse(const struct shape *shape, char *text, unsigned char *data, stru
 	char *word;
 
 	memset(data, 0, shape->size);
-	while ((word = strsep(&text, " \t\r"))) {
+	while ((word = strsep(&text, " \t"))) {
 		if (!*word)
 			continue;
 		snprintf(copy, sizeof(copy), "%s", word);
