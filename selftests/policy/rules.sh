@@ -540,6 +540,44 @@ test_save_into_a_link()
 	expect_match "rules" "*198.51.100.0/24 -> mark=2*" "$(< "$WORK/real.rules")"
 }
 
+# save_often NUMBER: save the rules again and again
+save_often()
+{
+	local number
+
+	for ((number = 0; number < $1; number++)); do
+		nf_bpf save edge || return
+	done
+}
+
+# Each of several commands writes a file of its own, until the file is complete. An editor's backup
+# is not one of these files.
+test_saves_at_once()
+{
+	local pids=() pid
+
+	begin_rules "[tuples]" "sport=1-20 dport=1-50 -> 1"
+	printf '%s\n' "[limits]" "tuples = 1000" >> "$ETC/edge.conf"
+	nf_bpf apply edge
+	nf_bpf save edge "$WORK/at_once"
+	mkdir "$WORK/dir"
+	RULES=$WORK/dir/edge.rules
+	echo mine > "$RULES~"
+	cp "$WORK/at_once" "$RULES"
+	sed -i "s|^rules = .*|rules = $RULES|" "$ETC/edge.conf"
+	nf_bpf apply edge
+	for pid in {1..4}; do
+		save_often 4 &
+		pids+=($!)
+	done
+	for pid in "${pids[@]}"; do
+		wait "$pid" || fail "a save has failed"
+	done
+	cmp "$WORK/at_once" "$RULES"
+	expect_eq "backup" mine "$(< "$RULES~")"
+	expect_eq "files" "edge.rules edge.rules~" "$(cd "$WORK/dir" && echo *)"
+}
+
 # The map in the map of maps
 inner_id()
 {

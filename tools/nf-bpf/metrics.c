@@ -745,15 +745,16 @@ static char *print_samples(size_t *len)
 /* node_exporter is another user, and must not see half of the file. The new file would also
  * take the place of a device such as /dev/stdout.
  */
-static int replace_metrics(const char *file, const char *text, size_t len)
+static int replace_metrics(const char *file, const struct blob *text)
 {
+	const struct stat new = { .st_uid = -1, .st_gid = -1, .st_mode = 0644 };
 	struct stat st;
 	int err;
 
 	if (!lstat(file, &st) && !S_ISREG(st.st_mode))
 		return fail("%s: not a regular file: without FILE, the figures go to standard output",
 			    file);
-	err = blob_publish(file, text, len);
+	err = blob_publish(file, text, &new);
 	if (err)
 		return fail("%s: can't write: %s", file, strerror(-err));
 
@@ -762,22 +763,21 @@ static int replace_metrics(const char *file, const char *text, size_t len)
 
 static int write_metrics(const char *file)
 {
-	size_t len = 0;
-	char *text;
+	struct blob text = {};
 	int err;
 
-	text = print_samples(&len);
-	if (!text) {
+	text.data = print_samples(&text.len);
+	if (!text.data) {
 		fail("metrics: %s", strerror(errno));
 		return EXIT_FAILED;
 	}
 	if (file && strcmp(file, "-"))
-		err = replace_metrics(file, text, len);
-	else if (fwrite(text, 1, len, stdout) != len || fflush(stdout))
+		err = replace_metrics(file, &text);
+	else if (fwrite(text.data, 1, text.len, stdout) != text.len || fflush(stdout))
 		err = fail("standard output: %s", strerror(errno));
 	else
 		err = 0;
-	free(text);
+	blob_free(&text);
 
 	return err ? EXIT_FAILED : EXIT_DONE;
 }

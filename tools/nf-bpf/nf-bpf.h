@@ -51,6 +51,7 @@ extern struct options options;
 
 struct btf;
 struct json_writer;
+struct stat;
 
 /* --- util.c --- */
 
@@ -70,8 +71,10 @@ void use_syslog(void);
 int blob_read(const char *path, struct blob *blob);
 /* Write a temporary file, sync it, and rename it. Returns 0 or a negative errno. */
 int blob_write(const char *path, const char *data, size_t len);
-/* The same for a file that everybody may read. */
-int blob_publish(const char *path, const char *data, size_t len);
+/* The same for a file that several processes may write at once. Give it the owner and the mode of
+ * @like before others see it. An owner or group of -1 is not changed.
+ */
+int blob_publish(const char *path, const struct blob *blob, const struct stat *like);
 bool blob_equal(const struct blob *a, const struct blob *b);
 void blob_free(struct blob *blob);
 int sync_dir(const char *path);

@@ -851,9 +851,7 @@ static int replace_file(const char *path, const struct stat *old, const struct b
 
 	if (check_sections(path, text))
 		return -1;
-	err = blob_write(path, text->data, text->len);
-	if (!err && (chown(path, old->st_uid, old->st_gid) || chmod(path, old->st_mode & 07777)))
-		err = -errno;
+	err = blob_publish(path, text, old);
 
 	return err ? fail("%s: %s", path, strerror(-err)) : 0;
 }
@@ -868,6 +866,7 @@ static int write_stream(FILE *out, const char *file, const struct blob *text)
 
 static int write_text(const char *file, const struct blob *text)
 {
+	const struct stat new = { .st_uid = -1, .st_gid = -1, .st_mode = 0600 };
 	char path[PATH_MAX];
 	struct stat old;
 	FILE *out;
@@ -876,7 +875,7 @@ static int write_text(const char *file, const struct blob *text)
 	if (!strcmp(file, "-"))
 		return write_stream(stdout, file, text);
 	if (stat(file, &old)) {
-		err = blob_write(file, text->data, text->len);
+		err = blob_publish(file, text, &new);
 		return err ? fail("%s: %s", file, strerror(-err)) : 0;
 	}
 	if (S_ISREG(old.st_mode) && realpath(file, path))

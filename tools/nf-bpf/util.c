@@ -140,17 +140,12 @@ static int sync_parent(const char *path)
 	return sync_dir(*dir ? dir : "/");
 }
 
-/* @tmp is in the directory of @path. Do not follow a link that somebody else has put there. */
-static int replace_file(const char *path, const char *tmp, const struct blob *blob, mode_t mode)
+/* Write the file @tmp, which is in the directory of @path and open as @fd, and rename it. */
+static int replace_file(const char *path, const char *tmp, int fd, const struct blob *blob)
 {
-	int fd, err;
+	int err;
 
-	unlink(tmp);
-	fd = open(tmp, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-	if (fd < 0)
-		return -errno;
-	err = fchmod(fd, mode) ? -errno : write_all(fd, blob->data, blob->len);
-	close(fd);
+	err = write_all(fd, blob->data, blob->len);
 	if (!err && rename(tmp, path))
 		err = -errno;
 	if (err)
@@ -159,27 +154,44 @@ static int replace_file(const char *path, const char *tmp, const struct blob *bl
 	return err ?: sync_parent(path);
 }
 
+/* Do not follow a link that somebody else has put there. */
 int blob_write(const char *path, const char *data, size_t len)
 {
 	const struct blob blob = { .data = (char *)data, .len = len };
 	char tmp[PATH_MAX];
+	int fd, err;
 
 	if (snprintf(tmp, sizeof(tmp), "%s~", path) >= (int)sizeof(tmp))
 		return -ENAMETOOLONG;
+	unlink(tmp);
+	fd = open(tmp, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	if (fd < 0)
+		return -errno;
+	err = replace_file(path, tmp, fd, &blob);
+	close(fd);
 
-	return replace_file(path, tmp, &blob, 0600);
+	return err;
 }
 
 /* There is no lock: each process has a file of its own until it is complete. */
-int blob_publish(const char *path, const char *data, size_t len)
+int blob_publish(const char *path, const struct blob *blob, const struct stat *like)
 {
-	const struct blob blob = { .data = (char *)data, .len = len };
 	char tmp[PATH_MAX];
+	int fd, err = 0;
 
-	if (snprintf(tmp, sizeof(tmp), "%s.%d~", path, getpid()) >= (int)sizeof(tmp))
+	if (snprintf(tmp, sizeof(tmp), "%s.XXXXXX~", path) >= (int)sizeof(tmp))
 		return -ENAMETOOLONG;
+	fd = mkostemps(tmp, 1, O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	if (fchown(fd, like->st_uid, like->st_gid) || fchmod(fd, like->st_mode & 07777)) {
+		err = -errno;
+		unlink(tmp);
+	}
+	err = err ?: replace_file(path, tmp, fd, blob);
+	close(fd);
 
-	return replace_file(path, tmp, &blob, 0644);
+	return err;
 }
 
 bool blob_equal(const struct blob *a, const struct blob *b)
