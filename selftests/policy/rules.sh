@@ -95,13 +95,6 @@ test_map_with_a_pin()
 	expect_all dropped
 }
 
-test_host_bits_are_cleared()
-{
-	begin_rules "[blocked]" "192.0.2.77/24"
-	nf_bpf apply edge
-	expect_saved "192.0.2.0/24 -> verdict=0"
-}
-
 # If the rules change, apply makes a new version with new maps.
 test_rules_are_a_part_of_the_version()
 {
@@ -149,6 +142,65 @@ check_wrong()
 }
 
 add_test wrong_address check_wrong 3 "192.0.2/24: not a value of this member" "192.0.2/24"
+# Bits after the prefix would not count: 10.1.2.3/3 would be 0.0.0.0/3.
+add_test host_bits check_wrong 3 \
+	"10.1.2.3/3: bits after the prefix are set: write 0.0.0.0/3, or correct the length" \
+	"10.1.2.3/3 -> mark=1"
+add_test host_bits_of_ipv6 check_wrong 4 \
+	"2001:db8::1/64: bits after the prefix are set: write 2001:db8::/64" "[blocked6]" \
+	"2001:db8::1/64 -> mark=1"
+add_test host_bits_of_a_member check_wrong 4 \
+	"saddr=192.0.2.77/28: bits after the prefix are set: write 192.0.2.64/28" "[tuples]" \
+	"saddr=192.0.2.77/28 -> 1"
+add_test host_bits_of_a_network check_wrong 4 \
+	"addr=192.0.2.77/24: bits after the prefix are set: write 192.0.2.0/24" "[names]" \
+	"device=eth0 addr=192.0.2.77/24 -> lan"
+add_test bits_after_the_length check_wrong 4 \
+	"bits after the length of the key are set: write ifindex=2 addr=192.0.2.0/24" "[devices]" \
+	"prefixlen=56 ifindex=2 addr=192.0.2.77 -> 1"
+
+# An address of IPv6 is no address of IPv4, so it would not match the packets of IPv4.
+add_test mapped_address check_wrong 4 "::ffff:192.0.2.1: matches no IPv4 packet: write 192.0.2.1" \
+	"[tuples]" "saddr=::ffff:192.0.2.1 -> 1"
+add_test mapped_network check_wrong 4 "::ffff:192.0.2.0: matches no IPv4 packet: write 192.0.2.0" \
+	"[names]" "device=eth0 addr=::ffff:192.0.2.0/120 -> lan"
+
+# A packet of IPv6 can have such an address, and a key without a family can mean either.
+test_mapped_address_of_ipv6()
+{
+	local rules=(
+		"family=10 saddr=::ffff:192.0.2.1 -> 1"
+		"device=eth0 family=10 addr=::ffff:192.0.2.0/120 -> lan"
+		"::ffff:192.0.2.0/120 -> mark=1"
+	)
+
+	begin_rules "[tuples]" "${rules[0]}" "[names]" "${rules[1]}" "[blocked6]" "${rules[2]}"
+	nf_bpf apply edge
+	# save prints the members in their order.
+	rules[0]="saddr=::ffff:192.0.2.1 family=10 -> 1"
+	expect_saved "${rules[@]}"
+	nf_bpf save edge "$WORK/mapped"
+	nf_bpf load edge "$WORK/mapped"
+	expect_saved "${rules[@]}"
+}
+
+# A program or bpftool can set bits after the length. The trie has the key without them.
+test_host_bits_of_a_program()
+{
+	begin_rules "[blocked]" "192.0.2.0/24 -> mark=1"
+	nf_bpf apply edge
+	bpftool map update pinned "$(current)/maps/blocked" key 24 0 0 0 192 0 2 77 \
+		value 0 0 0 0 2 0 0 0
+	expect_saved "192.0.2.0/24 -> mark=2"
+	nf_bpf save edge "$WORK/host_bits"
+	nf_bpf load edge "$WORK/host_bits"
+	expect_saved "192.0.2.0/24 -> mark=2"
+	bpftool map update pinned "$(current)/maps/blocked" key 24 0 0 0 192 0 2 77 \
+		value 0 0 0 0 3 0 0 0
+	nf_bpf load edge
+	expect_saved "192.0.2.0/24 -> mark=1"
+}
+
 add_test wrong_prefix check_wrong 3 "192.0.2.0/33: not a value" "192.0.2.0/33"
 add_test wrong_member check_wrong 4 "colour=red: unknown member: take NAME=VALUE with one of" \
 	"[tuples]" "colour=red"
@@ -232,7 +284,7 @@ add_test other_family check_wrong 4 "family=10: not the family of the addresses:
 
 test_trie_of_several_members()
 {
-	begin_rules "[devices]" "prefixlen=56 ifindex=2 addr=192.0.2.77 -> 1" "prefixlen=0 -> 2"
+	begin_rules "[devices]" "prefixlen=56 ifindex=2 addr=192.0.2.0 -> 1" "prefixlen=0 -> 2"
 	nf_bpf apply edge
 	expect_saved "ifindex=2 addr=192.0.2.0/24 -> 1" "prefixlen=0 -> 2"
 	nf_bpf save edge "$WORK/devices"
@@ -389,18 +441,21 @@ test_stored_rules_stay_accepted()
 	begin_rules "[blocked]" "192.0.2.0/24 -> mark=1"
 	nf_bpf apply edge
 	printf '[blocked]\n192.0.2.0/24\r\r -> mark=1\n' > "$RULES"
+	printf '%s\n' "203.0.113.1/24 -> mark=1" "[tuples]" "saddr=::ffff:192.0.2.1 -> 1" >> "$RULES"
 	cp "$RULES" "$STATE/edge/versions/1/rules"
 	reboot
 	nf_bpf start edge > "$WORK/said" 2>&1
 	expect_match "warning" "*warning: $RULES:2: a CR before the end of the line*" "$(< "$WORK/said")"
 	expect_in_force 1
-	expect_saved "192.0.2.0/24 -> verdict=0"
+	expect_saved "192.0.2.0/24 -> verdict=0" "203.0.113.0/24 -> mark=1" \
+		"saddr=::ffff:192.0.2.1 family=10 -> 1"
+	expect_eq "warnings" 1 "$(grep -c warning "$WORK/said")"
 	conf block "object = $SELFTESTS/policy/progs/rules.bpf.o" "rules = $RULES"
 	expect_fails -s 1 "$RULES:2: a CR before the end of the line" nf_bpf apply edge
 }
 
-add_test two_values check_wrong 5 "a key of line 3 again, with another value" \
-	"192.0.2.0/24 -> mark=1" "198.51.100.0/24 -> mark=1" "192.0.2.77/24 -> mark=2"
+add_test two_values check_wrong 5 "a key of line 2 again, with another value" \
+	"192.0.2.0/24 -> mark=1" "198.51.100.0/24 -> mark=1" "203.0.113.0/24 -> mark=2"
 add_test two_values_in_ranges check_wrong 5 "a key of line 4 again, with another value" \
 	"[tuples]" "dport=1-100 -> 1" "dport=100-200 -> 2"
 
@@ -674,10 +729,16 @@ test_service_with_a_digit()
 
 test_trie_of_bytes()
 {
-	begin_rules "[raws]" "raw=0x2000000001020304ffffffff -> 1"
+	begin_rules "[raws]" "raw=0x200000000102030400000000 -> 1"
 	nf_bpf apply edge
-	expect_saved "raw=0x2000000001020304ffffffff -> 1"
+	expect_saved "raw=0x200000000102030400000000 -> 1"
 }
+
+add_test not_hexadecimal check_wrong 4 "raw=0x2000000001020304+1+2+3+4: not a value" "[raws]" \
+	"raw=0x2000000001020304+1+2+3+4 -> 1"
+add_test bits_after_the_raw_length check_wrong 4 \
+	"bits after the length of the key are set: write raw=0x200000000102030400000000" "[raws]" \
+	"raw=0x200000000102030400000001 -> 1"
 
 test_no_section()
 {

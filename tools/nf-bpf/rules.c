@@ -235,6 +235,24 @@ static int open_section(struct reader *reader, char *line)
 	return 0;
 }
 
+static int doubt_length(struct reader *reader, const unsigned char *key)
+{
+	char what[400], *text = NULL;
+	size_t len;
+	FILE *out;
+
+	out = open_memstream(&text, &len);
+	if (!out)
+		return wrong(reader, "out of memory");
+	shape_print(out, &reader->table->key, key);
+	fclose(out);
+	snprintf(what, sizeof(what), "bits after the length of the key are set: write %s, or correct the length",
+		 text ?: "0 there");
+	free(text);
+
+	return doubt(reader, what);
+}
+
 /* One entry for each combination of the values of ranges. */
 static int expand(struct reader *reader, const unsigned char *key, const unsigned char *value,
 		  const struct span *spans, int nr_spans)
@@ -255,6 +273,8 @@ static int expand(struct reader *reader, const unsigned char *key, const unsigne
 			span_set(&spans[i], key, one, rest % spans[i].count);
 			rest /= spans[i].count;
 		}
+		if (shape_mask(&reader->table->key, one) && doubt_length(reader, one))
+			return -1;
 		if (add_entry(reader->table, one, value, reader->line))
 			return wrong(reader, "out of memory");
 	}
@@ -283,10 +303,14 @@ static int read_entry(struct reader *reader, char *line)
 			return wrong(reader, "%s: a value can't be a range", copy);
 		if (count < 0)
 			return wrong(reader, "%s", error);
+		if (*error && doubt(reader, error))
+			return -1;
 	}
 	count = shape_parse(&reader->table->key, line, key, spans, error, sizeof(error));
 	if (count < 0)
 		return wrong(reader, "%s", error);
+	if (*error && doubt(reader, error))
+		return -1;
 
 	return expand(reader, key, value, spans, count);
 }
@@ -457,6 +481,9 @@ static int list_keys(const struct table *table, struct list *keys)
 			return fail("out of memory");
 		memcpy(key, next, keys->size);
 	}
+	/* A program can have set bits after the length, but the trie has the key without them. */
+	for (i = 0; i < keys->count; i++)
+		shape_mask(&table->key, item_of(keys, i));
 	if (keys->count)
 		qsort_r(keys->items, keys->count, keys->size, compare_keys, keys);
 	count = keys->count;

@@ -228,6 +228,7 @@ int shape_of(struct shape *shape, const struct btf *btf, __u32 type, unsigned in
 	if (!type || size > MAX_SIZE || btf__resolve_size(btf, type) != size ||
 	    add(shape, btf, type, "", 0) || !shape->count)
 		return -1;
+	shape->is_trie = is_lpm;
 	shape->is_lpm = is_lpm && shape->members[0].size == 4;
 	shape->is_bare = shape->count == 1 && !*shape->members[0].name;
 	if (is_lpm && shape->count == 2) {
@@ -428,6 +429,22 @@ static bool has_address(const struct shape *shape, const unsigned char *data)
 	return false;
 }
 
+/* Find an address of IPv6 that stands for an IPv4 address: ::ffff:192.0.2.1 */
+static const struct member *find_mapped(const struct shape *shape, const unsigned char *data)
+{
+	static const unsigned char mapped[12] = { [10] = 0xff, [11] = 0xff };
+	const struct member *member = shape->members;
+	int i;
+
+	for (i = 0; shape->family >= 0 && i < shape->count; i++, member++) {
+		if (member->kind == KIND_ADDRESS && !is_ip(shape, member, data) &&
+		    !memcmp(data + member->offset, mapped, sizeof(mapped)))
+			return member;
+	}
+
+	return NULL;
+}
+
 /* Tell whether to leave out a member: one that is 0, unless all members are 0, and a family that
  * the addresses imply.
  */
@@ -442,7 +459,8 @@ static bool is_left_out(const struct shape *shape, const struct member *member,
 	if (shape->family >= 0 && member == &shape->members[shape->family] &&
 	    has_address(shape, data)) {
 		family = number_of(member, data);
-		return family == NFPROTO_IPV4 || family == NFPROTO_IPV6;
+		return family == NFPROTO_IPV4 ||
+		       (family == NFPROTO_IPV6 && !find_mapped(shape, data));
 	}
 	if (member == shape->members && (shape->is_lpm || is_zero(data, shape->size)))
 		return false;
@@ -473,9 +491,9 @@ static bool has_network(const struct shape *shape, const unsigned char *data)
 	       bits - bits_before_network(shape, false) <= max;
 }
 
-static bool is_of_network(const struct shape *shape, int i)
+static bool is_of_network(const struct shape *shape, int i, const unsigned char *data)
 {
-	return !i || i == shape->family || i == shape->network;
+	return !i || i == shape->network || (i == shape->family && !find_mapped(shape, data));
 }
 
 static void print_network(FILE *out, const struct shape *shape, const unsigned char *data)
@@ -506,7 +524,7 @@ void shape_print(FILE *out, const struct shape *shape, const unsigned char *data
 		return;
 	}
 	for (i = 0; i < shape->count; i++, member++) {
-		if (is_left_out(shape, member, data) || (network && is_of_network(shape, i)))
+		if (is_left_out(shape, member, data) || (network && is_of_network(shape, i, data)))
 			continue;
 		last = member->last < 0 ? NULL : &shape->members[member->last];
 		fprintf(out, "%s%s%s", between, member->name, shape->is_bare ? "" : "=");
@@ -559,7 +577,8 @@ static int parse_bytes(const struct member *member, const char *text, unsigned c
 {
 	unsigned int i, byte;
 
-	if (strncmp(text, "0x", 2) || strlen(text) != 2 + 2 * member->size)
+	if (strncmp(text, "0x", 2) || strlen(text) != 2 + 2 * member->size ||
+	    text[2 + strspn(text + 2, "0123456789abcdefABCDEF")])
 		return -1;
 	for (i = 0; i < member->size; i++) {
 		if (sscanf(text + 2 + 2 * i, "%2x", &byte) != 1)
@@ -582,15 +601,32 @@ static int parse_address(const struct member *member, const char *text, unsigned
 	return -1;
 }
 
-static void set_host_bits(unsigned char *address, int size, unsigned int prefix, bool ones)
+/* Returns whether a bit has changed. */
+static bool set_host_bits(unsigned char *address, int size, unsigned int prefix, bool ones)
 {
-	unsigned char mask;
+	bool has_changed = false;
+	unsigned char old, mask;
 	unsigned int bit;
 
 	for (bit = prefix; bit < 8U * size; bit++) {
 		mask = 0x80 >> bit % 8;
-		address[bit / 8] = ones ? address[bit / 8] | mask : address[bit / 8] & ~mask;
+		old = address[bit / 8];
+		address[bit / 8] = ones ? old | mask : old & ~mask;
+		has_changed |= address[bit / 8] != old;
 	}
+
+	return has_changed;
+}
+
+bool shape_mask(const struct shape *shape, unsigned char *key)
+{
+	__u32 bits;
+
+	if (!shape->is_trie)
+		return false;
+	memcpy(&bits, key, sizeof(bits));
+
+	return set_host_bits(key + 4, shape->size - 4, bits, false);
 }
 
 static __u64 tail_of(const unsigned char *address, int size)
@@ -670,7 +706,7 @@ static int parse_network(const struct shape *shape, const struct member *member,
 	prefix = 8 * size;
 	if (slash && (parse_number(slash, &prefix) || prefix > 8U * size))
 		return -1;
-	set_host_bits(first, size, prefix, false);
+	span->has_host_bits = set_host_bits(first, size, prefix, false);
 	span->is_network = slash && is_network(shape, member);
 	if (shape->is_prefix)
 		set_number(&shape->members[0], data, prefix);
@@ -789,6 +825,34 @@ static int set_family(const struct shape *shape, const struct member *member,
 	return old && old != *family ? -1 : 0;
 }
 
+/* The address of the word is not the first one of its network. */
+static void doubt_prefix(const struct member *member, const struct span *span, const char *word,
+			 const unsigned char *data, char *error, size_t size)
+{
+	char first[INET6_ADDRSTRLEN];
+
+	inet_ntop(span->length == 4 ? AF_INET : AF_INET6, data + member->offset, first,
+		  sizeof(first));
+	snprintf(error, size, "%s: bits after the prefix are set: write %s%s, or correct the length",
+		 word, first, strchr(word, '/'));
+}
+
+/* Programs that know the family of a packet do not look for IPv4 addresses in IPv6. */
+static void doubt_mapped(const struct shape *shape, const unsigned char *data, char *error,
+			 size_t size)
+{
+	const struct member *member = find_mapped(shape, data);
+	char mapped[INET6_ADDRSTRLEN], ip[INET_ADDRSTRLEN];
+
+	if (!member)
+		return;
+	data += member->offset;
+	inet_ntop(AF_INET6, data, mapped, sizeof(mapped));
+	inet_ntop(AF_INET, data + 12, ip, sizeof(ip));
+	snprintf(error, size, "%s: matches no IPv4 packet: write %s, or add %s=%d for IPv6 packets",
+		 mapped, ip, shape->members[shape->family].name, NFPROTO_IPV6);
+}
+
 /* Check and complete the key after all members of a line are parsed. */
 static int finish(const struct shape *shape, unsigned char *data, const bool *seen, int family,
 		  char *error, size_t size)
@@ -805,6 +869,8 @@ static int finish(const struct shape *shape, unsigned char *data, const bool *se
 			return -1;
 		}
 		set_number(member, data, number);
+		if (!seen[shape->family])
+			doubt_mapped(shape, data, error, size);
 	}
 	if (!shape->is_lpm || shape->is_prefix)
 		return 0;
@@ -822,7 +888,6 @@ static int finish(const struct shape *shape, unsigned char *data, const bool *se
 			 shape->members[shape->network].name);
 		return -1;
 	}
-	set_host_bits(data + 4, shape->size - 4, number, false);
 
 	return 0;
 }
@@ -832,11 +897,12 @@ int shape_parse(const struct shape *shape, char *text, unsigned char *data, stru
 {
 	const struct member *member;
 	bool seen[MAX_MEMBERS] = {};
-	char copy[128];
+	char copy[192];
 	int count = 0, family = 0;
 	struct span span;
 	char *word;
 
+	*error = '\0';
 	memset(data, 0, shape->size);
 	while ((word = strsep(&text, " \t"))) {
 		if (!*word)
@@ -861,6 +927,8 @@ int shape_parse(const struct shape *shape, char *text, unsigned char *data, stru
 			return -1;
 		}
 		seen[0] |= span.is_network;
+		if (span.has_host_bits)
+			doubt_prefix(member, &span, copy, data, error, error_size);
 		if (span.count > 1)
 			spans[count++] = span;
 		if (set_family(shape, member, &span, &family)) {

@@ -40,7 +40,8 @@ struct shape {
 	struct member members[MAX_MEMBERS];
 	int count;
 	unsigned int size;
-	bool is_lpm;		/* key of an LPM trie: the first member is its length in bits */
+	bool is_trie;		/* key of an LPM trie */
+	bool is_lpm;		/* its first member is its length in bits */
 	bool is_prefix;		/* the rest of this key is an address */
 	bool is_bare;		/* one value without a name */
 	int network;		/* last member of an LPM key, if it is an address, or -1 */
@@ -52,6 +53,7 @@ struct span {
 	const struct member *member;
 	unsigned int length;	/* of an address: number of bytes that are used */
 	bool is_network;	/* it has set the length of an LPM key */
+	bool has_host_bits;	/* the text has set bits after its prefix; they are 0 now */
 	__u64 count;
 };
 
@@ -62,10 +64,13 @@ int shape_of(struct shape *shape, const struct btf *btf, __u32 type, unsigned in
 	     bool is_lpm);
 void shape_print(FILE *out, const struct shape *shape, const unsigned char *data);
 /* Parse the words of @text into @data. @spans has room for MAX_MEMBERS. Returns the number
- * of ranges, or -1 with a message in @error.
+ * of ranges, or -1 with a message in @error. If @error is not empty with a number of ranges,
+ * the text is valid, but probably a mistake.
  */
 int shape_parse(const struct shape *shape, char *text, unsigned char *data, struct span *spans,
 		char *error, size_t error_size);
+/* Clear the bits after the length of an LPM key: they do not count. Returns whether any was set. */
+bool shape_mask(const struct shape *shape, unsigned char *key);
 /* Set the member to value number @index of the range. */
 void span_set(const struct span *span, const unsigned char *first, unsigned char *data,
 	      __u64 index);
