@@ -329,6 +329,49 @@ test_status_names_changes()
 		"$(nf_bpf status edge)"
 }
 
+# expect_strict_json TEXT FILTER...: jq accepts more than JSON allows, so ask Python as well.
+expect_strict_json()
+{
+	/usr/bin/python3 -c 'import json, sys; json.loads(sys.stdin.buffer.read().decode())' <<< "$1" ||
+		fail "no JSON: $1"
+	expect_json "$@"
+}
+
+# A control character, and a byte that is not UTF-8
+test_status_is_json()
+{
+	local name=$'a\x01\xff\xc3\xbc"' json
+
+	begin
+	conf accept
+	SUDO_USER=$name nf_bpf apply edge > /dev/null
+	json=$(nf_bpf --json status edge)
+	expect_strict_json "$json" '.in_force' '.versions[0].by == "a\\x01\\xffü\""'
+	expect_match "text" '*by a\\x01\\xffü"*' "$(nf_bpf status edge)"
+	expect_strict_json "$(nf_bpf --json status)" '.[0].versions[0].by == "a\\x01\\xffü\""'
+}
+
+# If the state cannot be read, the error is JSON, too.
+test_status_fails_as_json()
+{
+	local json
+
+	begin
+	apply accept
+	cp "$STATE/edge/state" "$WORK/good"
+	: > "$STATE/edge/state"
+	json=$(! nf_bpf --json status edge 2> "$WORK/said")
+	expect_strict_json "$json" '.name == "edge"' '.error | test("which version is in force")' \
+		'has("in_force") | not'
+	expect_match "message" "*which version is in force*" "$(< "$WORK/said")"
+	json=$(! nf_bpf --json status 2> /dev/null)
+	expect_strict_json "$json" '.[0] | .name == "edge" and has("error")'
+	cp "$WORK/good" "$STATE/edge/state"
+	expect_strict_json "$(nf_bpf --json status edge)" '.in_force' 'has("error") | not'
+	json=$(! nf_bpf --etc "$WORK/missing" --json status 2> /dev/null)
+	expect_strict_json "$json" '.[0].error | test("No such file")'
+}
+
 test_counters()
 {
 	needs_own BPF_NF_LINK_STATS

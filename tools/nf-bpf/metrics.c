@@ -182,29 +182,7 @@ struct labels {
 	size_t len;
 };
 
-/* The bytes of a character, 0 if it is none of UTF-8: Prometheus refuses the whole text then. */
-static int utf8_length(const unsigned char *at)
-{
-	int len, i;
-
-	if (at[0] < 0x80)
-		return 1;
-	if (at[0] < 0xc2 || at[0] > 0xf4)
-		return 0;
-	len = at[0] < 0xe0 ? 2 : at[0] < 0xf0 ? 3 : 4;
-	for (i = 1; i < len; i++) {
-		if ((at[i] & 0xc0) != 0x80)
-			return 0;
-	}
-	/* Longer than needed, a surrogate, or above the last character */
-	if ((at[0] == 0xe0 && at[1] < 0xa0) || (at[0] == 0xed && at[1] >= 0xa0) ||
-	    (at[0] == 0xf0 && at[1] < 0x90) || (at[0] == 0xf4 && at[1] >= 0x90))
-		return 0;
-
-	return len;
-}
-
-/* Too long a value is cut: the text stays valid. */
+/* Too long a value is cut: the text stays valid. If a byte is not UTF-8, Prometheus refuses all. */
 static void add_label(struct labels *labels, const char *name, const char *value)
 {
 	const char *end = labels->text + sizeof(labels->text) - 8;
@@ -215,7 +193,7 @@ static void add_label(struct labels *labels, const char *name, const char *value
 		return;
 	at += sprintf(at, "%s%s=\"", labels->len ? "," : "", name);
 	for (; *value && at < end; value += len ?: 1) {
-		len = utf8_length((const unsigned char *)value);
+		len = utf8_length(value);
 		if (*value == '\\' || *value == '"' || *value == '\n')
 			*at++ = '\\';
 		if (len > 1)

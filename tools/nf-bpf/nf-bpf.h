@@ -62,6 +62,8 @@ struct blob {
 
 /* Print a message to standard error. Returns -1. */
 int __printf(1, 2) fail(const char *fmt, ...);
+/* The text of the last call of fail() */
+extern char last_failure[2 * PATH_MAX];
 void __printf(1, 2) warn(const char *fmt, ...);
 void __printf(1, 2) say(const char *fmt, ...);
 /* Send all further messages to the system's log. */
@@ -89,6 +91,8 @@ bool is_name(const char *name);
 __u64 boot_seconds(void);
 /* Parse a whole decimal or hexadecimal number. Returns 0 or -1. */
 int parse_number(const char *text, __u64 *number);
+/* Returns the length of the first character in bytes, or 0 if it is not UTF-8. */
+int utf8_length(const char *text);
 
 /* --- conf.c --- */
 

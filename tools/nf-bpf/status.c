@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* Print the version in force, and how it differs from the file. */
 #define _GNU_SOURCE
+#include <ctype.h>
 #include <dirent.h>
 #include <errno.h>
 #include <stdlib.h>
@@ -34,14 +35,32 @@ struct report {
 
 static json_writer_t *json;
 
+/* Write \xNN in place of control characters and of bytes that are not UTF-8: JSON cannot have them,
+ * and a terminal could take them for commands. The result has at most four bytes for each byte.
+ */
+static void clean(char *to, const char *from)
+{
+	int len;
+
+	for (; *from; from += len ?: 1) {
+		len = utf8_length(from);
+		if (!len || iscntrl((unsigned char)*from))
+			to += sprintf(to, "\\x%02x", (unsigned char)*from);
+		else
+			to = mempcpy(to, from, len);
+	}
+	*to = '\0';
+}
+
 static void __printf(2, 3) field(const char *name, const char *fmt, ...)
 {
-	char value[PATH_MAX];
+	char text[2 * PATH_MAX], value[4 * sizeof(text)];
 	va_list args;
 
 	va_start(args, fmt);
-	vsnprintf(value, sizeof(value), fmt, args);
+	vsnprintf(text, sizeof(text), fmt, args);
 	va_end(args);
+	clean(value, text);
 	if (json)
 		jsonw_string_field(json, name, value);
 	else
@@ -418,13 +437,27 @@ static int print_report(const struct report *report)
 	return report->in_force != ATTACHED_NOT ? EXIT_DONE : EXIT_NOT_IN_FORCE;
 }
 
+/* @name is NULL if no policy can be listed. */
+static int print_failure(const char *name)
+{
+	if (json) {
+		jsonw_start_object(json);
+		if (name)
+			field("name", "%s", name);
+		field("error", "%s", last_failure);
+		jsonw_end_object(json);
+	}
+
+	return EXIT_FAILED;
+}
+
 static int status_of(const char *name)
 {
 	struct report report;
 	int ret;
 
 	if (read_report(&report, name))
-		return EXIT_FAILED;
+		return print_failure(name);
 	ret = print_report(&report);
 	free_report(&report);
 
@@ -442,7 +475,7 @@ static int status_of_all(void)
 	dir = opendir(options.etc);
 	if (!dir) {
 		fail("%s: %s", options.etc, strerror(errno));
-		return EXIT_FAILED;
+		return print_failure(NULL);
 	}
 	while ((entry = readdir(dir))) {
 		dot = strrchr(entry->d_name, '.');

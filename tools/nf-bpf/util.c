@@ -13,6 +13,8 @@
 
 #include "nf-bpf.h"
 
+char last_failure[2 * PATH_MAX];
+
 static bool to_syslog;
 
 void use_syslog(void)
@@ -37,6 +39,9 @@ int fail(const char *fmt, ...)
 {
 	va_list args;
 
+	va_start(args, fmt);
+	vsnprintf(last_failure, sizeof(last_failure), fmt, args);
+	va_end(args);
 	va_start(args, fmt);
 	message("", fmt, args);
 	va_end(args);
@@ -310,4 +315,26 @@ int parse_number(const char *text, __u64 *number)
 	*number = strtoull(text, &end, base);
 
 	return *end || errno ? -1 : 0;
+}
+
+int utf8_length(const char *text)
+{
+	const unsigned char *at = (const unsigned char *)text;
+	int len, i;
+
+	if (at[0] < 0x80)
+		return 1;
+	if (at[0] < 0xc2 || at[0] > 0xf4)
+		return 0;
+	len = at[0] < 0xe0 ? 2 : at[0] < 0xf0 ? 3 : 4;
+	for (i = 1; i < len; i++) {
+		if ((at[i] & 0xc0) != 0x80)
+			return 0;
+	}
+	/* Longer than needed, a surrogate, or above the last character */
+	if ((at[0] == 0xe0 && at[1] < 0xa0) || (at[0] == 0xed && at[1] >= 0xa0) ||
+	    (at[0] == 0xf0 && at[1] < 0x90) || (at[0] == 0xf4 && at[1] >= 0x90))
+		return 0;
+
+	return len;
 }
