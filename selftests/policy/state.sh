@@ -8,6 +8,8 @@
 
 source "$(dirname "$0")/lib.sh"
 
+ENOSPC=28
+
 cleanup()
 {
 	rm -f "$STATE/fill"
@@ -235,6 +237,50 @@ test_full_disk()
 	[[ ! -e $(current) ]] || fail "still attached"
 	large_disk
 }
+
+# fails_without_room NUMBER COMMAND...: the call NUMBER of those that change something fails,
+# because the disk is full. Print the exit status.
+fails_without_room()
+{
+	local status=0
+
+	"$HELPERS/fail_call" -c "$WORK/failed" "$1" "$ENOSPC" "$NF_BPF" --etc "$ETC" \
+		--state "$STATE" --pins "$PINS/nf-bpf" "${@:2}" > "$WORK/said" 2>&1 || status=$?
+	echo "$status"
+}
+
+# check_unrecorded COMMAND: if only the last write fails, the file is in force. COMMAND says so. In
+# all other cases it says which version stays.
+check_unrecorded()
+{
+	local number status version
+
+	for ((number = 1; number < MAX_CALLS; number++)); do
+		begin
+		apply drop
+		conf accept
+		status=$(fails_without_room "$number" "$1" edge)
+		echo "call $number, $(< "$WORK/failed"): $status: $(< "$WORK/said")"
+		version=$(jq .version <<< "$(nf_bpf --json status edge 2> /dev/null)")
+		[[ $status != 7 ]] || break
+		[[ -s $WORK/failed ]] || fail "no call was the last write"
+		! grep "version $((3 - version)) .*in force" "$WORK/said" ||
+			fail "version $version is in force"
+		((version == 1)) || ! grep "not applied\|not in force" "$WORK/said" ||
+			fail "the file is in force"
+	done
+	((number < MAX_CALLS)) || fail "$number calls"
+	expect_eq "version" 2 "$version"
+	grep -q "edge: version 2 is in force, but this is not recorded" "$WORK/said"
+	expect_verdict passes
+	nf_bpf apply edge
+	grep -qx current=2 "$STATE/edge/state"
+	expect_in_force 2
+}
+
+add_test apply_is_not_recorded check_unrecorded apply
+# It takes long, and "start" applies the file as "apply" does.
+((${NF_BPF_SMOKE:-0})) || add_test start_is_not_recorded check_unrecorded start
 
 # After a reboot in a trial, the disk is full, so the state cannot be written.
 test_full_disk_at_boot()

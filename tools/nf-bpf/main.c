@@ -49,7 +49,8 @@ static const char usage[] =
 	"  3  status, save, load: the policy is not in force\n"
 	"  4  start: failed, and all packets of the hook are dropped\n"
 	"  5  try: the file is in force and unchanged, so there is no trial\n"
-	"  6  start: the version before is in force, and not the file\n";
+	"  6  start: the version before is in force, and not the file\n"
+	"  7  apply, start: the file is in force, but this could not be recorded\n";
 
 static const struct command {
 	const char *name;

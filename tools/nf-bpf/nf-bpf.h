@@ -29,6 +29,7 @@ enum {
 	EXIT_CLOSED		= 4,	/* the fail-closed program was attached */
 	EXIT_UNCHANGED		= 5,	/* nothing to try */
 	EXIT_BEFORE		= 6,	/* the file is not in force, but the version before is */
+	EXIT_UNRECORDED		= 7,	/* the file is in force, but the state does not say so */
 };
 
 #ifndef ARRAY_SIZE

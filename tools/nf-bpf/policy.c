@@ -169,10 +169,9 @@ int policy_revert(struct policy *policy)
 			    policy->name, policy->current, tried);
 	policy->rejected = tried;
 	policy->trying = 0;
-	if (policy_save(policy))
-		return -1;
+	err = policy_save(policy);
 	if (policy->closed && (!policy->current || policy->bare))
-		return 0;
+		return err;
 	if (policy->bare)
 		say("%s: detached, as it was before the trial", policy->name);
 	else if (policy->current)
@@ -180,7 +179,7 @@ int policy_revert(struct policy *policy)
 	else
 		say("%s: removed: there was no version before", policy->name);
 
-	return 0;
+	return err;
 }
 
 int cmd_check(int argc, char **argv)
@@ -268,7 +267,33 @@ static void prune(const struct policy *policy)
 	version_prune(policy->name, keep, ARRAY_SIZE(keep));
 }
 
-/* Load and store the version, then put it in force. With @seconds it is on trial. */
+/* Write the state after a version was put in force. Returns an exit code. */
+static int record(struct policy *policy)
+{
+	if (!policy_save(policy))
+		return EXIT_DONE;
+	fail("%s: version %u is in force, but this is not recorded, and the next boot may not attach it: 'nf-bpf apply %s' again when there is room",
+	     policy->name, policy->current, policy->name);
+
+	return EXIT_UNRECORDED;
+}
+
+static int not_applied(const struct policy *policy)
+{
+	char path[PATH_MAX];
+
+	if (!generation_current(policy, path) && generation_version(path))
+		fail("%s: not applied: version %u stays in force", policy->name,
+		     generation_version(path));
+	else
+		fail("%s: not applied", policy->name);
+
+	return EXIT_FAILED;
+}
+
+/* Load and store the version, then put it in force. With @seconds it is on trial. Returns an exit
+ * code.
+ */
 static int put_new(struct policy *policy, struct version *version, const char *how,
 		   unsigned int seconds)
 {
@@ -281,7 +306,7 @@ static int put_new(struct policy *policy, struct version *version, const char *h
 	has_old = !generation_current(policy, path);
 	before = policy->bare ? version_before(policy->name, policy->current) : policy->current;
 	if (place_check(&version->conf) || object_load(&loaded, version, has_old ? path : NULL))
-		return -1;
+		return not_applied(policy);
 	err = version_store(version, policy->name, how, before);
 	if (!err && seconds) {
 		policy->trying = version->number;
@@ -298,12 +323,12 @@ static int put_new(struct policy *policy, struct version *version, const char *h
 		}
 		if (version->number)
 			version_forget(policy->name, version->number);
-		return err;
+		return not_applied(policy);
 	}
 	if (!seconds) {
 		policy->current = version->number;
 		policy->rejected = 0;
-		err = policy_save(policy);
+		err = record(policy);
 	}
 	prune(policy);
 
@@ -335,20 +360,7 @@ static int apply_again(struct policy *policy)
 		return EXIT_DONE;
 	policy->rejected = 0;
 
-	return policy_save(policy) ? EXIT_FAILED : EXIT_DONE;
-}
-
-static int not_applied(const struct policy *policy)
-{
-	char path[PATH_MAX];
-
-	if (!generation_current(policy, path) && generation_version(path))
-		fail("%s: not applied: version %u stays in force", policy->name,
-		     generation_version(path));
-	else
-		fail("%s: not applied", policy->name);
-
-	return EXIT_FAILED;
+	return record(policy);
 }
 
 int policy_apply(struct policy *policy, struct version *version, const char *how,
@@ -356,6 +368,7 @@ int policy_apply(struct policy *policy, struct version *version, const char *how
 {
 	enum attached attached;
 	bool same;
+	int ret;
 
 	if (policy->trying)
 		return refuse_trial(policy);
@@ -370,8 +383,9 @@ int policy_apply(struct policy *policy, struct version *version, const char *how
 		return EXIT_UNCHANGED;
 	}
 	policy->bare = same && attached == ATTACHED_NOT;
-	if (put_new(policy, version, how, seconds))
-		return not_applied(policy);
+	ret = put_new(policy, version, how, seconds);
+	if (ret)
+		return ret;
 	if (seconds)
 		say("%s: version %u is in force for %u seconds: 'nf-bpf confirm %s' keeps it",
 		    policy->name, version->number, seconds, policy->name);

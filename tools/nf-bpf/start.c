@@ -80,6 +80,7 @@ static bool trial_is_attached(const struct policy *policy)
 static int start_locked(struct policy *policy, struct version *version, bool is_valid)
 {
 	bool rejected;
+	int ret;
 
 	if (policy->trying && trial_is_attached(policy)) {
 		say("%s: version %u is on trial", policy->name, policy->trying);
@@ -96,9 +97,11 @@ static int start_locked(struct policy *policy, struct version *version, bool is_
 	/* If the file still has the content of a version that was rolled back, do not apply it. */
 	rejected = is_valid && !policy_has_version(policy, policy->current, version) &&
 		   policy_has_left(policy, version);
-	if (is_valid && !rejected &&
-	    policy_apply(policy, version, "start", 0) == EXIT_DONE)
-		return EXIT_DONE;
+	if (is_valid && !rejected) {
+		ret = policy_apply(policy, version, "start", 0);
+		if (ret == EXIT_DONE || ret == EXIT_UNRECORDED)
+			return ret;
+	}
 	if (rejected)
 		warn("%s: the file was rolled back, or its trial was not confirmed: 'nf-bpf apply %s' applies it",
 		     policy->name, policy->name);
