@@ -123,6 +123,37 @@ test_completion()
 	expect_eq "policies" edge "$(complete_words --etc "$ETC" try 60 "")"
 }
 
+# Names of files can have characters that the shell would expand.
+test_completion_expands_nothing()
+{
+	local file="$ETC/\$(: > ran).conf"
+
+	# shellcheck source=../../tools/nf-bpf/bash-completion/nf-bpf
+	source "$TOOL/bash-completion/nf-bpf"
+	cd "$WORK"
+	touch "$ETC/edge.conf" "$file" "$ETC/-x.conf" "$ETC/a b.conf"
+	expect_eq "policies" edge "$(complete_words --etc "$ETC" apply "")"
+	[[ ! -e ran ]] || fail "a file name was run"
+	expect_eq "files" "$file" "$(complete_words save edge "$ETC/\$")"
+	rm "$file" "$ETC/-x.conf" "$ETC/a b.conf"
+	expect_eq "policies" edge "$(complete_words --etc "$ETC" apply "")"
+}
+
+# In a terminal, readline quotes the names of files.
+test_completion_quotes_files()
+{
+	local file="\$(: > ran)"
+
+	mkdir "$WORK/quotes"
+	touch "$WORK/quotes/$file"
+	printf '%s\n' "PS1=; source '$TOOL/bash-completion/nf-bpf'; cd '$WORK/quotes'" \
+		"nf-bpf() { printf '%s\\n' \"\${@:3}\" > ../said; }" > "$WORK/quotes.rc"
+	printf 'nf-bpf save edge $\t\nexit\n' |
+		TERM=dumb timeout 20 bash --rcfile "$WORK/quotes.rc" -i > "$WORK/output" 2>&1 || :
+	expect_eq "argument" "$file" "$(< "$WORK/said")"
+	[[ ! -e $WORK/quotes/ran ]] || fail "a file name was run"
+}
+
 # "..conf" would be the directory of all policies.
 test_names_of_files()
 {
