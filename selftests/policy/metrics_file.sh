@@ -41,6 +41,56 @@ test_failed_closed()
 	expect_figure policy_in_force 0 "$EDGE"
 }
 
+# alerts: print the alerts about policies whose expressions are true for the policy "edge" now.
+# These expressions are comparisons with "and" between them.
+alerts()
+{
+	read_metrics
+	/usr/bin/python3 - "$TOOL/monitoring/alerts.yml" <(echo "$FIGURES") <<-'END'
+	import json, operator, sys, yaml
+	compare = {"==": operator.eq, ">": operator.gt}
+	figures = {}
+	for line in open(sys.argv[2]):
+	    sample = json.loads(line)
+	    if sample.get("policy") == "edge":
+	        figures[sample["name"]] = sample["value"]
+	def is_true(comparison):
+	    name, sign, number = comparison.split()
+	    return name in figures and compare[sign](figures[name], int(number))
+	for group in yaml.safe_load(open(sys.argv[1]))["groups"]:
+	    for rule in group["rules"]:
+	        if rule["expr"].startswith("nf_bpf_policy") and \
+	           all(map(is_true, rule["expr"].split(" and "))):
+	            print(rule["alert"])
+	END
+}
+
+# One alert for each state in which packets pass without a policy that has a file
+test_alerts_of_a_policy()
+{
+	begin
+	expect_eq "no policy" "" "$(alerts)"
+	conf drop "on-error = stop" "rules = $WORK/missing"
+	expect_eq "before the start" NetfilterPolicyNotApplied "$(alerts)"
+	expect_fails -s 1 "on-error = stop: nothing is attached" nf_bpf start edge
+	expect_eq "failed start" NetfilterPolicyNotApplied "$(alerts)"
+	conf drop "on-error = drop" "rules = $WORK/missing"
+	expect_fails -s 4 "" nf_bpf start edge
+	expect_eq "failed closed" NetfilterPolicyFailedClosed "$(alerts)"
+	apply accept
+	expect_eq "in force" "" "$(alerts)"
+	reboot
+	expect_eq "after a reboot" NetfilterPolicyNotInForce "$(alerts)"
+	nf_bpf start edge
+	expect_eq "started" "" "$(alerts)"
+	nf_bpf remove edge
+	expect_eq "removed" NetfilterPolicyNotApplied "$(alerts)"
+	rm "$ETC/edge.conf"
+	expect_eq "without a file" "" "$(alerts)"
+	read_metrics
+	expect_figure policy_has_file 0 "$EDGE"
+}
+
 # The rename is the only thing that others see.
 test_file_is_replaced()
 {

@@ -27,6 +27,7 @@ enum metric_id {
 	POLICY_CLOSED,
 	POLICY_ON_TRIAL,
 	POLICY_VERSION,
+	POLICY_HAS_FILE,
 	LINK_ATTACHED,
 	LINK_PACKETS,
 	LINK_FRAGMENTS,
@@ -63,6 +64,8 @@ static const struct {
 		"1 if the version in force is to be confirmed, else 0" },
 	[POLICY_VERSION] = { "nf_bpf_policy_version", "gauge",
 		"Version that is in force or is to be, 0 if the policy was not applied" },
+	[POLICY_HAS_FILE] = { "nf_bpf_policy_has_file", "gauge",
+		"1 if the policy has a file, 0 if only its versions or pins are left" },
 	[LINK_ATTACHED] = { "nf_bpf_link_attached", "gauge",
 		"1 if the link is attached, 0 if it is defunct" },
 	[LINK_PACKETS] = { "nf_bpf_link_packets_total", "counter",
@@ -293,7 +296,7 @@ static void read_generation(const struct policy *policy, struct member *member)
 	version_free(&version);
 }
 
-static void add_policy(const char *name)
+static void add_policy(const char *name, bool has_file)
 {
 	struct labels labels = {};
 	struct member *member;
@@ -317,9 +320,10 @@ static void add_policy(const char *name)
 	sample(POLICY_CLOSED, &labels, member->closed);
 	sample(POLICY_ON_TRIAL, &labels, member->attached != ATTACHED_NOT && policy.trying);
 	sample(POLICY_VERSION, &labels, member->version);
+	sample(POLICY_HAS_FILE, &labels, has_file);
 }
 
-/* Add the policies of a directory: of files, pins or states. */
+/* Add the policies of a directory: of files, which have a suffix, of pins or of states. */
 static void find_policies(const char *path, const char *suffix)
 {
 	struct dirent *entry;
@@ -333,7 +337,7 @@ static void find_policies(const char *path, const char *suffix)
 			continue;
 		entry->d_name[len - strlen(suffix)] = '\0';
 		if (is_name(entry->d_name))
-			add_policy(entry->d_name);
+			add_policy(entry->d_name, *suffix);
 	}
 	if (dir)
 		closedir(dir);
