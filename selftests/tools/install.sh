@@ -166,4 +166,22 @@ for prefix in / /usr /usr/local/; do
 	add_test "prefix_refused_${prefix//\//_}" check_shared_prefix "$prefix"
 done
 
+# The name of a network namespace can have characters that the shell would expand.
+test_completion_of_netns()
+{
+	mkdir "$WORK/completion"
+	# shellcheck disable=SC2016 # the inner shell expands them
+	unshare -m bash -ec 'mount -t tmpfs tmpfs /run
+		mkdir /run/netns
+		touch /run/netns/{router1,router-2.x,"a b","\$(: > ran)"}
+		cd "$2"
+		source "$1"
+		cur=
+		_bpftool_get_netns || :
+		printf "%s\n" "${COMPREPLY[@]}" | sort > names' -- \
+		"$BUILD/tools/share/bash-completion/completions/bpftool" "$WORK/completion"
+	expect_eq "names" "router-2.x router1" "$(tr '\n' ' ' < "$WORK/completion/names" | sed 's/ $//')"
+	[[ ! -e $WORK/completion/ran ]] || fail "a name was run"
+}
+
 run_tests
