@@ -282,6 +282,25 @@ add_test apply_is_not_recorded check_unrecorded apply
 # It takes long, and "start" applies the file as "apply" does.
 ((${NF_BPF_SMOKE:-0})) || add_test start_is_not_recorded check_unrecorded start
 
+# Without room, each "apply" says that the version in force is not recorded.
+test_not_recorded_again()
+{
+	small_disk
+	apply accept
+	apply drop
+	sed -i -e 's/^current=.*/current=1/' -e 's/^newest=.*/newest=1/' "$STATE/edge/state"
+	fill_disk
+	expect_fails -s 7 "this is not recorded" nf_bpf apply edge
+	expect_fails -s 7 "this is not recorded" nf_bpf start edge
+	grep -qx current=1 "$STATE/edge/state"
+	expect_verdict dropped
+	rm "$STATE/fill"
+	nf_bpf apply edge
+	grep -qx current=2 "$STATE/edge/state"
+	expect_in_force 2
+	large_disk
+}
+
 # After a reboot in a trial, the disk is full, so the state cannot be written.
 test_full_disk_at_boot()
 {

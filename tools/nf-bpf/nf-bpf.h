@@ -208,6 +208,7 @@ struct policy {
 	bool rebooted;		/* the machine was rebooted after the state was written */
 	bool closed;		/* before the trial all packets were dropped */
 	bool bare;		/* current is not attached; the trial has the same content */
+	bool unsaved;		/* the state on disk is not what is in force */
 };
 
 enum {

@@ -48,7 +48,8 @@ int policy_begin(struct policy *policy, const char *name, unsigned int flags)
 		warn("%s: an update of its link was interrupted and can't be finished: 'nf-bpf apply %s' attaches it again",
 		     name, name);
 	/* Continue if the disk is full: the policy in force matters more than the state. */
-	if (reconcile(policy))
+	policy->unsaved = reconcile(policy);
+	if (policy->unsaved)
 		warn("%s: goes on, but the state on disk is not what is in force", name);
 	if (policy->trying && boot_seconds() >= policy->deadline) {
 		warn("%s: version %u was not confirmed in time", name, policy->trying);
@@ -356,7 +357,7 @@ static int apply_again(struct policy *policy)
 	}
 	say("%s: version %u is in force%s", policy->name, policy->current,
 	    attached ? " and unchanged" : "");
-	if (!policy->rejected)
+	if (!policy->rejected && !policy->unsaved)
 		return EXIT_DONE;
 	policy->rejected = 0;
 
