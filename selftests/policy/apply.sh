@@ -235,6 +235,8 @@ test_command_in_another_netns()
 	printf '%s\n' "# changed" "${file[@]}" > "$ETC/edge.conf"
 	expect_fails -s 1 "this command runs in another one" nsenter --net="/run/netns/$NS_ROUTER" \
 		"$NF_BPF" --etc "$ETC" --state "$STATE" --pins "$PINS/nf-bpf" try 60 edge
+	expect_fails -s 1 "this command runs in another one" nsenter --net="/run/netns/$NS_ROUTER" \
+		"$NF_BPF" --etc "$ETC" --state "$STATE" --pins "$PINS/nf-bpf" start edge
 	expect_in_force 1
 	nf_bpf apply edge
 	expect_in_force 2

@@ -122,8 +122,9 @@ static int wait_for_relative(const struct conf *conf, struct bpf_link_info *info
 {
 	int i, fd = open_relative(conf, info);
 
-	if (fd >= 0 || !options.at_boot || !kernel_has("BPF_NF_LINK_PLACE"))
+	if (fd >= 0 || !options.may_wait || !kernel_has("BPF_NF_LINK_PLACE"))
 		return fd;
+	options.may_wait = false;
 	warn("%s = %s: waits for this policy, up to %d seconds", conf->before ? "before" : "after",
 	     conf->before ?: conf->after, RELATIVE_WAITS / 10);
 	for (i = 0; fd < 0 && i < RELATIVE_WAITS; i++) {

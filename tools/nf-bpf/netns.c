@@ -42,7 +42,7 @@ int netns_open(struct netns *ns, const char *name)
 			    name, path, strerror(errno));
 	if (fstat(ns->fd, &st) || ioctl(ns->fd, NS_GET_NSTYPE) != CLONE_NEWNET) {
 		netns_close(ns);
-		return fail("netns %s: %s: not a network namespace", name, path);
+		return fail("netns %s: %s: not a network namespace", name ?: "of the machine", path);
 	}
 	ns->ino = st.st_ino;
 

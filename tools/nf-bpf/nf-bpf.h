@@ -45,7 +45,8 @@ struct options {
 	const char *pins;	/* directory on bpffs */
 	bool json;
 	bool verbose;
-	bool at_boot;		/* other policies may be about to start, too */
+	bool is_start;		/* "start" or "watch": an update of nf-bpf must not be in the way */
+	bool may_wait;		/* at boot: other policies may be about to start, too */
 };
 
 extern struct options options;
@@ -417,6 +418,8 @@ int start_guard(struct policy *policy, unsigned int seconds);
 int cmd_check(int argc, char **argv);
 int cmd_apply(int argc, char **argv);
 int cmd_start(int argc, char **argv);
+/* The same without a wait for another policy. Returns an exit code. */
+int start_policy(const char *name);
 int cmd_try(int argc, char **argv);
 int cmd_confirm(int argc, char **argv);
 int cmd_rollback(int argc, char **argv);

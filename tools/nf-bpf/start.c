@@ -155,21 +155,23 @@ static int start_without_file(const char *name)
 	return ret;
 }
 
-int cmd_start(int argc, char **argv)
+int start_policy(const char *name)
 {
 	struct version version;
 	struct policy policy;
 	bool is_valid;
 	int ret;
 
-	options.at_boot = true;
-	is_valid = !version_from_file(&version, argv[0], true);
+	options.is_start = true;
+	is_valid = !version_from_file(&version, name, true);
 	if (check_bpffs()) {
-		ret = start_without_pins(&version, argv[0]);
+		ret = start_without_pins(&version, name);
 	} else if (!version.text.data) {
-		ret = start_without_file(argv[0]);
-	} else if (policy_begin(&policy, argv[0], OPEN_CREATE | OPEN_DAMAGED)) {
-		ret = start_without_state(argv[0], &version);
+		ret = start_without_file(name);
+	} else if (netns_check(version.conf.netns)) {
+		ret = EXIT_FAILED;
+	} else if (policy_begin(&policy, name, OPEN_CREATE | OPEN_DAMAGED)) {
+		ret = start_without_state(name, &version);
 	} else {
 		ret = start_locked(&policy, &version, is_valid);
 		policy_close(&policy);
@@ -177,4 +179,11 @@ int cmd_start(int argc, char **argv)
 	version_free(&version);
 
 	return ret;
+}
+
+int cmd_start(int argc, char **argv)
+{
+	options.may_wait = true;
+
+	return start_policy(argv[0]);
 }

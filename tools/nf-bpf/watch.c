@@ -143,18 +143,18 @@ static bool take_events(const char *buf, ssize_t len, const char *wanted, const 
 }
 
 /* Start the policy. Returns whether to try again later. */
-static bool start(int argc, char **argv, const char *netns)
+static bool start(const char *name, const char *netns)
 {
 	int ret = EXIT_DONE;
 
 	if (wait_for_mount(netns))
-		ret = cmd_start(argc, argv);
+		ret = start_policy(name);
 	fflush(stdout);
 
 	return ret == EXIT_FAILED || ret == EXIT_WRONG || ret == EXIT_CLOSED;
 }
 
-static int watch(int fd, int argc, char **argv, bool again)
+static int watch(int fd, const char *name, bool again)
 {
 	struct pollfd pollfd = { .fd = fd, .events = POLLIN };
 	char buf[4096] __aligned(8);
@@ -171,10 +171,10 @@ static int watch(int fd, int argc, char **argv, bool again)
 		if (len < 0)
 			return fail(NETNS_DIR ": %s", strerror(errno));
 		/* The file may have changed. */
-		netns = wanted_netns(argv[0], &valid);
-		made = take_events(buf, len, netns, argv[0]);
+		netns = wanted_netns(name, &valid);
+		made = take_events(buf, len, netns, name);
 		if (netns && (made || again))
-			again = start(argc, argv, netns);
+			again = start(name, netns);
 		free(netns);
 	}
 }
@@ -233,9 +233,9 @@ int cmd_watch(int argc, char **argv)
 	fd = open_watch();
 	if (fd >= 0) {
 		if (netns)
-			again = start(argc, argv, netns);
+			again = start(argv[0], netns);
 		notify_ready();
-		watch(fd, argc, argv, again);
+		watch(fd, argv[0], again);
 		close(fd);
 	}
 	free(netns);
