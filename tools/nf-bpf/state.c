@@ -34,11 +34,12 @@ static bool is_this_boot(const char *id)
 	return !strcmp(id, boot);
 }
 
-/* The first and the last line of a state. A complete state has both. */
+/* The first and the last line of a state, and its end. A complete state has all. */
 enum {
 	LINE_CURRENT	= 1,
 	LINE_BOOT	= 2,
-	LINES_NEEDED	= LINE_CURRENT | LINE_BOOT,
+	LINE_END	= 4,
+	LINES_NEEDED	= LINE_CURRENT | LINE_BOOT | LINE_END,
 };
 
 /* Returns LINE_CURRENT, LINE_BOOT, or 0 for another line. */
@@ -121,6 +122,8 @@ static int read_state(struct policy *policy, unsigned int flags)
 
 	policy->rebooted = true;
 	text = blob.data;
+	if (blob.len && text[blob.len - 1] == '\n')
+		found = LINE_END;
 	while ((line = strsep(&text, "\n")))
 		found |= parse_line(policy, line);
 	blob_free(&blob);
@@ -181,6 +184,9 @@ int policy_open_to_remove(struct policy *policy, const char *name)
 		*policy = (struct policy){ .name = name, .lock = policy->lock };
 		keep_versions(policy);
 	}
+	/* Without the lock and the state, nothing must be written. */
+	if (err)
+		policy_close(policy);
 
 	return err;
 }
