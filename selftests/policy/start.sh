@@ -151,12 +151,16 @@ test_drop()
 # If the next attempt fails, too, all packets are still dropped.
 test_drop_again()
 {
+	local ids
+
 	begin
 	broken
 	expect_fails -s 4 "all packets of inet forward are dropped" nf_bpf start edge
 	expect_fails -s 1 "not applied" nf_bpf apply edge
 	expect_all dropped
-	expect_fails -s 4 "all packets of inet forward are dropped" nf_bpf start edge
+	ids=$(link_ids)
+	expect_fails -s 4 "" nf_bpf start edge
+	! tells_attached || expect_eq "links" "$ids" "$(link_ids)"
 	expect_all dropped
 	nf_bpf remove edge
 	expect_all pass

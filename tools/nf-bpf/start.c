@@ -2,8 +2,20 @@
 /* The start of a policy at boot: the file, the version before, or what on-error says. */
 #include "nf-bpf.h"
 
+/* Tell whether an earlier start has attached the fail-closed program. */
+static bool is_closed(const struct policy *policy)
+{
+	char path[PATH_MAX];
+
+	return !generation_current(policy, path) && !generation_version(path);
+}
+
 static int close_policy(struct policy *policy, const struct version *version)
 {
+	/* Do not attach it again at each attempt of "watch". */
+	if (version->conf.has_place && is_closed(policy) &&
+	    generation_in_force(policy, &version->conf) == ATTACHED_YES)
+		return EXIT_CLOSED;
 	if (version->conf.has_place)
 		return policy_close_place(policy, &version->conf);
 	fail("%s: the file does not say for which hook and network namespace: nothing is attached, and packets pass without a policy",
@@ -24,21 +36,17 @@ static int start_without_pins(const struct version *version, const char *name)
 	return EXIT_FAILED;
 }
 
-/* Tell whether an earlier start has attached the fail-closed program. */
-static bool is_closed(const struct policy *policy)
-{
-	char path[PATH_MAX];
-
-	return !generation_current(policy, path) && !generation_version(path);
-}
-
 static int on_error(struct policy *policy, const struct version *version)
 {
+	enum attached attached;
+
 	/* Keep an old version that is attached: it is better than "drop" or "pass". Also keep it if
 	 * the kernel does not tell whether it is attached, but something is at its place.
 	 */
-	if (policy_attached(policy) != ATTACHED_NOT) {
-		fail("%s: version %u stays in force", policy->name, policy->current);
+	attached = policy_attached(policy);
+	if (attached != ATTACHED_NOT) {
+		fail("%s: version %u stays%s", policy->name, policy->current,
+		     attached == ATTACHED_YES ? " in force" : ", if it is attached: this kernel does not tell");
 		return EXIT_FAILED;
 	}
 
