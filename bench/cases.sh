@@ -12,6 +12,7 @@
 # Cases "mainline-*" run on mainline's kernel: the same source and configuration without
 # our series.
 
+OBJECT=policy
 CASES=()
 declare -A CASE_TEXT=() CASE_RUN=() CASE_PARTS=() CASE_NEEDS=()
 
