@@ -454,6 +454,19 @@ test_stored_rules_stay_accepted()
 	expect_fails -s 1 "$RULES:2: a CR before the end of the line" nf_bpf apply edge
 }
 
+# No version is stored: a CR could hide rules, so the packets are dropped until somebody looks.
+test_new_rules_with_a_cr_at_boot()
+{
+	begin_rules "[blocked]" $'192.0.2.0/24\r\r -> mark=1'
+	expect_all pass
+	expect_fails -s 4 "$RULES:2: a CR before the end of the line" nf_bpf start edge
+	expect_all dropped
+	printf '[blocked]\n192.0.2.0/24 -> mark=1\n' > "$RULES"
+	nf_bpf start edge
+	expect_in_force 1
+	expect_saved "192.0.2.0/24 -> mark=1"
+}
+
 add_test two_values check_wrong 5 "a key of line 2 again, with another value" \
 	"192.0.2.0/24 -> mark=1" "198.51.100.0/24 -> mark=1" "203.0.113.0/24 -> mark=2"
 add_test two_values_in_ranges check_wrong 5 "a key of line 4 again, with another value" \

@@ -45,7 +45,6 @@ struct options {
 	const char *pins;	/* directory on bpffs */
 	bool json;
 	bool verbose;
-	bool is_start;		/* "start" or "watch": an update of nf-bpf must not be in the way */
 	bool may_wait;		/* at boot: other policies may be about to start, too */
 };
 

@@ -170,7 +170,6 @@ int start_policy(const char *name)
 	bool is_valid;
 	int ret;
 
-	options.is_start = true;
 	is_valid = !version_from_file(&version, name, true);
 	if (check_bpffs()) {
 		ret = start_without_pins(&version, name);
