@@ -750,10 +750,10 @@ static int bpf_nf_reject_check(const struct bpf_nf_ctx *ctx, u32 type)
  */
 static DEFINE_PER_CPU(unsigned int, bpf_nf_reject_depth);
 
-/* What a program may have used of the stack, of which there are 16 KB on 64-bit. A program and
- * its functions need up to 1,280 bytes, and callbacks need the frames of the helpers as well.
- * Tail calls in functions leave frames behind, and can need 8 KB. Then nothing is left for the
- * answer and for the same at LOCAL_OUT.
+/* A program that rejects may have used this much of the stack, which has 16 KB on 64-bit. A
+ * program and its functions need up to 1,280 bytes, and callbacks need the frames of the
+ * helpers as well. Tail calls in functions leave frames behind, and can need 8 KB. Then nothing
+ * is left for the answer, and for a program at LOCAL_OUT that does the same.
  */
 #define BPF_NF_REJECT_MAX_STACK	2048
 

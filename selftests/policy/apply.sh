@@ -228,7 +228,7 @@ test_command_in_another_netns()
 	[[ ! -e $(current) ]] || fail "there is a generation"
 	nf_bpf apply edge
 	expect_in_force 1
-	# What is read or removed is the policy of the machine, wherever the command runs.
+	# Commands in any network namespace read and remove the policy of the machine.
 	nsenter --net="/run/netns/$NS_ROUTER" "$NF_BPF" --etc "$ETC" --state "$STATE" \
 		--pins "$PINS/nf-bpf" --json status edge > "$WORK/said"
 	expect_json "$(< "$WORK/said")" .in_force

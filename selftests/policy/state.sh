@@ -163,7 +163,7 @@ test_remove_of_a_misspelled_name()
 	expect_fails -s 1 "egde: was never applied" nf_bpf remove egde
 	expect_verdict dropped
 	nf_bpf remove edge
-	# What was removed can be removed again.
+	# A second "remove" of the same policy succeeds.
 	nf_bpf remove edge
 	expect_verdict passes
 }

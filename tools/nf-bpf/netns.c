@@ -51,9 +51,9 @@ int netns_open(struct netns *ns, const char *name)
 
 int netns_check(const char *name)
 {
-	struct stat self, main;
+	struct stat self, machine;
 
-	if (name || stat(SELF, &self) || stat(MAIN, &main) || self.st_ino == main.st_ino)
+	if (name || stat(SELF, &self) || stat(MAIN, &machine) || self.st_ino == machine.st_ino)
 		return 0;
 
 	return fail("netns: the file has no such line, so the policy is for the network namespace of the machine (of process 1), but this command runs in another one: write 'netns = NAME' into the file, or call the command in that of the machine ('nsenter --net=" MAIN "')");
