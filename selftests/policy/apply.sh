@@ -464,6 +464,35 @@ test_version_to_go_back_to_stays()
 	expect_in_force 1
 }
 
+# check attaches the program as the file says, where no packet is, and so refuses what apply would
+# refuse. Reassembly before the program needs a priority behind that of reassembly.
+test_check_attaches()
+{
+	begin
+	apply drop
+	conf accept
+	nf_bpf check edge
+	sed -i "s/^priority = .*/priority = -450/" "$ETC/edge.conf"
+	expect_fails -s 1 "can't attach: Numerical result out of range" nf_bpf check edge
+	expect_fails -s 1 "can't attach: Numerical result out of range" nf_bpf apply edge
+	sed -i "s/^fragments = .*/fragments = pass/" "$ETC/edge.conf"
+	nf_bpf check edge
+	expect_in_force 1
+	expect_verdict dropped
+	expect_clean
+}
+
+# Without fragments, the file asks for strict, which mainline's kernels do not have.
+test_check_without_strict()
+{
+	[[ $MODE != strict ]] || skip "this kernel has strict"
+	begin
+	conf accept
+	nf_bpf check edge
+	sed -i "/^fragments = /d" "$ETC/edge.conf"
+	expect_fails -s 1 "this kernel has no 'strict'" nf_bpf check edge
+}
+
 test_place_next_to_another_policy()
 {
 	local id

@@ -315,6 +315,26 @@ int links_create(struct links *links, const struct place *place, int prog_fd)
 	return err ? -1 : 0;
 }
 
+int place_try(const struct conf *conf, int prog_fd)
+{
+	struct conf alone = *conf;
+	struct place place = { .conf = &alone };
+	struct links links;
+	struct netns ns;
+	int err;
+
+	alone.before = NULL;
+	alone.after = NULL;
+	if (netns_make(&ns))
+		return -1;
+	place.ns = &ns;
+	err = links_create(&links, &place, prog_fd);
+	links_close(&links);
+	netns_close(&ns);
+
+	return err;
+}
+
 int links_open(struct links *links, const char *dir)
 {
 	char path[PATH_MAX];

@@ -21,7 +21,7 @@ static const char usage[] =
 	"\n"
 	"Runs the netfilter program that /etc/nf-bpf/NAME.conf describes.\n"
 	"\n"
-	"  check NAME          read the file, and load the program without attaching it\n"
+	"  check NAME          read the file, and ask the kernel whether it takes the program\n"
 	"  apply NAME          put the file in force\n"
 	"  try SECONDS NAME    the same, and go back after SECONDS unless it is confirmed\n"
 	"  confirm NAME        keep what is on trial\n"

@@ -49,6 +49,25 @@ int netns_open(struct netns *ns, const char *name)
 	return 0;
 }
 
+int netns_make(struct netns *ns)
+{
+	int err = 0;
+
+	*ns = (struct netns){ .fd = -1, .old = -1 };
+	ns->old = open(SELF, O_RDONLY | O_CLOEXEC);
+	if (ns->old < 0)
+		return fail(SELF ": %s", strerror(errno));
+	if (unshare(CLONE_NEWNET))
+		err = fail("can't make a network namespace: %s: run it as root", strerror(errno));
+	else
+		ns->fd = open(SELF, O_RDONLY | O_CLOEXEC);
+	if (!err && ns->fd < 0)
+		err = fail(SELF ": %s", strerror(errno));
+	netns_leave(ns);
+
+	return err;
+}
+
 int netns_check(const char *name)
 {
 	struct stat self, machine;

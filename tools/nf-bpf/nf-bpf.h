@@ -239,6 +239,8 @@ struct netns {
  * has one place: with NULL for the caller's, a command in another namespace would move it there.
  */
 int netns_open(struct netns *ns, const char *name);
+/* Make a namespace, which ends with netns_close(). The caller stays in its own. */
+int netns_make(struct netns *ns);
 /* Refuse NULL if the caller runs in another network namespace than process 1. */
 int netns_check(const char *name);
 void netns_close(struct netns *ns);
@@ -270,6 +272,11 @@ struct place {
  * stored. Returns 0, or -1 after a message.
  */
 int place_check(const struct conf *conf);
+/* Attach a program in a new network namespace, to find out whether the kernel can attach it as the
+ * file says. Other policies are not there, so this does not tell whether the priority is free.
+ * Returns 0, or -1 after a message.
+ */
+int place_try(const struct conf *conf, int prog_fd);
 /* Attach a program with one link, or with one link for each family: both links or none. */
 int links_create(struct links *links, const struct place *place, int prog_fd);
 /* Open the links that are pinned in a directory, with their information. */

@@ -194,8 +194,10 @@ int cmd_check(int argc, char **argv)
 		return EXIT_WRONG;
 	}
 	err = place_check(&version.conf) ?: object_load(&loaded, &version, NULL);
-	if (!err)
+	if (!err) {
+		err = place_try(&version.conf, loaded.prog_fd);
 		object_close(&loaded);
+	}
 	version_free(&version);
 	if (err)
 		return EXIT_FAILED;
