@@ -493,6 +493,20 @@ test_check_without_strict()
 	expect_fails -s 1 "this kernel has no 'strict'" nf_bpf check edge
 }
 
+# Mainline's kernels cannot attach a program next to another.
+test_check_without_places()
+{
+	! grep -qsa BPF_NF_LINK_PLACE /sys/kernel/btf/vmlinux || skip "this kernel has places"
+	begin
+	apply drop
+	conf accept
+	nf_bpf check edge
+	sed -e "s/^priority = .*/before = edge/" "$ETC/edge.conf" > "$ETC/first.conf"
+	expect_fails -s 1 "before = edge: this kernel can't attach a program next to another" \
+		nf_bpf check first
+	expect_in_force 1
+}
+
 test_place_next_to_another_policy()
 {
 	local id

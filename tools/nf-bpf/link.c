@@ -269,13 +269,24 @@ static void explain(int err, const struct place *place, struct bpf_netfilter_opt
 }
 
 /* A mainline kernel would ignore the cookie. The file or the state can have the line. */
-int place_check(const struct conf *conf)
+static int cookie_check(const struct conf *conf)
 {
 	if (!conf->cookie || kernel_has("BPF_NF_LINK_COOKIE"))
 		return 0;
 
 	return fail("cookie = %llu: this kernel's netfilter links have no cookie (mainline's have not, nf-bpf's newer ones have): apply a file without this line",
 		    conf->cookie);
+}
+
+int place_check(const struct conf *conf)
+{
+	if (cookie_check(conf))
+		return -1;
+	if ((!conf->before && !conf->after) || kernel_has("BPF_NF_LINK_PLACE"))
+		return 0;
+
+	return fail("%s = %s: this kernel can't attach a program next to another (mainline's can't, nf-bpf's can): write 'priority = NUMBER'",
+		    conf->before ? "before" : "after", conf->before ?: conf->after);
 }
 
 int links_create(struct links *links, const struct place *place, int prog_fd)

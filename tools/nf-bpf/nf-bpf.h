@@ -268,8 +268,8 @@ struct place {
 	int search;
 };
 
-/* Refuse a key that this kernel would silently ignore. Call this before anything is loaded or
- * stored. Returns 0, or -1 after a message.
+/* Refuse a key that this kernel does not know, or would silently ignore. Call this before anything
+ * is loaded or stored. Returns 0, or -1 after a message.
  */
 int place_check(const struct conf *conf);
 /* Attach a program in a new network namespace, to find out whether the kernel can attach it as the
