@@ -430,6 +430,7 @@ for family in "${FAMILIES[@]}"; do
 	add_parts two_ends_the_nearer_first 104 0+48m,80+8,80+24,48+32m "0+48 80+8" 2
 	add_parts beyond_the_end 104 0+48m,80+8,96+8m,48+32m "0+48 80+8" 2
 	add_parts end_before_what_has_passed 104 0+48m,96+8m,80+8,48+32m "0+48 96+8" 2
+	add_parts beyond_the_end_of_a_duplicate 104 0+48m,48+16m,48+16,64+40 "0+48 48+16" 2
 	add_parts odd_length_and_more 104 0+48m,48+13m,48+56 "0+48" 2
 	add_parts too_long 1400 0+1400m,65528+200,1400+8 "0+1400" 2
 	add_parts too_many_holes 600 \

@@ -94,8 +94,12 @@ class Tracked:
         if self.ended:
             return False
         fits = self.fits(piece)
-        if not fits:
-            self.ended = fits is False
+        if fits is False:
+            self.ended = True
+            return False
+        # As in reassembly, a duplicate can tell where the datagram ends.
+        self.length = self.length if piece.more else piece.end
+        if fits is None:
             return False
         touched = self.touched_by(piece)
         self.narrowed |= bool(touched) and piece.offset < self.reach
@@ -103,7 +107,6 @@ class Tracked:
         self.ranges = [r for r in self.ranges if r not in touched]
         self.ranges.append((min(start for start, _ in joined), max(end for _, end in joined)))
         self.ecn.add(piece.tos & 3)
-        self.length = self.length if piece.more else piece.end
         return True
 
     @property
@@ -159,8 +162,9 @@ def outcome(before, sent, needed):
             known[key] = Tracked(piece)
             events.append(Event(JUDGED, index, label))
         elif isinstance(datagram, Tracked):
-            events.append(Event(LATER if datagram.add(piece) else REFUSED, index, label))
-            if datagram.is_complete():
+            passes = datagram.add(piece)
+            events.append(Event(LATER if passes else REFUSED, index, label))
+            if passes and datagram.is_complete():
                 del known[key]
         else:
             datagram = known.setdefault(key, Waiting(needed.get(label, ())))
