@@ -5,6 +5,7 @@
  * works for static binaries and on every processor.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdbool.h>
@@ -41,11 +42,11 @@ static const char usage[] =
 	"Usage: fail_call [-c|-m] FILE NUMBER ERRNO COMMAND [ARGUMENT]...\n"
 	"\n"
 	"Runs COMMAND, and lets its call NUMBER, from 1, fail with ERRNO. If ERRNO is 0, it\n"
-	"kills COMMAND there. It counts rename, symlink, mkdir, rmdir, unlink, and bpf commands\n"
-	"that make, change, detach, pin or open a link. It writes the call's name to FILE,\n"
-	"or nothing if there was no such call. With -c it does not count the commands that\n"
-	"open a link or ask about it. With -m it counts the commands that put an entry of a map\n"
-	"or ask for its next key, and nothing else.\n"
+	"kills COMMAND there. It counts rename, link, symlink, mkdir, rmdir, unlink, openat of a\n"
+	"file without a name, and bpf commands that make, change, detach, pin or open a link. It\n"
+	"writes the call's name to FILE, or nothing if there was no such call. With -c it does\n"
+	"not count the commands that open a link or ask about it. With -m it counts the commands\n"
+	"that put an entry of a map or ask for its next key, and nothing else.\n"
 	"\n"
 	"Exit status: that of COMMAND, 2 wrong arguments, 125 fail_call itself has failed.\n";
 
@@ -56,11 +57,13 @@ static const struct {
 	{ SYS_bpf,		"bpf" },
 	{ SYS_renameat2,	"renameat2" },
 	{ SYS_renameat,		"renameat" },
+	{ SYS_linkat,		"linkat" },
 	{ SYS_symlinkat,	"symlinkat" },
 	{ SYS_mkdirat,		"mkdirat" },
 	{ SYS_unlinkat,		"unlinkat" },
 #ifdef SYS_mkdir
 	{ SYS_rename,		"rename" },
+	{ SYS_link,		"link" },
 	{ SYS_symlink,		"symlink" },
 	{ SYS_mkdir,		"mkdir" },
 	{ SYS_rmdir,		"rmdir" },
@@ -70,6 +73,7 @@ static const struct {
 
 #define ARRAY_SIZE(array) (sizeof(array) / sizeof((array)[0]))
 #define POLL_MS 20
+#define NAMELESS (O_TMPFILE & ~O_DIRECTORY)	/* the flag of openat() for a file without a name */
 #define NR_CALLS ARRAY_SIZE(calls)
 
 static bool only_changes;
@@ -84,7 +88,7 @@ static int failed(const char *what)
 /* Return: the fd of the seccomp listener, or -1 */
 static int intercept(void)
 {
-	struct sock_filter code[2 * NR_CALLS + 2], *insn = code;
+	struct sock_filter code[2 * NR_CALLS + 6], *insn = code;
 	struct sock_fprog prog = { .filter = code };
 	unsigned int i;
 
@@ -94,6 +98,11 @@ static int intercept(void)
 		*insn++ = (struct sock_filter){ BPF_JMP | BPF_JEQ | BPF_K, 0, 1, calls[i].nr };
 		*insn++ = (struct sock_filter){ BPF_RET | BPF_K, 0, 0, SECCOMP_RET_USER_NOTIF };
 	}
+	*insn++ = (struct sock_filter){ BPF_JMP | BPF_JEQ | BPF_K, 0, 3, SYS_openat };
+	*insn++ = (struct sock_filter){ BPF_LD | BPF_W | BPF_ABS, 0, 0,
+					offsetof(struct seccomp_data, args[2]) };
+	*insn++ = (struct sock_filter){ BPF_JMP | BPF_JSET | BPF_K, 0, 1, NAMELESS };
+	*insn++ = (struct sock_filter){ BPF_RET | BPF_K, 0, 0, SECCOMP_RET_USER_NOTIF };
 	*insn++ = (struct sock_filter){ BPF_RET | BPF_K, 0, 0, SECCOMP_RET_ALLOW };
 	prog.len = insn - code;
 
@@ -122,6 +131,8 @@ static const char *name_of(const struct seccomp_data *data)
 	static char name[32];
 	unsigned int i;
 
+	if (data->nr == SYS_openat)
+		return only_maps ? NULL : "openat";
 	for (i = 0; i < NR_CALLS - 1 && calls[i].nr != data->nr; i++)
 		;
 	if (calls[i].nr != SYS_bpf)

@@ -643,7 +643,62 @@ test_saves_at_once()
 	done
 	cmp "$WORK/at_once" "$RULES"
 	expect_eq "backup" mine "$(< "$RULES~")"
-	expect_eq "files" "edge.rules edge.rules~" "$(cd "$WORK/dir" && echo *)"
+	expect_eq "files" "edge.rules edge.rules~" "$(files dir)"
+}
+
+# files FOLDER: the names of its files
+files()
+{
+	(cd "$WORK/$1" && echo *)
+}
+
+# save is killed before each call that changes something. It leaves nothing behind, with one
+# exception: the complete file can still have the name of the new one. The next save takes this
+# name.
+test_killed_save()
+{
+	local number calls='' ERRNO=0
+
+	begin_rules "[tuples]" "sport=1-20 -> 1"
+	nf_bpf apply edge
+	nf_bpf save edge "$WORK/whole"
+	mkdir "$WORK/killed_save"
+	for ((number = 1; number < MAX_CALLS; number++)); do
+		echo "# mine" > "$WORK/killed_save/edge.rules"
+		killed "$number" save edge "$WORK/killed_save/edge.rules" || break
+		calls+=" $(< "$WORK/killed")"
+		expect_eq "file" "# mine" "$(< "$WORK/killed_save/edge.rules")"
+		if [[ -e $WORK/killed_save/edge.rules.nf-bpf-new ]]; then
+			cmp "$WORK/whole" "$WORK/killed_save/edge.rules.nf-bpf-new"
+			expect_match "calls" "*linkat rename" "$calls"
+			echo left > "$WORK/killed_save/edge.rules.nf-bpf-new"
+			nf_bpf save edge "$WORK/killed_save/edge.rules"
+			cmp "$WORK/whole" "$WORK/killed_save/edge.rules"
+		fi
+		expect_eq "files after $calls" edge.rules "$(files killed_save)"
+	done
+	expect_match "calls" "*openat linkat rename" "$calls"
+	cmp "$WORK/whole" "$WORK/killed_save/edge.rules"
+	expect_eq "files" edge.rules "$(files killed_save)"
+}
+
+# Some file systems have no files without a name.
+test_save_without_nameless_files()
+{
+	local number ERRNO=95
+
+	begin_rules "[tuples]" "sport=1-20 -> 1"
+	nf_bpf apply edge
+	nf_bpf save edge "$WORK/whole"
+	mkdir "$WORK/nameless"
+	for ((number = 1; number < MAX_CALLS; number++)); do
+		echo "# mine" > "$WORK/nameless/edge.rules"
+		killed "$number" save edge "$WORK/nameless/edge.rules" || fail "no openat in $number calls"
+		[[ $(< "$WORK/killed") != openat ]] || break
+	done
+	cmp "$WORK/whole" "$WORK/nameless/edge.rules"
+	expect_eq "files" edge.rules "$(files nameless)"
+	expect_eq "mode" 644 "$(stat -c %a "$WORK/nameless/edge.rules")"
 }
 
 # The map in the map of maps

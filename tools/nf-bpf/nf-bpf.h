@@ -75,7 +75,8 @@ int blob_read(const char *path, struct blob *blob);
 /* Write a temporary file, sync it, and rename it. Returns 0 or a negative errno. */
 int blob_write(const char *path, const char *data, size_t len);
 /* The same for a file that several processes may write at once. Give it the owner and the mode of
- * @like before others see it. An owner or group of -1 is not changed.
+ * @like before others see it. An owner or group of -1 is not changed. If the process is killed,
+ * nothing is left behind but, at most, the complete file as "@path.nf-bpf-new".
  */
 int blob_publish(const char *path, const struct blob *blob, const struct stat *like);
 bool blob_equal(const struct blob *a, const struct blob *b);

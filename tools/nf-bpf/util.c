@@ -131,38 +131,30 @@ static int write_all(int fd, const char *data, size_t len)
 	return fsync(fd) ? -errno : 0;
 }
 
+static void parent_of(char dir[PATH_MAX], const char *path)
+{
+	const char *slash = strrchr(path, '/');
+
+	if (!slash)
+		snprintf(dir, PATH_MAX, ".");
+	else if (slash == path)
+		snprintf(dir, PATH_MAX, "/");
+	else
+		snprintf(dir, PATH_MAX, "%.*s", (int)(slash - path), path);
+}
+
 static int sync_parent(const char *path)
 {
 	char dir[PATH_MAX];
-	char *slash;
 
-	snprintf(dir, sizeof(dir), "%s", path);
-	slash = strrchr(dir, '/');
-	if (!slash)
-		return sync_dir(".");
-	*slash = '\0';
+	parent_of(dir, path);
 
-	return sync_dir(*dir ? dir : "/");
-}
-
-/* Write the file @tmp, which is in the directory of @path and open as @fd, and rename it. */
-static int replace_file(const char *path, const char *tmp, int fd, const struct blob *blob)
-{
-	int err;
-
-	err = write_all(fd, blob->data, blob->len);
-	if (!err && rename(tmp, path))
-		err = -errno;
-	if (err)
-		unlink(tmp);
-
-	return err ?: sync_parent(path);
+	return sync_dir(dir);
 }
 
 /* Do not follow a link that somebody else has put there. */
 int blob_write(const char *path, const char *data, size_t len)
 {
-	const struct blob blob = { .data = (char *)data, .len = len };
 	char tmp[PATH_MAX];
 	int fd, err;
 
@@ -172,8 +164,83 @@ int blob_write(const char *path, const char *data, size_t len)
 	fd = open(tmp, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
 	if (fd < 0)
 		return -errno;
-	err = replace_file(path, tmp, fd, &blob);
+	err = write_all(fd, data, len);
 	close(fd);
+	if (!err && rename(tmp, path))
+		err = -errno;
+	if (err)
+		unlink(tmp);
+
+	return err ?: sync_parent(path);
+}
+
+static int write_like(int fd, const struct blob *blob, const struct stat *like)
+{
+	if (fchown(fd, like->st_uid, like->st_gid) || fchmod(fd, like->st_mode & 07777))
+		return -errno;
+
+	return write_all(fd, blob->data, blob->len);
+}
+
+/* Put a complete file without a name in the place of @path. linkat() does not replace a file, so
+ * the new one has the name @tmp until rename(). If @tmp exists, a process was killed there, or is
+ * there now. Returns -EAGAIN if another process has taken @tmp away.
+ */
+static int put_unnamed(const char *path, const char *tmp, int fd)
+{
+	char self[32];
+	int err;
+
+	snprintf(self, sizeof(self), "/proc/self/fd/%d", fd);
+	while (linkat(AT_FDCWD, self, AT_FDCWD, tmp, AT_SYMLINK_FOLLOW)) {
+		if (errno != EEXIST || (unlink(tmp) && errno != ENOENT))
+			return -errno;
+	}
+	if (!rename(tmp, path))
+		return 0;
+	err = errno == ENOENT ? -EAGAIN : -errno;
+	unlink(tmp);
+
+	return err;
+}
+
+/* While the file is written, it has no name. If this process is killed, nothing is left. */
+static int publish_unnamed(const char *path, const char *tmp, const struct blob *blob,
+			   const struct stat *like)
+{
+	char dir[PATH_MAX];
+	int fd, err;
+
+	parent_of(dir, path);
+	do {
+		fd = open(dir, O_TMPFILE | O_WRONLY | O_CLOEXEC, 0600);
+		if (fd < 0)
+			return -errno;
+		err = write_like(fd, blob, like) ?: put_unnamed(path, tmp, fd);
+		close(fd);
+	} while (err == -EAGAIN);
+
+	return err;
+}
+
+/* Some file systems have no files without a name. */
+static int publish_named(const char *path, const char *tmp, const struct blob *blob,
+			 const struct stat *like)
+{
+	char name[PATH_MAX];
+	int fd, err;
+
+	if (snprintf(name, sizeof(name), "%s.XXXXXX", tmp) >= (int)sizeof(name))
+		return -ENAMETOOLONG;
+	fd = mkostemp(name, O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	err = write_like(fd, blob, like);
+	close(fd);
+	if (!err && rename(name, path))
+		err = -errno;
+	if (err)
+		unlink(name);
 
 	return err;
 }
@@ -182,21 +249,15 @@ int blob_write(const char *path, const char *data, size_t len)
 int blob_publish(const char *path, const struct blob *blob, const struct stat *like)
 {
 	char tmp[PATH_MAX];
-	int fd, err = 0;
+	int err;
 
-	if (snprintf(tmp, sizeof(tmp), "%s.XXXXXX~", path) >= (int)sizeof(tmp))
+	if (snprintf(tmp, sizeof(tmp), "%s.nf-bpf-new", path) >= (int)sizeof(tmp))
 		return -ENAMETOOLONG;
-	fd = mkostemps(tmp, 1, O_CLOEXEC);
-	if (fd < 0)
-		return -errno;
-	if (fchown(fd, like->st_uid, like->st_gid) || fchmod(fd, like->st_mode & 07777)) {
-		err = -errno;
-		unlink(tmp);
-	}
-	err = err ?: replace_file(path, tmp, fd, blob);
-	close(fd);
+	err = publish_unnamed(path, tmp, blob, like);
+	if (err == -EOPNOTSUPP)
+		err = publish_named(path, tmp, blob, like);
 
-	return err;
+	return err ?: sync_parent(path);
 }
 
 bool blob_equal(const struct blob *a, const struct blob *b)
