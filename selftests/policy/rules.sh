@@ -538,6 +538,34 @@ test_rules_of_a_kept_map()
 	expect_match "no warning" "edge: version 3 is in force" "$(< "$WORK/said")"
 }
 
+# What a program has learned is no rule: an LRU map, an array, and a map that the policy keeps.
+test_save_has_rules_only()
+{
+	local learned=("[recent]" "1 -> 1" "[settings]" "2 -> 99" "[tuples]" "dport=ssh -> 3")
+
+	begin_rules "[blocked]" "192.0.2.0/24 -> mark=1"
+	echo "keep = tuples" >> "$ETC/edge.conf"
+	nf_bpf apply edge
+	printf '%s\n' "${learned[@]}" "[services]" "port=22-53 -> mark=2" > "$WORK/learned"
+	nf_bpf load edge "$WORK/learned"
+	expect_saved "192.0.2.0/24 -> mark=1" "port=ssh-domain -> mark=2"
+	nf_bpf save edge
+	! grep -e recent -e settings -e tuples "$RULES" || fail "what the program has learned is saved"
+	# The program still has it.
+	expect_eq "entries" 1 \
+		"$(bpftool -j map dump pinned "$(current)/maps/recent" | jq length)"
+	# A file that has their sections gets it. So does standard output, if it is the rules file.
+	cp "$WORK/learned" "$WORK/rules.learned"
+	nf_bpf save edge "$WORK/rules.learned"
+	grep -qx "1 -> 1" "$WORK/rules.learned"
+	grep -qx "2 -> 99" "$WORK/rules.learned"
+	grep -qx "dport=ssh -> 3" "$WORK/rules.learned"
+	echo "[recent]" >> "$RULES"
+	expect_saved "192.0.2.0/24 -> mark=1" "port=ssh-domain -> mark=2" "1 -> 1"
+	nf_bpf apply edge
+	expect_saved "192.0.2.0/24 -> mark=1" "port=ssh-domain -> mark=2"
+}
+
 test_section_in_a_comment()
 {
 	begin_rules "# [settings] has a section in another file" "[blocked]" "192.0.2.0/24 -> mark=1"

@@ -757,13 +757,45 @@ static bool has_section(const char *text, const char *name)
 	return false;
 }
 
-/* Arrays are mostly counters: they are saved only if the rules name them. */
-static bool is_wanted(const struct table *table, const struct blob *rules)
+/* The texts that tell which maps have rules. The data of an empty one is NULL. */
+enum {
+	RULES_IN_FORCE,
+	RULES_OF_FILE,		/* the file that the policy names */
+	RULES_TO_REPLACE,	/* the file that is about to be written */
+	NR_RULES
+};
+
+static void read_sections(struct blob *rules, const char *file)
 {
-	return table->info.type != BPF_MAP_TYPE_ARRAY || has_section(rules->data, table->name);
+	struct stat st;
+
+	/* Do not wait for a pipe. */
+	if (file && !stat(file, &st) && S_ISREG(st.st_mode))
+		blob_read(file, rules);
 }
 
-static int save_maps(FILE *out, const struct loaded *loaded, const struct blob *rules)
+/* LRU maps, arrays, and maps that the policy keeps have mostly what the program has learned and
+ * counted. They have rules only if a text has a section for them.
+ */
+static bool is_wanted(const struct table *table, const struct conf *conf, const struct blob *rules)
+{
+	char * const *kept;
+	int i;
+
+	for (i = 0; i < NR_RULES; i++) {
+		if (has_section(rules[i].data, table->name))
+			return true;
+	}
+	for (kept = conf->keep; *kept; kept++) {
+		if (!strcmp(*kept, table->name))
+			return false;
+	}
+
+	return table->info.type != BPF_MAP_TYPE_ARRAY && table->info.type != BPF_MAP_TYPE_LRU_HASH;
+}
+
+static int save_maps(FILE *out, const struct loaded *loaded, const struct conf *conf,
+		     const struct blob *rules)
 {
 	struct table *table = malloc(sizeof(*table));
 	const char *why;
@@ -775,7 +807,7 @@ static int save_maps(FILE *out, const struct loaded *loaded, const struct blob *
 				warn("map %s: not saved: %s", loaded->maps[i].name, why);
 			continue;
 		}
-		if (is_wanted(table, rules))
+		if (is_wanted(table, conf, rules))
 			err = save_table(out, table);
 		table_close(table);
 	}
@@ -828,15 +860,21 @@ static void close_current(struct policy *policy, struct version *version, struct
 	policy_close(policy);
 }
 
-static int save_text(struct blob *text, const struct loaded *loaded, const struct version *version)
+static int save_text(struct blob *text, const struct loaded *loaded, const struct version *version,
+		     const char *file)
 {
+	struct blob rules[NR_RULES] = { [RULES_IN_FORCE] = version->rules };
 	FILE *out;
 	int err;
 
 	out = open_memstream(&text->data, &text->len);
 	if (!out)
 		return fail("out of memory");
-	err = save_maps(out, loaded, &version->rules);
+	read_sections(&rules[RULES_OF_FILE], version->conf.rules);
+	read_sections(&rules[RULES_TO_REPLACE], file);
+	err = save_maps(out, loaded, &version->conf, rules);
+	blob_free(&rules[RULES_OF_FILE]);
+	blob_free(&rules[RULES_TO_REPLACE]);
 	if (fclose(out) && !err)
 		err = fail("out of memory");
 
@@ -931,7 +969,7 @@ int cmd_save(int argc, char **argv)
 	if (err)
 		return err;
 	file = rules_file(argc, argv, &version);
-	err = file ? save_text(&text, &loaded, &version) : -1;
+	err = file ? save_text(&text, &loaded, &version, file) : -1;
 	close_current(&policy, &version, &loaded);
 	err = err ?: write_text(file, &text);
 	blob_free(&text);
