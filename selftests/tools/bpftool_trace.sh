@@ -110,6 +110,75 @@ test_dropped_as_json()
 		'.[0].reason == 7 and .[0].reason_text == "port is \"denied\""'
 }
 
+# attach_twice: attach the program at two priorities of the hook, with the cookies 1 and 2
+attach_twice()
+{
+	local number
+
+	for number in 1 2; do
+		bpftool net attach netfilter pinned "$PINS/reason/reasons" inet hook forward \
+			priority "$number" netns "$NS_ROUTER" pin "$PINS/links/$number" \
+			cookie "$number"
+	done
+}
+
+# A line has the link through which the program ran, and its cookie. A trace of one link does not
+# have the packets of the other one.
+test_cookies()
+{
+	local number ids=()
+
+	needs_own BPF_NF_LINK_COOKIE
+	attach_twice
+	for number in 1 2; do
+		ids+=("$(link_id "$PINS/links/$number")")
+	done
+	start_trace accepted
+	probe 4 client-server -p 9997
+	expect_delivered "92 intact"
+	wait_for has_lines ":9997 " 2
+	stop_trace
+	expect_line "accepted link ${ids[0]} cookie 1 prog .* reason 8: other port"
+	expect_line "accepted link ${ids[1]} cookie 2 prog .* reason 8: other port"
+
+	start_trace -j link "${ids[1]}" accepted
+	probe 4 client-server -p 9997
+	expect_delivered "92 intact"
+	wait_for has_lines '"dport":9998' 1
+	stop_trace
+	expect_json "$(jq -s . "$WORK/trace")" \
+		"all(.[]; .link_ids == [${ids[1]}] and .cookie == 2)" \
+		'map(select(.dport == 9997)) | length == 1'
+
+	start_trace link "${ids[0]}" accepted pcapng "$WORK/cookies"
+	probe 4 client-server -p 9997
+	expect_delivered "92 intact"
+	wait_for has_packets 2 "$WORK/cookies"
+	stop_trace
+	grep -qa "accepted link ${ids[0]} cookie 1 prog " "$WORK/cookies"
+	! grep -qa "cookie 2" "$WORK/cookies" || fail "packets of the other link"
+}
+
+# Without a cookie, JSON has 0, if the kernel keeps cookies.
+test_no_cookie()
+{
+	attach reason/reasons ip forward 7
+	start_trace -j pin "$LINK" dropped
+	probe 4 client-server
+	wait_for has_lines dropped 1
+	stop_trace
+	if grep -qa BPF_NF_LINK_COOKIE /sys/kernel/btf/vmlinux; then
+		expect_json "$(jq -s . "$WORK/trace")" 'all(.[]; .cookie == 0)'
+	else
+		expect_json "$(jq -s . "$WORK/trace")" 'all(.[]; has("cookie") | not)'
+	fi
+	start_trace pin "$LINK" dropped
+	probe 4 client-server
+	wait_for has_lines dropped 1
+	stop_trace
+	expect_line "dropped link $(link_id "$LINK") prog .*"
+}
+
 # Without reassembly, fragments come one by one, and the later one has no port.
 test_fragments()
 {
