@@ -47,6 +47,28 @@ test_links()
 		".[0].netns == \"$NS_ROUTER\" and .[0].family == \"inet\""
 }
 
+# A program that is attached twice: its links differ in the cookie. A link without one has no label.
+test_cookies()
+{
+	local pf
+
+	needs_own BPF_NF_LINK_COOKIE
+	begin
+	apply accept "cookie = 18446744073709551615"
+	attach accept ip forward 77
+	read_metrics
+	expect_figure link_packets_total 0 "$EDGE and .cookie == \"18446744073709551615\""
+	expect_figure link_attached 1 "$EDGE and .cookie == \"18446744073709551615\""
+	expect_figure link_attached 1 '.priority == "77" and (has("cookie") | not)'
+	for pf in ip ip6; do
+		bpftool net attach netfilter pinned "$PINS/accept" "$pf" hook input priority 5 \
+			netns "$NS_ROUTER" pin "$PINS/links/$pf" cookie "${#pf}"
+	done
+	read_metrics
+	expect_figure link_attached 1 '.priority == "5" and .cookie == "2"'
+	expect_figure link_attached 1 '.priority == "5" and .cookie == "3"'
+}
+
 # sum_of IPV4 IPV6: what one packet of each family has together
 sum_of()
 {

@@ -403,7 +403,7 @@ struct look {
 static void label_link(struct look *look)
 {
 	const struct bpf_link_info *info = &look->info;
-	char netns[PATH_MAX], number[16];
+	char netns[PATH_MAX], number[24];
 
 	snprintf(number, sizeof(number), "%u", info->id);
 	add_label(&look->labels, "link", number);
@@ -417,6 +417,11 @@ static void label_link(struct look *look)
 	snprintf(number, sizeof(number), "%d", info->netfilter.priority);
 	add_label(&look->labels, "priority", number);
 	add_label(&look->labels, "program", look->prog.name);
+	/* The series of links without a cookie keep their labels. */
+	if (!info->netfilter.cookie)
+		return;
+	snprintf(number, sizeof(number), "%llu", info->netfilter.cookie);
+	add_label(&look->labels, "cookie", number);
 }
 
 static unsigned long long sum_of(int fd, __u32 key)
