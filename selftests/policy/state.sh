@@ -222,6 +222,35 @@ test_empty_state_and_a_broken_file_at_boot()
 	expect_verdict dropped
 }
 
+# A version that cannot be read is attached nevertheless.
+test_unreadable_version()
+{
+	begin
+	apply accept
+	apply drop
+	mv "$STATE/edge/versions/2" "$WORK/version"
+	expect_fails -s 1 "edge: version 2: attached, but its version can't be read" \
+		nf_bpf status edge
+	expect_json "$(nf_bpf --json status edge 2> /dev/null || :)" '.version == 2' \
+		'.changes == [{"what": "unknown"}]' '.links | length > 0'
+	expect_fails -s 1 "the version before version 2 is not known" nf_bpf rollback edge
+	expect_fails -s 1 "versions/2/conf: No such file" nf_bpf save edge -
+	[[ $(nf_bpf save edge - 2>&1) != *"not applied"* ]] || fail "it is applied"
+	expect_verdict dropped
+	# Only its object is missing.
+	mv "$WORK/version" "$STATE/edge/versions/2"
+	mv "$STATE/edge/versions/2/object" "$WORK"
+	expect_json "$(nf_bpf --json status edge 2> /dev/null)" .in_force '.version == 2' \
+		'.hook == "forward"' '.changes == [{"what": "unknown"}]'
+	expect_match "status" "*version 2: in force*differs *not known*" \
+		"$(nf_bpf status edge 2> /dev/null)"
+	mv "$WORK/object" "$STATE/edge/versions/2"
+	expect_in_force 2
+	nf_bpf rollback edge
+	expect_in_force 1
+	expect_verdict passes
+}
+
 test_full_disk()
 {
 	small_disk

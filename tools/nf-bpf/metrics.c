@@ -288,7 +288,9 @@ static void read_generation(const struct policy *policy, struct member *member)
 	if (!number)
 		return;
 	member->version = number;
-	if (!version_from_state(&version, policy->name, number)) {
+	/* The object may be unreadable. */
+	version_from_state(&version, policy->name, number);
+	if (version.conf.has_place) {
 		add_place_of(version.conf.netns);
 		member->netns = version.conf.netns ? copy_of(version.conf.netns) : NULL;
 		member->attached = generation_in_force(policy, &version.conf);

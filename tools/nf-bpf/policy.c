@@ -504,9 +504,14 @@ static int go_back(struct policy *policy)
 
 	if (policy->trying)
 		return policy_revert(policy);
-	if (!old || version_from_state(&version, policy->name, old))
+	if (!old)
 		return fail("%s: is not applied: 'nf-bpf apply %s' applies it", policy->name,
 			    policy->name);
+	if (version_from_state(&version, policy->name, old)) {
+		version_free(&version);
+		return fail("%s: the version before version %u is not known: 'nf-bpf apply %s' applies the file",
+			    policy->name, old, policy->name);
+	}
 	before = version.before;
 	version_free(&version);
 	if (!before)

@@ -822,20 +822,22 @@ static int save_maps(FILE *out, const struct loaded *loaded, const struct conf *
 static int open_current(struct policy *policy, struct version *version, struct loaded *loaded,
 			const char *name)
 {
+	bool attached;
 	char path[PATH_MAX];
 
 	*version = (struct version){};
 	if (policy_begin(policy, name, false))
 		return EXIT_FAILED;
-	if (!generation_current(policy, path) && generation_version(path) &&
-	    !version_from_state(version, name, generation_version(path)) &&
+	attached = !generation_current(policy, path) && generation_version(path);
+	if (attached && !version_from_state(version, name, generation_version(path)) &&
 	    !object_open_pins(loaded, path))
 		return 0;
-	fail("%s: is not applied: 'nf-bpf apply %s' applies it", name, name);
+	if (!attached)
+		fail("%s: is not applied: 'nf-bpf apply %s' applies it", name, name);
 	version_free(version);
 	policy_close(policy);
 
-	return EXIT_NOT_IN_FORCE;
+	return attached ? EXIT_FAILED : EXIT_NOT_IN_FORCE;
 }
 
 /* Get the name of the file: that of the command line, or that of the policy. The caller frees

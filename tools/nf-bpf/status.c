@@ -22,7 +22,9 @@ struct report {
 	struct policy policy;
 	struct version current;	/* the version that is attached */
 	struct version file;
-	bool has_current;
+	unsigned int number;	/* of the version that is attached, 0: none */
+	bool has_current;	/* its configuration can be read */
+	bool is_complete;	/* and its other files, too */
 	bool has_file;
 	enum attached in_force;
 	bool closed;		/* the fail-closed program is attached */
@@ -106,14 +108,15 @@ static void read_program(struct report *report, const char *path)
 static void read_attached(struct report *report, const char *name)
 {
 	char path[PATH_MAX];
-	unsigned int version;
 
 	if (generation_current(&report->policy, path))
 		return;
-	version = generation_version(path);
-	report->closed = !version;
-	if (version && !version_from_state(&report->current, name, version)) {
-		report->has_current = true;
+	report->number = generation_version(path);
+	report->closed = !report->number;
+	report->is_complete = report->number &&
+			      !version_from_state(&report->current, name, report->number);
+	report->has_current = report->current.conf.has_place;
+	if (report->has_current) {
 		report->in_force = generation_in_force(&report->policy, &report->current.conf);
 		read_counters(report);
 	}
@@ -318,6 +321,20 @@ static void change(const char *what, const char *from, const char *to)
 	}
 }
 
+/* Files of the version are missing, so it cannot be compared. */
+static void print_unknown_changes(const struct report *report)
+{
+	if (json) {
+		jsonw_bool_field(json, "file_is_valid", report->has_file);
+		jsonw_name(json, "changes");
+		jsonw_start_array(json);
+		change("unknown", NULL, NULL);
+		jsonw_end_array(json);
+	} else {
+		field("differs", "not known: version %u is not complete", report->number);
+	}
+}
+
 static void print_changes(const struct report *report)
 {
 	const struct version *current = &report->current, *file = &report->file;
@@ -392,6 +409,8 @@ static const char *summary(const struct report *report)
 {
 	if (report->closed)
 		return "failed closed: all packets are dropped";
+	if (report->number && !report->has_current)
+		return "attached, but its version can't be read";
 	if (!report->has_current)
 		return "not applied";
 	if (report->in_force == ATTACHED_NOT)
@@ -411,10 +430,10 @@ static int print_report(const struct report *report)
 		field("state", "%s", summary(report));
 		jsonw_bool_field(json, "in_force", report->in_force != ATTACHED_NOT);
 		jsonw_bool_field(json, "verified", report->in_force != ATTACHED_UNKNOWN);
-		number("version", report->has_current ? report->current.number : 0);
+		number("version", report->number);
 		number("rejected", policy->rejected);
-	} else if (report->has_current) {
-		printf("%s: version %u: %s\n", policy->name, report->current.number, summary(report));
+	} else if (report->number) {
+		printf("%s: version %u: %s\n", policy->name, report->number, summary(report));
 	} else {
 		printf("%s: %s\n", policy->name, summary(report));
 	}
@@ -423,16 +442,21 @@ static int print_report(const struct report *report)
 	if (report->in_force != ATTACHED_NOT && policy->trying)
 		number("seconds_left", policy->deadline > boot_seconds() ?
 		       policy->deadline - boot_seconds() : 0);
-	if (report->has_current || report->closed)
+	if (report->number || report->closed)
 		print_program(report);
 	if (report->has_current)
 		print_place(report);
 	print_links(report);
-	if (report->has_current)
+	if (report->is_complete)
 		print_changes(report);
+	else if (report->number)
+		print_unknown_changes(report);
 	print_versions(report);
 	if (json)
 		jsonw_end_object(json);
+
+	if (report->number && !report->has_current)
+		return EXIT_FAILED;
 
 	return report->in_force != ATTACHED_NOT ? EXIT_DONE : EXIT_NOT_IN_FORCE;
 }
