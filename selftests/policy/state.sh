@@ -251,6 +251,28 @@ test_unreadable_version()
 	expect_verdict passes
 }
 
+# A rollback that could not be recorded. The message says what to do when there is room.
+test_rollback_without_room()
+{
+	local said
+
+	small_disk
+	apply accept
+	apply drop
+	apply deny_port
+	fill_disk
+	said=$(nf_bpf rollback edge 2>&1) && fail "no message: $said"
+	expect_verdict dropped
+	grep -qx current=3 "$STATE/edge/state"
+	rm "$STATE/fill"
+	[[ $said =~ \'nf-bpf\ ([a-z]+)\ edge\' ]] || fail "no advice: $said"
+	nf_bpf "${BASH_REMATCH[1]}" edge > /dev/null
+	grep -qx current=2 "$STATE/edge/state"
+	expect_in_force 2
+	expect_verdict dropped
+	large_disk
+}
+
 test_full_disk()
 {
 	small_disk

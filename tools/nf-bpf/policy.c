@@ -522,8 +522,8 @@ static int go_back(struct policy *policy)
 	policy->current = before;
 	policy->rejected = old;
 	if (policy_save(policy))
-		return fail("%s: version %u is in force again, but version %u comes back at boot: 'nf-bpf rollback %s' again when there is room",
-			    policy->name, before, old, policy->name);
+		return fail("%s: version %u is in force again, but version %u comes back at boot: 'nf-bpf status %s' records it when %s can be written",
+			    policy->name, before, old, policy->name, options.state);
 	say("%s: version %u is in force again", policy->name, before);
 
 	return 0;
