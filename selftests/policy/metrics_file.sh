@@ -83,6 +83,10 @@ test_alerts_of_a_policy()
 	expect_eq "after a reboot" NetfilterPolicyNotInForce "$(alerts)"
 	nf_bpf start edge
 	expect_eq "started" "" "$(alerts)"
+	sed -i 's/^current=1$/current=0/' "$STATE/edge/state"
+	expect_eq "not recorded" NetfilterPolicyNotRecorded "$(alerts)"
+	nf_bpf apply edge
+	expect_eq "recorded" "" "$(alerts)"
 	nf_bpf remove edge
 	expect_eq "removed" NetfilterPolicyNotApplied "$(alerts)"
 	rm "$ETC/edge.conf"

@@ -28,6 +28,7 @@ enum metric_id {
 	POLICY_ON_TRIAL,
 	POLICY_VERSION,
 	POLICY_HAS_FILE,
+	POLICY_RECORDED,
 	LINK_ATTACHED,
 	LINK_PACKETS,
 	LINK_FRAGMENTS,
@@ -66,6 +67,8 @@ static const struct {
 		"Version that is in force or is to be, 0 if the policy was not applied" },
 	[POLICY_HAS_FILE] = { "nf_bpf_policy_has_file", "gauge",
 		"1 if the policy has a file, 0 if only its versions or pins are left" },
+	[POLICY_RECORDED] = { "nf_bpf_policy_recorded", "gauge",
+		"0 if the state on disk does not name the version that is attached, else 1" },
 	[LINK_ATTACHED] = { "nf_bpf_link_attached", "gauge",
 		"1 if the link is attached, 0 if it is defunct" },
 	[LINK_PACKETS] = { "nf_bpf_link_packets_total", "counter",
@@ -128,6 +131,7 @@ struct member {
 	enum attached attached;
 	unsigned int version;
 	bool closed;		/* the program that drops all packets is attached */
+	bool unrecorded;	/* the state names another version */
 	__u32 links[2];
 	int nr_links;
 };
@@ -288,6 +292,7 @@ static void read_generation(const struct policy *policy, struct member *member)
 	if (!number)
 		return;
 	member->version = number;
+	member->unrecorded = number != policy->current && number != policy->trying;
 	/* The object may be unreadable. */
 	version_from_state(&version, policy->name, number);
 	if (version.conf.has_place) {
@@ -323,6 +328,7 @@ static void add_policy(const char *name, bool has_file)
 	sample(POLICY_ON_TRIAL, &labels, member->attached != ATTACHED_NOT && policy.trying);
 	sample(POLICY_VERSION, &labels, member->version);
 	sample(POLICY_HAS_FILE, &labels, has_file);
+	sample(POLICY_RECORDED, &labels, !member->unrecorded);
 }
 
 /* Add the policies of a directory: of files, which have a suffix, of pins or of states. */
