@@ -113,10 +113,10 @@ version()
 	status | sed -n 's/^edge: version \([0-9]*\): .*/\1/p'
 }
 
-# counter NAME: the sum over the links of the policy
+# counter NAME: the sum over the links of the policy. Another line has IPv6's share.
 counter()
 {
-	status | grep -o "$1 [0-9]*" | awk '{ sum += $2 } END { print sum + 0 }'
+	status | grep "^ *counters " | grep -o "$1 [0-9]*" | awk '{ sum += $2 } END { print sum + 0 }'
 }
 
 # snmp FILE COLUMN: a counter of the kernel. The file of IPv4 has a line of names, and one of
