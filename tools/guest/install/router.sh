@@ -384,7 +384,7 @@ step_purge()
 	wait_for 20 "forbidden frames after the purge" test -s "$STATE/leaked"
 	[[ ! -e /sys/fs/bpf/nf-bpf ]] || wrong "/sys/fs/bpf/nf-bpf: is there after the purge"
 	rm -r /usr/local/lib/nf-bpf
-	same_files '^(/boot|(/usr)?/lib/modules|/etc/default/grub|/var/lib/initramfs-tools|/usr/share/doc/linux-image|/vmlinuz|/initrd)'
+	same_files '^(/boot|/etc/kernel/pre(inst|rm)\.d|(/usr)?/lib/modules|/etc/default/grub|/var/lib/initramfs-tools|/usr/share/doc/linux-image|/vmlinuz|/initrd)'
 }
 
 step_stock_again()
