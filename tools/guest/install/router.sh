@@ -172,7 +172,7 @@ service_is()
 snapshot()
 {
 	find / -xdev \( -path /check -o -path /tmp -o -path /run -o -path /var/log \
-		-o -path /var/cache -o -path /var/lib/dpkg -o -path /var/lib/apt \
+		-o -path /var/backups -o -path /var/cache -o -path /var/lib/dpkg -o -path /var/lib/apt \
 		-o -path /var/lib/systemd -o -path /var/tmp -o -path /root -o -path /proc \
 		-o -path /sys -o -path /dev -o -path /etc/ld.so.cache -o -path /lost+found \) \
 		-prune -o \( -type f -printf '%p %m %U:%G %s\n' -o \
