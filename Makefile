@@ -66,7 +66,7 @@ help: ## this list
 	  '           COMPILED_FOR=$(COMPILED_FOR) (the base that samples and tests are compiled for)' \
 	  '           ARCH=x86|arm64 (the processor that the guest has)' \
 	  '           V=1 (every command)   ACCEL=kvm|tcg (no probe)   PACKAGES=no (no check for packages)' \
-	  '           FLAVOUR=lockdebug|memdebug|kcov|noipv6|noconntrack|modules (another kernel: kconfig/)' \
+	  '           FLAVOUR=lockdebug|memdebug|rt|kcov|noipv6|noconntrack|modules (another kernel: kconfig/)' \
 	  '           KERNEL=stock|DEB|DIR (a distribution'\''s own kernel for check, demo, run, shell)' \
 	  'Everything is built below build/, and what this machine lacks is installed through apt.'
 
