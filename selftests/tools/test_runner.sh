@@ -412,12 +412,12 @@ test_one_result_of_a_program()
 {
 	local names
 
-	names=$("$SELFTESTS_SRC/run.sh" -l verifier/program/)
-	expect_match "listed" "*verifier.return_drop verifier.return_accept*" "${names//$'\n'/ }"
+	names=$("$SELFTESTS_SRC/run.sh" -l tools/libbpf/)
+	expect_match "listed" "*global.probe_helper global.names*" "${names//$'\n'/ }"
 	expect_eq "last line" "1 passed, 0 failed, 0 skipped" "$("$SELFTESTS_SRC/run.sh" \
-		-k "$WORK/ktap" verifier/program/verifier.return_drop | tail -n 1)"
+		-k "$WORK/ktap" tools/libbpf/global.names | tail -n 1)"
 	expect_fails -s 1 "has no result nothing" \
-		"$SELFTESTS_SRC/run.sh" -k "$WORK/ktap" verifier/program/nothing
+		"$SELFTESTS_SRC/run.sh" -k "$WORK/ktap" tools/libbpf/nothing
 }
 
 test_figures_are_shown()

@@ -2,7 +2,7 @@
 #ifndef PACKET_PROGS_H
 #define PACKET_PROGS_H
 
-#include "helpers/nf_verifier.h"
+#include "helpers/nf_insns.h"
 #include "torture/packet/input.h"
 
 enum { MAX_INSNS = 2048, BUF_A = -64, BUF_B = -128, MAP_KEY = -136, BUF_SIZE = 64 };

@@ -4,6 +4,8 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <bpf/bpf.h>
+
 #include "torture/packet/run.h"
 
 enum { LOG_SIZE = 1 << 16 };

@@ -2,7 +2,7 @@
 #ifndef SYSCALL_PROGS_H
 #define SYSCALL_PROGS_H
 
-#include "helpers/nf_verifier.h"
+#include "helpers/nf_insns.h"
 #include "torture/syscall/world.h"
 
 enum { MAX_INSNS = 40 };

@@ -14,9 +14,16 @@
 #define __success	__expect("success")
 #define __failure(text)	__expect("failure=" text)
 
-/* The same for a loader that has CAP_BPF and CAP_NET_ADMIN but no CAP_PERFMON. */
+/* The same for a loader that has CAP_BPF and CAP_NET_ADMIN. If a program has one of these tags, the
+ * loader of __success and __failure has CAP_PERFMON, too, and no other capability.
+ */
 #define __success_without_perfmon	__expect("success_without_perfmon")
 #define __failure_without_perfmon(text)	__expect("failure_without_perfmon=" text)
+
+/* The loader without CAP_PERFMON is refused only if the verifier checks what a processor can do
+ * speculatively.
+ */
+#define __if_speculation_is_checked	__expect("if_speculation_is_checked")
 
 /* The program is skipped on kernels without this kfunc. */
 #define __needs(kfunc)	__expect("needs=" kfunc)
@@ -25,6 +32,11 @@
  * longer changes (6.7 and later). Such a verifier accepts more, or gives up.
  */
 #define __if_verified_once	__expect("if_verified_once")
+
+/* The program replaces @function of @program in the same file: a global function, or the program
+ * itself.
+ */
+#define __replaces(program, function)	__expect("replaces=" program "/" function)
 
 /* BPF_F_TEST_STATE_FREQ: the verifier compares states at every instruction. */
 #define __test_state_freq	__expect("test_state_freq")

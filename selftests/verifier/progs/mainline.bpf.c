@@ -9,6 +9,7 @@
 
 #include "calls.bpf.h"
 #include "dynptr.bpf.h"
+#include "either.bpf.h"
 #include "expect.bpf.h"
 
 char _license[] SEC("license") = "GPL";
@@ -48,24 +49,13 @@ int global_of_a_member(struct bpf_nf_ctx *ctx)
 	return 1;
 }
 
-/* Use @_first on the path that is verified first, and @_second on the other path. */
-#define EITHER(given, _first, _second) ({				\
-	__u64 _number = bpf_get_prandom_u32();				\
-	__u64 _given = (__u64)(_second), _one = (__u64)(_first);	\
-									\
-	asm volatile("if %[number] == 0 goto +1; %[given] = %[one]"	\
-		     : [given]"+r"(_given)				\
-		     : [number]"r"(_number), [one]"r"(_one));		\
-	_given;								\
-})
-
 #define GIVE_EITHER(name, first, second)				\
 	SEC("?netfilter")						\
 	int name(struct bpf_nf_ctx *ctx)				\
 	{								\
 		__u32 other = 0;					\
 									\
-		sum += change_number((void *)EITHER(given, first, second)); \
+		sum += change_number((void *)EITHER(first, second)); \
 		sum += other;						\
 		return 1;						\
 	}
@@ -199,7 +189,7 @@ int jumps_below_six_functions(struct bpf_nf_ctx *ctx)
 									\
 		if (bpf_dynptr_from_skb(ctx->skb, 0, &ptr))		\
 			return 1;					\
-		given = EITHER(given, first, second);			\
+		given = EITHER(first, second);			\
 		slice = bpf_dynptr_slice(&ptr, 0, (void *)(buffer), size); \
 		if (slice)						\
 			sum += slice[7];				\

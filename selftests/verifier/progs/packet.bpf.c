@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Programs with global functions, callbacks and tail calls; see verifier/compiled.c. */
+/* Packet pointers in global functions, callbacks and tail calls; see verifier/compiled.c. */
+
+/* The context has the same layout on all kernels. Without relocations, the file loads faster. */
+#define BPF_NO_PRESERVE_ACCESS_INDEX
 #include "vmlinux.h"
 #include <bpf/bpf_helpers.h>
 
 #include "calls.bpf.h"
-#include "dynptr.bpf.h"
+#include "either.bpf.h"
 #include "expect.bpf.h"
 
 char _license[] SEC("license") = "GPL";
@@ -567,25 +570,17 @@ int dynptr_of_a_record(struct bpf_nf_ctx *ctx)
 	return 1;
 }
 
-/* Pass @first on the path that is verified first, and @second on the other path. */
-#define GIVE_EITHER(name, _first, _second)				\
+#define GIVE_EITHER(name, first, second)				\
 	SEC("?netfilter")						\
 	int name(struct bpf_nf_ctx *ctx)				\
 	{								\
 		struct iphdr *iph = ctx->data;				\
 		struct iphdr one = {}, other = {};			\
-		void *first, *given;					\
-		__u64 mark = ctx->mark;					\
 									\
 		if ((void *)(iph + 1) > ctx->data_end)			\
 			return 1;					\
 		sum += iph->ttl;					\
-		first = (void *)(_first);				\
-		given = (void *)(_second);				\
-		asm volatile("if %[mark] == 0 goto +1; %[given] = %[first]" \
-			     : [given]"+r"(given)			\
-			     : [mark]"r"(mark), [first]"r"(first));	\
-		sum += change_memory(given);				\
+		sum += change_memory((void *)EITHER(first, second));	\
 		sum += one.ihl + other.ihl;				\
 		return 1;						\
 	}
@@ -612,28 +607,39 @@ int global_of_a_number(struct bpf_nf_ctx *ctx)
 	return 1;
 }
 
-SEC("?freplace")
-int extends_1(struct bpf_nf_ctx *ctx)
-{
-	return 1;
-}
+/* A program that replaces a netfilter program, or a function of it, returns a verdict, too. */
+#define EXTENDS(name, value)						\
+	SEC("?freplace")						\
+	int name(struct bpf_nf_ctx *ctx)				\
+	{								\
+		return value;						\
+	}
 
-SEC("?freplace")
-int extends_5(struct bpf_nf_ctx *ctx)
-{
-	return 5;
-}
+#define NO_VERDICT "should have been in "
 
-/* The jump comes first, so that the verifier keeps a state to compare with. */
+__success __replaces("global_reads", "global_reads")
+EXTENDS(program_with_1, 1)
+__failure(NO_VERDICT) __replaces("global_reads", "global_reads")
+EXTENDS(program_with_5, 5)
+__success __replaces("global_reads", "read_global")
+EXTENDS(function_with_1, 1)
+__failure(NO_VERDICT) __replaces("global_reads", "read_global")
+EXTENDS(function_with_5, 5)
+
+/* The verdict depends on the argument. The jump comes first, so that the verifier keeps a state to
+ * compare with.
+ */
+__success __replaces("global_of_a_number", "add_number") __test_state_freq
 SEC("?freplace")
-int extends_a_bit(struct bpf_nf_ctx *ctx, __u64 number)
+int function_with_a_bit(struct bpf_nf_ctx *ctx, __u64 number)
 {
 	asm volatile("if %[number] == 0 goto +0" : : [number]"r"(number) : "r0");
 	return number & 1;
 }
 
+__failure(NO_VERDICT) __replaces("global_of_a_number", "add_number") __test_state_freq
 SEC("?freplace")
-int extends_a_number(struct bpf_nf_ctx *ctx, __u64 number)
+int function_with_a_number(struct bpf_nf_ctx *ctx, __u64 number)
 {
 	return number;
 }
@@ -658,33 +664,3 @@ int loop_over_headers(struct bpf_nf_ctx *ctx)
 	}
 	return 1;
 }
-
-#define SLICE(name, bytes, before, use)					\
-	__needs("bpf_dynptr_slice")					\
-	SEC("?netfilter")						\
-	int name(struct bpf_nf_ctx *ctx)				\
-	{								\
-		struct bpf_dynptr ptr;					\
-		struct iphdr *iph;					\
-									\
-		if (bpf_dynptr_from_skb(ctx->skb, 0, &ptr))		\
-			return 1;					\
-		iph = bytes(&ptr, 0, NULL, sizeof(*iph));		\
-		if (!iph)						\
-			return 1;					\
-		before;							\
-		use;							\
-		sum += ctx->skb->len;					\
-		return 1;						\
-	}
-
-__success
-SLICE(slice_is_read, bpf_dynptr_slice, (void)0, sum += iph->ttl)
-__failure("cannot write into rdonly_mem")
-SLICE(slice_is_written, bpf_dynptr_slice, (void)0, iph->ttl = 0)
-__failure("does not allow writes to packet data")
-SLICE(slice_to_write, bpf_dynptr_slice_rdwr, (void)0, sum += iph->ttl)
-__failure("cannot write into rdonly_mem")
-SLICE(slice_to_a_global, bpf_dynptr_slice, (void)0, sum += change_memory(iph))
-__failure("invalid mem access 'scalar'")
-SLICE(slice_before_a_pull, bpf_dynptr_slice, bpf_skb_pull_data((void *)ctx, 0), sum += iph->ttl)
