@@ -95,6 +95,18 @@ test_map_with_a_pin()
 	expect_all dropped
 }
 
+# expect_printed_diff LINE...: "status" prints the command that shows these changes of the rules.
+expect_printed_diff()
+{
+	local status words
+
+	status=$(nf_bpf status edge)
+	[[ $status =~ differs\ *rules:\ \'(diff\ -u\ [^\']*)\' ]] || fail "no command: $status"
+	read -r -a words <<< "${BASH_REMATCH[1]}"
+	expect_eq "changes" "$(printf '%s\n' "$@")" \
+		"$("${words[@]}" | grep '^[-+][^-+]' || :)"
+}
+
 # If the rules change, apply makes a new version with new maps.
 test_rules_are_a_part_of_the_version()
 {
@@ -102,6 +114,7 @@ test_rules_are_a_part_of_the_version()
 	nf_bpf apply edge
 	echo "198.51.100.0/24 -> mark=1" >> "$RULES"
 	expect_json "$(nf_bpf --json status edge)" '.changes == [{"what": "rules"}]'
+	expect_printed_diff "+198.51.100.0/24 -> mark=1"
 	nf_bpf apply edge
 	expect_in_force 2
 	expect_saved "192.0.2.0/24 -> mark=1" "198.51.100.0/24 -> mark=1"

@@ -273,6 +273,19 @@ test_rollback_without_room()
 	large_disk
 }
 
+# "status" lists a policy that is attached, also if it has no file.
+test_no_file()
+{
+	begin
+	apply drop
+	rm "$ETC/edge.conf"
+	expect_match "status of all" "edge: version 1: in force*file *$ETC/edge.conf does not exist*" \
+		"$(nf_bpf status 2>&1)"
+	expect_json "$(nf_bpf --json status)" 'length == 1' '.[0].in_force' '.[0].name == "edge"'
+	nf_bpf remove edge
+	expect_eq "status of all" "" "$(nf_bpf status 2>&1)"
+}
+
 test_full_disk()
 {
 	small_disk

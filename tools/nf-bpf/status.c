@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 #include <linux/bpf.h>
@@ -25,7 +26,8 @@ struct report {
 	unsigned int number;	/* of the version that is attached, 0: none */
 	bool has_current;	/* its configuration can be read */
 	bool is_complete;	/* and its other files, too */
-	bool has_file;
+	bool has_file;		/* the file is there, and has no errors */
+	bool is_missing;	/* there is no file */
 	enum attached in_force;
 	bool closed;		/* the fail-closed program is attached */
 	struct links links;
@@ -124,13 +126,22 @@ static void read_attached(struct report *report, const char *name)
 	links_open(&report->links, path);
 }
 
+static bool has_conf(const char *name)
+{
+	char path[PATH_MAX];
+
+	snprintf(path, sizeof(path), "%s/%s.conf", options.etc, name);
+
+	return !access(path, F_OK);
+}
+
 static int read_report(struct report *report, const char *name)
 {
-	*report = (struct report){};
+	*report = (struct report){ .is_missing = !has_conf(name) };
 	/* Do not report errors of the file: "check" does this. Read the file and print the report
 	 * without the lock: the guard of a trial must not wait for a disk or a terminal.
 	 */
-	report->has_file = !version_from_file(&report->file, name, false);
+	report->has_file = !report->is_missing && !version_from_file(&report->file, name, false);
 	if (policy_begin(&report->policy, name, false)) {
 		version_free(&report->file);
 		return -1;
@@ -321,6 +332,17 @@ static void change(const char *what, const char *from, const char *to)
 	}
 }
 
+/* The content of a file of text differs. Print the command that shows how. */
+static void change_of(const struct report *report, const char *what, const struct blob *stored,
+		      const char *path)
+{
+	if (json || !stored->data || !path)
+		change(what, NULL, NULL);
+	else
+		field("differs", "%s: 'diff -u %s/%s/versions/%u/%s %s'", what, options.state,
+		      report->policy.name, report->number, what, path);
+}
+
 /* Files of the version are missing, so it cannot be compared. */
 static void print_unknown_changes(const struct report *report)
 {
@@ -362,15 +384,37 @@ static void print_changes(const struct report *report)
 	if (report->has_file && compare_objects && !blob_equal(&file->object, &current->object))
 		change("object", NULL, NULL);
 	if (report->has_file && !blob_equal(&file->source, &current->source))
-		change("source", NULL, NULL);
+		change_of(report, "source", &current->source, file->conf.source);
 	if (report->has_file && !blob_equal(&file->rules, &current->rules))
-		change("rules", NULL, NULL);
+		change_of(report, "rules", &current->rules, file->conf.rules);
 	if (json)
 		jsonw_end_array(json);
+	else if (report->is_missing)
+		return;
 	else if (!report->has_file)
 		field("differs", "the file has errors: see 'nf-bpf check %s'", report->policy.name);
 	else if (version_equal(current, file))
 		field("file", "is what is in force");
+}
+
+static void print_version(const struct version *version)
+{
+	char before[32] = "the first one";
+
+	if (json) {
+		jsonw_start_object(json);
+		number("number", version->number);
+		number("before", version->before);
+		field("when", "%s", version->when);
+		field("by", "%s", version->by);
+		field("how", "%s", version->how);
+		jsonw_end_object(json);
+		return;
+	}
+	if (version->before)
+		snprintf(before, sizeof(before), "after version %u", version->before);
+	field("version", "%u: %s by %s (%s), %s", version->number, version->when, version->by,
+	      version->how, before);
 }
 
 static void print_versions(const struct report *report)
@@ -385,20 +429,8 @@ static void print_versions(const struct report *report)
 		jsonw_start_array(json);
 	}
 	for (i = 0; i < count; i++) {
-		if (!version_from_state(&version, report->policy.name, numbers[i])) {
-			if (json) {
-				jsonw_start_object(json);
-				number("number", version.number);
-				number("before", version.before);
-				field("when", "%s", version.when);
-				field("by", "%s", version.by);
-				field("how", "%s", version.how);
-				jsonw_end_object(json);
-			} else {
-				field("version", "%u: %s by %s (%s), %u was before", version.number,
-				      version.when, version.by, version.how, version.before);
-			}
-		}
+		if (!version_from_state(&version, report->policy.name, numbers[i]))
+			print_version(&version);
 		version_free(&version);
 	}
 	if (json)
@@ -438,7 +470,9 @@ static int print_report(const struct report *report)
 		printf("%s: %s\n", policy->name, summary(report));
 	}
 	if (!json && report->in_force == ATTACHED_UNKNOWN)
-		field("unverified", "this kernel does not tell whether its place is that of another hook");
+		field("unverified", "something is at its place: this kernel does not tell whether it is the program");
+	if (!json && report->is_missing)
+		field("file", "%s/%s.conf does not exist", options.etc, policy->name);
 	if (report->in_force != ATTACHED_NOT && policy->trying)
 		number("seconds_left", policy->deadline > boot_seconds() ?
 		       policy->deadline - boot_seconds() : 0);
@@ -488,17 +522,41 @@ static int status_of(const char *name)
 	return ret;
 }
 
-/* Print the status of all policies that have a file. */
+/* Print the status of the policies that are attached and have no file. */
+static int status_without_files(void)
+{
+	char path[PATH_MAX + NAME_MAX + 16];
+	int ret = EXIT_DONE, one;
+	struct dirent *entry;
+	struct stat st;
+	DIR *dir;
+
+	dir = opendir(options.pins);
+	while (dir && (entry = readdir(dir))) {
+		snprintf(path, sizeof(path), "%s/%s/current", options.pins, entry->d_name);
+		if (!is_name(entry->d_name) || has_conf(entry->d_name) || lstat(path, &st))
+			continue;
+		one = status_of(entry->d_name);
+		ret = ret ?: one;
+	}
+	if (dir)
+		closedir(dir);
+
+	return ret;
+}
+
+/* Print the status of all policies that have a file or are attached. */
 static int status_of_all(void)
 {
-	struct dirent *entry;
 	int ret = EXIT_DONE, one;
+	struct dirent *entry;
 	char *dot;
 	DIR *dir;
 
 	dir = opendir(options.etc);
 	if (!dir) {
-		fail("%s: %s", options.etc, strerror(errno));
+		fail("%s: %s: write the files of policies there, see nf-bpf.conf(5)", options.etc,
+		     strerror(errno));
 		return print_failure(NULL);
 	}
 	while ((entry = readdir(dir))) {
@@ -514,8 +572,9 @@ static int status_of_all(void)
 		ret = ret ?: one;
 	}
 	closedir(dir);
+	one = status_without_files();
 
-	return ret;
+	return ret ?: one;
 }
 
 int cmd_status(int argc, char **argv)
