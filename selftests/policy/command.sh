@@ -34,7 +34,9 @@ test_help()
 	"$NF_BPF" --version > /dev/null
 	expect_fails -s 2 "Usage: nf-bpf" "$NF_BPF"
 	expect_fails -s 2 "unknown command" "$NF_BPF" nothing
-	expect_fails -s 2 "0 arguments" "$NF_BPF" apply
+	expect_fails -s 2 "0 arguments: write 'nf-bpf apply NAME'" "$NF_BPF" apply
+	expect_fails -s 2 "1 argument: write 'nf-bpf try SECONDS NAME'" "$NF_BPF" try edge
+	expect_fails -s 2 "2 arguments: write 'nf-bpf status [NAME]'" "$NF_BPF" status a b
 	expect_fails -s 2 "--help" "$NF_BPF" --nothing
 	expect_eq "commands" 12 "$(commands | wc -l)"
 }

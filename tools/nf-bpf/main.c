@@ -27,9 +27,9 @@ static const char usage[] =
 	"  confirm NAME        keep what is on trial\n"
 	"  rollback NAME       go back to the version before\n"
 	"  status [NAME]       what is in force, and whether the file differs\n"
-	"  remove NAME         detach the program\n"
-	"  save NAME [FILE]    write the rules of the maps as text; -: standard output\n"
-	"  load NAME [FILE]    read them; -: standard input\n"
+	"  remove NAME         detach the program; the next start applies the file again\n"
+	"  save NAME [FILE]    write the rules in the maps as text; -: standard output\n"
+	"  load NAME [FILE]    put the rules of a text into the maps; -: standard input\n"
 	"  start NAME          what the service runs at boot: apply, or fail as on-error says\n"
 	"  watch NAME          start the policy whenever its network namespace is made\n"
 	"  metrics [FILE]      write figures of links and reassembly for Prometheus\n"
@@ -50,7 +50,9 @@ static const char usage[] =
 	"  4  start: failed, and all packets of the hook are dropped\n"
 	"  5  try: the file is in force and unchanged, so there is no trial\n"
 	"  6  start: the version before is in force, and not the file\n"
-	"  7  apply, start: the file is in force, but this could not be recorded\n";
+	"  7  apply, start: the file is in force, but this could not be recorded\n"
+	"\n"
+	"'man nf-bpf' has the details, and 'man nf-bpf.conf' the lines of the file.\n";
 
 static const struct command {
 	const char *name;
@@ -58,20 +60,21 @@ static const struct command {
 	int min;
 	int max;
 	int name_at;	/* which argument is the name of the policy; max: none */
+	const char *arguments;
 } commands[] = {
-	{ "check",	cmd_check,	1, 1, 0 },
-	{ "apply",	cmd_apply,	1, 1, 0 },
-	{ "try",	cmd_try,	2, 2, 1 },
-	{ "confirm",	cmd_confirm,	1, 1, 0 },
-	{ "rollback",	cmd_rollback,	1, 1, 0 },
-	{ "status",	cmd_status,	0, 1, 0 },
-	{ "remove",	cmd_remove,	1, 1, 0 },
-	{ "save",	cmd_save,	1, 2, 0 },
-	{ "load",	cmd_load,	1, 2, 0 },
-	{ "start",	cmd_start,	1, 1, 0 },
-	{ "watch",	cmd_watch,	1, 1, 0 },
-	{ "metrics",	cmd_metrics,	0, 1, 1 },
-	{ "guard",	cmd_guard,	3, 3, 0 },	/* not for users */
+	{ "check",	cmd_check,	1, 1, 0, "NAME" },
+	{ "apply",	cmd_apply,	1, 1, 0, "NAME" },
+	{ "try",	cmd_try,	2, 2, 1, "SECONDS NAME" },
+	{ "confirm",	cmd_confirm,	1, 1, 0, "NAME" },
+	{ "rollback",	cmd_rollback,	1, 1, 0, "NAME" },
+	{ "status",	cmd_status,	0, 1, 0, "[NAME]" },
+	{ "remove",	cmd_remove,	1, 1, 0, "NAME" },
+	{ "save",	cmd_save,	1, 2, 0, "NAME [FILE]" },
+	{ "load",	cmd_load,	1, 2, 0, "NAME [FILE]" },
+	{ "start",	cmd_start,	1, 1, 0, "NAME" },
+	{ "watch",	cmd_watch,	1, 1, 0, "NAME" },
+	{ "metrics",	cmd_metrics,	0, 1, 1, "[FILE]" },
+	{ "guard",	cmd_guard,	3, 3, 0, "NAME VERSION DEADLINE" },	/* not for users */
 };
 
 static int __printf(2, 0) print_libbpf(enum libbpf_print_level level, const char *fmt,
@@ -167,7 +170,8 @@ static const struct command *find_command(const char *name, int argc, char **arg
 		return NULL;
 	}
 	if (argc < command->min || argc > command->max) {
-		fail("%s: %d arguments: 'nf-bpf --help' shows what it takes", name, argc);
+		fail("%s: %d argument%s: write 'nf-bpf %s %s'", name, argc, argc == 1 ? "" : "s",
+		     name, command->arguments);
 		return NULL;
 	}
 	if (argc > command->name_at && !is_name(argv[command->name_at])) {
