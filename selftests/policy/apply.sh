@@ -4,11 +4,17 @@
 # nf-bpf apply puts the whole policy in force, or changes nothing. During an update no packet
 # passes without a program. nf-bpf rollback goes back to the version before.
 #
-# Requires: jq
+# Requires: jq python3
 
 source "$(dirname "$0")/lib.sh"
 
 UPDATES=10
+
+cleanup()
+{
+	[[ ! -e $WORK/syslog.pid ]] || kill -KILL "$(< "$WORK/syslog.pid")" 2> /dev/null || :
+	[[ -z $NF_BPF ]] || nf_bpf remove edge > /dev/null 2>&1 || :
+}
 
 test_both_families()
 {
@@ -609,6 +615,88 @@ check_no_cookie()
 	expect_fails -s 1 "apply a file without this line" nf_bpf rollback edge
 	expect_in_force 2
 	expect_verdict passes
+}
+
+# with_log COMMAND...: run a command of nf-bpf where /dev/log is the socket $WORK/syslog
+with_log()
+{
+	# shellcheck disable=SC2016 # the inner shell expands it
+	unshare --mount bash -c 'mount -t tmpfs tmpfs /dev && mknod -m 666 /dev/null c 1 3 &&
+		ln -s "$1" /dev/log && "${@:2}"' -- "$WORK/syslog" timeout 60 "$NF_BPF" \
+		--etc "$ETC" --state "$STATE" --pins "$PINS/nf-bpf" "$@"
+}
+
+has_logged()
+{
+	grep -qE "^<29>nf-bpf\\[[0-9]+\\]: $1, by root\$" "$WORK/syslog.lines"
+}
+
+# logged LINE: the log gets this line, and has no other new ones
+logged()
+{
+	wait_for has_logged "$1"
+	expect_eq "lines of the log" 1 "$(wc -l < "$WORK/syslog.lines")"
+	: > "$WORK/syslog.lines"
+}
+
+# The log has each change, and nothing else.
+test_log()
+{
+	local log
+
+	unset SUDO_USER
+	begin
+	/usr/bin/python3 -c 'import socket, sys
+log = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+log.bind(sys.argv[1])
+while True:
+    print(log.recv(4096).decode(), flush=True)' "$WORK/syslog" >> "$WORK/syslog.lines" &
+	log=$!
+	echo "$log" > "$WORK/syslog.pid"
+	wait_for test -S "$WORK/syslog"
+	conf accept
+	with_log check edge
+	with_log apply edge
+	logged "edge: version 1 is attached"
+	with_log status edge > /dev/null
+	conf drop
+	with_log try 1000 edge
+	logged "edge: version 2 is attached"
+	with_log confirm edge
+	logged "edge: version 2 is confirmed"
+	with_log rollback edge
+	logged "edge: version 1 is attached"
+	: > "$WORK/none"
+	with_log load edge "$WORK/none"
+	logged "edge: the rules of $WORK/none are loaded"
+	with_log remove edge
+	logged "edge: detached"
+	with_log remove edge
+	conf drop "object = /etc/passwd"
+	! with_log start edge || fail "started"
+	logged "edge: a program that drops all packets is attached"
+	# If nobody reads the log, nf-bpf does not wait for it.
+	kill -STOP "$log"
+	/usr/bin/python3 -c 'import socket, sys
+log = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+log.connect(sys.argv[1])
+log.setblocking(False)
+try:
+    while True:
+        log.send(b"full")
+except BlockingIOError:
+    pass' "$WORK/syslog"
+	conf accept
+	with_log apply edge
+	expect_in_force 3
+	kill -KILL "$log"
+	wait "$log" 2> /dev/null || :
+	rm "$WORK/syslog.pid"
+	# There may be no log at all.
+	rm "$WORK/syslog"
+	conf accept
+	with_log apply edge
+	expect_in_force 4
 }
 
 # Another cookie needs another link.

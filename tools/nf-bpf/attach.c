@@ -339,7 +339,9 @@ int generation_remove_all(const struct policy *policy)
 	snprintf(current, sizeof(current), "%s/%s/" NEXT, options.pins, policy->name);
 	unlink(current);
 	snprintf(current, sizeof(current), "%s/%s/current", options.pins, policy->name);
-	if (unlink(current) && errno != ENOENT)
+	if (!unlink(current))
+		log_change("%s: detached", policy->name);
+	else if (errno != ENOENT)
 		return fail("%s: can't remove: %s", current, strerror(errno));
 	generation_clean(policy, 0);
 	if (rmdir(path) && errno != ENOENT)
@@ -488,6 +490,14 @@ static int commit(struct policy *policy, const char *path, const char *old_name,
 		    links->info[0].id, strerror(-err));
 }
 
+static void log_attached(const struct policy *policy, const struct version *version)
+{
+	if (version->number)
+		log_change("%s: version %u is attached", policy->name, version->number);
+	else
+		log_change("%s: a program that drops all packets is attached", policy->name);
+}
+
 int generation_put(struct policy *policy, const struct version *version,
 		   const struct loaded *loaded, unsigned int flags)
 {
@@ -516,6 +526,7 @@ int generation_put(struct policy *policy, const struct version *version,
 		remove_dir(path);
 	} else if (!err) {
 		generation_clean(policy, keep);
+		log_attached(policy, version);
 	}
 	links_close(&links);
 	links_close(&old);

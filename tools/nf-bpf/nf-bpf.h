@@ -69,6 +69,10 @@ void __printf(1, 2) warn(const char *fmt, ...);
 void __printf(1, 2) say(const char *fmt, ...);
 /* Send all further messages to the system's log. */
 void use_syslog(void);
+/* Write a change of a policy to the system's log, with the name of the caller. */
+void __printf(1, 2) log_change(const char *fmt, ...);
+/* Get the name of the user who called sudo, or else of the user who runs this command. */
+void caller_name(char *buf, size_t size);
 
 /* Returns 0 or a negative errno, and no message. */
 int blob_read(const char *path, struct blob *blob);

@@ -491,6 +491,7 @@ int cmd_confirm(int argc, char **argv)
 		generation_clean(&policy, 0);
 		prune(&policy);
 		say("%s: version %u is confirmed", argv[0], policy.current);
+		log_change("%s: version %u is confirmed", argv[0], policy.current);
 	}
 	policy_close(&policy);
 

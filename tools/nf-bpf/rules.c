@@ -1016,6 +1016,9 @@ int cmd_load(int argc, char **argv)
 		ret = open_current(&policy, &version, &loaded, argv[0]);
 	if (!ret) {
 		ret = rules_fill(&rules, file, &loaded, true, false) ? EXIT_FAILED : EXIT_DONE;
+		if (ret == EXIT_DONE)
+			log_change("%s: the rules of %s are loaded", argv[0],
+				   strcmp(file, "-") ? file : "standard input");
 		close_current(&policy, &version, &loaded);
 	}
 	blob_free(&rules);

@@ -4,9 +4,12 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <pwd.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 #include <syslog.h>
 #include <time.h>
 #include <unistd.h>
@@ -71,6 +74,54 @@ void say(const char *fmt, ...)
 		fputc('\n', options.json ? stderr : stdout);
 	}
 	va_end(args);
+}
+
+/* Tell whether standard output is the journal of systemd. */
+static bool prints_into_journal(void)
+{
+	const char *journal = getenv("JOURNAL_STREAM");
+	unsigned long long dev, ino;
+	struct stat st;
+
+	return journal && sscanf(journal, "%llu:%llu", &dev, &ino) == 2 &&
+	       !fstat(STDOUT_FILENO, &st) && st.st_dev == dev && st.st_ino == ino;
+}
+
+/* Do not use syslog(), which waits if the log does not read. */
+void log_change(const char *fmt, ...)
+{
+	const struct sockaddr_un log = { .sun_family = AF_UNIX, .sun_path = "/dev/log" };
+	char text[1024], line[1200], user[64];
+	va_list args;
+	int fd;
+
+	/* All messages are there. */
+	if (to_syslog || prints_into_journal())
+		return;
+	va_start(args, fmt);
+	vsnprintf(text, sizeof(text), fmt, args);
+	va_end(args);
+	caller_name(user, sizeof(user));
+	snprintf(line, sizeof(line), "<%d>nf-bpf[%d]: %s, by %s", LOG_DAEMON | LOG_NOTICE, getpid(),
+		 text, user);
+	fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	if (fd < 0)
+		return;
+	sendto(fd, line, strlen(line), MSG_NOSIGNAL, (const void *)&log, sizeof(log));
+	close(fd);
+}
+
+void caller_name(char *buf, size_t size)
+{
+	const char *sudo = getenv("SUDO_USER");
+	struct passwd *user = getpwuid(getuid());
+
+	if (sudo && *sudo && !strpbrk(sudo, "\n="))
+		snprintf(buf, size, "%s", sudo);
+	else if (user)
+		snprintf(buf, size, "%s", user->pw_name);
+	else
+		snprintf(buf, size, "uid %u", getuid());
 }
 
 static int read_all(int fd, struct blob *blob)

@@ -8,7 +8,6 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <pwd.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -155,20 +154,6 @@ unsigned int version_before(const char *name, unsigned int number)
 	return version.before;
 }
 
-/* Get the name of the user who called sudo, or else of the user who runs this command. */
-static void who(char *buf, size_t size)
-{
-	const char *sudo = getenv("SUDO_USER");
-	struct passwd *user = getpwuid(getuid());
-
-	if (sudo && *sudo && !strpbrk(sudo, "\n="))
-		snprintf(buf, size, "%s", sudo);
-	else if (user)
-		snprintf(buf, size, "%s", user->pw_name);
-	else
-		snprintf(buf, size, "uid %u", getuid());
-}
-
 static int write_files(const struct version *version, const char *dir)
 {
 	const struct {
@@ -217,7 +202,7 @@ int version_store(struct version *version, const char *name, const char *how,
 	version->number = count ? numbers[count - 1] + 1 : 1;
 	version->before = before;
 	snprintf(version->how, sizeof(version->how), "%s", how);
-	who(version->by, sizeof(version->by));
+	caller_name(version->by, sizeof(version->by));
 	strftime(version->when, sizeof(version->when), "%Y-%m-%d %H:%M:%S %z", localtime(&now));
 
 	snprintf(parent, sizeof(parent), "%s/%s/versions", options.state, name);
