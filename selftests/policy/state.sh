@@ -251,6 +251,22 @@ test_unreadable_version()
 	expect_verdict passes
 }
 
+# The number of a version that was lost is not taken again: it would be before itself.
+test_number_of_a_lost_version()
+{
+	begin
+	apply accept
+	apply drop
+	apply deny_port
+	rm -r "$STATE/edge/versions/3"
+	apply drop
+	expect_in_force 4
+	expect_eq "versions" "1 2 4 " "$(stored)"
+	expect_fails -s 1 "can't go back to version 3: version 4 stays" nf_bpf rollback edge
+	expect_in_force 4
+	expect_verdict dropped
+}
+
 # A rollback that could not be recorded. The message says what to do when there is room.
 test_rollback_without_room()
 {

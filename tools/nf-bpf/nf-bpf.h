@@ -158,6 +158,8 @@ void conf_value(const struct conf *conf, int index, char *buf, size_t size);
 
 /* --- version.c --- */
 
+struct policy;
+
 struct version {
 	unsigned int number;	/* 0: not stored */
 	unsigned int before;	/* the version that was in force before */
@@ -178,7 +180,7 @@ int version_from_file(struct version *version, const char *name, bool compile);
  */
 int version_from_state(struct version *version, const char *name, unsigned int number);
 /* Store under the next number. */
-int version_store(struct version *version, const char *name, const char *how,
+int version_store(struct version *version, const struct policy *policy, const char *how,
 		  unsigned int before);
 /* Remove what a killed command has left behind: incomplete files, and versions that are newer
  * than @newest and not in @keep.

@@ -310,7 +310,7 @@ static int put_new(struct policy *policy, struct version *version, const char *h
 	before = policy->bare ? version_before(policy->name, policy->current) : policy->current;
 	if (place_check(&version->conf) || object_load(&loaded, version, has_old ? path : NULL))
 		return not_applied(policy);
-	err = version_store(version, policy->name, how, before);
+	err = version_store(version, policy, how, before);
 	if (!err && seconds) {
 		policy->trying = version->number;
 		policy->deadline = boot_seconds() + seconds;

@@ -190,7 +190,7 @@ static void scratch_path(char path[PATH_MAX], const char *name, const char *scra
 	snprintf(path, PATH_MAX, "%s/%s/%s", options.state, name, scratch);
 }
 
-int version_store(struct version *version, const char *name, const char *how,
+int version_store(struct version *version, const struct policy *policy, const char *how,
 		  unsigned int before)
 {
 	char parent[PATH_MAX], tmp[PATH_MAX], path[PATH_MAX];
@@ -198,16 +198,19 @@ int version_store(struct version *version, const char *name, const char *how,
 	time_t now = time(NULL);
 	int count, err;
 
-	count = version_list(name, numbers, ARRAY_SIZE(numbers));
-	version->number = count ? numbers[count - 1] + 1 : 1;
+	/* The files of the newest version can be lost. Do not take its number again. */
+	count = version_list(policy->name, numbers, ARRAY_SIZE(numbers));
+	version->number = policy->newest + 1;
+	if (count && numbers[count - 1] > policy->newest)
+		version->number = numbers[count - 1] + 1;
 	version->before = before;
 	snprintf(version->how, sizeof(version->how), "%s", how);
 	caller_name(version->by, sizeof(version->by));
 	strftime(version->when, sizeof(version->when), "%Y-%m-%d %H:%M:%S %z", localtime(&now));
 
-	snprintf(parent, sizeof(parent), "%s/%s/versions", options.state, name);
-	scratch_path(tmp, name, "new");
-	version_path(path, name, version->number);
+	snprintf(parent, sizeof(parent), "%s/%s/versions", options.state, policy->name);
+	scratch_path(tmp, policy->name, "new");
+	version_path(path, policy->name, version->number);
 	remove_dir(tmp);
 	err = make_dirs(parent) ?: make_dirs(tmp) ?: write_files(version, tmp) ?: sync_dir(tmp);
 	if (!err && rename(tmp, path))
