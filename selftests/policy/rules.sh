@@ -695,7 +695,7 @@ files()
 
 # save is killed before each call that changes something. It leaves nothing behind, with one
 # exception: the complete file can still have the name of the new one. The next save takes this
-# name.
+# name. The file system of the test may have no files without a name, so mount one that has them.
 test_killed_save()
 {
 	local number calls='' ERRNO=0
@@ -704,6 +704,8 @@ test_killed_save()
 	nf_bpf apply edge
 	nf_bpf save edge "$WORK/whole"
 	mkdir "$WORK/killed_save"
+	mount -t tmpfs tmpfs "$WORK/killed_save"
+	trap 'umount "$WORK/killed_save"' EXIT
 	for ((number = 1; number < MAX_CALLS; number++)); do
 		echo "# mine" > "$WORK/killed_save/edge.rules"
 		killed "$number" save edge "$WORK/killed_save/edge.rules" || break
