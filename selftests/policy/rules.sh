@@ -551,7 +551,7 @@ test_rules_of_a_kept_map()
 	expect_match "no warning" "edge: version 3 is in force" "$(< "$WORK/said")"
 }
 
-# What a program has learned is no rule: an LRU map, an array, and a map that the policy keeps.
+# save leaves out maps with what a program has learned: LRU maps, arrays, and those of "keep".
 test_save_has_rules_only()
 {
 	local learned=("[recent]" "1 -> 1" "[settings]" "2 -> 99" "[tuples]" "dport=ssh -> 3")

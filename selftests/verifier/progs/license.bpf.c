@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
-/* What programs with another license can call and read; see verifier/compiled.c. */
+/* Programs with another license may call and read this; see verifier/compiled.c. */
 #include "vmlinux.h"
 #include <bpf/bpf_helpers.h>
 
 #include "expect.bpf.h"
-#include "helpers.bpf.h"
+#include "helper_calls.bpf.h"
 
 char _license[] SEC("license") = "Proprietary";
 
