@@ -665,8 +665,8 @@ test_saves_at_once()
 {
 	local pids=() pid
 
-	begin_rules "[tuples]" "sport=1-20 dport=1-50 -> 1"
-	printf '%s\n' "[limits]" "tuples = 1000" >> "$ETC/edge.conf"
+	begin_rules "[tuples]" "sport=1-20 dport=1-10 -> 1"
+	printf '%s\n' "[limits]" "tuples = 200" >> "$ETC/edge.conf"
 	nf_bpf apply edge
 	nf_bpf save edge "$WORK/at_once"
 	mkdir "$WORK/dir"
