@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* BPF instructions, for programs that cannot be written in C. */
+/* BPF instructions, for programs that are generated, or that C cannot express. */
 #ifndef NF_INSNS_H
 #define NF_INSNS_H
 
@@ -19,16 +19,5 @@
 #define STACK(reg, off)							\
 	BPF_MOV64_REG(reg, BPF_REG_10),					\
 	BPF_ALU64_IMM(BPF_ADD, reg, off)
-
-/* 64 bytes of zeros at fp - 64. */
-#define ZERO_64								\
-	BPF_ST_MEM(BPF_DW, BPF_REG_10, -64, 0),				\
-	BPF_ST_MEM(BPF_DW, BPF_REG_10, -56, 0),				\
-	BPF_ST_MEM(BPF_DW, BPF_REG_10, -48, 0),				\
-	BPF_ST_MEM(BPF_DW, BPF_REG_10, -40, 0),				\
-	BPF_ST_MEM(BPF_DW, BPF_REG_10, -32, 0),				\
-	BPF_ST_MEM(BPF_DW, BPF_REG_10, -24, 0),				\
-	BPF_ST_MEM(BPF_DW, BPF_REG_10, -16, 0),				\
-	BPF_ST_MEM(BPF_DW, BPF_REG_10, -8, 0)
 
 #endif

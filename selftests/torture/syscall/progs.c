@@ -6,6 +6,17 @@
 
 #define END { 0 }
 
+/* 64 bytes of zeros at fp - 64. */
+#define ZERO_64								\
+	BPF_ST_MEM(BPF_DW, BPF_REG_10, -64, 0),				\
+	BPF_ST_MEM(BPF_DW, BPF_REG_10, -56, 0),				\
+	BPF_ST_MEM(BPF_DW, BPF_REG_10, -48, 0),				\
+	BPF_ST_MEM(BPF_DW, BPF_REG_10, -40, 0),				\
+	BPF_ST_MEM(BPF_DW, BPF_REG_10, -32, 0),				\
+	BPF_ST_MEM(BPF_DW, BPF_REG_10, -24, 0),				\
+	BPF_ST_MEM(BPF_DW, BPF_REG_10, -16, 0),				\
+	BPF_ST_MEM(BPF_DW, BPF_REG_10, -8, 0)
+
 static const struct bpf_insn templates[][MAX_INSNS] = {
 	/* reads of the context: mark */
 	{ BPF_LDX_MEM(BPF_W, BPF_REG_2, BPF_REG_1, CTX_MARK), RETURN(NF_ACCEPT), END },
