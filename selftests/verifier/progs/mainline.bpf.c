@@ -55,7 +55,7 @@ int global_of_a_member(struct bpf_nf_ctx *ctx)
 	{								\
 		__u32 other = 0;					\
 									\
-		sum += change_number((void *)EITHER(first, second)); \
+		sum += change_number((void *)EITHER(first, second));	\
 		sum += other;						\
 		return 1;						\
 	}
