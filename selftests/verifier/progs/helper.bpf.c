@@ -8,7 +8,7 @@
 
 #include "either.bpf.h"
 #include "expect.bpf.h"
-#include "helpers.bpf.h"
+#include "helper_calls.bpf.h"
 
 char _license[] SEC("license") = "GPL";
 

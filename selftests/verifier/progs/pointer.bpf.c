@@ -6,32 +6,14 @@
 #include "vmlinux.h"
 #include <bpf/bpf_helpers.h>
 
+#include "access.bpf.h"
 #include "expect.bpf.h"
 
 char _license[] SEC("license") = "GPL";
 
-__u64 sum;
-
 /* --- members of the context --- */
 
 #define CTX "invalid bpf_context access|misaligned context access"
-#define AT(member) offsetof(struct bpf_nf_ctx, member)
-
-#define LOADS(name, type, offset)					\
-	SEC("?netfilter")						\
-	int name(struct bpf_nf_ctx *ctx)				\
-	{								\
-		sum = *(type *)((void *)ctx + (offset));		\
-		return 1;						\
-	}
-
-#define STORES(name, type, offset)					\
-	SEC("?netfilter")						\
-	int name(struct bpf_nf_ctx *ctx)				\
-	{								\
-		*(type *)((void *)ctx + (offset)) = 1;			\
-		return 1;						\
-	}
 
 /* A program can only load a whole pointer. */
 __success

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /* Calls of the helpers for packets. Include this file after vmlinux.h and bpf_helpers.h. */
-#ifndef HELPERS_BPF_H
-#define HELPERS_BPF_H
+#ifndef HELPER_CALLS_BPF_H
+#define HELPER_CALLS_BPF_H
 
 enum { FIB_PARAMS = sizeof(struct bpf_fib_lookup) };
 
